@@ -1,0 +1,53 @@
+"""Customer Segments: which segments each customer of a retailer carries.
+
+One core (`app.core`) under three faces: a JSON API (`app.api`), HTML pages (`app.pages`) and commands (`app.cli`).
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import api, cli, errors, health, logs, pages, request_id
+from app.core import dialects
+from app.core.database import db, engine_options
+from app.json import OrjsonProvider
+from app.settings import read_settings
+from app.urls import DocumentId
+
+ROOT = Path(__file__).parent.parent
+
+
+def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
+    """The application as `environ` configures it. Raises app.settings.InvalidSettings."""
+    app = Flask(__name__, root_path=str(ROOT), instance_path=str(ROOT / "instance"))
+    app.config.update(read_settings(environ, Path(app.instance_path)))
+    app.config.update(
+        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
+        SQLALCHEMY_DATABASE_URI=app.config["DATABASE_URL"],
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
+    )
+    app.json = OrjsonProvider(app)
+    app.url_map.merge_slashes = False  # a document_id may hold several in a row
+    app.url_map.converters["document_id"] = DocumentId
+    proxies = app.config["TRUSTED_PROXIES"]
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+
+    request_id.init_app(app)
+    logs.init_app(app)
+    errors.init_app(app)
+    db.init_app(app)
+    with app.app_context():
+        dialects.prepare(db.engine)
+    Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)
+    CSRFProtect(app).exempt(api.blueprint)  # the API is opened by a token, which no other site can make a browser send
+
+    for face in (api, pages, health):
+        app.register_blueprint(face.blueprint)
+    cli.init_app(app)
+    return app

@@ -1,0 +1,11 @@
+"""The JSON API: every URL under /api. It understands a request, calls the core, and answers."""
+
+from flask import Blueprint
+
+from app.api import auth, rate_limit
+
+blueprint = Blueprint("api", __name__, url_prefix="/api")
+blueprint.before_request(auth.admit)
+blueprint.after_request(rate_limit.tell)
+
+from app.api import segments  # noqa: E402, F401 - registers its routes on `blueprint`

@@ -1,0 +1,52 @@
+"""Who is calling, and may they? Every route of the API is closed until it names the scope that opens it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from flask import current_app, g, request
+
+from app.api import rate_limit
+from app.core.errors import Refusal
+from app.core.tokens import Caller, caller, note_use
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Unauthenticated(Refusal):
+    def __init__(self) -> None:
+        super().__init__("A valid token is needed: Authorization: Bearer <token>.")
+
+
+class Forbidden(Refusal):
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The token lacks the scope {scope}.")
+
+
+def needs(scope: str) -> Callable[[View], View]:
+    """Open a view to tokens with this scope."""
+
+    def mark(view: View) -> View:
+        view.scope = scope  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def admit() -> None:
+    """Let the request in, with its caller in `g.caller`. Raises Unauthenticated and Forbidden."""
+    header = request.authorization
+    who = caller(header.token) if header and header.type == "bearer" and header.token else None
+    if who is None:
+        raise Unauthenticated()
+    g.caller = who
+    structlog.contextvars.bind_contextvars(token=who.name)
+    rate_limit.count(who)
+    scope: str = vars(current_app.view_functions[str(request.endpoint)])["scope"]
+    if scope not in who.scopes:
+        raise Forbidden(scope)
+    note_use(who)
+
+
+def the_caller() -> Caller:
+    return g.caller  # type: ignore[no-any-return]

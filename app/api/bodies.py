@@ -1,0 +1,68 @@
+"""Reading a JSON body: its type, its size, its encoding."""
+
+import zlib
+from typing import Any
+
+import orjson
+from flask import current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.core.errors import Refusal
+
+
+class UnsupportedMediaType(Refusal):
+    """Not JSON in UTF-8, plain or gzipped."""
+
+
+class MalformedJson(Refusal):
+    """The body is not JSON."""
+
+
+class TooLarge(Refusal):
+    """More than one request may carry; the message names the limit."""
+
+
+def json_body() -> Any:
+    """The request's body, parsed. Raises UnsupportedMediaType, TooLarge and MalformedJson."""
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("Send Content-Type: application/json, in UTF-8.")
+    limit = current_app.config["MAX_BODY_BYTES"]
+    try:
+        body = _decoded(request.get_data(cache=False), limit)
+    except RequestEntityTooLarge:
+        raise _too_large(limit) from None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedJson(f"The body is not JSON: {error.msg}." if body else "The body is empty.") from None
+
+
+def _decoded(body: bytes, limit: int) -> bytes:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding == "gzip":
+        return _gunzipped(body, limit)
+    if encoding != "identity":
+        raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
+    return body
+
+
+def _gunzipped(body: bytes, limit: int) -> bytes:
+    """Never more than `limit` bytes come into being, whatever the body would unfold to."""
+    plain = b""
+    while body:
+        stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            plain += stream.decompress(body, limit + 1 - len(plain))
+        except zlib.error:
+            raise MalformedJson("The body is not gzip.") from None
+        if len(plain) > limit:
+            raise _too_large(limit)
+        if not stream.eof:
+            raise MalformedJson("The gzipped body ends too early.")
+        body = stream.unused_data  # gzip may be several members, one after another
+    return plain
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes (MAX_BODY_BYTES).")

@@ -1,0 +1,60 @@
+"""Every refusal of the API in its one shape: contract §1."""
+
+from typing import Any
+
+import structlog
+from flask import Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from app.api.auth import Forbidden, Unauthenticated
+from app.api.bodies import MalformedJson, TooLarge, UnsupportedMediaType
+from app.api.rate_limit import RateLimited
+from app.core.errors import AmbiguousEmail, CustomerNotFound, NotFound, Refusal, Unavailable
+from app.schemas import Invalid
+
+REFUSALS: dict[type[Refusal], tuple[int, str]] = {
+    MalformedJson: (400, "MALFORMED_JSON"),
+    Invalid: (400, "VALIDATION_ERROR"),
+    Unauthenticated: (401, "UNAUTHENTICATED"),
+    Forbidden: (403, "FORBIDDEN"),
+    CustomerNotFound: (404, "CUSTOMER_NOT_FOUND"),
+    NotFound: (404, "NOT_FOUND"),
+    AmbiguousEmail: (409, "AMBIGUOUS_EMAIL"),
+    TooLarge: (413, "TOO_LARGE"),
+    UnsupportedMediaType: (415, "UNSUPPORTED_MEDIA_TYPE"),
+    RateLimited: (429, "RATE_LIMITED"),
+    Unavailable: (503, "UNAVAILABLE"),
+}
+
+CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
+"""For what the framework refuses by itself."""
+
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+
+
+def refused(refusal: Refusal) -> Response:
+    status, code = REFUSALS[type(refusal)]
+    details = refusal.details if isinstance(refusal, Invalid) else []
+    return envelope(status, code, str(refusal), [{"path": path, "message": text} for path, text in details])
+
+
+def refused_by_framework(error: HTTPException) -> Response:
+    status = error.code or 500
+    response = envelope(status, CODES.get(status, "BAD_REQUEST"), error.description or error.name)
+    response.headers.extend(
+        (name, value) for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")
+    )
+    return response
+
+
+def failed(request_id: str) -> Response:
+    return envelope(500, "INTERNAL", f"Something went wrong on our side. Request id: {request_id}")
+
+
+def envelope(status: int, code: str, message: str, details: list[dict[str, str]] | None = None) -> Response:
+    structlog.contextvars.bind_contextvars(error=code)
+    error: dict[str, Any] = {"code": code, "message": message, "details": details or []}
+    response = jsonify(error=error)
+    response.status_code = status
+    response.headers.extend(HEADERS.get(status, {}))
+    return response

@@ -1,0 +1,26 @@
+"""What stands in a query string, understood or refused."""
+
+from datetime import datetime
+
+from flask import request
+
+from app.schemas import Invalid, read_moment
+
+
+def flag(name: str) -> bool:
+    """`?name=true`; false when it is missing. Raises Invalid for anything that is neither."""
+    value = request.args.get(name, "false").lower()
+    if value not in ("true", "false"):
+        raise Invalid(iter([(name, "Must be true or false.")]), "the query")
+    return value == "true"
+
+
+def moment(name: str) -> datetime | None:
+    """`?name=2026-11-23T08:00:00Z`, an RFC 3339 time. Raises Invalid."""
+    value = request.args.get(name)
+    if value is None:
+        return None
+    try:
+        return read_moment(value.replace(" ", "+"))  # what an unencoded + becomes
+    except ValueError:
+        raise Invalid(iter([(name, "Must be an RFC 3339 time such as 2026-11-23T08:00:00Z.")]), "the query") from None

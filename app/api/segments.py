@@ -1,0 +1,75 @@
+"""The segments of customers: replaced by many, read one at a time."""
+
+from typing import Any
+
+from flask import Response, current_app, jsonify, request
+
+from app.api import blueprint
+from app.api.auth import needs, the_caller
+from app.api.bodies import TooLarge, json_body
+from app.api.parameters import flag, moment
+from app.core.customers import Segments, segments_of, segments_of_email
+from app.core.segments import Outcome, replace_segments
+from app.schemas import Invalid, read_replacements
+
+
+@blueprint.post("/v3/customers/segments")
+@needs("segments:write")
+def replace() -> Response:
+    """Replace all segments of the customers sent: contract §1, and its extras, §2."""
+    dry_run, report, as_of = flag("dry_run"), flag("report"), moment("as_of")
+    body = json_body()
+    _check_number(body)
+    wanted, duplicates = read_replacements(body)
+    outcome = replace_segments(wanted, the_caller().actor(), as_of=as_of, dry_run=dry_run)
+    left_out = {*outcome.not_found, *outcome.stale}
+    answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in wanted if id_ not in left_out]}
+    if report or dry_run:
+        answer["report"] = _report(outcome, duplicates)
+    response = jsonify(answer)
+    if outcome.change_set_id:
+        response.headers["Change-Set"] = str(outcome.change_set_id)
+    return response
+
+
+def _check_number(body: Any) -> None:
+    limit = current_app.config["MAX_CUSTOMERS_PER_REQUEST"]
+    customers = body.get("customers") if isinstance(body, dict) else None
+    if isinstance(customers, list) and len(customers) > limit:
+        raise TooLarge(f"{len(customers)} customers are more than {limit} (MAX_CUSTOMERS_PER_REQUEST).")
+
+
+def _report(outcome: Outcome, duplicates: list[str]) -> dict[str, Any]:
+    return {
+        "changed": outcome.changed,
+        "unchanged": outcome.unchanged,
+        "notFound": outcome.not_found,
+        "duplicates": duplicates,
+        "stale": outcome.stale,
+        "changeSet": outcome.change_set_id and str(outcome.change_set_id),
+    }
+
+
+@blueprint.get("/customers/segments")
+@needs("segments:read")
+def gateway() -> Response:
+    """The segments gateway that a platform calls at sign-up: by document_id or by e-mail."""
+    document_id, email = request.args.get("document_id"), request.args.get("email")
+    if document_id is not None and email is None:
+        return _segments(segments_of(document_id))
+    if email is not None and document_id is None:
+        return _segments(segments_of_email(email))
+    raise Invalid(iter([("document_id", "Send either document_id or email.")]), "the query")
+
+
+@blueprint.get("/v3/customers/<document_id:document_id>/segments")
+@needs("segments:read")
+def read(document_id: str) -> Response:
+    return _segments(segments_of(document_id))
+
+
+def _segments(segments: Segments) -> Response:
+    response = jsonify(segments=segments)
+    response.add_etag()
+    response.make_conditional(request)
+    return response

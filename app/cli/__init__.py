@@ -1,0 +1,15 @@
+"""The commands: `flask customers import`, `flask segments apply` and their kin."""
+
+from flask import Flask
+
+from app.cli.customers import customers
+from app.cli.demo import demo
+from app.cli.operators import operators
+from app.cli.segments import segments
+from app.cli.tokens import tokens
+from app.cli.welcome import welcome
+
+
+def init_app(app: Flask) -> None:
+    for command in (customers, segments, tokens, operators, demo, welcome):
+        app.cli.add_command(command)

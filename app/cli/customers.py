@@ -1,0 +1,75 @@
+"""flask customers …"""
+
+import csv
+import sys
+from typing import Any
+
+import click
+import orjson
+from flask.cli import AppGroup
+
+from app.cli.rejects import keep_rejected
+from app.cli.terminal import SOME_REJECTED, command_line, honest, number, progress
+from app.core.customers import FACTS, every_customer
+from app.files.customers import load, stage
+from app.files.reading import opened
+from app.files.staging import Staging
+from app.segment_text import InvalidSegment, parse_segment
+
+customers = AppGroup("customers", help="Import and export customers.")
+
+
+@customers.command("import")
+@click.argument("file")
+@honest
+def import_(file: str) -> None:
+    """Create or update customers by document_id from FILE: CSV or JSON Lines, gzipped or not, - for stdin.
+
+    Columns: document_id, and any of name, email, phone, segments (JSON). Exits with 1 if lines were rejected; they are
+    kept in FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was.
+    """
+    with Staging() as staging:
+        with opened(file) as source, progress("Reading", source.size) as advance:
+            stage(source, staging, advance)
+        some_rejected = keep_rejected(staging, file)
+        with progress("Saving", staging.count("customers")) as advance:
+            done = load(staging, command_line(), advance)
+        saved, duplicates = done.saved, staging.count("duplicates")
+    click.echo(
+        f"{number(saved.created, 'customer')} created, {saved.updated:,} updated, {saved.unchanged:,} unchanged;"
+        f" segments of {number(done.segments_changed, 'customer')} changed."
+    )
+    if done.change_set_id:
+        click.echo(f"Change set {done.change_set_id}.")
+    if duplicates:
+        click.echo(f"{number(duplicates, 'document_id')} stood in several lines: the first was taken.")
+    if some_rejected:
+        raise SystemExit(SOME_REJECTED)
+
+
+def _segment(_context: Any, _option: Any, values: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        return [parse_segment(value) for value in values]
+    except InvalidSegment as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@customers.command("export")
+@click.option("--segment", "segments", multiple=True, callback=_segment, metavar="TYPE:VALUE", help="Only who has it.")
+@click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@honest
+def export(segments: list[dict[str, str]], format_: str) -> None:
+    """Write customers to stdout, by document_id, as `customers import` reads them.
+
+    With several --segment, those who have all of them. A colon in a type is written %3A, a percent sign %25.
+    """
+    found = every_customer(holding=segments)
+    if format_ == "jsonl":
+        for customer in found:
+            sys.stdout.buffer.write(orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE))
+        return
+    sys.stdout.reconfigure(newline="", encoding="utf-8")  # type: ignore[union-attr]
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["document_id", *FACTS, "segments"])
+    for customer in found:
+        writer.writerow([*list(customer.values())[:-1], orjson.dumps(customer["segments"]).decode()])

@@ -1,0 +1,40 @@
+"""flask operators …"""
+
+import sys
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.terminal import honest
+from app.core.operators import ROLES, create_operator, set_password
+
+operators = AppGroup("operators", help="Create operators, who sign in to the pages.")
+
+password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from stdin, do not ask.")
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+@operators.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@password_stdin
+@honest
+def create(email: str, role: str, password_stdin: bool) -> None:
+    """Let the person with EMAIL sign in."""
+    create_operator(email, role, _password(password_stdin))
+    click.echo(f"{email} can sign in as {role}.")
+
+
+@operators.command("set-password")
+@click.argument("email")
+@password_stdin
+@honest
+def set_password_(email: str, password_stdin: bool) -> None:
+    """Give the operator with EMAIL another password."""
+    set_password(email, _password(password_stdin))
+    click.echo(f"{email} has a new password.")

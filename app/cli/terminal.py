@@ -1,0 +1,74 @@
+"""How every command speaks: data on stdout, all else on stderr, progress only on a terminal, an honest exit code."""
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+
+import click
+from flask.cli import with_appcontext
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy.exc import DBAPIError
+
+from app.core.changes import Actor
+from app.core.database import raise_unavailable
+from app.core.errors import Refusal
+from app.files.reading import Unreadable
+
+SOME_REJECTED = 1
+"""Everything but the rejected lines was applied."""
+NOTHING_DONE = 2
+"""Nothing was applied."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def command_line() -> Actor:
+    return Actor(f"command line {getpass.getuser()}", "command")
+
+
+def honest(command: Command) -> Command:
+    """A command within the application, whose refusals become one line on stderr and exit code 2."""
+
+    @with_appcontext
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (Refusal, Unreadable) as refusal:
+            give_up(str(refusal))
+        except DBAPIError as error:
+            try:
+                raise_unavailable(error)
+            except Refusal as refusal:
+                give_up(str(refusal))
+            if "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "42P01":
+                give_up("The database has no tables yet. Run: flask db upgrade")
+            raise
+
+    return run  # type: ignore[return-value]
+
+
+def give_up(message: str) -> NoReturn:
+    say(message)
+    raise SystemExit(NOTHING_DONE)
+
+
+def say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, nothing otherwise; told how far it is, in the unit of `total`."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def number(count: int, noun: str) -> str:
+    """`1 customer`, `12,431 customers`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

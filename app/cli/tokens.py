@@ -1,0 +1,58 @@
+"""flask tokens …"""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.terminal import honest, say
+from app.core.database import now
+from app.core.tokens import SCOPES, all_tokens, create_token, revoke_token
+
+tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(_context: Any, _option: Any, value: str | None) -> timedelta | None:
+    """`90d`, `12h`: how long something lasts."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", value)
+    if not match:
+        raise click.BadParameter("must be a number and a unit: 30m, 12h, 90d, 4w.")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+@tokens.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="May be repeated; all if left out.")
+@click.option("--expires", callback=duration, metavar="90d", help="Never if left out.")
+@honest
+def create(name: str, scopes: tuple[str, ...], expires: timedelta | None) -> None:
+    """Print a new token for NAME, once: only its hash is kept."""
+    secret = create_token(name, scopes or SCOPES, expires)
+    say("Keep this token: it is not shown again.")
+    click.echo(secret)
+
+
+@tokens.command("list")
+@honest
+def list_() -> None:
+    """Every token: name, state, last use, scopes."""
+    for token in all_tokens():
+        expired = token.expires_at and token.expires_at <= now()
+        state = "revoked" if token.revoked_at else "expired" if expired else "active"
+        used = f"{token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "never"
+        click.echo(f"{token.name}\t{state}\tlast used {used}\t{' '.join(token.scopes)}")
+
+
+@tokens.command("revoke")
+@click.argument("name")
+@honest
+def revoke(name: str) -> None:
+    """End the token NAME at once."""
+    revoke_token(name)
+    click.echo(f"{name} is revoked.")

@@ -1,0 +1,99 @@
+"""The database: the declarative base, the transactions that write, and what happens when it is busy."""
+
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeVar
+
+import orjson
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Dialect, MetaData, Table
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from app.core import dialects
+from app.core.errors import Unavailable
+
+ATTEMPTS = 4
+
+T = TypeVar("T")
+
+
+class Base(DeclarativeBase):
+    __table__: ClassVar[Table]
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: always aware and in UTC, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """What SQLAlchemy's engine needs: orjson for JSON columns, and no parameters (customers) in error messages."""
+    return {
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+        "hide_parameters": True,
+        **dialects.engine_options(url),
+    }
+
+
+def in_transaction(work: Callable[[Session], T], *, keep: bool = True, patient: bool = True) -> T:
+    """Run `work` in one transaction that may write, and again when the database asks for that.
+
+    Everything `work` does is there afterwards, or nothing is; with `keep=False` nothing is (a dry run). It must be
+    safe to run more than once. Without `patient` it gives up at the first sign that it would have to wait.
+
+    What was being read through `db.session` is let go first, so that a request never holds two connections.
+
+    Raises Unavailable when the database is away, or busy past its timeout and our patience.
+    """
+    db.session.remove()
+    attempts = ATTEMPTS if patient else 1
+    for attempt in range(1, attempts + 1):
+        try:
+            with Session(dialects.writing(db.engine, patient), expire_on_commit=False) as session:
+                result = work(session)
+                if keep:
+                    session.commit()
+                return result
+        except (DBAPIError, PoolTimeout) as error:
+            if not dialects.worth_another_try(error) or attempt == attempts:
+                raise_unavailable(error)
+                raise
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def raise_unavailable(error: Exception) -> None:
+    """Raise Unavailable if `error` means that the database is away or busy; otherwise do nothing."""
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialects.away_or_busy(error)):
+        raise Unavailable() from error

@@ -1,0 +1,117 @@
+"""API tokens: random, kept as a hash, shown once."""
+
+import hashlib
+import hmac
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.core import dialects
+from app.core.changes import Actor
+from app.core.database import Base, Moment, db, in_transaction, now
+from app.core.errors import NameTaken, NotFound, Unavailable
+
+SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
+PREFIX = "cs_"
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+class Token(Base):
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(dialects.Json)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime | None] = mapped_column(Moment)
+    revoked_at: Mapped[datetime | None] = mapped_column(Moment)
+    last_used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who a token speaks for, and what it may do."""
+
+    id: int
+    name: str
+    scopes: frozenset[str]
+    last_used_at: datetime | None
+
+    def actor(self) -> Actor:
+        return Actor(f"token {self.name}", "api")
+
+
+def _digest(secret: str) -> str:
+    # A password hash would be wrong here: the secret is random and long, and every request pays.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def create_token(name: str, scopes: tuple[str, ...] = SCOPES, expires_in: timedelta | None = None) -> str:
+    """The secret of a new token; it cannot be had again. Raises NameTaken."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+
+    def work(session: Session) -> None:
+        at = now()
+        session.add(
+            Token(
+                name=name,
+                digest=_digest(secret),
+                scopes=list(scopes),
+                created_at=at,
+                expires_at=expires_in and at + expires_in,
+            )
+        )
+
+    try:
+        in_transaction(work)
+    except IntegrityError:
+        raise NameTaken(f"A token named {name} exists already; names are not used twice.") from None
+    return secret
+
+
+def all_tokens() -> list[Token]:
+    return list(db.session.scalars(select(Token).order_by(Token.name)))
+
+
+def revoke_token(name: str) -> None:
+    """From the next request on, the token opens nothing. Raises NotFound."""
+
+    def work(session: Session) -> None:
+        token = session.scalar(select(Token).where(Token.name == name))
+        if token is None:
+            raise NotFound(f"No token is named {name}.")
+        token.revoked_at = token.revoked_at or now()
+
+    in_transaction(work)
+
+
+def caller(secret: str) -> Caller | None:
+    """Whoever this secret was given to, unless it is unknown, expired or revoked."""
+    digest = _digest(secret)
+    token = db.session.scalar(select(Token).where(Token.digest == digest))
+    if token is None or not hmac.compare_digest(token.digest, digest):
+        return None
+    if token.revoked_at or (token.expires_at and token.expires_at <= now()):
+        return None
+    return Caller(token.id, token.name, frozenset(token.scopes), token.last_used_at)
+
+
+def note_use(who: Caller) -> None:
+    """Remember that the token was used just now, to the minute: not with a write per request."""
+    before = now() - USE_NOTED_EVERY
+    if who.last_used_at and who.last_used_at > before:
+        return
+    unless_noted = or_(Token.last_used_at.is_(None), Token.last_used_at <= before)
+    mark = update(Token).where(Token.id == who.id, unless_noted).values(last_used_at=now())
+
+    def work(session: Session) -> None:
+        session.execute(mark)
+
+    with suppress(Unavailable):  # busy with what matters more: the next request notes it
+        in_transaction(work, patient=False)

@@ -1,0 +1,38 @@
+"""Is it alive, and can it serve? For whoever runs it and for the load balancer in front of it."""
+
+from functools import cache
+
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Blueprint, Response, current_app, jsonify
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.database import db
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """The process answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """The database answers, and its schema is the one this code was written for."""
+    try:
+        found = MigrationContext.configure(db.session.connection()).get_current_heads()
+    except SQLAlchemyError:
+        return jsonify(status="the database does not answer"), 503
+    if set(found) != set(_expected(current_app.extensions["migrate"].directory)):
+        return jsonify(status="the database is not migrated: flask db upgrade"), 503
+    return jsonify(status="ok"), 200
+
+
+@cache
+def _expected(directory: str) -> tuple[str, ...]:
+    config = Config()
+    config.set_main_option("script_location", directory)
+    return tuple(ScriptDirectory.from_config(config).get_heads())

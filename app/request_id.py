@@ -1,0 +1,26 @@
+"""Each request has an id: the caller's if it is a sane one, else ours. It stands in the answer and in the logs."""
+
+import re
+import uuid
+
+import structlog
+from flask import Flask, Response, g, request
+
+SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_take)
+    app.after_request(_give)
+
+
+def _take() -> None:
+    sent = request.headers.get("X-Request-Id", "")
+    g.request_id = sent if SANE.fullmatch(sent) else uuid.uuid4().hex
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _give(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    return response

@@ -1,0 +1,131 @@
+"""Every setting of the service: read from the environment here, checked at start, and nowhere else."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import limits
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+
+class InvalidSettings(Exception):
+    """The environment does not describe a service that can start; the message lists every problem."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isdecimal() or int(value) < least:
+            raise ValueError(f"must be a whole number, at least {least}")
+        return int(value)
+
+    return parse
+
+
+def _port(value: str) -> int:
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ValueError("must be a port, 1 to 65535")
+    return int(value)
+
+
+def _log_format(value: str) -> str:
+    if value not in ("text", "json"):
+        raise ValueError("must be text or json")
+    return value
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise ValueError("must be a database URL such as postgresql://user:password@host/name") from None
+    if url.get_backend_name() == "sqlite":
+        return value
+    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return _rendered(url.set(drivername="postgresql+psycopg"))
+    raise ValueError("must begin with postgresql:// or sqlite:///")
+
+
+def _rendered(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _rate(value: str) -> str:
+    try:
+        limits.parse(value)
+    except ValueError:
+        raise ValueError("must be a rate such as 600 per minute") from None
+    return value
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable: its default as it would be written there, what it is for, and how it is read."""
+
+    name: str
+    default: str
+    help: str
+    parse: Callable[[str], Any] = _text
+
+
+SETTINGS = (
+    Setting("DATABASE_URL", "", "`postgresql://…` for production; SQLite under `instance/` if empty", _database_url),
+    Setting("SECRET_KEY", "", "Signs sessions; made once in `instance/` for the embedded database, else required"),
+    Setting("PORT", "8000", "Where gunicorn listens", _port),
+    Setting("HOST", "127.0.0.1", "The address it listens on"),
+    Setting("WEB_CONCURRENCY", "", "Worker processes; one per core if empty", _at_least(1)),
+    Setting("MAX_CUSTOMERS_PER_REQUEST", "50000", "More in one request are refused (413)", _at_least(1)),
+    Setting("MAX_BODY_BYTES", "33554432", "A larger body, after decompression, is refused (413)", _at_least(1)),
+    Setting("RATE_LIMIT", "", "Requests per token, such as `600 per minute`; none if empty", _rate),
+    Setting("TRUSTED_PROXIES", "0", "How many proxies in front set `X-Forwarded-*`", _at_least(0)),
+    Setting("LOG_FORMAT", "text", "`text` for people, `json` for machines", _log_format),
+    Setting("ENVIRONMENT_NAME", "", "Shown as a badge on every page: `staging`, `production`"),
+)
+
+
+def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
+    """The settings by name, defaults filled in. `instance` holds the embedded database and its secret key.
+
+    Raises InvalidSettings naming every variable that cannot be used.
+    """
+    settings, problems = {}, []
+    for setting in SETTINGS:
+        value = environ.get(setting.name, "").strip() or setting.default
+        try:
+            settings[setting.name] = setting.parse(value) if value else None
+        except ValueError as problem:
+            problems.append(f"{setting.name} {problem}.")
+    embedded = not environ.get("DATABASE_URL", "").strip()
+    if not (embedded or settings["SECRET_KEY"]):
+        problems.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
+    if problems:
+        raise InvalidSettings(" ".join(problems))
+    if embedded:
+        instance.mkdir(parents=True, exist_ok=True)
+        settings["DATABASE_URL"] = f"sqlite:///{instance / 'customer-segments.db'}"
+        settings["SECRET_KEY"] = settings["SECRET_KEY"] or _kept_secret(instance / "secret_key")
+    settings["EMBEDDED"] = embedded
+    settings["WEB_CONCURRENCY"] = settings["WEB_CONCURRENCY"] or os.cpu_count() or 1
+    return settings
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret in `path`, made if need be. Linking decides between workers that start at the same moment."""
+    if not path.exists():
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_hex(32))
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
