@@ -4,6 +4,8 @@ import gc
 import os
 from pathlib import Path
 
+from gunicorn import glogging
+
 from app.logs import configure
 from app.settings import read_settings
 
@@ -33,11 +35,16 @@ limit_request_line = 8190
 
 # Our own line per request has the request id and the change set, and no personal data.
 accesslog = None
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "loggers": {"gunicorn.error": {"level": "INFO", "propagate": True, "handlers": []}},
-}
+
+
+class logger_class(glogging.Logger):  # noqa: N801 - gunicorn's name for it
+    """Gunicorn's own messages, in our format instead of its own."""
+
+    def setup(self, cfg: object) -> None:
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        self.error_log.setLevel("INFO")
+
 
 # It would need a writable directory, and nobody here asks it anything.
 control_socket_disable = True

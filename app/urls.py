@@ -6,5 +6,5 @@ from werkzeug.routing import BaseConverter
 class DocumentId(BaseConverter):
     """Any text at all: ids are the retailer's own, and may hold slashes, also at either end."""
 
-    regex = ".+"
+    regex = r"[\s\S]+"
     part_isolating = False

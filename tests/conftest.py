@@ -81,6 +81,7 @@ def app(apps: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flas
 
 def empty() -> None:
     """Every table as after the migrations; numbers start again from 1."""
+    db.session.remove()
     tables = [table.name for table in db.metadata.sorted_tables]
     with db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":

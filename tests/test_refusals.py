@@ -134,7 +134,11 @@ def test_it_refuses_other_media_types(api: Api, headers: dict[str, str]) -> None
     post(api, one("[]"), 415, "UNSUPPORTED_MEDIA_TYPE", **headers)
 
 
-@pytest.mark.parametrize("body", [one("[]").encode(), gzip.compress(one("[]").encode())[:-9], b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "body",
+    [one("[]").encode(), gzip.compress(one("[]").encode())[:-9], b"\x1f\x8b"],
+    ids=["not gzip", "cut off", "only its first bytes"],
+)
 def test_it_refuses_broken_gzip(api: Api, body: bytes) -> None:
     post(api, body, 400, "MALFORMED_JSON", **{"Content-Encoding": "gzip"})
 

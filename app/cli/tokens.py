@@ -8,7 +8,6 @@ import click
 from flask.cli import AppGroup
 
 from app.cli.terminal import honest, say
-from app.core.database import now
 from app.core.tokens import SCOPES, all_tokens, create_token, revoke_token
 
 tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
@@ -43,10 +42,8 @@ def create(name: str, scopes: tuple[str, ...], expires: timedelta | None) -> Non
 def list_() -> None:
     """Every token: name, state, last use, scopes."""
     for token in all_tokens():
-        expired = token.expires_at and token.expires_at <= now()
-        state = "revoked" if token.revoked_at else "expired" if expired else "active"
         used = f"{token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "never"
-        click.echo(f"{token.name}\t{state}\tlast used {used}\t{' '.join(token.scopes)}")
+        click.echo(f"{token.name}\t{token.state}\tlast used {used}\t{' '.join(token.scopes)}")
 
 
 @tokens.command("revoke")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 import orjson
-from sqlalchemy import ColumnElement, delete, extract, func, insert, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, delete, extract, func, insert, literal, or_, select, true, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -143,7 +143,12 @@ def recount(actor: Actor) -> list[tuple[str, str, int]]:
     def work(session: Session) -> list[tuple[str, str, int]]:
         element = dialects.elements(Customer.__table__.c.segments)
         type_, value = (element.c.value[name].as_string() for name in ("type", "value"))
-        holding = select(Customer.document_id, type_.label("type"), value.label("value")).distinct().subquery()
+        holding = (
+            select(Customer.document_id, type_.label("type"), value.label("value"))
+            .join(element, true())
+            .distinct()
+            .subquery()
+        )
         both = union_all(
             select(holding.c.type, holding.c.value, literal(1).label("n")),
             select(ledger.c.type, ledger.c.value, ledger.c.lost - ledger.c.gained),

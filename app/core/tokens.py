@@ -33,6 +33,13 @@ class Token(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment)
 
+    @property
+    def state(self) -> str:
+        """`active`, `expired` or `revoked`."""
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at and self.expires_at <= now() else "active"
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -95,9 +102,7 @@ def caller(secret: str) -> Caller | None:
     """Whoever this secret was given to, unless it is unknown, expired or revoked."""
     digest = _digest(secret)
     token = db.session.scalar(select(Token).where(Token.digest == digest))
-    if token is None or not hmac.compare_digest(token.digest, digest):
-        return None
-    if token.revoked_at or (token.expires_at and token.expires_at <= now()):
+    if token is None or not hmac.compare_digest(token.digest, digest) or token.state != "active":
         return None
     return Caller(token.id, token.name, frozenset(token.scopes), token.last_used_at)
 

@@ -56,16 +56,17 @@ def opened(path: str) -> Iterator[Source]:
         raw = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as error:
         raise Unreadable(f"{path} cannot be opened: {error.strerror}.") from None
-    with raw:
-        size = _size(raw)
-        position = raw.tell if size else (lambda: 0)
-        stream = cast(io.BufferedReader, raw)
-        if stream.peek(2)[:2] == b"\x1f\x8b":
-            stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)))
+    size = _size(raw)
+    position = raw.tell if size else (lambda: 0)
+    with io.BufferedReader(cast(io.RawIOBase, raw)) as packed:
+        zipped = packed.peek(2)[:2] == b"\x1f\x8b"
+        plain = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=packed))) if zipped else packed
         try:
-            yield _source(stream, position, size)
+            yield _source(plain, position, size)
         except (gzip.BadGzipFile, EOFError, OSError) as error:
             raise Unreadable(f"{path} cannot be read: {error}.") from None
+        finally:
+            plain.close()
 
 
 def _size(raw: IO[bytes]) -> int | None:
@@ -118,8 +119,8 @@ def _json_lines(stream: IO[bytes]) -> Iterator[Line]:
 def _csv(stream: IO[bytes]) -> tuple[Iterator[Line], list[str]]:
     csv.field_size_limit(LONGEST_LINE)
     # What is not UTF-8 becomes lone surrogates, which are found row by row.
-    text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
-    header = text.readline(LONGEST_LINE)
+    text = (raw.decode(errors="surrogateescape") for raw in iter(lambda: stream.readline(LONGEST_LINE), b""))
+    header = next(text, "")
     delimiter = max(",;\t", key=header.count)
     columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     if "document_id" not in columns:

@@ -1,0 +1,77 @@
+"""A real shop: 23,570 customers, and what its nightly job would have sent at 18 month ends."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from app.core.changes import ChangeSet
+from app.core.counts import recount
+from app.core.customers import Customer
+from app.core.database import db
+from tests.conftest import TESTER, Api, Segments, Shell, all_segments
+
+BATCH = 5_000
+
+
+@pytest.fixture
+def months(cdnow: Path, shell: Shell) -> list[Path]:
+    shell("customers", "import", str(cdnow / "customers.csv.gz"))
+    assert db.session.scalar(select(func.count()).select_from(Customer)) == 23_570
+    return sorted(cdnow.glob("segments-*.jsonl.gz"))
+
+
+def rows(month: Path) -> list[dict[str, Any]]:
+    with gzip.open(month) as file:
+        return [json.loads(line) for line in file]
+
+
+def expected(before: dict[str, Segments], month: Path) -> tuple[dict[str, Segments], int]:
+    """The state after the file, and how many customers it changes."""
+    wanted = {row["document_id"]: row["segments"] for row in rows(month)}
+    return before | wanted, sum(before[document_id] != segments for document_id, segments in wanted.items())
+
+
+def test_each_month_from_its_file(months: list[Path], shell: Shell) -> None:
+    state: dict[str, Segments] = all_segments()
+    for month in months:
+        state, changed = expected(state, month)
+        report = json.loads(shell("segments", "apply", str(month)).stdout)
+        assert report["changed"] == changed
+        assert report["notFound"] == report["duplicates"] == report["stale"] == []
+        assert all_segments() == state
+        assert written(report["changeSet"]) == changed
+    assert recount(TESTER) == []
+
+
+def test_each_month_over_http(months: list[Path], api: Api) -> None:
+    state: dict[str, Segments] = all_segments()
+    for month in months:
+        state, changed = expected(state, month)
+        sent = rows(month)
+        reports = []
+        for start in range(0, len(sent), BATCH):
+            batch = sent[start : start + BATCH]
+            answer = api.replace(batch, "?report=true").json
+            assert answer["updatedCustomers"] == [row["document_id"] for row in batch]
+            reports.append(answer["report"])
+        assert sum(report["changed"] for report in reports) == changed
+        assert all_segments() == state
+        assert sum(written(report["changeSet"]) for report in reports) == changed
+    assert recount(TESTER) == []
+
+
+def written(change_set_id: str | None) -> int:
+    """How many customers the change set wrote to: only those that differed."""
+    if change_set_id is None:
+        return 0
+    written = db.session.scalar(
+        select(func.count()).select_from(Customer).where(Customer.change_set_id == int(change_set_id))
+    )
+    recorded = db.session.get(ChangeSet, int(change_set_id))
+    assert recorded
+    assert recorded.changed == written
+    return recorded.changed

@@ -1,0 +1,78 @@
+"""flask segments compact and recount: the ledger of counts."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, func, insert, select, update
+
+from app.core import counts
+from app.core.counts import SegmentCount
+from app.core.customers import Customer
+from app.core.database import db, in_transaction
+from tests.conftest import GOLD, SILVER, Shell, add_customers, give
+
+
+def sums() -> dict[str, int]:
+    db.session.rollback()
+    query = select(SegmentCount.value, counts.held).group_by(SegmentCount.value)
+    return {value: int(held) for value, held in db.session.execute(query)}
+
+
+def rows() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(SegmentCount)) or 0
+
+
+def test_a_customer_who_holds_a_pair_twice_counts_once(app: Flask, ana: str) -> None:
+    give(ana, [*GOLD, *GOLD])
+    assert sums() == {"GOLD": 1}
+    give(ana, GOLD)
+    assert sums() == {"GOLD": 1}
+
+
+def test_compacting_keeps_the_counts(shell: Shell) -> None:
+    add_customers("1", "2", "3")
+    for document_id in "123":
+        give(document_id, GOLD)
+    give("1", SILVER)
+    assert rows() == 5
+    assert "5 rows folded into 2" in shell("segments", "compact").stdout
+    assert sums() == {"GOLD": 2, "SILVER": 1}
+    give("2", SILVER)
+    shell("segments", "compact")
+    assert sums() == {"GOLD": 1, "SILVER": 2}
+    assert rows() == 2, "the same day is folded into the same rows"
+
+
+def test_compacting_tells_days_apart_and_folds_old_ones_into_their_month(shell: Shell) -> None:
+    today = datetime.now(UTC).date()
+    days = [today, today - timedelta(days=1), today - timedelta(days=400), today - timedelta(days=430)]
+    old = {day.replace(day=1) for day in days[2:]}
+    common = {"actor": "a", "type": "t", "value": "v", "lost": 0}
+    ledger = [{**common, "day": day, "gained": 10**n, "change_set_id": 7} for n, day in enumerate(days)]
+    in_transaction(lambda session: session.execute(insert(SegmentCount), ledger))
+    shell("segments", "compact")
+    assert sums() == {"v": 1111}
+    assert {*db.session.scalars(select(SegmentCount.day))} == {*days[:2], *old}
+
+
+def test_it_compacts_by_itself(app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "COMPACT_EVERY", 10)
+    for n in range(20):
+        give(ana, [{"type": "n", "value": str(n % 2)}])
+    assert rows() == 2
+    assert sums() == {"0": 0, "1": 1}
+
+
+def test_recount_puts_right_what_differs_and_says_so(shell: Shell) -> None:
+    add_customers("1", "2")
+    give("1", GOLD)
+    give("2", GOLD)
+    assert "Every count was right" in shell("segments", "recount").stderr
+    in_transaction(lambda session: session.execute(delete(SegmentCount)))
+    in_transaction(lambda session: session.execute(update(Customer).values(segments=[*SILVER, *GOLD])))
+    assert shell("segments", "recount").stdout.splitlines() == ["membership:GOLD +2", "membership:SILVER +2"]
+    in_transaction(lambda session: session.execute(update(Customer).values(segments=[])))
+    assert shell("segments", "recount").stdout.splitlines() == ["membership:GOLD -2", "membership:SILVER -2"]
+    assert sums() == {"GOLD": 0, "SILVER": 0}
