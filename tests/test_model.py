@@ -60,7 +60,7 @@ def _ledger() -> dict[tuple[str, str], int]:
     db.session.rollback()
     for row in db.session.scalars(select(SegmentCount)):
         pair = (row.type, row.value)
-        sums[pair] = sums.get(pair, 0) + row.gained - row.lost
+        sums[pair] = sums.get(pair, 0) + row.delta
     return {pair: customers for pair, customers in sums.items() if customers}
 
 

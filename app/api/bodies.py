@@ -32,6 +32,10 @@ def json_body() -> Any:
         body = _decoded(request.get_data(cache=False), limit)
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
+    return _parsed(body)
+
+
+def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -1,16 +1,17 @@
 """How many customers hold each segment: a ledger that is only appended to.
 
 A counter row would be locked by every request, and counting ten million customers takes seconds. So a change appends
-what each segment gained and lost, and the count is the sum. A customer who holds a pair twice counts once.
+how many customers more or fewer hold each segment, and the count is the sum. Holding a pair twice counts once.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
+from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, delete, extract, func, insert, literal, or_, select, true, union_all
+from sqlalchemy import delete, extract, func, insert, literal, or_, select, true, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -30,7 +31,10 @@ Pair = tuple[str, str]
 
 
 class SegmentCount(Base):
-    """What one segment gained and lost by one change set or, once folded, on one day (later: month) by one actor."""
+    """How many customers more (or fewer) hold a segment since one change set or, once folded, one day or month.
+
+    Folded rows have no change set, and still tell by whom.
+    """
 
     __tablename__ = "segment_counts"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -41,52 +45,40 @@ class SegmentCount(Base):
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
     type: Mapped[str]
     value: Mapped[str]
-    gained: Mapped[int] = mapped_column(dialects.Id)
-    lost: Mapped[int] = mapped_column(dialects.Id)
+    delta: Mapped[int] = mapped_column(dialects.Id)
 
 
 ledger = SegmentCount.__table__
-held: ColumnElement[int] = func.sum(ledger.c.gained) - func.sum(ledger.c.lost)
+COLUMNS = ("day", "actor", "change_set_id", "type", "value", "delta")
 
 
 class Movements:
-    """What each segment gains and loses in one change set, in customers."""
+    """How many customers more hold each pair by what is being changed."""
 
     def __init__(self) -> None:
-        self.gained: Counter[Pair] = Counter()
-        self.lost: Counter[Pair] = Counter()
-        self._pairs: dict[str, frozenset[Pair]] = {}
+        self._segments: Counter[str] = Counter()
 
-    def add(self, changes: Iterable[tuple[str, str]]) -> None:
-        """Take in (before, after), JSON texts. Customers are alike: each text is parsed once."""
-        for (before, after), customers in Counter(changes).items():
-            had, has = self._held(before), self._held(after)
-            for pair in has - had:
-                self.gained[pair] += customers
-            for pair in had - has:
-                self.lost[pair] += customers
+    def add(self, before: Iterable[str], after: Iterable[str]) -> None:
+        """Take in the segments that customers had and have, as JSON texts.
 
-    def _held(self, segments: str) -> frozenset[Pair]:
-        pairs = self._pairs.get(segments)
-        if pairs is None:
-            pairs = frozenset((segment["type"], segment["value"]) for segment in orjson.loads(segments))
-            self._pairs[segments] = pairs
-        return pairs
+        They are counted as texts and parsed once per kind: customers are alike, and this is done for each of them.
+        """
+        self._segments.subtract(before)
+        self._segments.update(after)
 
-    def record(self, session: Session, change_set_id: int | None, day: date, actor: Actor) -> None:
-        _append(
-            session,
-            [
-                [day, actor.name, change_set_id, *pair, self.gained[pair], self.lost[pair]]
-                for pair in self.gained.keys() | self.lost.keys()
-            ],
-        )
+    def deltas(self) -> dict[Pair, int]:
+        deltas: Counter[Pair] = Counter()
+        for segments, customers in self._segments.items():
+            for pair in {(segment["type"], segment["value"]) for segment in orjson.loads(segments)}:
+                deltas[pair] += customers
+        return {pair: delta for pair, delta in deltas.items() if delta}
 
 
-COLUMNS = ["day", "actor", "change_set_id", "type", "value", "gained", "lost"]
+def append(session: Session, day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> None:
+    _append(session, [(day, actor, change_set_id, *pair, delta) for pair, delta in deltas.items()])
 
 
-def _append(session: Session, rows: list[list[date | str | int | None]]) -> None:
+def _append(session: Session, rows: list[tuple[Any, ...]]) -> None:
     if rows:
         session.execute(insert(ledger), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
 
@@ -115,21 +107,12 @@ def compact() -> tuple[int, int]:
             (ledger.c.day < horizon) & (extract("day", ledger.c.day) != 1),
         )
         gone = session.execute(delete(ledger).where(unfolded).returning(*(ledger.c[name] for name in COLUMNS))).all()
-        gained: Counter[tuple[date, str, str, str]] = Counter()
-        lost: Counter[tuple[date, str, str, str]] = Counter()
-        for row in gone:
-            key = (row.day if row.day >= horizon else row.day.replace(day=1), row.actor, row.type, row.value)
-            gained[key] += row.gained
-            lost[key] += row.lost
-        _append(
-            session,
-            [
-                [day, actor, None, type_, value, gained[key], lost[key]]
-                for key in gained
-                for day, actor, type_, value in [key]
-            ],
-        )
-        return len(gone), len(gained)
+        folded: Counter[tuple[date, str, str, str]] = Counter()
+        for day, actor, _, type_, value, delta in gone:
+            folded[day if day >= horizon else day.replace(day=1), actor, type_, value] += delta
+        rows = [(day, actor, None, *pair, delta) for (day, actor, *pair), delta in folded.items() if delta]
+        _append(session, rows)
+        return len(gone), len(rows)
 
     return in_transaction(work)
 
@@ -151,17 +134,13 @@ def recount(actor: Actor) -> list[tuple[str, str, int]]:
         )
         both = union_all(
             select(holding.c.type, holding.c.value, literal(1).label("n")),
-            select(ledger.c.type, ledger.c.value, ledger.c.lost - ledger.c.gained),
+            select(ledger.c.type, ledger.c.value, -ledger.c.delta),
         ).subquery()
         missing = func.sum(both.c.n)
         differing = session.execute(
             select(both.c.type, both.c.value, missing).group_by(both.c.type, both.c.value).having(missing != 0)
         ).all()
-        today = now().date()
-        _append(
-            session,
-            [[today, actor.name, None, t, v, max(n, 0), max(-n, 0)] for t, v, n in differing],
-        )
-        return [(t, v, int(n)) for t, v, n in differing]
+        append(session, now().date(), actor.name, None, {(type_, value): int(n) for type_, value, n in differing})
+        return [(type_, value, int(n)) for type_, value, n in differing]
 
     return in_transaction(work)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.changes import Actor, ChangeSet, SegmentChange
-from app.core.counts import Movements, compact_when_due
+from app.core.counts import Movements, append, compact_when_due
 from app.core.customers import Customer, Segments
 from app.core.database import in_transaction, now
 
@@ -84,7 +84,7 @@ def recording(session: Session, actor: Actor, *, note: str | None = None) -> Ite
                 unchanged=change_set.unchanged,
             )
         )
-        change_set.movements.record(session, change_set.id, change_set.at.date(), actor)
+        append(session, change_set.at.date(), actor.name, change_set.id, change_set.movements.deltas())
 
 
 def replace_in(change_set: Recording, wanted: Mapping[str, Segments], *, as_of: datetime | None = None) -> Outcome:
@@ -110,7 +110,7 @@ def replace_in(change_set: Recording, wanted: Mapping[str, Segments], *, as_of: 
         )
     )
     changed = dialects.update_and_record(change_set.session, changes, returning=HISTORY, into=SegmentChange.__table__)
-    change_set.movements.add((before, after) for _, before, after in changed)
+    change_set.movements.add([before for _, before, _ in changed], [after for _, _, after in changed])
     outcome = _outcome(change_set, wanted, {document_id for document_id, _, _ in changed}, stale)
     change_set.changed += outcome.changed
     change_set.unchanged += outcome.unchanged

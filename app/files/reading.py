@@ -77,7 +77,7 @@ def _size(raw: IO[bytes]) -> int | None:
     return end
 
 
-def _source(stream: io.BufferedReader, position: Callable[[], int], size: int | None) -> Source:
+def _source(stream: "io.BufferedReader[Any]", position: Callable[[], int], size: int | None) -> Source:
     start = stream.peek(1024)
     if start.startswith(b"\xef\xbb\xbf"):
         stream.read(3)

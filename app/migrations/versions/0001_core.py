@@ -69,8 +69,7 @@ def upgrade() -> None:
         sa.Column("change_set_id", Id),
         sa.Column("type", sa.String, nullable=False),
         sa.Column("value", sa.String, nullable=False),
-        sa.Column("gained", Id, nullable=False),
-        sa.Column("lost", Id, nullable=False),
+        sa.Column("delta", Id, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_table(

@@ -1,0 +1,62 @@
+"""Where the time of one request goes: the app in this process, each step with a watch of its own."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from sqlalchemy.orm import Session
+
+from app.api import bodies
+from app.api import segments as api_segments
+from app.core import dialects
+from app.core import segments as core_segments
+from app.core.counts import Movements
+
+Times = dict[str, float]
+
+
+@contextmanager
+def watched() -> Iterator[Times]:
+    """Seconds per step of the requests made meanwhile."""
+    times: Times = defaultdict(float)
+
+    def watch(owner: Any, name: str, step: str) -> Any:
+        real: Callable[..., Any] = getattr(owner, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return real(*args, **kwargs)
+            finally:
+                times[step] += time.perf_counter() - started
+
+        return mock.patch.object(owner, name, timed)
+
+    with (
+        watch(bodies, "_parsed", "parse"),
+        watch(api_segments, "read_replacements", "validate"),
+        watch(dialects, "update_and_record", "statement and history"),
+        watch(Movements, "add", "counts"),
+        watch(Movements, "deltas", "counts"),
+        watch(core_segments, "append", "counts"),
+        watch(core_segments, "_outcome", "who was left out"),
+        watch(Session, "commit", "commit"),
+        watch(api_segments, "jsonify", "answer"),
+    ):
+        yield times
+
+
+@contextmanager
+def without_history() -> Iterator[None]:
+    """The same statement, with nothing recorded of what it changed."""
+
+    def update_only(session: Session, change: Any, returning: Any, into: Any) -> Any:
+        told = [returning[name].label(name) for name in ("document_id", "before", "after")]
+        told[1:] = [dialects.cast(column, dialects.Text) for column in told[1:]]
+        return list(session.execute(change.returning(*told)))
+
+    with mock.patch.object(dialects, "update_and_record", update_only):
+        yield
