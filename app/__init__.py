@@ -17,7 +17,7 @@ from app.core import dialects
 from app.core.database import db, engine_options
 from app.json import OrjsonProvider
 from app.settings import read_settings
-from app.urls import DocumentId
+from app.urls import ChangeSetId, DocumentId
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,7 +33,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     )
     app.json = OrjsonProvider(app)
     app.url_map.merge_slashes = False  # a document_id may hold several in a row
-    app.url_map.converters["document_id"] = DocumentId
+    app.url_map.converters |= {"document_id": DocumentId, "change_set": ChangeSetId}
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

@@ -1,17 +1,20 @@
 """What is accepted from outside, declared once with marshmallow: bodies of the API and rows of files alike."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, validate
 
 from app.core.customers import Segments, storable
+from app.core.edits import Merge
 from app.core.errors import Refusal
 
 MOST_DETAILS = 100
 MOST_COUNTED = 10_000
 """Problems counted one by one; a body made to have millions of them must not keep a worker busy."""
+
+T = TypeVar("T")
 
 Problem = tuple[str, str]
 """Where and what: `("customers[3].segments[0].type", "Missing data for required field.")`."""
@@ -65,6 +68,18 @@ class ReplaceSegments(_Accepted):
     customers = fields.List(fields.Nested(CustomerSegments), required=True, validate=validate.Length(min=1))
 
 
+class CustomerMerge(_Accepted):
+    """Segments to add to one customer's, and to remove from them; what is left out, or `null`, is none."""
+
+    document_id = Text(required=True)
+    add = fields.List(fields.Nested(SegmentRow), allow_none=True)
+    remove = fields.List(fields.Nested(SegmentRow), allow_none=True)
+
+
+class MergeSegments(_Accepted):
+    customers = fields.List(fields.Nested(CustomerMerge), required=True, validate=validate.Length(min=1))
+
+
 class CustomerFacts(_Accepted):
     """A customer to create or update: an absent fact stays as it is, `null` empties it."""
 
@@ -102,7 +117,7 @@ def problems(schema: Schema, sent: Any, path: str = "") -> Iterator[Problem]:
                 yield here, message
 
 
-_replace, _row, _facts = ReplaceSegments(), CustomerSegments(), CustomerFacts()
+_replace, _merge, _row, _facts = ReplaceSegments(), MergeSegments(), CustomerSegments(), CustomerFacts()
 
 
 def read_replacements(body: Any) -> tuple[dict[str, Segments], list[str]]:
@@ -110,18 +125,27 @@ def read_replacements(body: Any) -> tuple[dict[str, Segments], list[str]]:
 
     The first occurrence of a document_id wins: contract §1. Raises Invalid.
     """
+    return _read(body, _replace, lambda row: _segments(row["segments"]))
+
+
+def read_merges(body: Any) -> tuple[dict[str, Merge], list[str]]:
+    """What to add and remove, `{document_id: Merge}`, and the document_ids that were repeated. Raises Invalid."""
+    return _read(body, _merge, lambda row: Merge(_segments(row.get("add")), _segments(row.get("remove"))))
+
+
+def _read(body: Any, schema: Schema, wanted: Callable[[Any], T]) -> tuple[dict[str, T], list[str]]:
     try:
         if body["customers"]:
-            return _first_of_each(body["customers"])
-    except (LookupError, TypeError, _Malformed):
+            return _first_of_each(body["customers"], wanted)
+    except (LookupError, TypeError, AttributeError, _Malformed):
         pass
-    raise Invalid(problems(_replace, body))
+    raise Invalid(problems(schema, body))
 
 
 def read_replacement(row: Any) -> tuple[str, Segments]:
     """One element of `customers`, as a line of a file holds it. Raises Invalid."""
     try:
-        (wanted,) = _first_of_each([row])[0].items()
+        (wanted,) = _first_of_each([row], lambda row: _segments(row["segments"]))[0].items()
     except (LookupError, TypeError, _Malformed):
         raise Invalid(problems(_row, row), "the line") from None
     return wanted
@@ -150,16 +174,16 @@ class _Malformed(Exception):
     """Not as declared; the declarations tell what is wrong."""
 
 
-def _first_of_each(rows: list[Any]) -> tuple[dict[str, Segments], list[str]]:
+def _first_of_each(rows: list[Any], read: Callable[[Any], T]) -> tuple[dict[str, T], list[str]]:
     """The tight loop behind the declarations: right for well-formed rows, and an exception for any other."""
-    wanted: dict[str, Segments] = {}
+    wanted: dict[str, T] = {}
     repeated: dict[str, None] = {}
     for row in rows:
         document_id = row["document_id"]
         if type(document_id) is not str or "\0" in document_id:
             raise _Malformed
-        segments = _segments(row["segments"])
-        if wanted.setdefault(document_id, segments) is not segments:
+        one = read(row)
+        if wanted.setdefault(document_id, one) is not one:
             repeated[document_id] = None
     return wanted, list(repeated)
 

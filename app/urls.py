@@ -1,6 +1,6 @@
 """How a document_id stands in a URL."""
 
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, IntegerConverter
 
 
 class DocumentId(BaseConverter):
@@ -8,3 +8,9 @@ class DocumentId(BaseConverter):
 
     regex = r"[\s\S]+"
     part_isolating = False
+
+
+class ChangeSetId(IntegerConverter):
+    """A number that a database can hold."""
+
+    regex = r"[0-9]{1,18}"

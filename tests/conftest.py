@@ -86,6 +86,7 @@ def empty() -> None:
     with db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
+            connection.execute(text("ALTER SEQUENCE change_set_positions RESTART"))
         else:
             for table in (*reversed(tables), "sqlite_sequence"):
                 connection.execute(text(f"DELETE FROM {table}"))

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from app.api.auth import Forbidden, Unauthenticated
 from app.api.bodies import MalformedJson, TooLarge, UnsupportedMediaType
 from app.api.rate_limit import RateLimited
-from app.core.errors import AmbiguousEmail, CustomerNotFound, NotFound, Refusal, Unavailable
+from app.core.errors import AmbiguousEmail, CustomerNotFound, NoLongerKnown, NotFound, Refusal, Unavailable
 from app.schemas import Invalid
 
 REFUSALS: dict[type[Refusal], tuple[int, str]] = {
@@ -20,6 +20,7 @@ REFUSALS: dict[type[Refusal], tuple[int, str]] = {
     CustomerNotFound: (404, "CUSTOMER_NOT_FOUND"),
     NotFound: (404, "NOT_FOUND"),
     AmbiguousEmail: (409, "AMBIGUOUS_EMAIL"),
+    NoLongerKnown: (410, "NO_LONGER_KNOWN"),
     TooLarge: (413, "TOO_LARGE"),
     UnsupportedMediaType: (415, "UNSUPPORTED_MEDIA_TYPE"),
     RateLimited: (429, "RATE_LIMITED"),

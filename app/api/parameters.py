@@ -15,6 +15,14 @@ def flag(name: str) -> bool:
     return value == "true"
 
 
+def limit(most: int) -> int:
+    """`?limit=100`, up to `most`, which is also what a missing one means. Raises Invalid."""
+    value = request.args.get("limit", str(most))
+    if not (value.isascii() and value.isdecimal() and len(value) < 10 and 0 < int(value) <= most):
+        raise Invalid(iter([("limit", f"Must be a whole number from 1 to {most}.")]), "the query")
+    return int(value)
+
+
 def moment(name: str) -> datetime | None:
     """`?name=2026-11-23T08:00:00Z`, an RFC 3339 time. Raises Invalid."""
     value = request.args.get(name)

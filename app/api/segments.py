@@ -1,35 +1,45 @@
 """The segments of customers: replaced by many, read one at a time."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, current_app, jsonify, request
 
 from app.api import blueprint
+from app.api.answers import id_text, with_change_set
 from app.api.auth import needs, the_caller
 from app.api.bodies import TooLarge, json_body
 from app.api.parameters import flag, moment
 from app.core.customers import Segments, segments_of, segments_of_email
 from app.core.segments import Outcome, replace_segments
-from app.schemas import Invalid, read_replacements
+from app.schemas import Invalid, read_merges, read_replacements
 
 
 @blueprint.post("/v3/customers/segments")
 @needs("segments:write")
 def replace() -> Response:
     """Replace all segments of the customers sent: contract §1, and its extras, §2."""
+    return _changed(read_replacements)
+
+
+@blueprint.patch("/v3/customers/segments")
+@needs("segments:write")
+def merge() -> Response:
+    """Add segments to the customers sent, and remove some, leaving their others: contract §3."""
+    return _changed(read_merges)
+
+
+def _changed(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) -> Response:
     dry_run, report, as_of = flag("dry_run"), flag("report"), moment("as_of")
     body = json_body()
     _check_number(body)
-    wanted, duplicates = read_replacements(body)
+    wanted, duplicates = read(body)
     outcome = replace_segments(wanted, the_caller().actor(), as_of=as_of, dry_run=dry_run)
     left_out = {*outcome.not_found, *outcome.stale}
     answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in wanted if id_ not in left_out]}
     if report or dry_run:
         answer["report"] = _report(outcome, duplicates)
-    response = jsonify(answer)
-    if outcome.change_set_id:
-        response.headers["Change-Set"] = str(outcome.change_set_id)
-    return response
+    return with_change_set(jsonify(answer), outcome.change_set_id)
 
 
 def _check_number(body: Any) -> None:
@@ -46,7 +56,7 @@ def _report(outcome: Outcome, duplicates: list[str]) -> dict[str, Any]:
         "notFound": outcome.not_found,
         "duplicates": duplicates,
         "stale": outcome.stale,
-        "changeSet": outcome.change_set_id and str(outcome.change_set_id),
+        "changeSet": id_text(outcome.change_set_id),
     }
 
 

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from app.cli.changes import changes
 from app.cli.customers import customers
 from app.cli.demo import demo
 from app.cli.operators import operators
@@ -11,5 +12,5 @@ from app.cli.welcome import welcome
 
 
 def init_app(app: Flask) -> None:
-    for command in (customers, segments, tokens, operators, demo, welcome):
+    for command in (customers, segments, changes, tokens, operators, demo, welcome):
         app.cli.add_command(command)

@@ -1,8 +1,10 @@
 """How every command speaks: data on stdout, all else on stderr, progress only on a terminal, an honest exit code."""
 
 import getpass
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
@@ -72,3 +74,16 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 def number(count: int, noun: str) -> str:
     """`1 customer`, `12,431 customers`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(_context: Any, _option: Any, value: str | None) -> timedelta | None:
+    """`90d`, `12h`: how long something lasts."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", value)
+    if not match:
+        raise click.BadParameter("must be a number and a unit: 30m, 12h, 90d, 4w.")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})

@@ -1,28 +1,14 @@
 """flask tokens …"""
 
-import re
 from datetime import timedelta
-from typing import Any
 
 import click
 from flask.cli import AppGroup
 
-from app.cli.terminal import honest, say
+from app.cli.terminal import duration, honest, say
 from app.core.tokens import SCOPES, all_tokens, create_token, revoke_token
 
 tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
-
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def duration(_context: Any, _option: Any, value: str | None) -> timedelta | None:
-    """`90d`, `12h`: how long something lasts."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d{1,6})([mhdw])", value)
-    if not match:
-        raise click.BadParameter("must be a number and a unit: 30m, 12h, 90d, 4w.")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
 @tokens.command("create")

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Index
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Sequence
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.customers import Segments
-from app.core.database import Base, Moment
+from app.core.database import Base, Moment, db
+from app.core.errors import NotFound
 
 
 @dataclass(frozen=True)
@@ -19,24 +20,39 @@ class Actor:
     source: str
 
 
+positions = Sequence("change_set_positions", metadata=Base.metadata)
+
+
 class ChangeSet(Base):
     """Everything that one request, form, file or undo changed."""
 
     __tablename__ = "change_sets"
-    # Readers of the feed go by (transaction, id): ids are given out before commit, and what commits late would be lost.
-    __table_args__ = (
-        Index("ix_change_sets_transaction_number_id", "transaction_number", "id"),
-        {"sqlite_autoincrement": True},
-    )
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
-    transaction_number: Mapped[int] = mapped_column(dialects.Id)
+    position: Mapped[int] = mapped_column(dialects.Id, unique=True)
+    """Its place in the feed. Ids are given out first, and so tell nothing of who changed a customer after whom."""
     at: Mapped[datetime] = mapped_column(Moment)
     actor: Mapped[str]
     source: Mapped[str]
     note: Mapped[str | None]
+    reverts: Mapped[int | None] = mapped_column(dialects.Id, index=True)
+    """The change set that this one undid."""
     changed: Mapped[int]
     unchanged: Mapped[int]
+
+
+class Pruning(Base):
+    """How far the record was pruned: the last change set deleted, in the feed's order. One row, or none.
+
+    What the record says of moments before `until` is incomplete, and must not be told as if it were not.
+    """
+
+    __tablename__ = "prunings"
+
+    id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
+    until: Mapped[datetime] = mapped_column(Moment)
+    position: Mapped[int] = mapped_column(dialects.Id)
 
 
 class SegmentChange(Base):
@@ -53,3 +69,11 @@ class SegmentChange(Base):
     before: Mapped[Segments] = mapped_column(dialects.Json)
     after: Mapped[Segments] = mapped_column(dialects.Json)
     previous_change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
+
+
+def find_change_set(change_set_id: int, session: Session | None = None) -> ChangeSet:
+    """Raises NotFound."""
+    found = (session or db.session).get(ChangeSet, change_set_id)
+    if found is None:
+        raise NotFound(f"There is no change set {change_set_id}, or it is no longer kept.")
+    return found

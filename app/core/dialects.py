@@ -24,9 +24,11 @@ from sqlalchemy import (
     cast,
     column,
     event,
+    func,
     insert,
     or_,
     select,
+    text,
     true,
     type_coerce,
     update,
@@ -217,23 +219,6 @@ def _(_element: next_change_set_id, _compiler: Any, **_kw: Any) -> str:
     return "(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'change_sets')"
 
 
-class transaction_number(ColumnElement[int]):  # noqa: N801
-    """PostgreSQL's number of the writing transaction. SQLite has one writer at a time: ids already tell the order."""
-
-    inherit_cache = True
-    type = Id
-
-
-@compiles(transaction_number, "postgresql")
-def _(_element: transaction_number, _compiler: Any, **_kw: Any) -> str:
-    return "pg_current_xact_id()::text::bigint"
-
-
-@compiles(transaction_number)
-def _(_element: transaction_number, _compiler: Any, **_kw: Any) -> str:
-    return "0"
-
-
 class _Holds(FunctionElement[bool]):
     name = "holds"
     type = Boolean()
@@ -258,8 +243,76 @@ def holds(segments: ColumnElement[Any], segment: dict[str, str]) -> ColumnElemen
     PostgreSQL answers from the GIN index. SQLite looks for the pair's compact text: quotes inside a value are escaped,
     so the text of a pair cannot occur within one.
     """
-    text = orjson.dumps({"type": segment["type"], "value": segment["value"]}).decode()
-    return _Holds(segments, _json([segment]), bindparam(None, text, type_=Text, unique=True))
+    pair = orjson.dumps({"type": segment["type"], "value": segment["value"]}).decode()
+    return _Holds(segments, _json([segment]), bindparam(None, pair, type_=Text, unique=True))
+
+
+class _Merged(FunctionElement[Any]):
+    name = "merged"
+    inherit_cache = True
+
+
+@compiles(_Merged, "postgresql")
+def _(element: _Merged, compiler: Any, **kw: Any) -> str:
+    segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"""coalesce((SELECT jsonb_agg(m.value ORDER BY m.part, m.n) FROM (
+        SELECT e.value, 0 AS part, e.n FROM jsonb_array_elements({segments}) WITH ORDINALITY AS e (value, n)
+         WHERE NOT {remove} @> jsonb_build_array(e.value)
+        UNION ALL
+        SELECT e.value, 1, e.n FROM jsonb_array_elements({add}) WITH ORDINALITY AS e (value, n)
+         WHERE {remove} @> jsonb_build_array(e.value) OR NOT {segments} @> jsonb_build_array(e.value)
+    ) AS m), '[]')"""  # noqa: S608 - compiled, with its parameters bound
+
+
+@compiles(_Merged)
+def _(element: _Merged, compiler: Any, **kw: Any) -> str:
+    segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"""(SELECT json_group_array(json(m.value)) FROM (
+        SELECT e.value, 0 AS part, e.key AS n FROM json_each({segments}) AS e
+         WHERE e.value NOT IN (SELECT value FROM json_each({remove}))
+        UNION ALL
+        SELECT e.value, 1, e.key FROM json_each({add}) AS e
+         WHERE e.value IN (SELECT value FROM json_each({remove}))
+            OR e.value NOT IN (SELECT value FROM json_each({segments}))
+        ORDER BY part, n
+    ) AS m)"""  # noqa: S608
+
+
+def merged(segments: ColumnElement[Any], *, add: ColumnElement[Any], remove: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A JSON array without the elements to remove, then the elements to add that are not among the rest."""
+    return _Merged(segments, add, remove)
+
+
+# The order of the feed
+
+_POSITION_LOCK = 4_919_122_335
+
+
+def take_position(session: Session, change_set_id: int) -> int:
+    """The place in the feed of a change set that is about to be committed, with all its customers locked.
+
+    Whoever changed one of these customers before has committed, with a lower position. Until this transaction ends, a
+    shared lock tells that a position is taken which cannot be seen yet. On SQLite, with one writer at a time, ids do.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return change_set_id
+    session.execute(select(func.pg_advisory_xact_lock_shared(_POSITION_LOCK)))
+    return int(session.scalars(select(func.nextval("change_set_positions"))).one())
+
+
+def settled_position(session: Session) -> int:
+    """A position up to which every change set is committed, or never will be; ends the session's transaction.
+
+    It waits for those who are just committing, and for nobody else: a writer takes its position last.
+    """
+    session.rollback()
+    if session.get_bind().dialect.name != "postgresql":
+        return 2**62
+    session.execute(text(f"SET LOCAL lock_timeout = {BUSY_TIMEOUT_MS}"))
+    newest = session.scalars(text("SELECT last_value FROM change_set_positions")).one()
+    session.execute(select(func.pg_advisory_xact_lock(_POSITION_LOCK)))
+    session.rollback()
+    return int(newest)
 
 
 # The one statement that has a different shape on each

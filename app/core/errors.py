@@ -24,6 +24,10 @@ class AmbiguousEmail(Refusal):
     """Several customers share the e-mail."""
 
 
+class NoLongerKnown(Refusal):
+    """What was asked for is older than the record that is kept."""
+
+
 class NameTaken(Refusal):
     """Another token or operator carries this name already."""
 

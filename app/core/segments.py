@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, false, insert, not_, select, update
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -14,6 +14,7 @@ from app.core.changes import Actor, ChangeSet, SegmentChange
 from app.core.counts import Movements, append, compact_when_due
 from app.core.customers import Customer, Segments
 from app.core.database import in_transaction, now
+from app.core.edits import Edit, Merge, edit_of
 
 customers = Customer.__table__
 
@@ -37,6 +38,7 @@ class Recording:
     session: Session
     actor: Actor
     note: str | None
+    reverts: int | None
     id: int
     at: datetime
     changed: int = 0
@@ -45,12 +47,17 @@ class Recording:
 
 
 def replace_segments(
-    wanted: Mapping[str, Segments], actor: Actor, *, as_of: datetime | None = None, dry_run: bool = False
+    wanted: Mapping[str, Segments] | Mapping[str, Merge],
+    actor: Actor,
+    *,
+    as_of: datetime | None = None,
+    dry_run: bool = False,
 ) -> Outcome:
     """Give each customer in `wanted`, `{document_id: segments}`, exactly those segments: contract §1.
 
     All of it happens in one transaction, or none. Customers are never created; those changed after `as_of` are left
-    alone (contract §2). A `dry_run` does everything as it would be done, and takes it back.
+    alone (contract §2). With a `Merge` in place of segments, hers are merged with it. A `dry_run` does everything as it
+    would be done, and takes it back.
 
     Raises Unavailable when the database is away or busy.
     """
@@ -60,49 +67,70 @@ def replace_segments(
             return replace_in(change_set, wanted, as_of=as_of)
 
     outcome = in_transaction(work, keep=not dry_run)
-    if outcome.change_set_id and not dry_run:
+    if dry_run:
+        return replace(outcome, change_set_id=None)
+    if outcome.change_set_id:
         compact_when_due(outcome.change_set_id)
     return outcome
 
 
 @contextmanager
-def recording(session: Session, actor: Actor, *, note: str | None = None) -> Iterator[Recording]:
-    """Open a change set in this transaction; written at the end, if anything was changed."""
+def recording(
+    session: Session, actor: Actor, *, note: str | None = None, reverts: int | None = None
+) -> Iterator[Recording]:
+    """Open a change set in this transaction; written at the end, if anything was changed.
+
+    `reverts` is the id of the change set that this one undoes.
+    """
     number = session.scalars(select(dialects.next_change_set_id())).one()
-    change_set = Recording(session, actor, note, number, now())
+    change_set = Recording(session, actor, note, reverts, number, now())
     yield change_set
     if change_set.changed:
+        append(session, change_set.at.date(), actor.name, change_set.id, change_set.movements.deltas())
         session.execute(
             insert(ChangeSet.__table__).values(
                 id=change_set.id,
-                transaction_number=dialects.transaction_number(),
+                position=dialects.take_position(session, change_set.id),
                 at=change_set.at,
                 actor=actor.name,
                 source=actor.source,
                 note=note,
+                reverts=reverts,
                 changed=change_set.changed,
                 unchanged=change_set.unchanged,
             )
         )
-        append(session, change_set.at.date(), actor.name, change_set.id, change_set.movements.deltas())
 
 
-def replace_in(change_set: Recording, wanted: Mapping[str, Segments], *, as_of: datetime | None = None) -> Outcome:
-    """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one.
+def replace_in(
+    change_set: Recording,
+    wanted: Mapping[str, Segments] | Mapping[str, Merge],
+    *,
+    as_of: datetime | None = None,
+) -> Outcome:
+    """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
+    changed = set(apply_edit(change_set, edit_of(wanted), as_of=as_of))
+    outcome = _outcome(change_set, wanted, changed, as_of)
+    change_set.unchanged += outcome.unchanged
+    return outcome
 
-    Customers who hold what is wanted already are not written: no row, no history, no index work.
+
+def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | None = None) -> list[str]:
+    """The one statement that changes segments. Gives back whose, and keeps the record and the counts.
+
+    Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
+    changed after `as_of` is asked of the row that is about to be written, not of an earlier look at it.
     """
-    sent = dialects.entries(wanted)
-    stale = customers.c.changed_at > as_of if as_of else false()
     changes = (
         update(customers)
         .where(
-            customers.c.document_id == sent.c.key,
-            customers.c.segments.is_distinct_from(sent.c.value),
-            or_(customers.c.changed_at.is_(None), customers.c.changed_at <= as_of) if as_of else true(),
+            customers.c.document_id == edit.document_id,
+            customers.c.segments.is_distinct_from(edit.segments),
+            edit.condition,
+            not_(_changed_after(as_of)),
         )
         .values(
-            segments=sent.c.value,
+            segments=edit.segments,
             previous_segments=customers.c.segments,
             changed_at=change_set.at,
             change_set_id=change_set.id,
@@ -111,10 +139,14 @@ def replace_in(change_set: Recording, wanted: Mapping[str, Segments], *, as_of: 
     )
     changed = dialects.update_and_record(change_set.session, changes, returning=HISTORY, into=SegmentChange.__table__)
     change_set.movements.add([before for _, before, _ in changed], [after for _, _, after in changed])
-    outcome = _outcome(change_set, wanted, {document_id for document_id, _, _ in changed}, stale)
-    change_set.changed += outcome.changed
-    change_set.unchanged += outcome.unchanged
-    return outcome
+    change_set.changed += len(changed)
+    return [document_id for document_id, _, _ in changed]
+
+
+def _changed_after(as_of: datetime | None) -> ColumnElement[bool]:
+    if as_of is None:
+        return false()
+    return and_(customers.c.changed_at.is_not(None), customers.c.changed_at > as_of)
 
 
 HISTORY: dict[str, ColumnElement[Any]] = {
@@ -127,17 +159,15 @@ HISTORY: dict[str, ColumnElement[Any]] = {
 """The columns of `segment_changes`, as an updated row of `customers` tells them."""
 
 
-def _outcome(
-    change_set: Recording, wanted: Mapping[str, Segments], changed: set[str], stale: ColumnElement[bool]
-) -> Outcome:
+def _outcome(change_set: Recording, wanted: Mapping[str, Any], changed: set[str], as_of: datetime | None) -> Outcome:
     """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
     rest = [document_id for document_id in wanted if document_id not in changed]
     found: dict[str, bool] = {}
     if rest:
-        query = select(customers.c.document_id, stale).where(
+        query = select(customers.c.document_id, _changed_after(as_of)).where(
             customers.c.document_id.in_(select(dialects.texts(rest).c.value))
         )
-        found = {document_id: bool(is_stale) for document_id, is_stale in change_set.session.execute(query)}
+        found = {document_id: bool(stale) for document_id, stale in change_set.session.execute(query)}
     stale_ids = [document_id for document_id in rest if found.get(document_id)]
     return Outcome(
         changed=len(changed),

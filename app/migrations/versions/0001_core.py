@@ -40,17 +40,19 @@ def upgrade() -> None:
         sa.Column("email", sa.String, index=True),
         sa.ForeignKeyConstraint(["document_id"], ["customers.document_id"], onupdate="CASCADE", ondelete="CASCADE"),
     )
+    if op.get_context().dialect.name == "postgresql":
+        op.execute(sa.schema.CreateSequence(sa.Sequence("change_set_positions")))
     op.create_table(
         "change_sets",
         sa.Column("id", Id, primary_key=True),
-        sa.Column("transaction_number", Id, nullable=False),
+        sa.Column("position", Id, nullable=False, unique=True),
         sa.Column("at", Moment, nullable=False),
         sa.Column("actor", sa.String, nullable=False),
         sa.Column("source", sa.String, nullable=False),
         sa.Column("note", sa.String),
+        sa.Column("reverts", Id, index=True),
         sa.Column("changed", sa.Integer, nullable=False),
         sa.Column("unchanged", sa.Integer, nullable=False),
-        sa.Index("ix_change_sets_transaction_number_id", "transaction_number", "id"),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -60,6 +62,12 @@ def upgrade() -> None:
         sa.Column("before", Json, nullable=False),
         sa.Column("after", Json, nullable=False),
         sa.Column("previous_change_set_id", Id),
+    )
+    op.create_table(
+        "prunings",
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("until", Moment, nullable=False),
+        sa.Column("position", Id, nullable=False),
     )
     op.create_table(
         "segment_counts",
@@ -98,9 +106,12 @@ def downgrade() -> None:
         "operators",
         "tokens",
         "segment_counts",
+        "prunings",
         "segment_changes",
         "change_sets",
         "customer_search",
         "customers",
     ):
         op.drop_table(table)
+    if op.get_context().dialect.name == "postgresql":
+        op.execute(sa.schema.DropSequence(sa.Sequence("change_set_positions")))

@@ -1,0 +1,71 @@
+"""Undoing a change set, whatever made it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.changes import Actor, find_change_set
+from app.core.counts import compact_when_due
+from app.core.customers import Customer
+from app.core.database import in_transaction
+from app.core.edits import reversal
+from app.core.segments import Recording, apply_edit, recording
+
+PART = 20_000
+
+customers = Customer.__table__.c
+
+
+@dataclass(frozen=True)
+class Reverted:
+    """How many customers were put back, how many were already, and who holds something else by now."""
+
+    changed: int
+    unchanged: int
+    conflicts: list[str]
+    change_set_id: int | None
+
+
+def revert(change_set_id: int, actor: Actor, *, dry_run: bool = False) -> Reverted:
+    """Put back each customer who still holds what the change set gave her; leave alone, and list, the others.
+
+    One transaction, and itself a change set: it can be reverted. A `dry_run` is the same, taken back.
+
+    Raises NotFound, also for one so old that it is not kept any more, and Unavailable.
+    """
+
+    def work(session: Session) -> Reverted:
+        find_change_set(change_set_id, session)
+        with recording(session, actor, reverts=change_set_id) as undo:
+            conflicts: list[str] = []
+            last: str | None = ""
+            while last is not None:
+                last = _revert_part(undo, change_set_id, last, conflicts)
+        return Reverted(undo.changed, undo.unchanged, conflicts, undo.id if undo.changed and not dry_run else None)
+
+    reverted = in_transaction(work, keep=not dry_run)
+    if reverted.change_set_id:
+        compact_when_due(reverted.change_set_id)
+    return reverted
+
+
+def _revert_part(undo: Recording, change_set_id: int, after: str, conflicts: list[str]) -> str | None:
+    """Undo the next customers' changes; gives back the last document_id, None when there were no more."""
+    edit = reversal(change_set_id, after, PART)
+    changed = set(apply_edit(undo, edit))
+    # What is asked here of the others, as they are now, only sorts them: nothing is written because of it.
+    part = (
+        select(edit.document_id, customers.segments.is_not_distinct_from(edit.segments))
+        .select_from(edit.rows)
+        .outerjoin(Customer.__table__, customers.document_id == edit.document_id)
+        .order_by(edit.document_id)
+    )
+    last = None
+    for document_id, as_before in undo.session.execute(part):
+        last = document_id
+        if document_id not in changed and as_before:
+            undo.unchanged += 1
+        elif document_id not in changed:
+            conflicts.append(document_id)
+    return last
