@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+from sqlalchemy import Text, cast
 from sqlalchemy.orm import Session
 
 from app.api import bodies
@@ -55,7 +56,7 @@ def without_history() -> Iterator[None]:
 
     def update_only(session: Session, change: Any, returning: Any, into: Any) -> Any:
         told = [returning[name].label(name) for name in ("document_id", "before", "after")]
-        told[1:] = [dialects.cast(column, dialects.Text) for column in told[1:]]
+        told[1:] = [cast(column, Text) for column in told[1:]]
         return list(session.execute(change.returning(*told)))
 
     with mock.patch.object(dialects, "update_and_record", update_only):

@@ -12,8 +12,9 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.core import database, dialects
+from app.core import database
 from app.core.database import db
+from app.core.dialects import connections
 from tests.conftest import GOLD, SILVER, Api, add_customers, all_segments, give
 from tests.gunicorn import free_port
 
@@ -38,7 +39,7 @@ def another_writer(*document_ids: str) -> Iterator[Any]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 50)
     monkeypatch.setattr(database, "ATTEMPTS", 2)
 
 
@@ -56,7 +57,7 @@ def test_reads_do_not_wait_for_writers(api: Api, ana: str) -> None:
     with another_writer(ana):
         started = time.monotonic()
         api.get(f"/api/customers/segments?document_id={ana}")
-        assert time.monotonic() - started < dialects.BUSY_TIMEOUT_MS / 1000
+        assert time.monotonic() - started < connections.BUSY_TIMEOUT_MS / 1000
 
 
 def test_it_waits_for_another_writer(api: Api, ana: str) -> None:

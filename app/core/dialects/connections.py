@@ -1,0 +1,84 @@
+"""Connections that wait their turn, and what it means when one fails."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+BUSY_TIMEOUT_MS = 5_000
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    if make_url(url).get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}}
+    return {
+        "connect_args": {
+            "connect_timeout": 5,
+            # Prepared statements live in a server session, which PgBouncer's transaction mode does not promise.
+            "prepare_threshold": None,
+        }
+    }
+
+
+def prepare(engine: Engine) -> None:
+    """Make every connection of `engine` behave: transactions that really begin, and writers that wait their turn."""
+    event.listen(engine, "begin", _begin_sqlite if engine.dialect.name == "sqlite" else _begin_postgresql)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _connect_sqlite)
+
+
+def writing(engine: Engine, patient: bool = True) -> Engine:
+    """The same engine, for transactions that write, and wait for other writers (or do not)."""
+    return engine.execution_options(writing=BUSY_TIMEOUT_MS if patient else 1)
+
+
+def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # The busy timeout does not cover a read transaction that turns into a write: a writer takes the lock at once.
+    wait = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait or BUSY_TIMEOUT_MS}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if wait else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # LOCAL: it ends with the transaction, so nothing leaks to the next client of a pooled server connection.
+    wait = connection.get_execution_options().get("writing")
+    if wait:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
+
+
+# serialization_failure, deadlock_detected; and a connection that the server closed while it lay in the pool.
+_TRY_AGAIN = ("40001", "40P01", "57P01")
+# connection exceptions, insufficient resources, operator intervention, lock_not_available
+_AWAY_OR_BUSY = ("08", "53", "57", "55P03", "40001", "40P01")
+
+
+def worth_another_try(error: Exception) -> bool:
+    """Whether the transaction failed by coincidence with another one, or by a connection gone stale."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_name(error.orig).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+
+
+def away_or_busy(error: DBAPIError) -> bool:
+    """Whether the database could not be reached or did not get to it in time: no fault of the request."""
+    if isinstance(error.orig, sqlite3.Error):
+        away = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")
+        return _sqlite_name(error.orig).startswith(away)
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate is None:  # never reached the server, or lost it
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return str(sqlstate).startswith(_AWAY_OR_BUSY)
+
+
+def _sqlite_name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", "")

@@ -1,0 +1,138 @@
+"""JSON, in a column or sent as one parameter, unfolded into rows and asked for its elements."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Boolean, ColumnElement, FromClause, Text, bindparam, column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from app.core.dialects.types import DocumentId, Json
+
+
+class _Entries(FunctionElement[Any]):
+    """The entries of a JSON object: rows of (key, value)."""
+
+    name = "json_each"
+    inherit_cache = True
+
+
+class _Elements(FunctionElement[Any]):
+    """The elements of a JSON array: rows of (value)."""
+
+    name = "json_each"
+    inherit_cache = True
+
+
+class _Texts(FunctionElement[Any]):
+    """The elements of a JSON array of strings: rows of (value) as text."""
+
+    name = "json_each"
+    inherit_cache = True
+
+
+@compiles(_Entries, "postgresql")
+def _(element: _Entries, compiler: Any, **kw: Any) -> str:
+    return f"jsonb_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_Elements, "postgresql")
+def _(element: _Elements, compiler: Any, **kw: Any) -> str:
+    return f"jsonb_array_elements({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_Texts, "postgresql")
+def _(element: _Texts, compiler: Any, **kw: Any) -> str:
+    return f"jsonb_array_elements_text({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_Entries)
+@compiles(_Elements)
+@compiles(_Texts)
+def _(element: FunctionElement[Any], compiler: Any, **kw: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+def entries(value: Mapping[str, Any]) -> FromClause:
+    """A mapping sent as ONE parameter, as a table of (key, value)."""
+    return _Entries(json_value(value)).table_valued(column("key", DocumentId), column("value", Json), name="entry")
+
+
+def elements(value: ColumnElement[Any] | list[Any]) -> FromClause:
+    """A JSON array, of a column or sent as one parameter, as a table of (value)."""
+    array = json_value(value) if isinstance(value, list) else value
+    return _Elements(array).table_valued(column("value", Json), name="element")
+
+
+def texts(value: list[str]) -> FromClause:
+    """A list of strings sent as one parameter, as a table of (value)."""
+    return _Texts(json_value(value)).table_valued(column("value", DocumentId), name="text")
+
+
+def json_value(value: Any) -> ColumnElement[Any]:
+    return bindparam(None, value, type_=Json, unique=True)
+
+
+class _Holds(FunctionElement[bool]):
+    name = "holds"
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_Holds, "postgresql")
+def _(element: _Holds, compiler: Any, **kw: Any) -> str:
+    segments, pair, _text = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{segments} @> {pair}"
+
+
+@compiles(_Holds)
+def _(element: _Holds, compiler: Any, **kw: Any) -> str:
+    segments, _pair, text = element.clauses
+    return f"instr({compiler.process(segments, **kw)}, {compiler.process(text, **kw)}) > 0"
+
+
+def holds(segments: ColumnElement[Any], segment: dict[str, str]) -> ColumnElement[bool]:
+    """Whether a column of segments has this `{"type", "value"}` among its own.
+
+    PostgreSQL answers from the GIN index. SQLite looks for the pair's compact text: quotes inside a value are escaped,
+    so the text of a pair cannot occur within one.
+    """
+    pair = orjson.dumps({"type": segment["type"], "value": segment["value"]}).decode()
+    return _Holds(segments, json_value([segment]), bindparam(None, pair, type_=Text, unique=True))
+
+
+class _Merged(FunctionElement[Any]):
+    name = "merged"
+    inherit_cache = True
+
+
+@compiles(_Merged, "postgresql")
+def _(element: _Merged, compiler: Any, **kw: Any) -> str:
+    segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"""coalesce((SELECT jsonb_agg(m.value ORDER BY m.part, m.n) FROM (
+        SELECT e.value, 0 AS part, e.n FROM jsonb_array_elements({segments}) WITH ORDINALITY AS e (value, n)
+         WHERE NOT {remove} @> jsonb_build_array(e.value)
+        UNION ALL
+        SELECT e.value, 1, e.n FROM jsonb_array_elements({add}) WITH ORDINALITY AS e (value, n)
+         WHERE {remove} @> jsonb_build_array(e.value) OR NOT {segments} @> jsonb_build_array(e.value)
+    ) AS m), '[]')"""  # noqa: S608 - compiled, with its parameters bound
+
+
+@compiles(_Merged)
+def _(element: _Merged, compiler: Any, **kw: Any) -> str:
+    segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"""(SELECT json_group_array(json(m.value)) FROM (
+        SELECT e.value, 0 AS part, e.key AS n FROM json_each({segments}) AS e
+         WHERE e.value NOT IN (SELECT value FROM json_each({remove}))
+        UNION ALL
+        SELECT e.value, 1, e.key FROM json_each({add}) AS e
+         WHERE e.value IN (SELECT value FROM json_each({remove}))
+            OR e.value NOT IN (SELECT value FROM json_each({segments}))
+        ORDER BY part, n
+    ) AS m)"""  # noqa: S608
+
+
+def merged(segments: ColumnElement[Any], *, add: ColumnElement[Any], remove: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A JSON array without the elements to remove, then the elements to add that are not among the rest."""
+    return _Merged(segments, add, remove)

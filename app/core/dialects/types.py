@@ -1,0 +1,13 @@
+"""Column types."""
+
+from sqlalchemy import JSON, BigInteger, Integer, String
+from sqlalchemy.dialects.postgresql import JSONB
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+"""JSONB on PostgreSQL; on SQLite compact JSON text, always by the same serializer, so that equal means equal."""
+
+DocumentId = String().with_variant(String(collation="C"), "postgresql")
+"""Compared and ordered by bytes on both: what is equal, and what comes next, must not depend on a server's locale."""
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite numbers rows by itself only where the type is exactly INTEGER."""

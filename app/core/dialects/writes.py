@@ -1,0 +1,64 @@
+"""Statements that write, where the two need different shapes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, Text, Update, cast, insert, or_, select, true, type_coerce, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.core.dialects.json_rows import elements, json_value, texts
+
+
+def update_and_record(
+    session: Session, change: Update, returning: Mapping[str, ColumnElement[Any]], into: Table
+) -> list[tuple[str, str, str]]:
+    """Run `change`, insert what `returning` says of each updated row into `into`.
+
+    Gives back (document_id, before, after) of each, the last two as JSON text: callers group by the text and parse
+    only what differs. PostgreSQL does it in one statement, so that the rows never leave the server to come back.
+    """
+    told = ("document_id", "before", "after")
+    if session.get_bind().dialect.name == "postgresql":
+        updated = change.returning(*(value.label(name) for name, value in returning.items())).cte("updated")
+        recorded = insert(into).from_select(list(returning), select(updated)).cte("recorded")
+        rows: list[Any] = list(
+            session.execute(select(*(cast(updated.c[name], Text) for name in told)).add_cte(recorded))
+        )
+        return rows
+    rows = list(session.execute(change.returning(*(type_coerce(returning[name], Text).label(name) for name in told))))
+    updated_ids = select(texts([row.document_id for row in rows]).c.value)
+    values = select(*returning.values()).where(returning["document_id"].in_(updated_ids))
+    session.execute(insert(into).from_select(list(returning), values))
+    return rows
+
+
+def save(
+    session: Session,
+    table: Any,
+    names: tuple[str, ...],
+    rows: list[dict[str, Any]],
+    *,
+    always: dict[str, Any] | None = None,
+) -> tuple[list[str], list[str]]:
+    """Create the rows whose `document_id` is new (with the JSON columns of `always`), update those that differ.
+
+    Only the columns in `names` are written, all of them text. Gives back the document_ids created, and those updated.
+    """
+    sent = elements(rows)
+    document_id = sent.c.value["document_id"].as_string()
+    values = {name: sent.c.value[name].as_string() for name in names}
+    given = {name: json_value(value) for name, value in (always or {}).items()}
+    postgres = session.get_bind().dialect.name == "postgresql"
+    new = (postgresql.insert if postgres else sqlite.insert)(table).from_select(
+        ["document_id", *values, *given],
+        # In one order everywhere, so that writers wait for one another instead of in a circle. SQLite needs the WHERE
+        # to tell ON CONFLICT from a join's ON.
+        select(document_id, *values.values(), *given.values()).where(true()).order_by(document_id),
+    )
+    created = list(session.scalars(new.on_conflict_do_nothing().returning(table.c.document_id)))
+    if not names or len(created) == len(rows):
+        return created, []
+    differing = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
+    change = update(table).where(table.c.document_id == document_id, differing).values(values)
+    return created, list(session.scalars(change.returning(table.c.document_id)))
