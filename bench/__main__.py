@@ -104,4 +104,5 @@ def ratio(times: dict[str, list[float]], one: str, other: str) -> float:
     return statistics.median(times[one]) / statistics.median(times[other])
 
 
-main()
+if __name__ == "__main__":
+    main()

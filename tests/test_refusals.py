@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -146,8 +147,17 @@ def test_it_refuses_broken_gzip(api: Api, body: bytes) -> None:
 def test_it_refuses_a_gzip_bomb(api: Api) -> None:
     bomb = gzip.compress(b" " * 200_000_000)
     assert len(bomb) < 1_000_000
+    tracemalloc.start()
     error = post(api, bomb, 413, "TOO_LARGE", **{"Content-Encoding": "gzip"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert "33554432" in error["message"]
+    assert peak < 100_000_000
+
+
+def test_it_refuses_very_many_tiny_gzips_in_a_row(api: Api) -> None:
+    """Each is nothing, and all of them together must not take long either."""
+    post(api, gzip.compress(b"") * 200_000, 400, "MALFORMED_JSON", **{"Content-Encoding": "gzip"})
 
 
 def test_it_refuses_a_body_over_the_limit(api: Api) -> None:

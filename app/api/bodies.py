@@ -1,5 +1,7 @@
 """Reading a JSON body: its type, its size, its encoding."""
 
+import gzip
+import io
 import zlib
 from typing import Any
 
@@ -52,19 +54,14 @@ def _decoded(body: bytes, limit: int) -> bytes:
 
 
 def _gunzipped(body: bytes, limit: int) -> bytes:
-    """Never more than `limit` bytes come into being, whatever the body would unfold to."""
-    plain = b""
-    while body:
-        stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            plain += stream.decompress(body, limit + 1 - len(plain))
-        except zlib.error:
-            raise MalformedJson("The body is not gzip.") from None
-        if len(plain) > limit:
-            raise _too_large(limit)
-        if not stream.eof:
-            raise MalformedJson("The gzipped body ends too early.")
-        body = stream.unused_data  # gzip may be several members, one after another
+    """Never much more than `limit` bytes come into being, whatever the body would unfold to."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            plain = file.read(limit + 1)
+    except (gzip.BadGzipFile, zlib.error, EOFError):
+        raise MalformedJson("The body is not gzip, or ends too early.") from None
+    if len(plain) > limit:
+        raise _too_large(limit)
     return plain
 
 
