@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, validate
 
-from app.core.customers import Segments, storable
+from app.core.customers import FACTS, Segments, storable
 from app.core.edits import Merge
 from app.core.errors import Refusal
 
@@ -88,6 +89,15 @@ class CustomerFacts(_Accepted):
     name = Text(allow_none=True, validate=validate.Length(max=1000))
     email = Text(allow_none=True, validate=validate.Length(max=512))
     phone = Text(allow_none=True, validate=validate.Length(max=100))
+
+
+class SaveCustomers(_Accepted):
+    customers = fields.List(fields.Nested(CustomerFacts), required=True, validate=validate.Length(min=1))
+
+
+class CustomerLine(CustomerFacts):
+    """A customer in a file, who may bring her segments."""
+
     segments = fields.List(fields.Nested(SegmentRow), allow_none=True)
 
 
@@ -117,7 +127,9 @@ def problems(schema: Schema, sent: Any, path: str = "") -> Iterator[Problem]:
                 yield here, message
 
 
-_replace, _merge, _row, _facts = ReplaceSegments(), MergeSegments(), CustomerSegments(), CustomerFacts()
+_replace, _merge, _row, _save, _line = (
+    schema() for schema in (ReplaceSegments, MergeSegments, CustomerSegments, SaveCustomers, CustomerLine)
+)
 
 
 def read_replacements(body: Any) -> tuple[dict[str, Segments], list[str]]:
@@ -151,12 +163,25 @@ def read_replacement(row: Any) -> tuple[str, Segments]:
     return wanted
 
 
+def read_customers(body: Any) -> list[dict[str, Any]]:
+    """Customers to create or update, the first of each document_id. Raises Invalid."""
+    _check(problems(_save, body), "the request body")
+    customers: dict[str, dict[str, Any]] = {}
+    for row in body["customers"]:
+        customers.setdefault(row["document_id"], {name: row[name] for name in FACTS if name in row})
+    return [{"document_id": document_id, **facts} for document_id, facts in customers.items()]
+
+
+def _check(found: Iterator[Problem], where: str) -> None:
+    first = next(found, None)
+    if first:
+        raise Invalid(chain([first], found), where)
+
+
 def read_facts(row: Any) -> dict[str, Any]:
-    """A customer to create or update. Raises Invalid."""
-    found = list(problems(_facts, row))
-    if found:
-        raise Invalid(iter(found), "the line")
-    facts = {name: row[name] for name in _facts.fields if name in row}
+    """A customer in a file, with her segments if the file has them. Raises Invalid."""
+    _check(problems(_line, row), "the line")
+    facts = {name: row[name] for name in _line.fields if name in row}
     if "segments" in facts:
         facts["segments"] = _segments(facts["segments"])
     return facts

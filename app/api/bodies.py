@@ -24,6 +24,16 @@ class TooLarge(Refusal):
     """More than one request may carry; the message names the limit."""
 
 
+def customers_body() -> Any:
+    """The body of a request about many customers; too many of them are TooLarge before anything else is looked at."""
+    body = json_body()
+    limit = current_app.config["MAX_CUSTOMERS_PER_REQUEST"]
+    customers = body.get("customers") if isinstance(body, dict) else None
+    if isinstance(customers, list) and len(customers) > limit:
+        raise TooLarge(f"{len(customers)} customers are more than {limit} (MAX_CUSTOMERS_PER_REQUEST).")
+    return body
+
+
 def json_body() -> Any:
     """The request's body, parsed. Raises UnsupportedMediaType, TooLarge and MalformedJson."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()

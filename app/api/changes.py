@@ -1,20 +1,16 @@
 """The record of changes: the feed, one change set, and undoing it."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
-import orjson
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 
-from app.api import blueprint
+from app.api import blueprint, cursors
 from app.api.answers import id_text, time_text, with_change_set
 from app.api.auth import needs, the_caller
 from app.api.parameters import flag, limit
 from app.core.changes import find_change_set
-from app.core.customers import storable
 from app.core.feed import START, Change, Place, read_feed
 from app.core.undo import revert
-from app.schemas import Invalid
 
 MOST_CHANGES = 1000
 
@@ -23,8 +19,10 @@ MOST_CHANGES = 1000
 @needs("changes:read")
 def changes() -> Response:
     """The change feed, oldest first; `next` is where to go on, also after the newest change: contract §3."""
-    found, place = read_feed(_place(request.args.get("after")), most=limit(MOST_CHANGES))
-    return jsonify(changes=[_change(change) for change in found], next=_cursor(place))
+    after = cursors.read("after", int, str)
+    found, place = read_feed(Place(*after) if after else START, most=limit(MOST_CHANGES))
+    following = cursors.written(place.position, place.document_id)
+    return jsonify(changes=[_change(change) for change in found], next=following)
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -38,24 +36,6 @@ def _change(change: Change) -> dict[str, Any]:
         "before": change.before,
         "after": change.after,
     }
-
-
-def _cursor(place: Place) -> str:
-    return urlsafe_b64encode(orjson.dumps([place.position, place.document_id])).decode().rstrip("=")
-
-
-def _place(cursor: str | None) -> Place:
-    if not cursor:
-        return START
-    try:
-        position, document_id = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        place = Place(position, document_id)
-        genuine = type(position) is int and 0 <= position < 2**62 and storable(document_id) and _cursor(place) == cursor
-    except (ValueError, TypeError):
-        genuine = False
-    if not genuine:
-        raise Invalid(iter([("after", "Not a cursor that this feed gave out.")]), "the query")
-    return place
 
 
 @blueprint.get("/v3/change-sets/<change_set:change_set_id>")

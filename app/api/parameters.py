@@ -4,6 +4,7 @@ from datetime import datetime
 
 from flask import request
 
+from app.core.customers import storable
 from app.schemas import Invalid, read_moment
 
 
@@ -21,6 +22,14 @@ def limit(most: int) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) < 10 and 0 < int(value) <= most):
         raise Invalid(iter([("limit", f"Must be a whole number from 1 to {most}.")]), "the query")
     return int(value)
+
+
+def text(name: str) -> str | None:
+    """`?name=…`, any text that a database can hold. Raises Invalid."""
+    value = request.args.get(name)
+    if value is not None and not storable(value):
+        raise Invalid(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
+    return value
 
 
 def moment(name: str) -> datetime | None:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, current_app, jsonify, request
+from flask import Response, jsonify, request
 
 from app.api import blueprint
 from app.api.answers import id_text, with_change_set
 from app.api.auth import needs, the_caller
-from app.api.bodies import TooLarge, json_body
+from app.api.bodies import customers_body
 from app.api.parameters import flag, moment
 from app.core.customers import Segments, segments_of, segments_of_email
 from app.core.segments import Outcome, replace_segments
@@ -31,22 +31,13 @@ def merge() -> Response:
 
 def _changed(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) -> Response:
     dry_run, report, as_of = flag("dry_run"), flag("report"), moment("as_of")
-    body = json_body()
-    _check_number(body)
-    wanted, duplicates = read(body)
+    wanted, duplicates = read(customers_body())
     outcome = replace_segments(wanted, the_caller().actor(), as_of=as_of, dry_run=dry_run)
     left_out = {*outcome.not_found, *outcome.stale}
     answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in wanted if id_ not in left_out]}
     if report or dry_run:
         answer["report"] = _report(outcome, duplicates)
     return with_change_set(jsonify(answer), outcome.change_set_id)
-
-
-def _check_number(body: Any) -> None:
-    limit = current_app.config["MAX_CUSTOMERS_PER_REQUEST"]
-    customers = body.get("customers") if isinstance(body, dict) else None
-    if isinstance(customers, list) and len(customers) > limit:
-        raise TooLarge(f"{len(customers)} customers are more than {limit} (MAX_CUSTOMERS_PER_REQUEST).")
 
 
 def _report(outcome: Outcome, duplicates: list[str]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class SegmentChange(Base):
     __tablename__ = "segment_changes"
 
     change_set_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False)
-    document_id: Mapped[str] = mapped_column(dialects.DocumentId, primary_key=True)
+    document_id: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
     before: Mapped[Segments] = mapped_column(dialects.Json)
     after: Mapped[Segments] = mapped_column(dialects.Json)
     previous_change_set_id: Mapped[int | None] = mapped_column(dialects.Id)

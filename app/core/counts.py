@@ -11,13 +11,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, extract, func, insert, literal, or_, select, true, union_all
+from sqlalchemy import delete, extract, func, insert, literal, or_, select, true, tuple_, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.changes import Actor
 from app.core.customers import Customer
-from app.core.database import Base, in_transaction, now
+from app.core.database import Base, db, in_transaction, now
 from app.core.errors import Unavailable
 
 COMPACT_EVERY = 200
@@ -43,8 +43,8 @@ class SegmentCount(Base):
     day: Mapped[date]
     actor: Mapped[str]
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
-    type: Mapped[str]
-    value: Mapped[str]
+    type: Mapped[str] = mapped_column(dialects.Exact)
+    value: Mapped[str] = mapped_column(dialects.Exact)
     delta: Mapped[int] = mapped_column(dialects.Id)
 
 
@@ -81,6 +81,23 @@ def append(session: Session, day: date, actor: str, change_set_id: int | None, d
 def _append(session: Session, rows: list[tuple[Any, ...]]) -> None:
     if rows:
         session.execute(insert(ledger), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
+
+
+def catalogue(after: Pair | None = None, *, most: int, type_: str | None = None) -> list[tuple[str, str, int]]:
+    """Each segment that somebody holds, by type and value, and how many customers do; those that come next `after`."""
+    held = func.sum(ledger.c.delta)
+    query = (
+        select(ledger.c.type, ledger.c.value, held)
+        .group_by(ledger.c.type, ledger.c.value)
+        .having(held > 0)
+        .order_by(ledger.c.type, ledger.c.value)
+        .limit(most)
+    )
+    if type_ is not None:
+        query = query.where(ledger.c.type == type_)
+    if after:
+        query = query.where(tuple_(ledger.c.type, ledger.c.value) > tuple_(*after))
+    return [(type_, value, int(customers)) for type_, value, customers in db.session.execute(query)]
 
 
 def compact_when_due(change_set_id: int) -> None:

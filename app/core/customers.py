@@ -35,7 +35,7 @@ class Customer(Base):
         ).ddl_if(dialect="postgresql"),
     )
 
-    document_id: Mapped[str] = mapped_column(dialects.DocumentId, primary_key=True)
+    document_id: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
     name: Mapped[str | None]
     email: Mapped[str | None]
     phone: Mapped[str | None]
@@ -55,7 +55,7 @@ class CustomerSearch(Base):
     __tablename__ = "customer_search"
 
     document_id: Mapped[str] = mapped_column(
-        dialects.DocumentId,
+        dialects.Exact,
         ForeignKey("customers.document_id", onupdate="CASCADE", ondelete="CASCADE"),
         primary_key=True,
     )

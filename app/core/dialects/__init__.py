@@ -6,11 +6,11 @@ Constructs here render themselves for the database at hand, so that every statem
 from app.core.dialects.connections import away_or_busy, engine_options, prepare, worth_another_try, writing
 from app.core.dialects.json_rows import elements, entries, holds, merged, texts
 from app.core.dialects.order import next_change_set_id, settled_position, take_position
-from app.core.dialects.types import DocumentId, Id, Json
+from app.core.dialects.types import Exact, Id, Json
 from app.core.dialects.writes import save, update_and_record
 
 __all__ = [
-    "DocumentId",
+    "Exact",
     "Id",
     "Json",
     "away_or_busy",

@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, ColumnElement, FromClause, Text, bindparam, colu
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.core.dialects.types import DocumentId, Json
+from app.core.dialects.types import Exact, Json
 
 
 class _Entries(FunctionElement[Any]):
@@ -56,7 +56,7 @@ def _(element: FunctionElement[Any], compiler: Any, **kw: Any) -> str:
 
 def entries(value: Mapping[str, Any]) -> FromClause:
     """A mapping sent as ONE parameter, as a table of (key, value)."""
-    return _Entries(json_value(value)).table_valued(column("key", DocumentId), column("value", Json), name="entry")
+    return _Entries(json_value(value)).table_valued(column("key", Exact), column("value", Json), name="entry")
 
 
 def elements(value: ColumnElement[Any] | list[Any]) -> FromClause:
@@ -67,7 +67,7 @@ def elements(value: ColumnElement[Any] | list[Any]) -> FromClause:
 
 def texts(value: list[str]) -> FromClause:
     """A list of strings sent as one parameter, as a table of (value)."""
-    return _Texts(json_value(value)).table_valued(column("value", DocumentId), name="text")
+    return _Texts(json_value(value)).table_valued(column("value", Exact), name="text")
 
 
 def json_value(value: Any) -> ColumnElement[Any]:

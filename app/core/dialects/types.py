@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 Json = JSON().with_variant(JSONB(), "postgresql")
 """JSONB on PostgreSQL; on SQLite compact JSON text, always by the same serializer, so that equal means equal."""
 
-DocumentId = String().with_variant(String(collation="C"), "postgresql")
+Exact = String().with_variant(String(collation="C"), "postgresql")
 """Compared and ordered by bytes on both: what is equal, and what comes next, must not depend on a server's locale."""
 
 Id = BigInteger().with_variant(Integer(), "sqlite")

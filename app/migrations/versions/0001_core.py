@@ -8,7 +8,7 @@ revision = "0001"
 down_revision = None
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-DocumentId = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+Exact = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 Moment = sa.DateTime(timezone=True)
 
@@ -16,7 +16,7 @@ Moment = sa.DateTime(timezone=True)
 def upgrade() -> None:
     op.create_table(
         "customers",
-        sa.Column("document_id", DocumentId, primary_key=True),
+        sa.Column("document_id", Exact, primary_key=True),
         sa.Column("name", sa.String),
         sa.Column("email", sa.String),
         sa.Column("phone", sa.String),
@@ -36,7 +36,7 @@ def upgrade() -> None:
         )
     op.create_table(
         "customer_search",
-        sa.Column("document_id", DocumentId, primary_key=True),
+        sa.Column("document_id", Exact, primary_key=True),
         sa.Column("email", sa.String, index=True),
         sa.ForeignKeyConstraint(["document_id"], ["customers.document_id"], onupdate="CASCADE", ondelete="CASCADE"),
     )
@@ -58,7 +58,7 @@ def upgrade() -> None:
     op.create_table(
         "segment_changes",
         sa.Column("change_set_id", Id, primary_key=True, autoincrement=False),
-        sa.Column("document_id", DocumentId, primary_key=True),
+        sa.Column("document_id", Exact, primary_key=True),
         sa.Column("before", Json, nullable=False),
         sa.Column("after", Json, nullable=False),
         sa.Column("previous_change_set_id", Id),
@@ -75,8 +75,8 @@ def upgrade() -> None:
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("actor", sa.String, nullable=False),
         sa.Column("change_set_id", Id),
-        sa.Column("type", sa.String, nullable=False),
-        sa.Column("value", sa.String, nullable=False),
+        sa.Column("type", Exact, nullable=False),
+        sa.Column("value", Exact, nullable=False),
         sa.Column("delta", Id, nullable=False),
         sqlite_autoincrement=True,
     )

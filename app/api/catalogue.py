@@ -1,0 +1,22 @@
+"""The catalogue: which segments there are, and how many customers hold each."""
+
+from flask import Response, jsonify
+
+from app.api import blueprint, cursors
+from app.api.auth import needs
+from app.api.parameters import limit, text
+from app.core.counts import catalogue
+
+MOST_SEGMENTS = 1000
+
+
+@blueprint.get("/v3/segments")
+@needs("segments:read")
+def segments() -> Response:
+    """Segments that somebody holds, by type and value: contract §3."""
+    most = limit(MOST_SEGMENTS)
+    after = cursors.read("cursor", str, str)
+    found = catalogue(tuple(after) if after else None, most=most + 1, type_=text("type"))
+    page = [{"type": type_, "value": value, "customers": customers} for type_, value, customers in found[:most]]
+    more = len(found) > most
+    return jsonify(segments=page, next=cursors.written(*found[most - 1][:2]) if more else None)

@@ -1,0 +1,62 @@
+"""POST /api/v3/customers: create or update by document_id (contract §3)."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import GOLD, Api, all_segments, give
+from tests.test_import_customers import stored
+
+
+def save(api: Api, customers: Any, **kwargs: Any) -> Any:
+    return api.call("POST", "/api/v3/customers", json={"customers": customers}, **kwargs).json
+
+
+def test_it_works(api: Api, ana: str) -> None:
+    give(ana, GOLD)
+    luis = {"document_id": "2", "name": "Luis", "email": "luis@example.com", "phone": "+57 1"}
+    assert save(api, [luis, {"document_id": ana, "name": "Ana G."}]) == {"created": 1, "updated": 1, "unchanged": 0}
+    assert stored() == {ana: ("Ana G.", "Ana@Example.com", None), "2": ("Luis", "luis@example.com", "+57 1")}
+    assert save(api, [luis]) == {"created": 0, "updated": 0, "unchanged": 1}
+    assert all_segments() == {ana: GOLD, "2": []}
+    api.get("/api/customers/segments?email=LUIS@example.com")
+
+
+def test_segments_are_left_alone_also_when_sent(api: Api, ana: str) -> None:
+    save(api, [{"document_id": ana, "segments": GOLD}])
+    assert all_segments() == {ana: []}
+
+
+def test_null_empties_a_fact_and_a_missing_one_stays(api: Api, ana: str) -> None:
+    save(api, [{"document_id": ana, "email": None}])
+    assert stored() == {ana: ("Ana Gómez", None, None)}
+    api.get("/api/customers/segments?email=ana@example.com", status=404, code="CUSTOMER_NOT_FOUND")
+
+
+def test_the_first_of_several_entries_wins(api: Api) -> None:
+    assert save(api, [{"document_id": "1", "name": "A"}, {"document_id": "1", "name": "B"}])["created"] == 1
+    assert stored() == {"1": ("A", None, None)}
+
+
+@pytest.mark.parametrize(
+    ("customers", "path"),
+    [
+        ([], "customers"),
+        ([{"name": "A"}], "customers[0].document_id"),
+        ([{"document_id": ""}], "customers[0].document_id"),
+        ([{"document_id": "x" * 513}], "customers[0].document_id"),
+        ([{"document_id": "1", "name": 7}], "customers[0].name"),
+        ([{"document_id": "1", "phone": "\0"}], "customers[0].phone"),
+        ([{"document_id": "1", "email": "é" * 513}], "customers[0].email"),
+    ],
+)
+def test_it_refuses(api: Api, customers: Any, path: str) -> None:
+    error = save(api, [{"document_id": "fine"}, *customers] if customers else [], status=400, code="VALIDATION_ERROR")
+    assert error["error"]["details"][0]["path"] == path.replace("[0]", "[1]")
+    assert stored() == {}
+
+
+def test_the_longest_of_everything_can_be_stored(api: Api) -> None:
+    facts = {"document_id": "😀" * 512, "name": "😀" * 1000, "email": "😀" * 512, "phone": "😀" * 100}
+    assert save(api, [facts])["created"] == 1
+    assert api.updated([{"document_id": facts["document_id"], "segments": GOLD}])
