@@ -39,7 +39,9 @@ class Invalid(Refusal):
 class Text(fields.String):
     """Text that a database can hold."""
 
-    default_error_messages = {"unstorable": "U+0000 and lone surrogates cannot be stored."}  # noqa: RUF012 - as marshmallow has it
+    default_error_messages = {  # noqa: RUF012 - as marshmallow has it
+        "unstorable": "U+0000 and lone surrogates cannot be stored.",
+    }
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
@@ -123,8 +125,8 @@ def problems(schema: Schema, sent: Any, path: str = "") -> Iterator[Problem]:
             else:
                 field.deserialize(value)
         except ValidationError as error:
-            for message in error.messages_dict["_schema"] if isinstance(error.messages, dict) else error.messages:
-                yield here, message
+            for message in error.messages:
+                yield here, str(message)
 
 
 _replace, _merge, _row, _save, _line = (

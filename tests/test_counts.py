@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, func, insert, select, update
 
-from app.core import counts
+from app.core import counts, segments
 from app.core.counts import SegmentCount
 from app.core.customers import Customer
 from app.core.database import db, in_transaction
@@ -76,3 +76,11 @@ def test_recount_puts_right_what_differs_and_says_so(shell: Shell) -> None:
     in_transaction(lambda session: session.execute(update(Customer).values(segments=[])))
     assert shell("segments", "recount").stdout.splitlines() == ["membership:GOLD -2", "membership:SILVER -2"]
     assert sums() == {"GOLD": 0, "SILVER": 0}
+
+
+def test_more_kinds_of_customers_than_memory_is_meant_for(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MOST_KINDS", 3)
+    lines = "".join(f'{{"document_id":"{n}","segments":[{{"type":"t","value":"{n % 50}"}}]}}\n' for n in range(11_000))
+    shell("customers", "import", shell.file("c.jsonl", lines))
+    assert sums() == {str(n): 220 for n in range(50)}
+    assert rows() == 150, "three batches, each counted by itself"

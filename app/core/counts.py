@@ -58,6 +58,10 @@ class Movements:
     def __init__(self) -> None:
         self._segments: Counter[str] = Counter()
 
+    def __len__(self) -> int:
+        """How many kinds of customers, alike in their segments, were met: what this takes in memory."""
+        return len(self._segments)
+
     def add(self, before: Iterable[str], after: Iterable[str]) -> None:
         """Take in the segments that customers had and have, as JSON texts.
 
@@ -66,19 +70,18 @@ class Movements:
         self._segments.subtract(before)
         self._segments.update(after)
 
-    def deltas(self) -> dict[Pair, int]:
+    def taken(self) -> dict[Pair, int]:
+        """The sums so far, which begin again at nothing."""
         deltas: Counter[Pair] = Counter()
         for segments, customers in self._segments.items():
             for pair in {(segment["type"], segment["value"]) for segment in orjson.loads(segments)}:
                 deltas[pair] += customers
+        self._segments.clear()
         return {pair: delta for pair, delta in deltas.items() if delta}
 
 
-def append(session: Session, day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> None:
-    _append(session, [(day, actor, change_set_id, *pair, delta) for pair, delta in deltas.items()])
-
-
-def _append(session: Session, rows: list[tuple[Any, ...]]) -> None:
+def append(session: Session, rows: list[tuple[Any, ...]]) -> None:
+    """Write rows of COLUMNS into the ledger."""
     if rows:
         session.execute(insert(ledger), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
 
@@ -128,7 +131,7 @@ def compact() -> tuple[int, int]:
         for day, actor, _, type_, value, delta in gone:
             folded[day if day >= horizon else day.replace(day=1), actor, type_, value] += delta
         rows = [(day, actor, None, *pair, delta) for (day, actor, *pair), delta in folded.items() if delta]
-        _append(session, rows)
+        append(session, rows)
         return len(gone), len(rows)
 
     return in_transaction(work)
@@ -157,7 +160,8 @@ def recount(actor: Actor) -> list[tuple[str, str, int]]:
         differing = session.execute(
             select(both.c.type, both.c.value, missing).group_by(both.c.type, both.c.value).having(missing != 0)
         ).all()
-        append(session, now().date(), actor.name, None, {(type_, value): int(n) for type_, value, n in differing})
-        return [(type_, value, int(n)) for type_, value, n in differing]
+        told = [(type_, value, int(n)) for type_, value, n in differing]
+        append(session, [(now().date(), actor.name, None, *row) for row in told])
+        return told
 
     return in_transaction(work)

@@ -18,6 +18,9 @@ from app.core.edits import Edit, Merge, edit_of
 
 customers = Customer.__table__
 
+MOST_KINDS = 50_000
+"""Different lists of segments counted in memory; a file of any size may have one for each customer."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -44,6 +47,13 @@ class Recording:
     changed: int = 0
     unchanged: int = 0
     movements: Movements = field(default_factory=Movements)
+
+    def count(self) -> None:
+        """Write into the ledger of counts what moved since the last time."""
+        deltas = self.movements.taken()
+        append(
+            self.session, [(self.at.date(), self.actor.name, self.id, *pair, delta) for pair, delta in deltas.items()]
+        )
 
 
 def replace_segments(
@@ -86,7 +96,7 @@ def recording(
     change_set = Recording(session, actor, note, reverts, number, now())
     yield change_set
     if change_set.changed:
-        append(session, change_set.at.date(), actor.name, change_set.id, change_set.movements.deltas())
+        change_set.count()
         session.execute(
             insert(ChangeSet.__table__).values(
                 id=change_set.id,
@@ -139,6 +149,8 @@ def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | None = No
     )
     changed = dialects.update_and_record(change_set.session, changes, returning=HISTORY, into=SegmentChange.__table__)
     change_set.movements.add([before for _, before, _ in changed], [after for _, _, after in changed])
+    if len(change_set.movements) > MOST_KINDS:
+        change_set.count()
     change_set.changed += len(changed)
     return [document_id for document_id, _, _ in changed]
 
