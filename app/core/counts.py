@@ -8,7 +8,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Any
 
 import orjson
 from sqlalchemy import delete, extract, func, insert, literal, or_, select, true, tuple_, union_all
@@ -80,10 +79,13 @@ class Movements:
         return {pair: delta for pair, delta in deltas.items() if delta}
 
 
-def append(session: Session, rows: list[tuple[Any, ...]]) -> None:
-    """Write rows of COLUMNS into the ledger."""
-    if rows:
-        session.execute(insert(ledger), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
+def append(session: Session, day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> None:
+    """Write into the ledger by how many customers each segment grew or shrank."""
+    if deltas:
+        sent = dialects.elements([[*pair, delta] for pair, delta in deltas.items()]).c.value
+        common = literal(day, ledger.c.day.type), literal(actor), literal(change_set_id, ledger.c.change_set_id.type)
+        rows = select(*common, sent[0].as_string(), sent[1].as_string(), sent[2].as_integer())
+        session.execute(insert(ledger).from_select(COLUMNS, rows))
 
 
 def catalogue(after: Pair | None = None, *, most: int, type_: str | None = None) -> list[tuple[str, str, int]]:
@@ -127,12 +129,16 @@ def compact() -> tuple[int, int]:
             (ledger.c.day < horizon) & (extract("day", ledger.c.day) != 1),
         )
         gone = session.execute(delete(ledger).where(unfolded).returning(*(ledger.c[name] for name in COLUMNS))).all()
-        folded: Counter[tuple[date, str, str, str]] = Counter()
+        folded: dict[tuple[date, str], Counter[Pair]] = {}
         for day, actor, _, type_, value, delta in gone:
-            folded[day if day >= horizon else day.replace(day=1), actor, type_, value] += delta
-        rows = [(day, actor, None, *pair, delta) for (day, actor, *pair), delta in folded.items() if delta]
-        append(session, rows)
-        return len(gone), len(rows)
+            fold = folded.setdefault((day if day >= horizon else day.replace(day=1), actor), Counter())
+            fold[type_, value] += delta
+        rows = 0
+        for (day, actor), deltas in folded.items():
+            left = {pair: delta for pair, delta in deltas.items() if delta}
+            append(session, day, actor, None, left)
+            rows += len(left)
+        return len(gone), rows
 
     return in_transaction(work)
 
@@ -160,8 +166,7 @@ def recount(actor: Actor) -> list[tuple[str, str, int]]:
         differing = session.execute(
             select(both.c.type, both.c.value, missing).group_by(both.c.type, both.c.value).having(missing != 0)
         ).all()
-        told = [(type_, value, int(n)) for type_, value, n in differing]
-        append(session, [(now().date(), actor.name, None, *row) for row in told])
-        return told
+        append(session, now().date(), actor.name, None, {(type_, value): int(n) for type_, value, n in differing})
+        return [(type_, value, int(n)) for type_, value, n in differing]
 
     return in_transaction(work)

@@ -50,10 +50,7 @@ class Recording:
 
     def count(self) -> None:
         """Write into the ledger of counts what moved since the last time."""
-        deltas = self.movements.taken()
-        append(
-            self.session, [(self.at.date(), self.actor.name, self.id, *pair, delta) for pair, delta in deltas.items()]
-        )
+        append(self.session, self.at.date(), self.actor.name, self.id, self.movements.taken())
 
 
 def replace_segments(
