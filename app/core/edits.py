@@ -58,7 +58,7 @@ def _distinct(segments: Segments) -> Segments:
 
 
 def edit_of(wanted: Mapping[str, Segments] | Mapping[str, Merge]) -> Edit:
-    if any(isinstance(one, Merge) for one in wanted.values()):
+    if isinstance(next(iter(wanted.values()), None), Merge):
         return merge(cast(Mapping[str, Merge], wanted))
     return replacement(cast(Mapping[str, Segments], wanted))
 
