@@ -1,10 +1,13 @@
 """How gunicorn serves: `gunicorn wsgi:app` reads this by itself."""
 
 import gc
+import json
 import os
+import socket
+import uuid
 from pathlib import Path
 
-from gunicorn import glogging
+from gunicorn import glogging, util
 
 from app.logs import configure
 from app.settings import read_settings
@@ -45,6 +48,22 @@ class logger_class(glogging.Logger):  # noqa: N801 - gunicorn's name for it
         self.error_log.propagate = True
         self.error_log.setLevel("INFO")
 
+
+def write_error(connection: socket.socket, status: int, reason: str, message: str) -> None:
+    """What is no request, such as a path of 10,000 characters, may have been meant for the API: answer in its shape."""
+    code = "TOO_LARGE" if status in (414, 431) else "BAD_REQUEST"
+    body = json.dumps({"error": {"code": code, "message": f"{reason}.", "details": []}})
+    head = (
+        f"HTTP/1.1 {status} {reason}",
+        "Connection: close",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"X-Request-Id: {uuid.uuid4().hex}",
+    )
+    util.write_nonblock(connection, "\r\n".join([*head, "", body]).encode())
+
+
+util.write_error = write_error
 
 # It would need a writable directory, and nobody here asks it anything.
 control_socket_disable = True

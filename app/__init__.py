@@ -27,7 +27,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app = Flask(__name__, root_path=str(ROOT), instance_path=str(ROOT / "instance"))
     app.config.update(read_settings(environ, Path(app.instance_path)))
     app.config.update(
-        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
+        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,  # where a body without a length is cut
         SQLALCHEMY_DATABASE_URI=app.config["DATABASE_URL"],
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
     )

@@ -1,6 +1,7 @@
 """Every refusal changes nothing, and has one shape: contract §1."""
 
 import gzip
+import io
 import json
 import tracemalloc
 from typing import Any
@@ -163,6 +164,15 @@ def test_it_refuses_very_many_tiny_gzips_in_a_row(api: Api) -> None:
 def test_it_refuses_a_body_over_the_limit(api: Api) -> None:
     error = post(api, one("[]") + " " * 33_554_432, 413, "TOO_LARGE")
     assert "33554432" in error["message"]
+
+
+def test_it_refuses_a_body_over_the_limit_that_does_not_tell_its_length(api: Api) -> None:
+    stream = io.BytesIO(one("[]").encode() + b" " * 40_000_000)
+    chunked = {"wsgi.input_terminated": True}
+    response = api.call(
+        "POST", URL, input_stream=stream, environ_overrides=chunked, headers=JSON, status=413, code="TOO_LARGE"
+    )
+    assert "33554432" in response.text
 
 
 def test_it_refuses_too_many_customers(api: Api) -> None:

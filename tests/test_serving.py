@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -95,6 +96,18 @@ def test_a_log_line_tells_who_did_what_and_no_personal_data(environ: dict[str, s
     assert change["status"] == 200
     for secret in ("1232-2323", "ana@example.com", "Gómez", "PLATINUM", environ["TOKEN"]):
         assert secret not in server.log.read_text()
+
+
+@pytest.mark.parametrize("path", ["/api/customers/segments?document_id=" + "9" * 10_000, "/api/é"])
+def test_what_is_no_request_is_refused_in_the_shape_of_the_api(server: Server, path: str) -> None:
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        with connection.makefile("rb") as stream:
+            head, _, body = stream.read().decode().partition("\r\n\r\n")
+    assert " 41" in head or " 400" in head
+    assert "X-Request-Id: " in head
+    assert json.loads(body)["error"].keys() == {"code", "message", "details"}
 
 
 def test_it_is_alive_and_ready(server: Server) -> None:

@@ -60,6 +60,8 @@ def _decoded(body: bytes, limit: int) -> bytes:
         return _gunzipped(body, limit)
     if encoding != "identity":
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
+    if len(body) > limit:
+        raise _too_large(limit)
     return body
 
 
