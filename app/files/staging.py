@@ -14,7 +14,7 @@ import orjson
 SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -65536;
+PRAGMA cache_size = -16384;
 CREATE TABLE customers (document_id TEXT PRIMARY KEY, line INTEGER, content TEXT) WITHOUT ROWID;
 CREATE TABLE duplicates (document_id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE spoilt (document_id TEXT PRIMARY KEY) WITHOUT ROWID;
