@@ -16,7 +16,7 @@ run: .venv/runtime ## Set up, migrate, fill an empty embedded database with the 
 	@$(BIN)/flask welcome
 	@exec $(BIN)/gunicorn wsgi:app
 
-test: .venv/development ## All tests, those on a real PostgreSQL and in a real browser included
+test: .venv/development ## All tests, on SQLite and on a real PostgreSQL that they start
 	$(BIN)/pytest $(ARGS)
 
 lint: .venv/development ## Every check that is not a test

@@ -145,12 +145,21 @@ def test_the_first_of_several_lines_is_taken(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"name\nAna\n", b"\x1f\x8bnot gzip", gzip.compress(b"document_id\n1\n" * 99)[:40]],
-    ids=["empty", "without document_id", "not gzip", "gzip, cut off"],
+    [b"", b"name\nAna\n", b"document_id\r1\r", b"\x1f\x8bnot gzip", gzip.compress(b"document_id\n1\n" * 99)[:40]],
+    ids=["empty", "without document_id", "only carriage returns", "not gzip", "gzip, cut off"],
 )
 def test_it_refuses_a_file_it_cannot_read(shell: Shell, content: bytes) -> None:
     shell("customers", "import", shell.file("c.csv", content), exit_code=2)
     assert stored() == {}
+
+
+def test_a_quote_that_is_never_closed_takes_only_what_follows_it(shell: Shell) -> None:
+    file = shell.file("c.csv", 'document_id,name\n1,Ana\n2,"Luis\n3,Eva\n')
+    shell("customers", "import", file, exit_code=1)
+    assert set(stored()) == {"1"}
+    (row,) = rejected(file)
+    assert row["line"] == "3"
+    assert "up to line 4" in row["error"]
 
 
 def test_it_refuses_a_missing_file(shell: Shell) -> None:

@@ -122,7 +122,10 @@ def _csv(stream: IO[bytes]) -> tuple[Iterator[Line], list[str]]:
     text = (raw.decode(errors="surrogateescape") for raw in iter(lambda: stream.readline(LONGEST_LINE), b""))
     header = next(text, "")
     delimiter = max(",;\t", key=header.count)
-    columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    try:
+        columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise Unreadable(f"The first line is not CSV: {error}.") from None
     if "document_id" not in columns:
         raise Unreadable("The file is neither JSON nor a CSV with a column document_id in its first line.")
     return _csv_lines(csv.reader(text, delimiter=delimiter, strict=True), columns), columns
@@ -136,7 +139,9 @@ def _csv_lines(reader: Any, columns: list[str]) -> Iterator[Line]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Line(number, None, error=f"Not CSV: {error}.")
+            yield Line(
+                number, None, error=f"Not CSV: {error}; up to line {reader.line_num + 1} this is read as one row."
+            )
             continue
         if not values:
             continue

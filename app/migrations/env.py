@@ -1,7 +1,10 @@
 """How Alembic reaches the database: through the application's own engine, in one transaction."""
 
+import sys
+
 from alembic import context
 from flask import current_app
+from sqlalchemy.exc import OperationalError
 
 from app.core import dialects
 from app.core.database import db
@@ -11,7 +14,12 @@ def include_name(name: str | None, type_: str, _parents: object) -> bool:
     return type_ != "table" or name in db.metadata.tables
 
 
-with dialects.writing(db.engine).connect() as connection:
+try:
+    connection = dialects.writing(db.engine).connect()
+except OperationalError as error:
+    sys.exit(f"The database cannot be reached: {error.orig}")
+
+with connection:
     context.configure(
         connection=connection,
         target_metadata=db.metadata,
