@@ -68,7 +68,15 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        shown = 0
+
+        def advance(done: int) -> None:
+            nonlocal shown
+            if done != shown:  # asked for every line, and a file is read in blocks
+                bar.update(task, completed=done)
+                shown = done
+
+        yield advance
 
 
 def number(count: int, noun: str) -> str:
