@@ -40,32 +40,38 @@ def read_feed(after: Place = START, *, most: int) -> tuple[list[Change], Place]:
     pruned = db.session.get(Pruning, 1)
     if pruned and START != after < Place(pruned.position):
         raise NoLongerKnown("Changes after this cursor are no longer kept. Read the feed from its start again.")
-    found = _changes_in([after.position], most, beyond=after.document_id) if after.document_id else []
+    found = _next_changes(_set_at(after.position), most, beyond=after.document_id) if after.document_id else []
     for group in _that_fit(after.position, settled, most - len(found)):
-        found += _changes_in(group, most - len(found))
+        found += _next_changes(group, most - len(found))
     return found, Place(found[-1].position, found[-1].document_id) if found else after
 
 
+def _set_at(position: int) -> list[int]:
+    return list(db.session.scalars(select(sets.id).where(sets.position == position)))
+
+
 def _that_fit(after: int, settled: int, most: int) -> list[list[int]]:
-    """The positions that come next: first those whose changes fit as a whole, then the one to be told in part."""
+    """The change sets that come next: first those whose changes fit as a whole, then the one to be told in part."""
     query = (
-        select(sets.position, sets.changed)
+        select(sets.id, sets.changed)
         .where(sets.position > after, sets.position <= settled)
         .order_by(sets.position)
         .limit(most)
     )
     whole: list[int] = []
-    for position, changed in db.session.execute(query):
+    for id_, changed in db.session.execute(query):
         if changed > most:
-            return [whole, [position]]
-        whole.append(position)
+            return [whole, [id_]]
+        whole.append(id_)
         most -= changed
     return [whole]
 
 
-def _changes_in(positions: list[int], most: int, beyond: str = "") -> list[Change]:
-    if not positions or not most:
+def _next_changes(change_sets: list[int], most: int, beyond: str = "") -> list[Change]:
+    if not change_sets or not most:
         return []
+    # One change set's changes come in the order of their key: a page of a large one must not sort all that is left.
+    order = (sets.position, changes.document_id) if len(change_sets) > 1 else (changes.document_id,)
     query = (
         select(
             sets.id,
@@ -78,8 +84,9 @@ def _changes_in(positions: list[int], most: int, beyond: str = "") -> list[Chang
             changes.after,
         )
         .join(SegmentChange, changes.change_set_id == sets.id)
-        .where(sets.position.in_(positions), changes.document_id > beyond)
-        .order_by(sets.position, changes.document_id)
+        .where(changes.change_set_id.in_(change_sets), changes.document_id > beyond)
+        .order_by(*order)
         .limit(most)
     )
-    return list(db.session.execute(query))
+    found: list[Change] = list(db.session.execute(query).all())  # type: ignore[arg-type]
+    return found
