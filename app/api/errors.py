@@ -27,8 +27,10 @@ REFUSALS: dict[type[Refusal], tuple[int, str]] = {
     Unavailable: (503, "UNAVAILABLE"),
 }
 
-CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
-"""For what the framework refuses by itself."""
+BY_FRAMEWORK = {
+    404: ("NOT_FOUND", "There is nothing at this URL."),
+    405: ("METHOD_NOT_ALLOWED", "This URL does not answer to this method; the header Allow names those it does."),
+}
 
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
@@ -41,7 +43,8 @@ def refused(refusal: Refusal) -> Response:
 
 def refused_by_framework(error: HTTPException) -> Response:
     status = error.code or 500
-    response = envelope(status, CODES.get(status, "BAD_REQUEST"), error.description or error.name)
+    code, message = BY_FRAMEWORK.get(status, ("BAD_REQUEST", error.description or error.name))
+    response = envelope(status, code, message)
     response.headers.extend(
         (name, value) for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")
     )
