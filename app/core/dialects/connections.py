@@ -54,8 +54,9 @@ def _begin_postgresql(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
 
 
-# serialization_failure, deadlock_detected; and a connection that the server closed while it lay in the pool.
-_TRY_AGAIN = ("40001", "40P01", "57P01")
+# serialization_failure, deadlock_detected, lock_not_available (nobody queues for a row: who waits can be unlucky),
+# and admin_shutdown: a connection that the server closed while it lay in the pool
+_TRY_AGAIN = ("40001", "40P01", "55P03", "57P01")
 # connection exceptions, insufficient resources, operator intervention, lock_not_available
 _AWAY_OR_BUSY = ("08", "53", "57", "55P03", "40001", "40P01")
 
