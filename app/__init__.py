@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flask import Flask
+from flask_bootstrap import Bootstrap5
 from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import api, cli, errors, health, logs, pages, request_id
+from app import api, assets, cli, cookies, errors, health, logs, pages, request_id, security_headers
 from app.core import dialects
 from app.core.database import db, engine_options
 from app.json import OrjsonProvider
 from app.settings import read_settings
-from app.urls import ChangeSetId, DocumentId
+from app.urls import ChangeSetId, DocumentId, SegmentPart
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,18 +34,22 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     )
     app.json = OrjsonProvider(app)
     app.url_map.merge_slashes = False  # a document_id may hold several in a row
-    app.url_map.converters |= {"document_id": DocumentId, "change_set": ChangeSetId}
+    app.url_map.converters |= {"document_id": DocumentId, "change_set": ChangeSetId, "segment_part": SegmentPart}
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
 
     request_id.init_app(app)
+    security_headers.init_app(app)
     logs.init_app(app)
     errors.init_app(app)
     db.init_app(app)
     with app.app_context():
         dialects.prepare(db.engine)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)
+    Bootstrap5(app)
+    assets.init_app(app)
+    cookies.init_app(app)
     CSRFProtect(app).exempt(api.blueprint)  # the API is opened by a token, which no other site can make a browser send
 
     for face in (api, pages, health):

@@ -1,7 +1,7 @@
 """Whatever is raised becomes an answer here: the API's envelope under /api, a page anywhere else."""
 
 import structlog
-from flask import Flask, g, render_template, request
+from flask import Flask, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -9,7 +9,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from app.api import errors as api_errors
 from app.core.database import raise_unavailable
-from app.core.errors import NotFound, Refusal, Unavailable
+from app.core.errors import Refusal, Unavailable
+from app.pages import errors as page_errors
 
 log = structlog.get_logger()
 
@@ -29,10 +30,7 @@ def _for_api() -> bool:
 
 
 def _refused(refusal: Refusal) -> Answer:
-    if _for_api():
-        return api_errors.refused(refusal)
-    status = 503 if isinstance(refusal, Unavailable) else 404 if isinstance(refusal, NotFound) else 400
-    return _page(status, str(refusal))
+    return api_errors.refused(refusal) if _for_api() else page_errors.refused(refusal)
 
 
 def _refused_by_framework(error: HTTPException) -> Answer:
@@ -40,7 +38,7 @@ def _refused_by_framework(error: HTTPException) -> Answer:
         return error.get_response()
     if _for_api():
         return api_errors.refused_by_framework(error)
-    return _page(error.code, error.description or error.name)
+    return page_errors.refused_by_framework(error)
 
 
 def _database_failed(error: DBAPIError | PoolTimeout) -> Answer:
@@ -56,8 +54,4 @@ def _failed(error: Exception) -> Answer:
     log.error("failed", exc_info=error)
     if _for_api():
         return api_errors.failed(g.request_id)
-    return _page(500, "Something went wrong on our side. Nothing was changed.")
-
-
-def _page(status: int, message: str) -> tuple[str, int]:
-    return render_template("error.html", status=status, message=message), status
+    return page_errors.failed()

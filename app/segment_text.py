@@ -1,5 +1,6 @@
 """`type:value`, a segment as one text in URLs and options: contract §3."""
 
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 
@@ -13,3 +14,7 @@ def parse_segment(text: str) -> dict[str, str]:
     if not colon:
         raise InvalidSegment(f"{text!r} is not type:value.")
     return {"type": unquote(type_), "value": value}
+
+
+def segment_text(segment: Mapping[str, str]) -> str:
+    return segment["type"].replace("%", "%25").replace(":", "%3A") + ":" + segment["value"]

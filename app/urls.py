@@ -1,4 +1,6 @@
-"""How a document_id stands in a URL."""
+"""How a document_id, a segment and a change set stand in a URL."""
+
+from urllib.parse import quote, unquote
 
 from werkzeug.routing import BaseConverter, IntegerConverter
 
@@ -8,6 +10,24 @@ class DocumentId(BaseConverter):
 
     regex = r"[\s\S]+"
     part_isolating = False
+
+
+class SegmentPart(BaseConverter):
+    """A type or a value: any text, also an empty one.
+
+    What would divide the path, or be taken for a way up, is percent-encoded once more, as in `type:value` (contract
+    §3); a lone percent sign stands for nothing.
+    """
+
+    regex = r"[^/]+"
+    DOTS = (".", "..")
+
+    def to_python(self, value: str) -> str:
+        return "" if value == "%" else unquote(value)
+
+    def to_url(self, value: str) -> str:
+        once = value.replace("%", "%25").replace("/", "%2F") or "%"
+        return quote(once.replace(".", "%2E") if once in self.DOTS else once, safe="")
 
 
 class ChangeSetId(IntegerConverter):

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from app.core.changes import ChangeSet
-from app.core.counts import recount
 from app.core.database import db
+from app.core.recount import recount
 from app.files import segments as files_segments
 from tests.conftest import GOLD, SILVER, TESTER, Shell, add_customers, all_segments, give
 from tests.test_import_customers import rejected

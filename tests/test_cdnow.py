@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from app.core.changes import ChangeSet
-from app.core.counts import recount
 from app.core.customers import Customer
 from app.core.database import db
+from app.core.recount import recount
 from tests.conftest import TESTER, Api, Segments, Shell, all_segments
 
 BATCH = 5_000

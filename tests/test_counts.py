@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, func, insert, select, update
 
-from app.core import counts, segments
+from app.core import compaction, segments, totals
 from app.core.counts import SegmentCount
 from app.core.customers import Customer
 from app.core.database import db, in_transaction
@@ -58,7 +58,7 @@ def test_compacting_tells_days_apart_and_folds_old_ones_into_their_month(shell: 
 
 
 def test_it_compacts_by_itself(app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "COMPACT_EVERY", 10)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY", 10)
     for n in range(20):
         give(ana, [{"type": "n", "value": str(n % 2)}])
     assert rows() == 1, "what cancels out is folded away"
@@ -74,7 +74,11 @@ def test_recount_puts_right_what_differs_and_says_so(shell: Shell) -> None:
     in_transaction(lambda session: session.execute(update(Customer).values(segments=[*SILVER, *GOLD])))
     assert shell("segments", "recount").stdout.splitlines() == ["membership:GOLD +2", "membership:SILVER +2"]
     in_transaction(lambda session: session.execute(update(Customer).values(segments=[])))
-    assert shell("segments", "recount").stdout.splitlines() == ["membership:GOLD -2", "membership:SILVER -2"]
+    assert shell("segments", "recount").stdout.splitlines() == [
+        "membership:GOLD -2",
+        "membership:SILVER -2",
+        "customers with segments -2",
+    ]
     assert sums() == {"GOLD": 0, "SILVER": 0}
 
 
@@ -84,3 +88,21 @@ def test_more_kinds_of_customers_than_memory_is_meant_for(shell: Shell, monkeypa
     shell("customers", "import", shell.file("c.jsonl", lines))
     assert sums() == {str(n): 220 for n in range(50)}
     assert rows() == 150, "three batches, each counted by itself"
+
+
+def test_the_totals_are_kept_by_whatever_changes_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(totals, "FOLD_EVERY", 3)
+    add_customers("1", "2")
+    add_customers("2", "3", "4")
+    for document_id in "123":
+        give(document_id, GOLD)
+    give("1", SILVER)
+    give("2", [])
+    assert totals.totals() == totals.Totals(customers=4, carrying=2)
+    lines = '{"document_id":"3","segments":[]}\n{"document_id":"5","segments":[{"type":"t","value":"v"}]}\n'
+    shell("customers", "import", shell.file("c.jsonl", lines))
+    assert totals.totals() == totals.Totals(customers=5, carrying=2)
+    assert "Every count was right" in shell("segments", "recount").stderr
+    in_transaction(lambda session: session.execute(delete(totals.CustomerTotal)))
+    assert shell("segments", "recount").stdout.splitlines() == ["customers +5", "customers with segments +2"]
+    assert totals.totals() == totals.Totals(customers=5, carrying=2)

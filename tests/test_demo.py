@@ -1,6 +1,6 @@
 """flask demo"""
 
-from app.core.counts import recount
+from app.core.recount import recount
 from tests.conftest import TESTER, Shell, add_customers, all_segments
 
 

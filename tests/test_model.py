@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.core.changes import ChangeSet, SegmentChange
-from app.core.counts import SegmentCount, compact, recount
+from app.core.compaction import compact
+from app.core.counts import SegmentCount
 from app.core.database import db
+from app.core.recount import recount
 from app.schemas import Invalid, problems, read_replacements
 from app.schemas import ReplaceSegments as ReplaceSchema
 from tests.conftest import TESTER, Api, Segments, add_customers, all_segments

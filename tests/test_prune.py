@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from app.core import prune
 from app.core.changes import Pruning, SegmentChange
-from app.core.counts import recount
 from app.core.database import db
+from app.core.recount import recount
 from app.core.segments import replace_segments
 from tests.conftest import GOLD, SILVER, TESTER, Api, Shell, add_customers, all_segments, give
 from tests.test_feed import read, read_all

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from app.core.counts import recount
 from app.core.edits import Merge
 from app.core.history import timeline
+from app.core.recount import recount
 from app.core.segments import replace_segments
 from app.core.undo import revert
 from tests.conftest import TESTER, add_customers, all_segments

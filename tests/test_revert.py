@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.core.counts import recount
+from app.core.recount import recount
 from app.core.undo import revert
 from tests import test_cdnow
 from tests.conftest import GOLD, SILVER, TESTER, Api, Shell, add_customers, all_segments, give

@@ -6,6 +6,7 @@ from app.api import blueprint, cursors
 from app.api.auth import needs
 from app.api.parameters import limit, text
 from app.core.counts import catalogue
+from app.cursors import cursor_text
 
 MOST_SEGMENTS = 1000
 
@@ -19,4 +20,4 @@ def segments() -> Response:
     found = catalogue(tuple(after) if after else None, most=most + 1, type_=text("type"))
     page = [{"type": type_, "value": value, "customers": customers} for type_, value, customers in found[:most]]
     more = len(found) > most
-    return jsonify(segments=page, next=cursors.written(*found[most - 1][:2]) if more else None)
+    return jsonify(segments=page, next=cursor_text(*found[most - 1][:2]) if more else None)

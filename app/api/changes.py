@@ -11,6 +11,7 @@ from app.api.parameters import flag, limit
 from app.core.changes import find_change_set
 from app.core.feed import START, Change, Place, read_feed
 from app.core.undo import revert
+from app.cursors import cursor_text
 
 MOST_CHANGES = 1000
 
@@ -21,7 +22,7 @@ def changes() -> Response:
     """The change feed, oldest first; `next` is where to go on, also after the newest change: contract §3."""
     after = cursors.read("after", int, str)
     found, place = read_feed(Place(*after) if after else START, most=limit(MOST_CHANGES))
-    following = cursors.written(place.position, place.document_id)
+    following = cursor_text(place.position, place.document_id)
     return jsonify(changes=[_change(change) for change in found], next=following)
 
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 import structlog
-from flask import Response, jsonify
+from flask import Response, g, jsonify
 from werkzeug.exceptions import HTTPException
 
 from app.api.auth import Forbidden, Unauthenticated
 from app.api.bodies import MalformedJson, TooLarge, UnsupportedMediaType
 from app.api.rate_limit import RateLimited
 from app.core.errors import AmbiguousEmail, CustomerNotFound, NoLongerKnown, NotFound, Refusal, Unavailable
+from app.core.refused_requests import NO_TOKEN, refused_requests
 from app.schemas import Invalid
 
 REFUSALS: dict[type[Refusal], tuple[int, str]] = {
@@ -31,6 +32,9 @@ BY_FRAMEWORK = {
     404: ("NOT_FOUND", "There is nothing at this URL."),
     405: ("METHOD_NOT_ALLOWED", "This URL does not answer to this method; the header Allow names those it does."),
 }
+
+NOT_COUNTED = ("CUSTOMER_NOT_FOUND", "UNAVAILABLE")
+"""Refusals that the overview does not tell of: an answer like any other, and one that could not be noted."""
 
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
@@ -57,6 +61,8 @@ def failed(request_id: str) -> Response:
 
 def envelope(status: int, code: str, message: str, details: list[dict[str, str]] | None = None) -> Response:
     structlog.contextvars.bind_contextvars(error=code)
+    if code not in NOT_COUNTED:
+        refused_requests.add(g.caller.name if "caller" in g else NO_TOKEN, code)
     error: dict[str, Any] = {"code": code, "message": message, "details": details or []}
     response = jsonify(error=error)
     response.status_code = status

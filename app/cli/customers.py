@@ -1,6 +1,5 @@
 """flask customers …"""
 
-import csv
 import sys
 from typing import Any
 
@@ -10,8 +9,9 @@ from flask.cli import AppGroup
 
 from app.cli.rejects import keep_rejected
 from app.cli.terminal import SOME_REJECTED, command_line, honest, number, progress
-from app.core.customers import FACTS, every_customer
+from app.core.search import Filter, every_found
 from app.files.customers import load, stage
+from app.files.export import csv_texts
 from app.files.reading import opened
 from app.files.staging import Staging
 from app.segment_text import InvalidSegment, parse_segment
@@ -63,13 +63,10 @@ def export(segments: list[dict[str, str]], format_: str) -> None:
 
     With several --segment, those who have all of them. A colon in a type is written %3A, a percent sign %25.
     """
-    found = every_customer(holding=segments)
+    found = every_found(Filter(segments=tuple(segments)))
     if format_ == "jsonl":
         for customer in found:
             sys.stdout.buffer.write(orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE))
         return
     sys.stdout.reconfigure(newline="", encoding="utf-8")  # type: ignore[union-attr]
-    writer = csv.writer(sys.stdout)
-    writer.writerow(["document_id", *FACTS, "segments"])
-    for customer in found:
-        writer.writerow([*list(customer.values())[:-1], orjson.dumps(customer["segments"]).decode()])
+    sys.stdout.writelines(csv_texts(found))

@@ -9,7 +9,8 @@ from flask.cli import AppGroup
 
 from app.cli.rejects import keep_rejected
 from app.cli.terminal import SOME_REJECTED, command_line, honest, number, progress, say
-from app.core.counts import compact, recount
+from app.core.compaction import compact
+from app.core.recount import recount
 from app.files.reading import opened
 from app.files.segments import Applied, apply, stage
 from app.files.staging import Staging
@@ -78,6 +79,6 @@ def compact_() -> None:
 def recount_() -> None:
     """Count who holds what from the customers themselves, put the counts right, and say what differed."""
     differing = recount(command_line())
-    for type_, value, missing in differing:
-        click.echo(f"{type_}:{value} {missing:+,}")
+    for what, missing in differing:
+        click.echo(f"{what} {missing:+,}")
     say(f"{number(len(differing), 'count')} differed." if differing else "Every count was right.")

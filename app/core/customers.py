@@ -1,16 +1,17 @@
 """Customers: the one model, how one is found, and how the facts about them are written."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy import ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db
+from app.core.database import Base, Moment, db, now
 from app.core.errors import AmbiguousEmail, CustomerNotFound
+from app.core.totals import add_to_totals
+from app.core.words import sort_name, words_of
 
 Segments = list[dict[str, str]]
 """`[{"type": "membership", "value": "GOLD"}, …]`: in the order and spelling they were sent, equal pairs kept."""
@@ -22,7 +23,8 @@ class Customer(Base):
     """A customer and the segments she carries.
 
     Only two indexes, the key and (on PostgreSQL) the GIN on `segments`: every change of the segments writes an entry
-    into every index of the table. What is needed to find people lives in `customer_search`.
+    into every index of the table. What is needed to find people lives in `customer_search`. The third index holds only
+    those who carry nothing, and so costs the others nothing.
     """
 
     __tablename__ = "customers"
@@ -33,6 +35,12 @@ class Customer(Base):
             postgresql_using="gin",
             postgresql_ops={"segments": "jsonb_path_ops"},
         ).ddl_if(dialect="postgresql"),
+        Index(
+            "ix_customers_carrying_nothing",
+            "document_id",
+            postgresql_where=text("segments = '[]'"),
+            sqlite_where=text("segments = '[]'"),
+        ),
     )
 
     document_id: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
@@ -50,16 +58,26 @@ class Customer(Base):
 
 
 class CustomerSearch(Base):
-    """What customers are found by, apart from their key; written only when those facts change."""
+    """What customers are found and sorted by, apart from their key; written only when those facts change.
+
+    The `id` is there for SQLite's full text, which goes by row numbers, and they must survive a VACUUM.
+    """
 
     __tablename__ = "customer_search"
+    __table_args__ = (
+        Index("ix_customer_search_name", "name", "document_id"),
+        Index("ix_customer_search_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
+    )
 
+    id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     document_id: Mapped[str] = mapped_column(
         dialects.Exact,
         ForeignKey("customers.document_id", onupdate="CASCADE", ondelete="CASCADE"),
-        primary_key=True,
+        unique=True,
     )
-    email: Mapped[str | None] = mapped_column(index=True)
+    email: Mapped[str | None] = mapped_column(dialects.Exact, index=True)
+    name: Mapped[str | None] = mapped_column(dialects.Exact)
+    words: Mapped[str | None] = mapped_column(dialects.Words)
 
 
 def storable(text: str) -> bool:
@@ -68,6 +86,19 @@ def storable(text: str) -> bool:
 
 
 # Finding one
+
+
+def find_customer(document_id: str) -> Customer:
+    """Raises CustomerNotFound."""
+    found = db.session.get(Customer, document_id) if storable(document_id) else None
+    if found is None:
+        raise CustomerNotFound("No customer has this document_id.")
+    return found
+
+
+def is_customer(document_id: str) -> bool:
+    query = select(Customer.document_id).where(Customer.document_id == document_id)
+    return storable(document_id) and db.session.scalar(query) is not None
 
 
 def segments_of(document_id: str) -> Segments:
@@ -102,16 +133,6 @@ def any_customer() -> bool:
     return db.session.scalar(select(Customer.document_id).limit(1)) is not None
 
 
-def every_customer(holding: Iterable[dict[str, str]] = ()) -> Iterator[dict[str, Any]]:
-    """Customers with their facts and segments, by document_id, streamed; only those holding all of the given pairs."""
-    columns = (Customer.document_id, *(getattr(Customer, fact) for fact in FACTS), Customer.segments)
-    query = select(*columns).order_by(Customer.document_id).execution_options(yield_per=2000)
-    for segment in holding:
-        query = query.where(dialects.holds(Customer.__table__.c.segments, segment))
-    for row in db.session.execute(query):
-        yield row._asdict()
-
-
 # Writing facts
 
 
@@ -144,12 +165,25 @@ def save_customers(session: Session, rows: list[dict[str, Any]]) -> Saved:
 
 def _save_alike(session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]]) -> Saved:
     created, updated = dialects.save(session, Customer.__table__, facts, rows, always={"segments": []})
-    touched = {*created, *updated}
-    if "email" in facts and touched:
-        searchable = [
-            {"document_id": row["document_id"], "email": row["email"] and row["email"].casefold()}
-            for row in rows
-            if row["document_id"] in touched
-        ]
-        dialects.save(session, CustomerSearch.__table__, ("email",), searchable)
+    add_to_totals(session, now().date(), customers=len(created))
+    touched = [*created, *updated]
+    if touched:
+        make_searchable(session, touched)
     return Saved(len(created), len(updated), len(rows) - len(touched))
+
+
+def make_searchable(session: Session, document_ids: list[str]) -> None:
+    """Note by what these customers are found, from the facts as they are now."""
+    query = select(Customer.document_id, *(getattr(Customer, fact) for fact in FACTS)).where(
+        Customer.document_id.in_(select(dialects.texts(document_ids).c.value))
+    )
+    searchable = [
+        {
+            "document_id": row.document_id,
+            "email": row.email and row.email.casefold(),
+            "name": sort_name(row.name),
+            "words": words_of(row.document_id, row._mapping),
+        }
+        for row in session.execute(query)
+    ]
+    dialects.save(session, CustomerSearch.__table__, ("email", "name", "words"), searchable)

@@ -9,7 +9,7 @@ from sqlalchemy import cast, literal, select
 from app.core.changes import ChangeSet, Pruning, SegmentChange
 from app.core.customers import Customer, Segments
 from app.core.database import db
-from app.core.errors import CustomerNotFound, NoLongerKnown
+from app.core.errors import CustomerNotFound, NoLongerKnown, NotFound
 
 PAGE = 100
 
@@ -48,6 +48,19 @@ def timeline(document_id: str, *, most: int, before: int | None = None) -> list[
         .order_by(walk.c.n)
     )
     return [Step(*row) for row in db.session.execute(query)]
+
+
+def find_step(document_id: str, change_set_id: int) -> Step:
+    """One change of hers. Raises NotFound."""
+    query = (
+        select(ChangeSet, SegmentChange.before, SegmentChange.after, SegmentChange.previous_change_set_id)
+        .join(SegmentChange, SegmentChange.change_set_id == ChangeSet.id)
+        .where(SegmentChange.document_id == document_id, SegmentChange.change_set_id == change_set_id)
+    )
+    found = db.session.execute(query).one_or_none()
+    if found is None:
+        raise NotFound("This change of the customer is not on record, or no longer kept.")
+    return Step(*found)
 
 
 def _newest(document_id: str) -> int | None:

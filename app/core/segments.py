@@ -11,15 +11,24 @@ from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.changes import Actor, ChangeSet, SegmentChange
-from app.core.counts import Movements, append, compact_when_due
+from app.core.compaction import compact_when_due
+from app.core.counts import Movements, append
 from app.core.customers import Customer, Segments
 from app.core.database import in_transaction, now
 from app.core.edits import Edit, Merge, edit_of
+from app.core.totals import add_to_totals
 
 customers = Customer.__table__
 
 MOST_KINDS = 50_000
 """Different lists of segments counted in memory; a file of any size may have one for each customer."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A customer as the change set with this id left her; None if her segments were never changed."""
+
+    change_set_id: int | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Recording:
 
     def count(self) -> None:
         """Write into the ledger of counts what moved since the last time."""
+        add_to_totals(self.session, self.at.date(), carrying=self.movements.carrying())
         append(self.session, self.at.date(), self.actor.name, self.id, self.movements.taken())
 
 
@@ -57,20 +67,21 @@ def replace_segments(
     wanted: Mapping[str, Segments] | Mapping[str, Merge],
     actor: Actor,
     *,
-    as_of: datetime | None = None,
+    as_of: datetime | Version | None = None,
+    note: str | None = None,
     dry_run: bool = False,
 ) -> Outcome:
     """Give each customer in `wanted`, `{document_id: segments}`, exactly those segments: contract §1.
 
     All of it happens in one transaction, or none. Customers are never created; those changed after `as_of` are left
-    alone (contract §2). With a `Merge` in place of segments, hers are merged with it. A `dry_run` does everything as it
-    would be done, and takes it back.
+    alone (contract §2): a moment, or the version in which one customer was seen. With a `Merge` in place of segments,
+    hers are merged with it. A `dry_run` does everything as it would be done, and takes it back.
 
     Raises Unavailable when the database is away or busy.
     """
 
     def work(session: Session) -> Outcome:
-        with recording(session, actor) as change_set:
+        with recording(session, actor, note=note) as change_set:
             return replace_in(change_set, wanted, as_of=as_of)
 
     outcome = in_transaction(work, keep=not dry_run)
@@ -113,7 +124,7 @@ def replace_in(
     change_set: Recording,
     wanted: Mapping[str, Segments] | Mapping[str, Merge],
     *,
-    as_of: datetime | None = None,
+    as_of: datetime | Version | None = None,
 ) -> Outcome:
     """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
     changed = set(apply_edit(change_set, edit_of(wanted), as_of=as_of))
@@ -122,7 +133,7 @@ def replace_in(
     return outcome
 
 
-def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | None = None) -> list[str]:
+def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | Version | None = None) -> list[str]:
     """The one statement that changes segments. Gives back whose, and keeps the record and the counts.
 
     Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
@@ -152,9 +163,11 @@ def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | None = No
     return [document_id for document_id, _, _ in changed]
 
 
-def _changed_after(as_of: datetime | None) -> ColumnElement[bool]:
+def _changed_after(as_of: datetime | Version | None) -> ColumnElement[bool]:
     if as_of is None:
         return false()
+    if isinstance(as_of, Version):
+        return customers.c.change_set_id.is_distinct_from(as_of.change_set_id)
     return and_(customers.c.changed_at.is_not(None), customers.c.changed_at > as_of)
 
 
@@ -168,7 +181,9 @@ HISTORY: dict[str, ColumnElement[Any]] = {
 """The columns of `segment_changes`, as an updated row of `customers` tells them."""
 
 
-def _outcome(change_set: Recording, wanted: Mapping[str, Any], changed: set[str], as_of: datetime | None) -> Outcome:
+def _outcome(
+    change_set: Recording, wanted: Mapping[str, Any], changed: set[str], as_of: datetime | Version | None
+) -> Outcome:
     """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
     rest = [document_id for document_id in wanted if document_id not in changed]
     found: dict[str, bool] = {}

@@ -1,8 +1,6 @@
 """API tokens: random, kept as a hash, shown once."""
 
-import hashlib
 import hmac
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +13,7 @@ from app.core import dialects
 from app.core.changes import Actor
 from app.core.database import Base, Moment, db, in_transaction, now
 from app.core.errors import NameTaken, NotFound, Unavailable
+from app.core.secret_texts import digest_of, new_secret
 
 SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
 PREFIX = "cs_"
@@ -54,21 +53,16 @@ class Caller:
         return Actor(f"token {self.name}", "api")
 
 
-def _digest(secret: str) -> str:
-    # A password hash would be wrong here: the secret is random and long, and every request pays.
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def create_token(name: str, scopes: tuple[str, ...] = SCOPES, expires_in: timedelta | None = None) -> str:
     """The secret of a new token; it cannot be had again. Raises NameTaken."""
-    secret = PREFIX + secrets.token_urlsafe(32)
+    secret = new_secret(PREFIX)
 
     def work(session: Session) -> None:
         at = now()
         session.add(
             Token(
                 name=name,
-                digest=_digest(secret),
+                digest=digest_of(secret),
                 scopes=list(scopes),
                 created_at=at,
                 expires_at=expires_in and at + expires_in,
@@ -86,6 +80,14 @@ def all_tokens() -> list[Token]:
     return list(db.session.scalars(select(Token).order_by(Token.name)))
 
 
+def find_token(token_id: int) -> Token:
+    """Raises NotFound."""
+    token = db.session.get(Token, token_id)
+    if token is None:
+        raise NotFound("There is no such token.")
+    return token
+
+
 def revoke_token(name: str) -> None:
     """From the next request on, the token opens nothing. Raises NotFound."""
 
@@ -100,7 +102,7 @@ def revoke_token(name: str) -> None:
 
 def caller(secret: str) -> Caller | None:
     """Whoever this secret was given to, unless it is unknown, expired or revoked."""
-    digest = _digest(secret)
+    digest = digest_of(secret)
     token = db.session.scalar(select(Token).where(Token.digest == digest))
     if token is None or not hmac.compare_digest(token.digest, digest) or token.state != "active":
         return None

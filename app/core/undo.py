@@ -6,10 +6,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.changes import Actor, find_change_set
-from app.core.counts import compact_when_due
-from app.core.customers import Customer
+from app.core.compaction import compact_when_due
+from app.core.customers import Customer, Segments, find_customer
 from app.core.database import in_transaction
 from app.core.edits import reversal
+from app.core.history import Step, find_step
 from app.core.segments import Recording, apply_edit, recording
 
 PART = 20_000
@@ -48,6 +49,30 @@ def revert(change_set_id: int, actor: Actor, *, dry_run: bool = False) -> Revert
     if reverted.change_set_id:
         compact_when_due(reverted.change_set_id)
     return reverted
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """One change of one customer, and what she would have without it."""
+
+    customer: Customer
+    step: Step
+    segments: Segments
+
+
+def undoing(document_id: str, change_set_id: int) -> Undoing:
+    """What a customer would have if one change had not been, keeping what was changed since.
+
+    If it was her last change, exactly what she had before. Otherwise what it took away is added again, and what it
+    added is removed. Raises CustomerNotFound, and NotFound for a change that is not on record.
+    """
+    customer, step = find_customer(document_id), find_step(document_id, change_set_id)
+    if customer.change_set_id == change_set_id:
+        return Undoing(customer, step, step.before)
+    added = [segment for segment in step.after if segment not in step.before]
+    staying = [segment for segment in customer.segments if segment not in added]
+    back = [segment for segment in step.before if segment not in step.after and segment not in staying]
+    return Undoing(customer, step, staying + back)
 
 
 def _revert_part(undo: Recording, change_set_id: int, after: str, conflicts: list[str]) -> str | None:

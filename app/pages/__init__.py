@@ -1,12 +1,24 @@
-"""The HTML pages, for operators."""
+"""The HTML pages, for operators. They understand a request, call the core, and render."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint
 
-from app.core.customers import any_customer
+from app.pages import charts, guard, texts, theme
 
 blueprint = Blueprint("pages", __name__)
+blueprint.before_request(guard.admit)
+blueprint.after_request(guard.keep_private)
+charts.register(blueprint)
+texts.register(blueprint)
+theme.register(blueprint)
 
-
-@blueprint.get("/")
-def home() -> str:
-    return render_template("home.html", any_customer=any_customer())
+from app.pages import (  # noqa: E402, F401 - they register their routes on `blueprint`
+    account,
+    changes,
+    customer,
+    customers,
+    operators,
+    overview,
+    segments,
+    sign_in,
+    tokens,
+)

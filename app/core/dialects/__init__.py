@@ -4,20 +4,26 @@ Constructs here render themselves for the database at hand, so that every statem
 """
 
 from app.core.dialects.connections import away_or_busy, engine_options, prepare, worth_another_try, writing
-from app.core.dialects.json_rows import elements, entries, holds, merged, texts
+from app.core.dialects.json_rows import elements, entries, holds, json_value, merged, texts
 from app.core.dialects.order import next_change_set_id, settled_position, take_position
-from app.core.dialects.types import Exact, Id, Json
-from app.core.dialects.writes import save, update_and_record
+from app.core.dialects.types import Exact, Id, Json, Words
+from app.core.dialects.words import found_by_words, has_words
+from app.core.dialects.writes import increase, save, update_and_record
 
 __all__ = [
     "Exact",
     "Id",
     "Json",
+    "Words",
     "away_or_busy",
     "elements",
     "engine_options",
     "entries",
+    "found_by_words",
+    "has_words",
     "holds",
+    "increase",
+    "json_value",
     "merged",
     "next_change_set_id",
     "prepare",

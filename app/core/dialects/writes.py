@@ -63,7 +63,7 @@ def save(
     """
     sent = elements(rows)
     document_id = sent.c.value["document_id"].as_string()
-    values = {name: sent.c.value[name].as_string() for name in names}
+    values = {name: cast(sent.c.value[name].as_string(), table.c[name].type) for name in names}
     given = {name: json_value(value) for name, value in (always or {}).items()}
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).from_select(
@@ -78,3 +78,10 @@ def save(
     differing = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
     change = update(table).where(table.c.document_id == document_id, differing).values(values)
     return created, list(session.scalars(change.returning(table.c.document_id)))
+
+
+def increase(session: Session, table: Any, key: dict[str, Any], name: str, by: int, **values: Any) -> None:
+    """Add to a number in the row with this key, made if need be; `values` are written as they are."""
+    postgres = session.get_bind().dialect.name == "postgresql"
+    new = (postgresql.insert if postgres else sqlite.insert)(table).values({**key, name: by, **values})
+    session.execute(new.on_conflict_do_update(index_elements=list(key), set_={name: table.c[name] + by, **values}))

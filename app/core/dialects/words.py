@@ -1,0 +1,68 @@
+"""Words, and those who have words beginning like them."""
+
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Text, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+Alternatives = list[list[str]]
+"""Of one of the alternatives, every word must be the beginning of one of hers."""
+
+
+class _HasWords(FunctionElement[bool]):
+    name = "has_words"
+    type = Boolean()
+    inherit_cache = True
+
+
+class _FoundByWords(FunctionElement[bool]):
+    name = "found_by_words"
+    type = Boolean()
+    inherit_cache = True
+
+
+def has_words(words: ColumnElement[Any], asked: Alternatives) -> ColumnElement[bool]:
+    """Whether this row has the words: to be asked of few rows."""
+    alternatives = [bindparam(None, " " + word, type_=Text, unique=True) for word in asked[0]]
+    in_one_piece = bindparam(None, " " + asked[-1][0], type_=Text, unique=True)
+    return _HasWords(words, _tsquery(asked), in_one_piece, *alternatives)
+
+
+def found_by_words(table: Any, asked: Alternatives) -> ColumnElement[bool]:
+    """The same, answered by the full-text index: to be asked of all rows at once."""
+    fts = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in words) + ")" for words in asked)
+    return _FoundByWords(table.c.words, table.c.id, _tsquery(asked), bindparam(None, fts, type_=Text, unique=True))
+
+
+def _tsquery(asked: Alternatives) -> ColumnElement[str]:
+    text = " | ".join("(" + " & ".join(f"'{word}':*" for word in words) + ")" for words in asked)
+    return bindparam(None, text, type_=Text, unique=True)
+
+
+@compiles(_HasWords, "postgresql")
+def _(element: _HasWords, compiler: Any, **kw: Any) -> str:
+    words, query, *_ = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{words} @@ CAST({query} AS tsquery)"
+
+
+@compiles(_HasWords)
+def _(element: _HasWords, compiler: Any, **kw: Any) -> str:
+    words, _query, in_one_piece, *each = list(element.clauses)
+    column = compiler.process(words, **kw)
+    every = " AND ".join(f"instr({column}, {compiler.process(word, **kw)}) > 0" for word in each)
+    return f"(instr({column}, {compiler.process(in_one_piece, **kw)}) > 0 OR ({every}))"
+
+
+@compiles(_FoundByWords, "postgresql")
+def _(element: _FoundByWords, compiler: Any, **kw: Any) -> str:
+    words, _id, query, _fts = list(element.clauses)
+    return f"{compiler.process(words, **kw)} @@ CAST({compiler.process(query, **kw)} AS tsquery)"
+
+
+@compiles(_FoundByWords)
+def _(element: _FoundByWords, compiler: Any, **kw: Any) -> str:
+    _words, id_, _query, fts = list(element.clauses)
+    asked = compiler.process(fts, **kw)
+    matching = f"SELECT rowid FROM customer_words WHERE customer_words MATCH {asked}"  # noqa: S608 - compiled
+    return f"{compiler.process(id_, **kw)} IN ({matching})"

@@ -1,0 +1,46 @@
+"""Segments that may be one and the same in two spellings. Only ever pointed out, never changed by itself."""
+
+from app.core.counts import largest_segments
+from app.core.words import folded
+
+MOST = 20_000
+"""Segments looked through: a catalogue larger than that is not one of spellings."""
+
+SHORTEST = 4
+"""In shorter texts, one letter is all the difference there is."""
+
+Held = tuple[str, str, int]
+
+
+def near(type_: str, value: str) -> list[Held]:
+    """Segments that customers hold and whose spelling is close to this one, the most held first; itself not."""
+    mine = _plain(type_), _plain(value)
+    found = []
+    for other_type, other_value, customers in largest_segments(most=MOST):
+        theirs = _plain(other_type), _plain(other_value)
+        alike = theirs == mine or (theirs[0] == mine[0] and one_letter_off(mine[1], theirs[1]))
+        if alike and (other_type, other_value) != (type_, value):
+            found.append((other_type, other_value, customers))
+    return found
+
+
+def _plain(text: str) -> str:
+    """Without case, accents, blanks and signs."""
+    return "".join(character for character in folded(text) if character.isalnum()) or text
+
+
+def one_letter_off(one: str, other: str) -> bool:
+    """One letter more, less, or another one; digits tell things apart, and are no misspelling."""
+    if min(len(one), len(other)) < SHORTEST or abs(len(one) - len(other)) > 1:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    rests = {len(one): one[start:], len(other): other[start:]}
+    odd = one[start : start + 1] + other[start : start + 1]
+    if any(character.isdigit() for character in odd):
+        return False
+    if len(rests) == 1:
+        return one[start + 1 :] == other[start + 1 :]
+    longer, shorter = rests[max(rests)], rests[min(rests)]
+    return longer[1:] == shorter

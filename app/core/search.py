@@ -1,0 +1,221 @@
+"""Finding customers: by words, by segments, in order, a page at a time, however many there are.
+
+A page is looked for in two ways. Where many match, the next ones in the order are walked until the page is full. Where
+few do, that would read everything: those who match are collected by index and sorted. Which it is cannot be known from
+statistics (two words that go together mislead any planner), so the walk comes first, and gives up where collecting
+would have been cheaper.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import isqrt
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, tuple_
+
+from app.core import dialects
+from app.core.changes import ChangeSet
+from app.core.counts import held_by
+from app.core.customers import FACTS, Customer, CustomerSearch
+from app.core.database import db
+from app.core.totals import totals
+from app.core.words import words_asked
+
+customers = Customer.__table__.c
+search = CustomerSearch.__table__.c
+
+Segment = dict[str, str]
+HIGHEST = "\U0010ffff"
+SHORTEST_WALK = 1_000
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which customers: all conditions must hold."""
+
+    q: str = ""
+    """Words of the id, name, e-mail or phone; with an @ in it, the beginning of the e-mail."""
+    segments: tuple[Segment, ...] = ()
+    without: tuple[Segment, ...] = ()
+    has: Literal["any", "none"] | None = None
+    """Whether they carry any segments at all."""
+
+    def __bool__(self) -> bool:
+        return bool(self.q.strip() or self.segments or self.without or self.has)
+
+
+@dataclass(frozen=True)
+class Order:
+    """By `id` or by `name`; the latter without case and accents, the nameless last."""
+
+    by: Literal["id", "name"] = "id"
+    descending: bool = False
+
+    def place_of(self, customer: "Found") -> tuple[str, ...]:
+        """Where a list goes on after this customer."""
+        return (customer.document_id,) if self.by == "id" else (customer.sort_name or "", customer.document_id)
+
+
+Found = Row[Any]
+"""document_id, name, email, phone, segments, changed_at, change_set_id, sort_name; actor and source of the change."""
+
+
+def find_customers(wanted: Filter, order: Order, *, after: tuple[str, ...] | None = None, most: int) -> list[Found]:
+    """The next customers in this order, after a place in it."""
+    steps = _steps(wanted)
+    if not _rare(wanted, steps):
+        found = _told(_walk(wanted, order, after, steps if wanted else most), order, most)
+        if not wanted or len(found) == most:
+            return found
+    return _told(_collect(wanted, order, after), order, most)
+
+
+def find_on_page_before(wanted: Filter, order: Order, before: tuple[str, ...], *, most: int) -> list[Found]:
+    """The customers just before a place, in this order."""
+    back = replace(order, descending=not order.descending)
+    return find_customers(wanted, back, after=before, most=most)[::-1]
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many match: exactly, or more than that."""
+
+    customers: int
+    exact: bool
+
+
+def count_at_once(wanted: Filter) -> Count | None:
+    """How many match, if the ledgers know; None if they would have to be counted."""
+    if wanted.q.strip() or wanted.without or len(wanted.segments) > 1 or (wanted.segments and wanted.has == "none"):
+        return None
+    if wanted.segments:
+        return Count(held_by(wanted.segments[0]["type"], wanted.segments[0]["value"]), exact=True)
+    there = totals()
+    numbers = {None: there.customers, "any": there.carrying, "none": there.customers - there.carrying}
+    return Count(numbers[wanted.has], exact=True)
+
+
+def count_customers(wanted: Filter, *, most: int) -> Count:
+    """How many match, counted up to `most`."""
+    known = count_at_once(wanted)
+    if known:
+        return known
+    query = _collect(wanted, Order(), None).order_by(None).with_only_columns(customers.document_id).limit(most + 1)
+    counted = db.session.scalars(select(func.count()).select_from(query.subquery())).one()
+    return Count(min(counted, most), exact=counted <= most)
+
+
+def every_found(wanted: Filter) -> Iterator[dict[str, Any]]:
+    """All who match, with their facts and segments, by document_id, streamed."""
+    columns = (customers.document_id, *(customers[fact] for fact in FACTS), customers.segments)
+    query = _collect(wanted, Order(), None) if wanted else select(customers.document_id).order_by(customers.document_id)
+    rows = db.session.execute(query.with_only_columns(*columns).execution_options(yield_per=2000))
+    for row in rows:
+        yield row._asdict()
+
+
+def _steps(wanted: Filter) -> int:
+    """How many customers to walk at most: beyond that, collecting them costs less.
+
+    Walking to n matches reads n/f rows, collecting f·N, where f is the share that matches: equal at sqrt(n·N) rows.
+    """
+    return max(SHORTEST_WALK, isqrt(50 * totals().customers)) if wanted else 0
+
+
+def _rare(wanted: Filter, steps: int) -> bool:
+    """Whether so few match that a walk would be in vain."""
+    if _email_asked(wanted) or (wanted.q.strip() and not words_asked(wanted.q)):
+        return True
+    return any(held_by(segment["type"], segment["value"]) < steps for segment in wanted.segments)
+
+
+def _keys(order: Order) -> tuple[Any, ...]:
+    return (customers.document_id,) if order.by == "id" else (search.name, search.document_id)
+
+
+def _after(keys: tuple[Any, ...], order: Order, place: tuple[str, ...]) -> ColumnElement[bool]:
+    here = tuple_(*keys)
+    return here < place if order.descending else here > place
+
+
+def _sorted(keys: tuple[Any, ...], order: Order) -> list[Any]:
+    return [key.desc() if order.descending else key for key in keys]
+
+
+def _walk(wanted: Filter, order: Order, after: tuple[str, ...] | None, steps: int) -> Select[Any]:
+    """Those who match among the next ones in the order."""
+    keys = (search.document_id,) if order.by == "id" and wanted.q.strip() else _keys(order)
+    table = keys[0].table
+    ahead = select(*dict.fromkeys([table.c.document_id, *keys, *([search.words] if table is search.id.table else [])]))
+    if after is not None:
+        ahead = ahead.where(_after(keys, order, after))
+    next_ones = ahead.order_by(*_sorted(keys, order)).limit(steps).subquery("next_ones")
+    query = select(customers.document_id).join(next_ones, next_ones.c.document_id == customers.document_id)
+    if wanted.q.strip():
+        query = query.where(dialects.has_words(next_ones.c.words, words_asked(wanted.q)))
+    place = [next_ones.c[key.name] for key in keys]
+    return query.where(*_carrying(wanted)).order_by(*_sorted(tuple(place), order))
+
+
+def _collect(wanted: Filter, order: Order, after: tuple[str, ...] | None) -> Select[Any]:
+    """Those who match, by index, sorted only then."""
+    hits = select(customers.document_id, *([search.name] if order.by == "name" else []))
+    if order.by == "name" or wanted.q.strip():
+        hits = hits.join(CustomerSearch, search.document_id == customers.document_id)
+    hits = hits.where(*_matching(wanted), *_carrying(wanted))
+    found = hits.cte("hits").prefix_with("MATERIALIZED", dialect="postgresql")
+    keys = (found.c.document_id,) if order.by == "id" else (found.c.name, found.c.document_id)
+    query = select(customers.document_id).join(found, found.c.document_id == customers.document_id)
+    if after is not None:
+        query = query.where(_after(keys, order, after))
+    return query.order_by(*_sorted(keys, order))
+
+
+def _email_asked(wanted: Filter) -> str | None:
+    """The beginning of an e-mail: a word, an @, and perhaps more."""
+    q = wanted.q.strip().casefold()
+    return q if "@" in q[1:] and not any(character.isspace() for character in q) else None
+
+
+def _matching(wanted: Filter) -> list[ColumnElement[bool]]:
+    q = wanted.q.strip()
+    if not q:
+        return []
+    email = _email_asked(wanted)
+    if email:
+        return [and_(search.email >= email, search.email < email + HIGHEST)]
+    words = words_asked(q)
+    if words:
+        return [dialects.found_by_words(search.id.table, words)]
+    return [and_(search.document_id >= q, search.document_id < q + HIGHEST)]  # signs only: the beginning of an id
+
+
+def _carrying(wanted: Filter) -> list[ColumnElement[bool]]:
+    empty = customers.segments == dialects.json_value([])
+    conditions = [dialects.holds(customers.segments, segment) for segment in wanted.segments]
+    conditions += [not_(dialects.holds(customers.segments, segment)) for segment in wanted.without]
+    return conditions + {"any": [not_(empty)], "none": [empty], None: []}[wanted.has]
+
+
+def _told(query: Select[Any], order: Order, most: int) -> list[Found]:
+    """The page itself: what is told of each customer, and by whom she was changed last."""
+    page = query.limit(most).subquery("page")
+    told = (
+        select(
+            customers.document_id,
+            customers.name,
+            customers.email,
+            customers.phone,
+            customers.segments,
+            customers.changed_at,
+            customers.change_set_id,
+            search.name.label("sort_name"),
+            ChangeSet.actor,
+            ChangeSet.source,
+        )
+        .select_from(page.join(Customer.__table__, customers.document_id == page.c.document_id))
+        .outerjoin(CustomerSearch, search.document_id == customers.document_id)
+        .outerjoin(ChangeSet, ChangeSet.id == customers.change_set_id)
+        .order_by(*_sorted(_keys(order), order))
+    )
+    return list(db.session.execute(told).all())

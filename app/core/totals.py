@@ -1,0 +1,63 @@
+"""How many customers there are, and how many carry segments: a ledger, as the counts of segments are.
+
+Counting ten million rows takes seconds, and a counter that everybody writes to is a lock that everybody waits for.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.core import dialects
+from app.core.database import Base, db
+
+FOLD_EVERY = 200
+
+
+class CustomerTotal(Base):
+    """How many customers more (or fewer) there were on a day, and how many more carried segments."""
+
+    __tablename__ = "customer_totals"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
+    day: Mapped[date]
+    customers: Mapped[int] = mapped_column(dialects.Id)
+    carrying: Mapped[int] = mapped_column(dialects.Id)
+
+
+ledger = CustomerTotal.__table__
+
+
+@dataclass(frozen=True)
+class Totals:
+    customers: int
+    carrying: int
+
+
+def totals(session: Session | None = None) -> Totals:
+    query = select(func.coalesce(func.sum(ledger.c.customers), 0), func.coalesce(func.sum(ledger.c.carrying), 0))
+    customers, carrying = (session or db.session).execute(query).one()
+    return Totals(int(customers), int(carrying))
+
+
+def add_to_totals(session: Session, day: date, *, customers: int = 0, carrying: int = 0) -> None:
+    """Write into the ledger what changed; every so often it is folded into a row a day, as part of this transaction."""
+    if customers or carrying:
+        row = insert(ledger).values(day=day, customers=customers, carrying=carrying).returning(ledger.c.id)
+        if session.scalars(row).one() % FOLD_EVERY == 0:
+            _fold(session)
+
+
+def _fold(session: Session) -> None:
+    """Safe beside writers: it folds exactly the rows that it deletes."""
+    days: dict[date, tuple[int, int]] = {}
+    for day, customers, carrying in session.execute(
+        delete(ledger).returning(ledger.c.day, ledger.c.customers, ledger.c.carrying)
+    ):
+        before = days.get(day, (0, 0))
+        days[day] = (before[0] + customers, before[1] + carrying)
+    rows = [{"day": day, "customers": sums[0], "carrying": sums[1]} for day, sums in days.items()]
+    if rows:
+        session.execute(insert(ledger), rows)

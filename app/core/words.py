@@ -1,0 +1,56 @@
+"""The words a customer is found by: without case and accents, so that `gomez` finds Gómez on every database."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+WORD = re.compile(r"[^\W_]+")
+LONGEST_WORD = 64
+MOST_WORDS = 64
+MOST_ASKED = 8
+COUNTRY_CODE = 3
+"""Digits that a telephone's country code may have: people type the number without it."""
+
+NAMELESS = "\U0010ffff"
+"""Sorts after every name."""
+
+
+def folded(text: str) -> str:
+    """`Gómez` → `gomez`."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()
+
+
+def sort_name(name: str | None) -> str:
+    return folded(name).strip() if name and name.strip() else NAMELESS
+
+
+def words_of(document_id: str, facts: Mapping[Any, Any]) -> str:
+    """Every word of a customer's facts, each after a blank: ` ana gomez 12322323`.
+
+    Numbers with signs in between stand also in one piece, a telephone's without its country code as well.
+    """
+    phone = _digits(facts.get("phone") or "")
+    words = [
+        *WORD.findall(folded(" ".join([facts.get("name") or "", facts.get("phone") or "", document_id]))),
+        _digits(document_id),
+        *(phone[skipped:] for skipped in range(COUNTRY_CODE + 1)),
+        *WORD.findall(folded(facts.get("email") or "")),
+    ]
+    distinct = dict.fromkeys(word[:LONGEST_WORD] for word in words if word)
+    return "".join(f" {word}" for word in list(distinct)[:MOST_WORDS])
+
+
+def words_asked(q: str) -> list[list[str]]:
+    """What to look for: one of these alternatives, of which all words must be the beginning of one of hers."""
+    words = [word[:LONGEST_WORD] for word in WORD.findall(folded(q))][:MOST_ASKED]
+    if not words:
+        return []
+    in_one_piece = "".join(words)[:LONGEST_WORD]
+    # 300 123 4567 is also 3001234567, and 1232-2323 is 12322323
+    return [words, [in_one_piece]] if len(words) > 1 and in_one_piece.isdigit() else [words]
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in folded(text) if character.isdigit())

@@ -1,0 +1,154 @@
+"""One customer: her facts, her segments with the editor, and everything that ever changed them."""
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+
+from app.core.counts import largest_segments
+from app.core.customers import Customer, find_customer
+from app.core.differences import difference
+from app.core.history import provenance, timeline
+from app.core.segments import Version, replace_segments
+from app.core.undo import Undoing, undoing
+from app.pages import asked, blueprint
+from app.pages.asked import NotUnderstood
+from app.pages.editor import Editor, editor_of, near_if_new, read_editor
+from app.pages.guard import actor, open_to
+
+STEPS = 20
+MOST_SUGGESTED = 100
+
+
+@blueprint.get("/customers/<document_id:document_id>")
+@open_to("viewer")
+def customer(document_id: str) -> Any:
+    found = find_customer(document_id)
+    if "undo" in request.args:
+        return _undo_preview(undoing(document_id, _change_set("undo")))
+    return _page(found, editor_of(found.segments, found.change_set_id))
+
+
+def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
+    steps = timeline(
+        found.document_id, most=STEPS + 1, before=_change_set("before") if "before" in request.args else None
+    )
+    return render_template(
+        "customer.html",
+        customer=found,
+        editor=editor,
+        held={(held.type, held.value): held.since for held in provenance(found.document_id)},
+        steps=[(step, difference(step.before, step.after)) for step in steps[:STEPS]],
+        older=steps[STEPS - 1].change_set.id if len(steps) > STEPS else None,
+        suggested=largest_segments(most=MOST_SUGGESTED),
+    ), status
+
+
+def _change_set(name: str) -> int:
+    value = asked.text(name) or request.form.get(name, "")
+    if not (value.isdecimal() and value.isascii() and len(value) < 19):
+        raise NotUnderstood("A change set is named by its number.")
+    return int(value)
+
+
+@blueprint.post("/customers/<document_id:document_id>")
+@open_to("editor")
+def change_customer(document_id: str) -> Any:
+    """Save the editor, or do what one of its buttons says without saving; or undo one change."""
+    found = find_customer(document_id)
+    if "undo" in request.args:
+        return _undo(undoing(document_id, _change_set("undo")))
+    editor = read_editor(request.form)
+    if editor is None:
+        raise NotUnderstood("The form did not arrive whole. Nothing was changed.")
+    action = request.form.get("action", "save")
+    if action == "save":
+        return _save(found, editor)
+    editor.act(action)
+    return _page(found, editor)
+
+
+def _save(found: Customer, editor: Editor) -> Any:
+    if not editor.check():
+        return _page(found, editor, 422)
+    if "confirmed" not in request.form and editor.look_alikes():
+        return _page(found, editor, 422)
+    document_id, mine = found.document_id, editor.segments()
+    outcome = replace_segments({document_id: mine}, actor(), as_of=editor.version)
+    if outcome.stale and find_customer(document_id).segments != mine:
+        return _conflict(document_id, editor)
+    _say(outcome.change_set_id)
+    return redirect(url_for("pages.customer", document_id=document_id))
+
+
+def _say(change_set_id: int | None) -> None:
+    if change_set_id is None:
+        flash("Nothing was changed: the customer has these segments already.")
+    else:
+        flash("Saved.", f"change-set-{change_set_id}")
+
+
+def _conflict(document_id: str, editor: Editor) -> Any:
+    """Somebody else was faster: show what she had, what they made of it and what this operator wants."""
+    found = find_customer(document_id)
+    theirs = timeline(document_id, most=1)
+    return render_template(
+        "conflict.html",
+        customer=found,
+        mine=editor_of_mine(editor, found),
+        base=editor.base,
+        their_difference=difference(editor.base, found.segments),
+        my_difference=difference(editor.base, editor.segments()),
+        changed_by=theirs[0].change_set if theirs else None,
+    ), 409
+
+
+def editor_of_mine(editor: Editor, found: Customer) -> Editor:
+    """The operator's segments, to be saved over those that the customer has by now."""
+    segments = editor.segments()
+    rows = editor_of(segments, None).rows
+    for row, segment in zip(rows, segments, strict=True):
+        row.was = str(found.segments.index(segment)) if segment in found.segments else ""
+    return Editor(rows, found.segments, Version(found.change_set_id))
+
+
+# Undoing one change
+
+
+def _undo_preview(wanted: Undoing, status: int = 200) -> Any:
+    return render_template(
+        "customer_undo.html",
+        customer=wanted.customer,
+        step=wanted.step,
+        undone=difference(wanted.step.before, wanted.step.after),
+        effect=difference(wanted.customer.segments, wanted.segments),
+    ), status
+
+
+@blueprint.get("/segment-check")
+@open_to("viewer")
+def segment_check() -> Any:
+    """Whether a segment is new, and spelled almost like another one: asked while it is typed."""
+    type_, value = asked.text("type"), asked.text("value")
+    return render_template("components/near.html", near=near_if_new(type_, value) if type_ and value else [], row=None)
+
+
+@blueprint.get("/segment-suggestions")
+@open_to("viewer")
+def segment_suggestions() -> Any:
+    """The values that customers hold of a type, for the editor's list."""
+    held = largest_segments(most=MOST_SUGGESTED, type_=asked.text("type"))
+    return render_template("components/suggestions.html", held=held)
+
+
+def _undo(wanted: Undoing) -> Any:
+    version = request.form.get("version", "")
+    seen = str(wanted.customer.change_set_id or "")
+    if version != seen:  # changed since the preview
+        return _undo_preview(wanted, 409)
+    document_id, note = wanted.customer.document_id, f"Undoes change set {wanted.step.change_set.id} for one customer"
+    as_of = Version(wanted.customer.change_set_id)
+    outcome = replace_segments({document_id: wanted.segments}, actor(), as_of=as_of, note=note)
+    if outcome.stale:
+        return _undo_preview(undoing(document_id, wanted.step.change_set.id), 409)
+    _say(outcome.change_set_id)
+    return redirect(url_for("pages.customer", document_id=document_id))

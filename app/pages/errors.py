@@ -1,0 +1,75 @@
+"""Every refusal of the pages as a page: what happened, what was not changed, and what to do."""
+
+from flask import render_template
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from app.core.errors import NoLongerKnown, NotFound, Refusal, Unavailable
+from app.core.operators import LastAdmin
+from app.pages.asked import NotUnderstood
+from app.pages.guard import NotAllowed
+
+STATUSES: tuple[tuple[type[Refusal], int], ...] = (
+    (NotFound, 404),
+    (NotAllowed, 403),
+    (NotUnderstood, 400),
+    (LastAdmin, 409),
+    (NoLongerKnown, 410),
+    (Unavailable, 503),
+)
+
+TITLES = {
+    400: "This was not understood",
+    403: "This is not allowed",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    409: "Somebody was faster",
+    410: "No longer on record",
+    413: "This is too large",
+    429: "Too many tries",
+    500: "Something went wrong on our side",
+    503: "The database is away or busy",
+}
+
+ADVICE = {
+    400: "Go back and try again, or start from the customers.",
+    403: "Ask an admin if you need to do this.",
+    404: "Check the address, or look for the customer.",
+    409: "Look at how things are now, and try again.",
+    413: "Send it in smaller parts.",
+    429: "Wait a few minutes before the next try.",
+    500: "Try again. If it happens again, tell whoever runs the service the request id below.",
+    503: "Try again in a moment.",
+}
+
+
+def refused(refusal: Refusal) -> tuple[str, int]:
+    status = next((status for kind, status in STATUSES if isinstance(refusal, kind)), 409)
+    return _page(status, str(refusal))
+
+
+def refused_by_framework(error: HTTPException) -> tuple[str, int] | Response:
+    if isinstance(error, CSRFError):
+        return _page(400, "The form was too old, or did not come from here. Nothing was changed.")
+    status = error.code or 500
+    message = {
+        404: "No page has this address.",
+        405: "This page is not for that. Nothing was changed.",
+        413: "The form is larger than this page accepts. Nothing was changed.",
+    }
+    return _page(status, message.get(status, error.description or error.name))
+
+
+def failed() -> tuple[str, int]:
+    return _page(500, "This was not your fault, and nothing was changed.")
+
+
+def _page(status: int, message: str) -> tuple[str, int]:
+    return render_template(
+        "error.html",
+        status=status,
+        title=TITLES.get(status, "This did not work"),
+        message=message,
+        advice=ADVICE.get(status, ""),
+    ), status

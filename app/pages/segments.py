@@ -1,0 +1,52 @@
+"""The catalogue of segments, and one of them with its members."""
+
+from itertools import groupby
+from typing import Any
+
+from flask import render_template
+
+from app.core.counts import catalogue, held_by
+from app.core.errors import NotFound
+from app.core.search import Filter, Order, find_customers
+from app.core.totals import totals
+from app.core.trends import days, trends
+from app.cursors import cursor_text
+from app.pages import asked, blueprint
+from app.pages.guard import open_to
+
+PAGE = 100
+MEMBERS = 20
+
+
+@blueprint.get("/segments")
+@open_to("viewer")
+def segments() -> Any:
+    after = asked.place("after", str, str)
+    found = catalogue(tuple(after) if after else None, most=PAGE + 1, type_=asked.text("type") or None)
+    shown = found[:PAGE]
+    return render_template(
+        "segments.html",
+        types=[(type_, list(held)) for type_, held in groupby(shown, key=lambda held: held[0])],
+        trends=trends([held[:2] for held in shown]),
+        totals=totals(),
+        following=asked.url_with(after=cursor_text(*shown[-1][:2])) if len(found) > PAGE else None,
+        first=asked.url_with() if after else None,
+    )
+
+
+@blueprint.get("/segments/<segment_part:type>/<segment_part:value>")
+@open_to("viewer")
+def segment(type: str, value: str) -> Any:
+    trend = trends([(type, value)]).get((type, value))
+    if trend is None:
+        raise NotFound("No customer has this segment, or ever had.")
+    wanted = Filter(segments=({"type": type, "value": value},))
+    return render_template(
+        "segment.html",
+        segment={"type": type, "value": value},
+        customers=held_by(type, value),
+        totals=totals(),
+        trend=trend,
+        days=days(),
+        members=find_customers(wanted, Order(), most=MEMBERS),
+    )

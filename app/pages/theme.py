@@ -1,0 +1,28 @@
+"""Light or dark: as the system wishes, unless the operator chose otherwise; kept in a cookie, for the first paint."""
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from app.pages.guard import ANYBODY, open_to, safe_next
+
+THEMES = ("system", "light", "dark")
+YEAR = 365 * 24 * 3600
+
+
+def register(blueprint: Blueprint) -> None:
+    blueprint.app_context_processor(lambda: {"theme": _chosen(), "themes": THEMES})
+    blueprint.add_url_rule("/theme", view_func=choose_theme, methods=["POST"])
+
+
+def _chosen() -> str:
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in THEMES else "system"
+
+
+@open_to(ANYBODY)
+def choose_theme() -> Response:
+    response = redirect(safe_next(request.form.get("next")))
+    theme = request.form.get("theme", "")
+    if theme in THEMES:
+        response.set_cookie("theme", theme, max_age=YEAR, samesite="Lax", secure=request.is_secure)
+    return response

@@ -1,0 +1,193 @@
+// What makes the pages quicker to use. Each works without it.
+
+const once = (wait, work) => {
+  let timer;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...args), wait);
+  };
+};
+
+const part = async (url) => {
+  const response = await fetch(url, { headers: { "X-Part": "results" } });
+  if (!response.ok || response.redirected) throw new Error(response.status);
+  return response.text();
+};
+
+// Ctrl-K goes to the search, from anywhere.
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    const find = document.querySelector("#q") ?? document.querySelector("#find");
+    if (!find) return;
+    event.preventDefault();
+    find.focus();
+    find.select();
+  }
+});
+
+// Copy buttons are shown only where they can work.
+const copiable = (root) => {
+  if (!navigator.clipboard) return;
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+};
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const done = button.querySelector(".copy-done");
+  done.textContent = "copied";
+  setTimeout(() => (done.textContent = ""), 1500);
+});
+
+// A count that takes a moment comes after the page.
+const count = async (root) => {
+  const place = root.querySelector("[data-count]");
+  if (!place) return;
+  try {
+    place.textContent = (await part(place.dataset.count)).trim();
+    root.querySelector("[data-count-link]")?.remove();
+  } catch {
+    // the link is still there
+  }
+};
+
+// Search as you type.
+for (const form of document.querySelectorAll("[data-live]")) {
+  const results = document.getElementById(form.dataset.live);
+  let newest = 0;
+  const show = once(180, async () => {
+    const fields = [...new FormData(form)].filter(([, value]) => value !== "");
+    const url = `${form.action.split("?")[0]}?${new URLSearchParams(fields)}`;
+    const mine = ++newest;
+    try {
+      const page = new DOMParser().parseFromString(await part(url), "text/html");
+      if (mine !== newest) return;
+      results.replaceChildren(...page.getElementById(results.id).childNodes);
+      history.replaceState(null, "", url);
+      document.title = page.title;
+      copiable(results);
+      count(results);
+    } catch {
+      // Enter still asks for the whole page, and shows what is wrong
+    }
+  });
+  form.addEventListener("input", show);
+}
+
+// The editor: rows are added, moved and removed here; only saving asks the server.
+for (const form of document.querySelectorAll("[data-editor]")) {
+  const rows = form.querySelector("[data-rows]");
+  const unsaved = form.querySelector("[data-unsaved]");
+  const inputs = (row) => [...row.querySelectorAll("input.form-control")];
+  const state = () => JSON.stringify([...rows.children].map((row) => inputs(row).map((input) => input.value)));
+  const base = JSON.parse(form.elements.base.value);
+  const line = (text) => text.replace(/[\r\n]/g, "");
+  const saved = JSON.stringify(base.map((segment) => [line(segment.type), line(segment.value)]));
+  let leaving = false;
+
+  const touched = () => {
+    const changed = state() !== saved;
+    unsaved.textContent = changed ? "Not saved yet" : "";
+    form.querySelector("[data-no-rows]")?.toggleAttribute("hidden", rows.children.length > 0);
+    [...rows.children].forEach((row, n) => {
+      const [type, value] = inputs(row);
+      const was = base[row.querySelector("[name=was]").value];
+      row.classList.toggle("is-changed", !was || line(was.type) !== type.value || line(was.value) !== value.value);
+      type.setAttribute("aria-label", `Type of segment ${n + 1}`);
+      value.setAttribute("aria-label", `Value of segment ${n + 1}`);
+      for (const button of row.querySelectorAll("[data-verb]")) {
+        button.value = `${button.dataset.verb}-${n}`;
+        button.setAttribute("aria-label", `${button.title}: segment ${n + 1}`);
+      }
+    });
+    return changed;
+  };
+
+  const add = () => {
+    rows.append(form.querySelector("template").content.cloneNode(true));
+    touched();
+    inputs(rows.lastElementChild)[0].focus();
+  };
+
+  const act = (row, verb) => {
+    const other = { up: row.previousElementSibling, down: row.nextElementSibling }[verb];
+    if (verb === "remove") {
+      const near = row.nextElementSibling ?? row.previousElementSibling;
+      row.remove();
+      (near ? near.querySelector("[data-verb=remove]") : form.querySelector("[data-add]")).focus();
+    } else if (other) {
+      verb === "up" ? other.before(row) : other.after(row);
+    }
+    touched();
+  };
+
+  const check = once(300, async (row) => {
+    const [type, value] = inputs(row).map((input) => input.value);
+    const was = base[row.querySelector("[name=was]").value];
+    const place = row.querySelector(".editor-near");
+    if (!type || !value || (was && was.type === type && was.value === value)) return place.replaceChildren();
+    const asked = new URLSearchParams({ type, value });
+    const page = new DOMParser().parseFromString(await part(`${form.dataset.check}?${asked}`), "text/html");
+    place.replaceChildren(...page.body.childNodes);
+  });
+
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const row = button.closest(".editor-row");
+    if ("add" in button.dataset) {
+      event.preventDefault();
+      add();
+    } else if (button.dataset.verb) {
+      event.preventDefault();
+      const focused = button.dataset.verb;
+      act(row, focused);
+      if (focused !== "remove") button.focus();
+    } else if (button.dataset.useType !== undefined) {
+      event.preventDefault();
+      const [type, value] = inputs(row);
+      [type.value, value.value] = [button.dataset.useType, button.dataset.useValue];
+      row.querySelector(".editor-near").replaceChildren();
+      touched();
+      value.focus();
+    }
+  });
+
+  form.addEventListener("keydown", (event) => {
+    const verb = { ArrowUp: "up", ArrowDown: "down" }[event.key];
+    const row = event.target.closest(".editor-row");
+    if (event.altKey && verb && row) {
+      event.preventDefault();
+      act(row, verb);
+      event.target.focus();
+    }
+  });
+
+  form.addEventListener("input", (event) => {
+    touched();
+    check(event.target.closest(".editor-row"));
+  });
+
+  // The values that customers have of the type in this row.
+  form.addEventListener("focusin", async (event) => {
+    if (event.target.name !== "value") return;
+    const type = inputs(event.target.closest(".editor-row"))[0].value;
+    if (!type) return;
+    const page = new DOMParser().parseFromString(
+      await part(`${form.dataset.values}?${new URLSearchParams({ type })}`),
+      "text/html",
+    );
+    form.querySelector("#values").replaceChildren(...page.querySelectorAll("option"));
+  });
+
+  form.addEventListener("submit", () => (leaving = true));
+  form.querySelector("[data-discard]").addEventListener("click", () => (leaving = true));
+  addEventListener("beforeunload", (event) => {
+    if (!leaving && touched()) event.preventDefault();
+  });
+  touched();
+}
+
+copiable(document);
+count(document);
