@@ -33,6 +33,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
     )
     app.json = OrjsonProvider(app)
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False  # a document_id may hold several in a row
     app.url_map.converters |= {"document_id": DocumentId, "change_set": ChangeSetId, "segment_part": SegmentPart}
     proxies = app.config["TRUSTED_PROXIES"]

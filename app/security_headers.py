@@ -1,4 +1,4 @@
-"""What a browser may do with our answers: load nothing from elsewhere, run nothing inline, frame nothing."""
+"""What a browser may do with our answers: load nothing from elsewhere, run nothing inline, keep no page."""
 
 from flask import Flask, Response, request
 
@@ -26,6 +26,8 @@ def _add(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = CONTENT
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if response.mimetype in ("text/html", "text/csv"):  # customers' data, which no cache is to keep
+        response.headers.setdefault("Cache-Control", "no-store")
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response

@@ -14,6 +14,11 @@ const part = async (url) => {
   return response.text();
 };
 
+// What is read out without being shown.
+const say = (text) => {
+  document.getElementById("said").textContent = text;
+};
+
 // Ctrl-K goes to the search, from anywhere.
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -34,10 +39,10 @@ const copiable = (root) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
-  const done = button.querySelector(".copy-done");
-  done.textContent = "copied";
-  setTimeout(() => (done.textContent = ""), 1500);
+  await navigator.clipboard.writeText(button.dataset.copy || button.previousElementSibling.textContent.trim());
+  say(`${button.getAttribute("aria-label").replace("Copy", "Copied")}`);
+  button.classList.add("is-done");
+  setTimeout(() => button.classList.remove("is-done"), 1500);
 });
 
 // A count that takes a moment comes after the page.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from app.core.database import db, in_transaction
 from app.core.segments import replace_segments
 from app.core.tokens import create_token
 from tests import postgresql
+from tests.pages import Operator, signed_in
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
@@ -61,6 +63,7 @@ def apps(database_urls: dict[str, str]) -> Iterator[dict[str, Flask]]:
     for kind, url in database_urls.items():
         apps[kind] = app = create_app({"DATABASE_URL": url, "SECRET_KEY": "test", "LOG_FORMAT": "json"})
         app.testing = True
+        app.test_client_class = Client
         with app.app_context():
             flask_migrate.upgrade()
     yield apps
@@ -90,6 +93,13 @@ def empty() -> None:
         else:
             for table in (*reversed(tables), "sqlite_sequence"):
                 connection.execute(text(f"DELETE FROM {table}"))
+
+
+class Client(FlaskClient):
+    """Each request in a context of its own, as on a server: nothing in `g` or a session is left from another one."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        return Context().run(super().open, *args, buffered=True, **kwargs)
 
 
 # What stands in the database
@@ -151,6 +161,21 @@ class Api:
 @pytest.fixture
 def api(app: Flask) -> Api:
     return Api(app.test_client(), create_token("crm-nightly"))
+
+
+@pytest.fixture
+def viewer(app: Flask) -> Operator:
+    return signed_in(app.test_client(), "viewer")
+
+
+@pytest.fixture
+def editor(app: Flask) -> Operator:
+    return signed_in(app.test_client(), "editor")
+
+
+@pytest.fixture
+def admin(app: Flask) -> Operator:
+    return signed_in(app.test_client(), "admin")
 
 
 class Shell:

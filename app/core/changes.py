@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Sequence
+from sqlalchemy import Index, Sequence
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -27,7 +27,11 @@ class ChangeSet(Base):
     """Everything that one request, form, file or undo changed."""
 
     __tablename__ = "change_sets"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index("ix_change_sets_actor", "actor", "id"),
+        Index("ix_change_sets_at", "at"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     position: Mapped[int] = mapped_column(dialects.Id, unique=True)

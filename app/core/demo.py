@@ -3,13 +3,14 @@
 import random
 import unicodedata
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.core.changes import Actor
 from app.core.customers import Segments, any_customer, save_customers
-from app.core.database import in_transaction
+from app.core.database import in_transaction, now
 from app.core.errors import AlreadyFilled
 from app.core.segments import recording, replace_in
 
@@ -17,6 +18,9 @@ EXAMPLE = "1232-2323"
 """The customer who exists in the endpoint's document (contract §1). Its other one, 222-133, is never invented."""
 
 BATCH = 5_000
+
+NIGHTS = (120, 87, 80, 73, 66, 59, 52, 45, 38, 31, 24, 17, 13, 12, 11, 10, 9, 8, 6, 5, 4, 3, 2, 1, 0)
+"""Days ago on which the shop's nightly job sent something, the first of them everything."""
 
 GIVEN = ("Ana", "Beatriz", "Camila", "Carlos", "Daniela", "Diego", "Isabela", "João", "José", "Lucía", "María", "Mateo")
 FAMILY = (
@@ -40,24 +44,56 @@ INTERESTS = ["COFFEE", "GARDEN", "KITCHEN", "MUSIC", "TOYS", "WINE"]
 
 
 def fill(customers: int, progress: Callable[[int], None]) -> None:
-    """Invent that many customers, in one transaction. Raises AlreadyFilled."""
+    """Invent that many customers and what happened to them, in one transaction. Raises AlreadyFilled."""
     if any_customer():
         raise AlreadyFilled("The database has customers already; the demo only fills an empty one.")
 
     def work(session: Session) -> None:
-        with recording(session, Actor("demo", "command"), note="Invented by flask demo") as change_set:
-            done = 0
-            for batch in _batches(customers):
+        dice = random.Random(1232)  # noqa: S311 - the same shop each time
+        last_night = now().replace(hour=2, minute=10, second=0, microsecond=0)
+        nights = [last_night - timedelta(days=days) for days in NIGHTS if last_night - timedelta(days=days) <= now()]
+        carried: dict[str, Segments] = {}
+        note = "Invented by flask demo"
+        with recording(session, Actor("demo", "command"), note=note, at=nights[0]) as change_set:
+            for batch in _batches(customers, dice):
                 save_customers(session, batch)
-                replace_in(change_set, {row["document_id"]: row["segments"] for row in batch if row["segments"]})
-                done += len(batch)
-                progress(done)
+                wanted = {row["document_id"]: row["segments"] for row in batch if row["segments"]}
+                replace_in(change_set, wanted)
+                carried |= wanted
+                progress(min(customers, change_set.changed + change_set.unchanged))
+        for night in nights[1:]:
+            with recording(session, Actor("token crm-nightly", "api"), note=note, at=night) as change_set:
+                moved = {document_id: _moved(carried[document_id], dice) for document_id in _some(carried, dice)}
+                replace_in(change_set, moved)
+                carried |= moved
+        progress(customers)
 
     in_transaction(work)
 
 
-def _batches(customers: int) -> Iterator[list[dict[str, Any]]]:
-    dice = random.Random(1232)  # noqa: S311 - the same shop each time
+def _some(carried: dict[str, Segments], dice: random.Random) -> list[str]:
+    return dice.sample(sorted(carried), len(carried) * dice.randint(2, 7) // 100)
+
+
+def _moved(segments: Segments, dice: random.Random) -> Segments:
+    """A new membership or activity, more often a better one: the shop does well."""
+    better = {
+        "BRONZE": "SILVER",
+        "SILVER": "GOLD",
+        "GOLD": "PLATINUM",
+        "LAPSED": "ACTIVE",
+        "NEW_CUSTOMER": "RECURRENT_CUSTOMER",
+    }
+    worse = {up: down for down, up in better.items() if down != "NEW_CUSTOMER"}
+    turn = better if dice.random() < 0.62 else worse
+    at = dice.randrange(3)
+    return [
+        {"type": one["type"], "value": turn.get(one["value"], one["value"])} if n == at else one
+        for n, one in enumerate(segments)
+    ]
+
+
+def _batches(customers: int, dice: random.Random) -> Iterator[list[dict[str, Any]]]:
     for start in range(0, customers, BATCH):
         yield [_customer(n, dice) for n in range(start, min(start + BATCH, customers))]
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes import ChangeSet, Pruning, SegmentChange
 from app.core.database import db, in_transaction
+from app.core.movements import SegmentMovement
 
 BATCH = 10_000
 """Customers' changes deleted in one transaction, about: others get their turn in between."""
@@ -36,6 +37,7 @@ def _prune_some(session: Session, until: datetime, settled: int) -> tuple[int, i
         return None
     ids = [change_set.id for change_set in old]
     changes = session.execute(delete(SegmentChange).where(SegmentChange.change_set_id.in_(ids)))
+    session.execute(delete(SegmentMovement).where(SegmentMovement.change_set_id.in_(ids)))
     session.execute(delete(ChangeSet).where(ChangeSet.id.in_(ids)))
     horizon = session.get(Pruning, 1) or Pruning(id=1, until=old[0].at)
     horizon.until = max(horizon.until, *(change_set.at for change_set in old))

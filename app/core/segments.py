@@ -94,14 +94,19 @@ def replace_segments(
 
 @contextmanager
 def recording(
-    session: Session, actor: Actor, *, note: str | None = None, reverts: int | None = None
+    session: Session,
+    actor: Actor,
+    *,
+    note: str | None = None,
+    reverts: int | None = None,
+    at: datetime | None = None,
 ) -> Iterator[Recording]:
     """Open a change set in this transaction; written at the end, if anything was changed.
 
-    `reverts` is the id of the change set that this one undoes.
+    `reverts` is the id of the change set that this one undoes; `at` is now, except in an invented past.
     """
     number = session.scalars(select(dialects.next_change_set_id())).one()
-    change_set = Recording(session, actor, note, reverts, number, now())
+    change_set = Recording(session, actor, note, reverts, number, at or now())
     yield change_set
     if change_set.changed:
         change_set.count()

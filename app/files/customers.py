@@ -10,6 +10,7 @@ from app.core.changes import Actor
 from app.core.customers import Saved, save_customers
 from app.core.database import in_transaction
 from app.core.segments import recording, replace_in
+from app.files.export import unmarked
 from app.files.reading import Line, Source
 from app.files.staging import Row, Staging
 from app.schemas import Invalid, read_facts
@@ -40,7 +41,7 @@ def _row(line: Line, columns: list[str] | None) -> object:
         raise Invalid(iter([("line", line.error)]), "the line")
     if columns is None or line.row is None:
         return line.row
-    row = {name: value or None for name, value in line.row.items()}  # an empty cell empties the fact
+    row: dict[str, object] = {name: unmarked(value) or None for name, value in line.row.items()}  # an empty cell empties the fact
     if "segments" in row:
         row["segments"] = _cell(line.row["segments"])
     return row

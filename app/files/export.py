@@ -20,8 +20,7 @@ def csv_texts(customers: Iterable[dict[str, Any]], *, for_spreadsheets: bool = F
     writer.writerow(["document_id", *FACTS, "segments"])
     for customer in customers:
         cells = [customer["document_id"], *(customer[fact] for fact in FACTS)]
-        if for_spreadsheets:
-            cells = [marked(cell) if cell else cell for cell in cells]
+        cells = [marked(cell) if cell and (for_spreadsheets or unmarked(cell) != cell) else cell for cell in cells]
         writer.writerow([*cells, orjson.dumps(customer["segments"]).decode()])
         yield line.getvalue()
         line.seek(0)

@@ -6,7 +6,6 @@ from app.pages import charts, guard, texts, theme
 
 blueprint = Blueprint("pages", __name__)
 blueprint.before_request(guard.admit)
-blueprint.after_request(guard.keep_private)
 charts.register(blueprint)
 texts.register(blueprint)
 theme.register(blueprint)

@@ -15,11 +15,18 @@ def line(values: Sequence[int], width: int, height: int, *, from_zero: bool = Fa
     lowest = 0 if from_zero else min(values)
     span = max(values) - lowest
     step = width / max(1, len(values) - 1)
-    level = height / 2 if not span and not from_zero else height
-    return " ".join(
-        f"{n * step:.1f},{height - (value - lowest) / span * height if span else level:.1f}"
+    level = height if from_zero else height / 2  # where nothing moved at all
+    drawn = [
+        (round(n * step), round(height - (value - lowest) / span * height if span else level))
         for n, value in enumerate(values)
-    )
+    ]
+    turns = [point for n, point in enumerate(drawn) if not _on_the_way(drawn[n - 1 : n + 2])]
+    return " ".join(f"{x},{y}" for x, y in turns)
+
+
+def _on_the_way(three: list[tuple[int, int]]) -> bool:
+    """Whether the point in the middle lies between two others at its height, and need not be said."""
+    return len(three) == 3 and len({y for _, y in three}) == 1
 
 
 def columns(values: Sequence[int], width: int, height: int) -> list[tuple[float, float, float, float]]:

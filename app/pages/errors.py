@@ -1,6 +1,6 @@
 """Every refusal of the pages as a page: what happened, what was not changed, and what to do."""
 
-from flask import render_template
+from flask import g, render_template
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from app.core.errors import NoLongerKnown, NotFound, Refusal, Unavailable
 from app.core.operators import LastAdmin
 from app.pages.asked import NotUnderstood
-from app.pages.guard import NotAllowed
+from app.pages.guard import NotAllowed, look
 
 STATUSES: tuple[tuple[type[Refusal], int], ...] = (
     (NotFound, 404),
@@ -52,6 +52,8 @@ def refused(refusal: Refusal) -> tuple[str, int]:
 def refused_by_framework(error: HTTPException) -> tuple[str, int] | Response:
     if isinstance(error, CSRFError):
         return _page(400, "The form was too old, or did not come from here. Nothing was changed.")
+    if "signed_in" not in g:  # no page of ours was asked for, but it was asked for from one
+        look()
     status = error.code or 500
     message = {
         404: "No page has this address.",

@@ -5,8 +5,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Response, current_app, g, redirect, request, session, url_for
-from werkzeug.wrappers import Response as BaseResponse
+from flask import current_app, g, redirect, request, session, url_for
+from werkzeug.wrappers import Response
 
 from app.core.changes import Actor
 from app.core.errors import Refusal
@@ -33,9 +33,14 @@ def open_to(role: str) -> Callable[[View], View]:
     return mark
 
 
-def admit() -> BaseResponse | None:
-    """Let the request in, with who is at work in `g.signed_in`; or lead to the sign-in. Raises NotAllowed."""
+def look() -> None:
+    """See who is at work, nobody perhaps: from here on in `g.signed_in`."""
     g.signed_in = signed_in(session[SECRET]) if SECRET in session else None
+
+
+def admit() -> Response | None:
+    """Let the request in, with who is at work in `g.signed_in`; or lead to the sign-in. Raises NotAllowed."""
+    look()
     role: str = vars(current_app.view_functions[str(request.endpoint)])["role"]
     if role == ANYBODY:
         return None
@@ -47,12 +52,6 @@ def admit() -> BaseResponse | None:
     if not g.signed_in.operator.may(role):
         raise NotAllowed(f"This needs the role {role}; yours is {g.signed_in.operator.role}. Nothing was changed.")
     return None
-
-
-def keep_private(response: Response) -> Response:
-    """Customers' data stays out of every cache, also the browser's own once she has signed out."""
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
 
 
 def at_work() -> SignedIn:

@@ -5,6 +5,7 @@ from typing import Any
 from flask import flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from wtforms import EmailField, SelectField
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Regexp
 
 from app.core.errors import NameTaken
@@ -29,12 +30,17 @@ MAY = {
 }
 
 
+CHOICES = [SelectChoice(role, f"{role} — {may}") for role, may in MAY.items()]
+
+
 class InvitationForm(FlaskForm):  # type: ignore[misc]
     email = EmailField(
         "E-mail",
         [DataRequired("Enter an e-mail."), Length(max=254), Regexp(r"[^@\s]+@[^@\s]+$", message="Not an e-mail.")],
     )
-    role = SelectField("Role", choices=[(role, f"{role} — {MAY[role]}") for role in ROLES], default="editor")
+    role = SelectField(
+        "Role", choices=[SelectChoice(role, f"{role} — {MAY[role]}") for role in ROLES], default="editor"
+    )
 
 
 @blueprint.route("/operators", methods=["GET", "POST"])

@@ -14,7 +14,7 @@ from app.cursors import cursor_text
 from app.pages import asked, blueprint
 from app.pages.guard import open_to
 
-PAGE = 100
+PAGE = 50
 MEMBERS = 20
 
 

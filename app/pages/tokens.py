@@ -6,6 +6,7 @@ from typing import Any
 from flask import flash, redirect, render_template, url_for
 from flask_wtf import FlaskForm
 from wtforms import SelectField, SelectMultipleField, StringField
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -21,7 +22,7 @@ OPENS = {
     "customers:write": "create and update customers",
     "changes:read": "follow the changes",
 }
-EXPIRES = [("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")]
+EXPIRES = {"30": "in 30 days", "90": "in 90 days", "365": "in a year", "": "never"}
 
 
 class Checkboxes(SelectMultipleField):  # type: ignore[misc]
@@ -36,9 +37,12 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
         description="Who calls with it, such as crm-nightly. It stands beside each change.",
     )
     scopes = Checkboxes(
-        "May", [DataRequired("Choose at least one.")], choices=[*OPENS.items()], default=["segments:write"]
+        "May",
+        [DataRequired("Choose at least one.")],
+        choices=[SelectChoice(*choice) for choice in OPENS.items()],
+        default=["segments:write"],
     )
-    expires = SelectField("Expires", choices=EXPIRES, default="365")
+    expires = SelectField("Expires", choices=[SelectChoice(*choice) for choice in EXPIRES.items()], default="365")
 
 
 @blueprint.route("/tokens", methods=["GET", "POST"])

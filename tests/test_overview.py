@@ -1,0 +1,41 @@
+"""/: did last night's sync go well?"""
+
+from flask import Flask
+
+from app.core.changes import Actor
+from app.core.refused_requests import refused_requests
+from app.core.segments import replace_segments
+from tests.conftest import GOLD, Api, add_customers, give
+from tests.pages import Operator
+
+
+def test_it_works(viewer: Operator) -> None:
+    add_customers("1", "2", "3")
+    replace_segments({"1": GOLD, "2": GOLD}, Actor("token crm-nightly", "api"))
+    give("1", [])
+    page = viewer.get("/")
+    for text in ("customers 3", "carry segments, 33 % 1", "changed in the last 24 hours 3", "API 1 2", "test 1 1"):
+        assert text in page.text
+    assert "GOLD +2 membership token crm-nightly" in page.text
+    assert "GOLD −1 membership tester" in page.text
+
+
+def test_refused_requests_are_told_by_token_and_reason(app: Flask, api: Api, viewer: Operator) -> None:
+    refused_requests._noted_at = -1e9
+    api.replace([], status=400, code="VALIDATION_ERROR")
+    for _ in range(3):
+        api.call(
+            "GET", "/api/v3/segments", headers={"Authorization": "Bearer wrong"}, status=401, code="UNAUTHENTICATED"
+        )
+    refused_requests._noted_at = -1e9
+    api.get("/api/customers/segments?document_id=nobody", status=404, code="CUSTOMER_NOT_FOUND")
+    api.get("/api/v3/segments?limit=0", status=400, code="VALIDATION_ERROR")
+    page = viewer.get("/")
+    assert "requests refused since yesterday 5" in page.text
+    assert "crm-nightly VALIDATION_ERROR 2" in page.text
+    assert "no valid token UNAUTHENTICATED 3" in page.text
+    assert "CUSTOMER_NOT_FOUND" not in page.text, "an answer like any other"
+
+
+def test_empty_says_what_to_do_next(viewer: Operator) -> None:
+    assert "flask demo" in viewer.get("/").text
