@@ -127,7 +127,13 @@ for (const form of document.querySelectorAll("[data-editor]")) {
     touched();
   };
 
-  const check = once(300, async (row) => {
+  const checks = new WeakMap(); // each row waits by itself
+  const check = (row) => {
+    if (!checks.has(row)) checks.set(row, once(300, () => look(row)));
+    checks.get(row)();
+  };
+
+  const look = async (row) => {
     const [type, value] = inputs(row).map((input) => input.value);
     const was = base[row.querySelector("[name=was]").value];
     const place = row.querySelector(".editor-near");
@@ -135,7 +141,7 @@ for (const form of document.querySelectorAll("[data-editor]")) {
     const asked = new URLSearchParams({ type, value });
     const page = new DOMParser().parseFromString(await part(`${form.dataset.check}?${asked}`), "text/html");
     place.replaceChildren(...page.body.childNodes);
-  });
+  };
 
   form.addEventListener("click", (event) => {
     const button = event.target.closest("button");

@@ -99,7 +99,7 @@ class Client(FlaskClient):
     """Each request in a context of its own, as on a server: nothing in `g` or a session is left from another one."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        return Context().run(super().open, *args, buffered=True, **kwargs)
+        return Context().run(super().open, *args, **{**kwargs, "buffered": True})
 
 
 # What stands in the database

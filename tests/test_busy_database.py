@@ -91,6 +91,8 @@ def test_a_database_that_is_away() -> None:
     Api(client, "cs_x").get("/api/customers/segments?document_id=1", status=503, code="UNAVAILABLE")
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
+    with client.session_transaction() as session:
+        session["sign_in"] = "whoever"
     page = client.get("/")
     assert page.status_code == 503
     assert page.mimetype == "text/html"

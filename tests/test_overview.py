@@ -1,9 +1,12 @@
 """/: did last night's sync go well?"""
 
+import pytest
 from flask import Flask
 
+from app.api import errors
+from app.core import refused_requests
 from app.core.changes import Actor
-from app.core.refused_requests import refused_requests
+from app.core.refused_requests import Refused
 from app.core.segments import replace_segments
 from tests.conftest import GOLD, Api, add_customers, give
 from tests.pages import Operator
@@ -20,14 +23,16 @@ def test_it_works(viewer: Operator) -> None:
     assert "GOLD −1 membership tester" in page.text
 
 
-def test_refused_requests_are_told_by_token_and_reason(app: Flask, api: Api, viewer: Operator) -> None:
-    refused_requests._noted_at = -1e9
+def test_refused_requests_are_told_by_token_and_reason(
+    app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "refused_requests", Refused())
+    monkeypatch.setattr(refused_requests, "NOTED_EVERY", 0)
     api.replace([], status=400, code="VALIDATION_ERROR")
     for _ in range(3):
         api.call(
             "GET", "/api/v3/segments", headers={"Authorization": "Bearer wrong"}, status=401, code="UNAUTHENTICATED"
         )
-    refused_requests._noted_at = -1e9
     api.get("/api/customers/segments?document_id=nobody", status=404, code="CUSTOMER_NOT_FOUND")
     api.get("/api/v3/segments?limit=0", status=400, code="VALIDATION_ERROR")
     page = viewer.get("/")

@@ -62,6 +62,7 @@ def _remember(change_set_id: int | None) -> None:
 def test_no_change_is_lost(app: Flask, pair_of_workers: tuple[Work, Work]) -> None:
     add_customers(*IDS)
     newest.clear()
+    replace_segments({id_: [pair(random.Random(1))] for id_ in IDS}, TESTER)
     end = time.monotonic() + SECONDS
     failures: list[BaseException] = []
 

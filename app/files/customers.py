@@ -41,7 +41,9 @@ def _row(line: Line, columns: list[str] | None) -> object:
         raise Invalid(iter([("line", line.error)]), "the line")
     if columns is None or line.row is None:
         return line.row
-    row: dict[str, object] = {name: unmarked(value) or None for name, value in line.row.items()}  # an empty cell empties the fact
+    row: dict[str, object] = {
+        name: unmarked(value) or None for name, value in line.row.items()
+    }  # an empty cell empties the fact
     if "segments" in row:
         row["segments"] = _cell(line.row["segments"])
     return row
