@@ -16,7 +16,7 @@ run: .venv/runtime ## Set up, migrate, fill an empty embedded database with the 
 	@$(BIN)/flask welcome
 	@exec $(BIN)/gunicorn wsgi:app
 
-test: .venv/development ## All tests, on SQLite and on a real PostgreSQL that they start
+test: .venv/browser ## All tests, on SQLite and a real PostgreSQL that they start, and in a real Chromium
 	$(BIN)/pytest $(ARGS)
 
 lint: .venv/development ## Every check that is not a test
@@ -27,8 +27,9 @@ lint: .venv/development ## Every check that is not a test
 	$(BIN)/deptry .
 	$(BIN)/djlint --check --lint templates
 
-bench: .venv/development ## Measure, side by side with the bare SQL statement
+bench: .venv/development ## Measure requests beside the bare SQL statement, and pages beside those of a small shop
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.pages
 
 requirements: .venv/development ## Compile requirements*.in anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header requirements.in -o requirements.txt
@@ -48,4 +49,10 @@ clean: ## Remove .venv; the database under instance/ stays
 
 .venv/development: .venv/runtime requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# A browser for the tests: the machine's own, or Playwright's, or (as root) Debian's.
+.venv/browser: .venv/development
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
+	  || $(BIN)/playwright install chromium || { apt-get update -qq && apt-get install -y -qq chromium; }
 	@touch $@

@@ -17,6 +17,7 @@ import orjson
 import psycopg
 
 from app import create_app
+from app.core.database import db
 from app.core.tokens import create_token
 from bench import shop, steps
 from tests import postgresql
@@ -51,7 +52,8 @@ def measure(url: str, stored: int, sent: int, rounds: int) -> None:
 
     with psycopg.connect(url) as connection, tempfile.TemporaryDirectory() as folder:
         print(f"{stored:,} customers are stored …", flush=True)
-        shop.fill(connection, stored, dice)
+        with app.app_context():
+            shop.fill(db.engine, stored, dice)
         with serving(environ, Path(folder) / "log") as server:
             times: dict[str, list[float]] = defaultdict(list)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Row, func, select
@@ -116,10 +117,9 @@ def changed_by_source(since: datetime) -> list[tuple[str, int, int]]:
 
 def changed_by_day(since: datetime, days: int) -> list[int]:
     """How many customers were changed in each of the days that begin at `since`."""
-    day = timedelta(days=1)
-    starts = [since + n * day for n in range(days)]
-    query = select(func.coalesce(func.sum(ChangeSet.changed), 0))
-    return [
-        int(db.session.scalars(query.where(ChangeSet.at >= start, ChangeSet.at < start + day)).one())
-        for start in starts
+    starts = [since + timedelta(days=n) for n in range(days + 1)]
+    sums = [
+        func.coalesce(func.sum(ChangeSet.changed).filter(ChangeSet.at >= start, ChangeSet.at < end), 0)
+        for start, end in pairwise(starts)
     ]
+    return [int(changed) for changed in db.session.execute(select(*sums).where(ChangeSet.at >= since)).one()]

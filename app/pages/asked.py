@@ -14,7 +14,7 @@ from app.core.search import Filter, Found, Order
 from app.cursors import InvalidCursor, cursor_text, read_cursor
 from app.segment_text import InvalidSegment, parse_segment
 
-LONGEST_SEARCH = 200
+LONGEST_SEARCH = 1000
 
 
 class NotUnderstood(Refusal):

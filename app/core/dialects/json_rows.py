@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, ColumnElement, FromClause, Text, bindparam, column
+from sqlalchemy import ColumnElement, FromClause, Text, bindparam, column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.core.dialects.types import Exact, Json
+from app.core.dialects.types import Condition, Exact, Json
 
 
 class _Entries(FunctionElement[Any]):
@@ -74,9 +74,8 @@ def json_value(value: Any) -> ColumnElement[Any]:
     return bindparam(None, value, type_=Json, unique=True)
 
 
-class _Holds(FunctionElement[bool]):
+class _Holds(Condition):
     name = "holds"
-    type = Boolean()
     inherit_cache = True
 
 

@@ -1,7 +1,10 @@
 """Column types."""
 
-from sqlalchemy import JSON, BigInteger, Integer, String
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Integer, String
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
+from sqlalchemy.sql.functions import FunctionElement
 
 Json = JSON().with_variant(JSONB(), "postgresql")
 """JSONB on PostgreSQL; on SQLite compact JSON text, always by the same serializer, so that equal means equal."""
@@ -14,3 +17,13 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 
 Words = String().with_variant(TSVECTOR(), "postgresql")
 """Words, each after a blank; written and asked through `app.core.words`, whose words need no quoting anywhere."""
+
+
+class Condition(FunctionElement[bool]):
+    """What a WHERE may ask. Rendered as it is: SQLAlchemy's `… = 1` for SQLite would hide it from every index."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        return self

@@ -2,23 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Text, bindparam
+from sqlalchemy import ColumnElement, Text, bindparam
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+
+from app.core.dialects.types import Condition
 
 Alternatives = list[list[str]]
 """Of one of the alternatives, every word must be the beginning of one of hers."""
 
 
-class _HasWords(FunctionElement[bool]):
+class _HasWords(Condition):
     name = "has_words"
-    type = Boolean()
     inherit_cache = True
 
 
-class _FoundByWords(FunctionElement[bool]):
+class _FoundByWords(Condition):
     name = "found_by_words"
-    type = Boolean()
     inherit_cache = True
 
 

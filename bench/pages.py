@@ -1,0 +1,108 @@
+"""How long the pages take with many customers, against the same pages with a thousand: `python -m bench.pages`."""
+
+import argparse
+import gc
+import random
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import flask_migrate
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, make_url
+
+from app import create_app
+from app.core.database import db
+from app.core.operators import create_operator
+from app.core.sign_in import sign_in
+from app.cursors import cursor_text
+from bench import shop
+from tests import postgresql
+
+FEW = 1_000
+PAGE = 50
+
+
+def pages(stored: int) -> dict[str, str]:
+    hundredth = min(100, stored // PAGE)  # of a thousand customers, the last one
+    middle = shop.document_id(stored // 2)
+    return {
+        "first page": "/customers",
+        "first page by name": "/customers?sort=name",
+        "hundredth page": f"/customers?after={cursor_text(shop.document_id((hundredth - 1) * PAGE - 1))}",
+        "search by id": f"/customers?q={middle}",
+        "search by e-mail": f"/customers?q=c{stored // 2}@example.com",
+        "catalogue": "/segments",
+        "search by name": "/customers?q=gomez",
+        "search by two names": "/customers?q=ana+gomez",
+        "filter by a rare segment": "/customers?segment=vip:YES",
+        "filter by a common segment": "/customers?segment=membership:GOLD",
+        "filter by two together": "/customers?segment=membership:GOLD&segment=store:STORE_007",
+        "name and segment": "/customers?q=gomez&segment=store:STORE_007",
+        "overview": "/",
+        "one customer": f"/customers/{middle}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.pages")
+    parser.add_argument("--postgresql", type=int, default=1_000_000, help="customers stored on PostgreSQL")
+    parser.add_argument("--sqlite", type=int, default=200_000, help="customers stored on SQLite")
+    parser.add_argument("--rounds", type=int, default=30, help="after three that do not count")
+    options = parser.parse_args()
+    with postgresql.running() as server, tempfile.TemporaryDirectory() as folder:
+        administrator = create_engine(
+            make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+        )
+        for kind, many in (("PostgreSQL", options.postgresql), ("SQLite", options.sqlite)):
+            browsers = {}
+            for stored in (FEW, many):
+                if kind == "PostgreSQL":
+                    administrator.connect().exec_driver_sql(f"CREATE DATABASE pages_{stored}")
+                    url = make_url(server).set(database=f"pages_{stored}").render_as_string(hide_password=False)
+                else:
+                    url = f"sqlite:///{Path(folder) / f'{stored}.db'}"
+                browsers[stored] = browser(url, stored)
+            measure(kind, browsers, options.rounds)
+        administrator.dispose()
+
+
+def browser(url: str, stored: int) -> FlaskClient:
+    """A signed-in browser on a shop of that size; it does not go over the network."""
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench", "LOG_FORMAT": "json"})
+    with app.app_context():
+        flask_migrate.upgrade()
+        shop.fill(db.engine, stored, random.Random(1))
+        create_operator("bench@example.com", "viewer", "bench bench bench")
+        secret = sign_in("bench@example.com", "bench bench bench", "bench")
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["sign_in"] = secret
+    return client
+
+
+def measure(kind: str, browsers: dict[int, FlaskClient], rounds: int) -> None:
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)  # as gunicorn.conf.py has it
+    times: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for turn in range(rounds + 3):
+        for stored, client in browsers.items():
+            for name, path in pages(stored).items():
+                started = time.perf_counter()
+                answer = client.get(path, headers={"X-Part": "results"})
+                taken = time.perf_counter() - started
+                assert answer.status_code == 200, (path, answer.status)
+                if turn >= 3:
+                    times[name, stored].append(taken * 1000)
+    few, many = browsers
+    print(f"\n{kind}: medians of {rounds} rounds in ms\n")
+    print(f"{'':28}{few:>12,}{many:>12,}{'ratio':>8}")
+    for name in pages(many):
+        one, other = (statistics.median(times[name, stored]) for stored in (few, many))
+        print(f"{name:28}{one:12.1f}{other:12.1f}{other / one:8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
