@@ -236,6 +236,45 @@ def test_by_keyboard_alone(desk: Visit) -> None:
     assert values(page) == ["SILVER"]
 
 
+def test_the_other_jobs_by_keyboard_alone(desk: Visit) -> None:
+    page = desk.go("/")
+    keys = page.keyboard
+
+    def enter() -> None:
+        with page.expect_navigation():
+            keys.press("Enter")
+
+    tab_to(page, "Customers")
+    enter()
+    tab_to(page, "Segment, as type:value")
+    keys.type("membership:SILVER")
+    enter()
+    expect(page.get_by_role("link", name="Remove the filter has membership:SILVER")).to_be_visible()
+    tab_to(page, "Remove the filter has membership:SILVER")
+    enter()
+    tab_to(page, "Segments")
+    enter()
+    tab_to(page, "SILVER")
+    enter()
+    tab_to(page, "Search inside")
+    keys.type("gomez")
+    enter()
+    expect(page.get_by_role("cell", name=re.compile("Gómez")).first).to_be_visible()
+    tab_to(page, "Changes")
+    enter()
+    tab_to(page, "24")
+    enter()
+    tab_to(page, "Undo this change …")
+    enter()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Undo change 24?")
+    tab_to(page, "dark")
+    enter()
+    expect(page.get_by_role("button", name="dark")).to_have_attribute("aria-pressed", "true")
+    keys.press("Tab")
+    tab_to(page, "system", "Shift+Tab")
+    enter()
+
+
 def tab_to(page: Page, name: str, key: str = "Tab") -> None:
     """Press Tab until the control with this name has the focus, which must be visible wherever it is."""
     for _ in range(60):
@@ -244,7 +283,8 @@ def tab_to(page: Page, name: str, key: str = "Tab") -> None:
             """() => {
                 const at = document.activeElement, style = getComputedStyle(at);
                 const ring = style.outlineStyle !== "none" || style.boxShadow !== "none";
-                return [at.getAttribute("aria-label") || at.textContent.trim(), ring || at === document.body];
+                const label = at.labels?.[0]?.textContent || at.textContent;
+                return [at.getAttribute("aria-label") || label.trim(), ring || at === document.body];
             }"""
         )
         assert focused[1], f"the focus cannot be seen on {focused[0]!r}"

@@ -1,13 +1,43 @@
-"""Customers: created and updated by document_id; their segments have an endpoint of their own."""
+"""Customers: listed and searched; created and updated by document_id. Their segments have endpoints of their own."""
+
+from typing import Any
 
 from flask import Response, jsonify
 
-from app.api import blueprint
+from app.api import blueprint, cursors
+from app.api.answers import time_text
 from app.api.auth import needs
 from app.api.bodies import customers_body
+from app.api.parameters import choice, limit, segments, text
 from app.core.customers import save_customers
 from app.core.database import in_transaction
+from app.core.search import Filter, Found, Order, find_customers
+from app.cursors import cursor_text
 from app.schemas import read_customers
+
+MOST_CUSTOMERS = 1000
+
+
+@blueprint.get("/v3/customers")
+@needs("customers:read")
+def customers() -> Response:
+    """Those of whom all filters are true, by document_id: contract §3."""
+    wanted = Filter(text("q") or "", segments("segment"), segments("without"), choice("has", "any", "none"))
+    most, after = limit(MOST_CUSTOMERS), cursors.read("cursor", str)
+    found = find_customers(wanted, Order(), after=tuple(after) if after else None, most=most + 1)
+    following = cursor_text(found[most - 1].document_id) if len(found) > most else None
+    return jsonify(customers=[_customer(one) for one in found[:most]], next=following)
+
+
+def _customer(found: Found) -> dict[str, Any]:
+    return {
+        "document_id": found.document_id,
+        "name": found.name,
+        "email": found.email,
+        "phone": found.phone,
+        "segments": found.segments,
+        "changedAt": time_text(found.changed_at) if found.changed_at else None,
+    }
 
 
 @blueprint.post("/v3/customers")

@@ -1,11 +1,13 @@
 """What stands in a query string, understood or refused."""
 
 from datetime import datetime
+from typing import Any
 
 from flask import request
 
 from app.core.customers import storable
 from app.schemas import Invalid, read_moment
+from app.segment_text import InvalidSegment, parse_segment
 
 
 def flag(name: str) -> bool:
@@ -30,6 +32,25 @@ def text(name: str) -> str | None:
     if value is not None and not storable(value):
         raise Invalid(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
     return value
+
+
+def choice(name: str, *values: str) -> Any:
+    """`?name=…`, one of these; None if it is missing. Raises Invalid."""
+    value = request.args.get(name)
+    if value not in (None, *values):
+        raise Invalid(iter([(name, f"Must be {' or '.join(values)}.")]), "the query")
+    return value
+
+
+def segments(name: str) -> tuple[dict[str, str], ...]:
+    """`?name=type:value`, any number of times. Raises Invalid."""
+    try:
+        found = tuple(parse_segment(value) for value in dict.fromkeys(request.args.getlist(name)))
+    except InvalidSegment:
+        raise Invalid(iter([(name, "Must be type:value, such as membership:GOLD.")]), "the query") from None
+    if not all(storable(part) for segment in found for part in segment.values()):
+        raise Invalid(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
+    return found
 
 
 def moment(name: str) -> datetime | None:

@@ -204,9 +204,17 @@ def _matching(wanted: Filter) -> list[ColumnElement[bool]]:
 
 def _carrying(wanted: Filter) -> list[ColumnElement[bool]]:
     empty = customers.segments == dialects.json_value([])
-    conditions = [dialects.holds(customers.segments, segment) for segment in wanted.segments]
+    conditions = [
+        dialects.holds(customers.segments, segment, indexed=indexed) for segment, indexed in _by_index(wanted.segments)
+    ]
     conditions += [not_(dialects.holds(customers.segments, segment)) for segment in wanted.without]
     return conditions + {"any": [not_(empty)], "none": [empty], None: []}[wanted.has]
+
+
+def _by_index(segments: tuple[Segment, ...]) -> list[tuple[Segment, bool]]:
+    """The segments, and whether to look for each by index: a long list of holders is not read beside a short one."""
+    held = [held_by(segment["type"], segment["value"]) for segment in segments] if len(segments) > 1 else [0]
+    return [(segment, n <= 10 * min(held)) for segment, n in zip(segments, held, strict=False)]
 
 
 def _told(query: Select[Any], order: Order, most: int) -> list[Found]:

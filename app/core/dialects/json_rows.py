@@ -85,20 +85,31 @@ def _(element: _Holds, compiler: Any, **kw: Any) -> str:
     return f"{segments} @> {pair}"
 
 
+class _HoldsUnindexed(_Holds):
+    inherit_cache = True
+
+
+@compiles(_HoldsUnindexed, "postgresql")
+def _(element: _HoldsUnindexed, compiler: Any, **kw: Any) -> str:
+    segments, pair, _text = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"coalesce({segments}, '[]') @> {pair}"
+
+
 @compiles(_Holds)
 def _(element: _Holds, compiler: Any, **kw: Any) -> str:
     segments, _pair, text = element.clauses
     return f"instr({compiler.process(segments, **kw)}, {compiler.process(text, **kw)}) > 0"
 
 
-def holds(segments: ColumnElement[Any], segment: dict[str, str]) -> ColumnElement[bool]:
+def holds(segments: ColumnElement[Any], segment: dict[str, str], *, indexed: bool = True) -> ColumnElement[bool]:
     """Whether a column of segments has this `{"type", "value"}` among its own.
 
-    PostgreSQL answers from the GIN index. SQLite looks for the pair's compact text: quotes inside a value are escaped,
-    so the text of a pair cannot occur within one.
+    PostgreSQL answers from the GIN index, unless it is only to look at the rows that another condition finds. SQLite
+    looks for the pair's compact text: quotes inside a value are escaped, so the text of a pair cannot occur within one.
     """
     pair = orjson.dumps({"type": segment["type"], "value": segment["value"]}).decode()
-    return _Holds(segments, json_value([segment]), bindparam(None, pair, type_=Text, unique=True))
+    condition = _Holds if indexed else _HoldsUnindexed
+    return condition(segments, json_value([segment]), bindparam(None, pair, type_=Text, unique=True))
 
 
 class _Merged(FunctionElement[Any]):
