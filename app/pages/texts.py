@@ -14,7 +14,7 @@ SOURCES = {"api": "API", "page": "page", "command": "command"}
 
 
 def register(blueprint: Blueprint) -> None:
-    for text in (number, signed, share, ago, exact, machine, day, hue, source, plural):
+    for text in (number, signed, share, ago, exact, machine, day, hue, source, plural, browser):
         blueprint.add_app_template_filter(text)
     blueprint.add_app_template_filter(segment_text)
     blueprint.add_app_template_global(now)
@@ -73,3 +73,20 @@ def hue(type_: str) -> int:
 
 def source(name: str) -> str:
     return SOURCES.get(name, name)
+
+
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+SYSTEMS = {
+    "Android": "Android",  # which calls itself Linux, too
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS": "Mac",
+    "Linux": "Linux",
+}
+
+
+def browser(user_agent: str) -> str:
+    """`Firefox on Windows`, or what the browser calls itself if that says neither."""
+    name, system = (next((names[mark] for mark in names if mark in user_agent), "") for names in (BROWSERS, SYSTEMS))
+    return f"{name} on {system}" if name and system else user_agent
