@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 import orjson
-from flask import current_app, request
+from flask import current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.core.errors import Refusal
@@ -35,16 +35,19 @@ def customers_body() -> Any:
 
 
 def json_body() -> Any:
-    """The request's body, parsed. Raises UnsupportedMediaType, TooLarge and MalformedJson."""
+    """The request's body, parsed; unfolded but not parsed it is kept in `g.body`.
+
+    Raises UnsupportedMediaType, TooLarge and MalformedJson.
+    """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("Send Content-Type: application/json, in UTF-8.")
     limit = current_app.config["MAX_BODY_BYTES"]
     try:
-        body = _decoded(request.get_data(cache=False), limit)
+        g.body = _decoded(request.get_data(cache=False), limit)
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
-    return _parsed(body)
+    return _parsed(g.body)
 
 
 def _parsed(body: bytes) -> Any:

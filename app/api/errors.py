@@ -4,13 +4,16 @@ from typing import Any
 
 import structlog
 from flask import Response, g, jsonify
+from flask.json import dumps
 from werkzeug.exceptions import HTTPException
 
 from app.api.auth import Forbidden, Unauthenticated
 from app.api.bodies import MalformedJson, TooLarge, UnsupportedMediaType
 from app.api.rate_limit import RateLimited
 from app.core.errors import AmbiguousEmail, CustomerNotFound, NoLongerKnown, NotFound, Refusal, Unavailable
+from app.core.idempotency import IdempotencyMismatch
 from app.core.refused_requests import NO_TOKEN, refused_requests
+from app.core.segments import ChangeTooLarge
 from app.schemas import Invalid
 
 REFUSALS: dict[type[Refusal], tuple[int, str]] = {
@@ -24,6 +27,7 @@ REFUSALS: dict[type[Refusal], tuple[int, str]] = {
     NoLongerKnown: (410, "NO_LONGER_KNOWN"),
     TooLarge: (413, "TOO_LARGE"),
     UnsupportedMediaType: (415, "UNSUPPORTED_MEDIA_TYPE"),
+    IdempotencyMismatch: (422, "IDEMPOTENCY_MISMATCH"),
     RateLimited: (429, "RATE_LIMITED"),
     Unavailable: (503, "UNAVAILABLE"),
 }
@@ -43,6 +47,15 @@ def refused(refusal: Refusal) -> Response:
     status, code = REFUSALS[type(refusal)]
     details = refusal.details if isinstance(refusal, Invalid) else []
     return envelope(status, code, str(refusal), [{"path": path, "message": text} for path, text in details])
+
+
+def too_large_a_change(refusal: ChangeTooLarge, report: dict[str, Any]) -> Response:
+    """With the report of what would have been: contract §2."""
+    response = envelope(
+        409, "CHANGE_TOO_LARGE", f"{refusal} Nothing was changed. To do it all the same: Guard: override."
+    )
+    response.set_data(dumps({**response.get_json(), "report": report}))
+    return response
 
 
 def refused_by_framework(error: HTTPException) -> Response:

@@ -4,14 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Response, jsonify, request
+from flask.json import dumps
+from sqlalchemy.orm import Session
 
 from app.api import blueprint
 from app.api.answers import id_text, with_change_set
 from app.api.auth import needs, the_caller
 from app.api.bodies import customers_body
+from app.api.errors import too_large_a_change
+from app.api.idempotency import repeatable
 from app.api.parameters import flag, moment
 from app.core.customers import Segments, segments_of, segments_of_email
-from app.core.segments import Outcome, replace_segments
+from app.core.idempotency import Answer, once
+from app.core.segments import ChangeTooLarge, Outcome, replace_segments
 from app.schemas import Invalid, read_merges, read_replacements
 
 
@@ -32,12 +37,24 @@ def merge() -> Response:
 def _changed(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) -> Response:
     dry_run, report, as_of = flag("dry_run"), flag("report"), moment("as_of")
     wanted, duplicates = read(customers_body())
-    outcome = replace_segments(wanted, the_caller().actor(), as_of=as_of, dry_run=dry_run)
-    left_out = {*outcome.not_found, *outcome.stale}
-    answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in wanted if id_ not in left_out]}
-    if report or dry_run:
-        answer["report"] = _report(outcome, duplicates)
-    return with_change_set(jsonify(answer), outcome.change_set_id)
+    guard = None if request.headers.get("Guard") == "override" else the_caller().guard
+
+    def work(session: Session | None = None) -> Answer:
+        outcome = replace_segments(
+            wanted, the_caller().actor(), as_of=as_of, guard=guard, dry_run=dry_run, session=session
+        )
+        left_out = {*outcome.not_found, *outcome.stale}
+        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in wanted if id_ not in left_out]}
+        if report or dry_run:
+            answer["report"] = _report(outcome, duplicates)
+        return Answer(dumps(answer), outcome.change_set_id)
+
+    key = repeatable()
+    try:
+        answer = once(key, work) if key and not dry_run else work()
+    except ChangeTooLarge as refusal:
+        return too_large_a_change(refusal, _report(refusal.outcome, duplicates))
+    return with_change_set(Response(answer.text, mimetype="application/json"), answer.change_set_id)
 
 
 def _report(outcome: Outcome, duplicates: list[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from app.cli.terminal import duration, honest, say
+from app.core.segments import Guard
 from app.core.tokens import SCOPES, all_tokens, create_token, revoke_token
 
 tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
@@ -15,10 +16,18 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="May be repeated; all if left out.")
 @click.option("--expires", callback=duration, metavar="90d", help="Never if left out.")
+@click.option("--guard-customers", type=click.IntRange(0), help="Refuse requests that empty more customers than this.")
+@click.option("--guard-percent", type=click.IntRange(0, 100), help="The same, in percent of the customers sent.")
 @honest
-def create(name: str, scopes: tuple[str, ...], expires: timedelta | None) -> None:
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    expires: timedelta | None,
+    guard_customers: int | None,
+    guard_percent: int | None,
+) -> None:
     """Print a new token for NAME, once: only its hash is kept."""
-    secret = create_token(name, scopes or SCOPES, expires)
+    secret = create_token(name, scopes or SCOPES, expires, Guard(guard_customers, guard_percent))
     say("Keep this token: it is not shown again.")
     click.echo(secret)
 

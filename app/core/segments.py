@@ -16,6 +16,7 @@ from app.core.counts import Movements, append
 from app.core.customers import Customer, Segments
 from app.core.database import in_transaction, now
 from app.core.edits import Edit, Merge, edit_of
+from app.core.errors import Refusal
 from app.core.totals import add_to_totals
 
 customers = Customer.__table__
@@ -32,6 +33,18 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """How many customers may lose all their segments at once: that many, or that percentage of those sent."""
+
+    customers: int | None = None
+    percent: int | None = None
+
+    def holds(self, emptied: int, sent: int) -> bool:
+        few = self.customers is None or emptied <= self.customers
+        return few and (self.percent is None or emptied * 100 <= self.percent * sent)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of the customers asked for; the lists in the order in which they were asked for."""
 
@@ -41,6 +54,14 @@ class Outcome:
     stale: list[str]
     change_set_id: int | None = None
     """None when nothing changed: then nothing was recorded either."""
+
+
+class ChangeTooLarge(Refusal):
+    """More customers would have lost all their segments than the guard allows; `outcome` is what would have been."""
+
+    def __init__(self, emptied: int, outcome: Outcome) -> None:
+        super().__init__(f"{emptied} customers would lose all their segments: more than the guard of the token allows.")
+        self.outcome = outcome
 
 
 @dataclass
@@ -55,6 +76,8 @@ class Recording:
     at: datetime
     changed: int = 0
     unchanged: int = 0
+    emptied: int = 0
+    """How many customers lost all their segments."""
     movements: Movements = field(default_factory=Movements)
 
     def count(self) -> None:
@@ -63,27 +86,35 @@ class Recording:
         append(self.session, self.at.date(), self.actor.name, self.id, self.movements.taken())
 
 
-def replace_segments(
+def replace_segments(  # noqa: PLR0913 - one function for everything that the contract's §1 and §2 say of a request
     wanted: Mapping[str, Segments] | Mapping[str, Merge],
     actor: Actor,
     *,
     as_of: datetime | Version | None = None,
     note: str | None = None,
+    guard: Guard | None = None,
     dry_run: bool = False,
+    session: Session | None = None,
 ) -> Outcome:
     """Give each customer in `wanted`, `{document_id: segments}`, exactly those segments: contract §1.
 
     All of it happens in one transaction, or none. Customers are never created; those changed after `as_of` are left
     alone (contract §2): a moment, or the version in which one customer was seen. With a `Merge` in place of segments,
-    hers are merged with it. A `dry_run` does everything as it would be done, and takes it back.
+    hers are merged with it. A `dry_run` does everything as it would be done, and takes it back. With a `session` it is
+    part of that transaction, which the caller commits.
 
-    Raises Unavailable when the database is away or busy.
+    Raises ChangeTooLarge, if there is a `guard`, and Unavailable when the database is away or busy.
     """
 
     def work(session: Session) -> Outcome:
         with recording(session, actor, note=note) as change_set:
-            return replace_in(change_set, wanted, as_of=as_of)
+            outcome = replace_in(change_set, wanted, as_of=as_of)
+            if guard and not guard.holds(change_set.emptied, len(wanted)):
+                raise ChangeTooLarge(change_set.emptied, replace(outcome, change_set_id=None))
+        return outcome
 
+    if session is not None:
+        return work(session)
     outcome = in_transaction(work, keep=not dry_run)
     if dry_run:
         return replace(outcome, change_set_id=None)
@@ -165,6 +196,7 @@ def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | Version |
     if len(change_set.movements) > MOST_KINDS:
         change_set.count()
     change_set.changed += len(changed)
+    change_set.emptied += sum(after == "[]" != before for _, before, after in changed)
     return [document_id for document_id, _, _ in changed]
 
 

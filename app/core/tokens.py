@@ -14,6 +14,7 @@ from app.core.changes import Actor
 from app.core.database import Base, Moment, db, in_transaction, now
 from app.core.errors import NameTaken, NotFound, Unavailable
 from app.core.secret_texts import digest_of, new_secret
+from app.core.segments import Guard
 
 SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
 PREFIX = "cs_"
@@ -31,6 +32,8 @@ class Token(Base):
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment)
+    guard_customers: Mapped[int | None]
+    guard_percent: Mapped[int | None]
 
     @property
     def state(self) -> str:
@@ -48,12 +51,15 @@ class Caller:
     name: str
     scopes: frozenset[str]
     last_used_at: datetime | None
+    guard: Guard | None = None
 
     def actor(self) -> Actor:
         return Actor(f"token {self.name}", "api")
 
 
-def create_token(name: str, scopes: tuple[str, ...] = SCOPES, expires_in: timedelta | None = None) -> str:
+def create_token(
+    name: str, scopes: tuple[str, ...] = SCOPES, expires_in: timedelta | None = None, guard: Guard | None = None
+) -> str:
     """The secret of a new token; it cannot be had again. Raises NameTaken."""
     secret = new_secret(PREFIX)
 
@@ -66,6 +72,8 @@ def create_token(name: str, scopes: tuple[str, ...] = SCOPES, expires_in: timede
                 scopes=list(scopes),
                 created_at=at,
                 expires_at=expires_in and at + expires_in,
+                guard_customers=guard and guard.customers,
+                guard_percent=guard and guard.percent,
             )
         )
 
@@ -106,7 +114,9 @@ def caller(secret: str) -> Caller | None:
     token = db.session.scalar(select(Token).where(Token.digest == digest))
     if token is None or not hmac.compare_digest(token.digest, digest) or token.state != "active":
         return None
-    return Caller(token.id, token.name, frozenset(token.scopes), token.last_used_at)
+    guarded = token.guard_customers is not None or token.guard_percent is not None
+    guard = Guard(token.guard_customers, token.guard_percent) if guarded else None
+    return Caller(token.id, token.name, frozenset(token.scopes), token.last_used_at, guard)
 
 
 def note_use(who: Caller) -> None:

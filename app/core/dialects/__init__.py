@@ -8,7 +8,7 @@ from app.core.dialects.json_rows import elements, entries, holds, json_value, me
 from app.core.dialects.order import next_change_set_id, settled_position, take_position
 from app.core.dialects.types import Exact, Id, Json, Words
 from app.core.dialects.words import found_by_words, has_words
-from app.core.dialects.writes import increase, save, update_and_record
+from app.core.dialects.writes import increase, insert_new, save, update_and_record
 
 __all__ = [
     "Exact",
@@ -23,6 +23,7 @@ __all__ = [
     "has_words",
     "holds",
     "increase",
+    "insert_new",
     "json_value",
     "merged",
     "next_change_set_id",

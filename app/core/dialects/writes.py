@@ -85,3 +85,10 @@ def increase(session: Session, table: Any, key: dict[str, Any], name: str, by: i
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).values({**key, name: by, **values})
     session.execute(new.on_conflict_do_update(index_elements=list(key), set_={name: table.c[name] + by, **values}))
+
+
+def insert_new(session: Session, table: Any, row: dict[str, Any]) -> bool:
+    """Insert a row unless its key is there; whoever else is just inserting it is waited for. Whether it was new."""
+    postgres = session.get_bind().dialect.name == "postgresql"
+    new = (postgresql.insert if postgres else sqlite.insert)(table).values(row).on_conflict_do_nothing()
+    return session.execute(new.returning(*table.primary_key)).first() is not None
