@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 from sqlalchemy import create_engine, make_url, text
 from werkzeug.test import TestResponse
 
@@ -21,6 +22,7 @@ from app.core.database import db, in_transaction
 from app.core.segments import replace_segments
 from app.core.tokens import create_token
 from tests import postgresql
+from tests.browser import chromium
 from tests.pages import Operator, signed_in
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -198,6 +200,13 @@ class Shell:
 @pytest.fixture
 def shell(app: Flask, tmp_path: Path) -> Shell:
     return Shell(app, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for a process: two of them would not share its event loop."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

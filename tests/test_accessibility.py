@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.browser import ADMIN, Visit, chromium, shop, visit
+from tests.browser import ADMIN, Visit, shop, visit
 from tests.gunicorn import Server
 
 LONG = "a-very-long-name-without-any-blank-in-it-" * 4
@@ -34,12 +34,6 @@ FULL = (
     "/changes/1",
     "/changes/2/undo",
 )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session", params=["empty", "full"])

@@ -6,16 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import ADMIN, EDITOR, OTHER, Visit, chromium, shop, visit
+from tests.browser import ADMIN, EDITOR, OTHER, Visit, shop, visit
 from tests.gunicorn import Server
 
 LUCIA, ANOTHER = "1232-2323", "1969-1110"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")
@@ -324,3 +318,25 @@ def test_invite_an_operator(browser: Browser, service: Server) -> None:
     assert at.wrong == new.wrong == []
     at.context.close()
     new.context.close()
+
+
+def test_a_partner_tries_a_call_in_the_documentation(browser: Browser, service: Server) -> None:
+    at = visit(browser, service.address, ADMIN)
+    page = at.go("/tokens")
+    page.get_by_label("Name").fill("tries-it-out")
+    page.get_by_role("checkbox", name="read segments").check()
+    page.get_by_role("button", name="Make the token").click()
+    secret = page.locator(".secret code").first.inner_text()
+    page = at.go("/api/docs")
+    page.get_by_role("button", name="Authorize", exact=True).first.click()
+    page.locator(".auth-container input").fill(secret)
+    page.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
+    page.get_by_role("button", name="Close").last.click()
+    page.locator("#operations-Segments-listSegments .opblock-summary-control").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    answer = page.locator(".live-responses-table .response").first
+    expect(answer).to_contain_text("200")
+    expect(answer).to_contain_text("membership")
+    assert at.wrong == []
+    at.context.close()

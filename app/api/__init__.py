@@ -8,4 +8,4 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 blueprint.before_request(auth.admit)
 blueprint.after_request(rate_limit.tell)
 
-from app.api import catalogue, changes, customers, segments  # noqa: E402, F401 - they register their routes on `blueprint`
+from app.api import catalogue, changes, customers, openapi, segments  # noqa: E402, F401 - they register their routes on `blueprint`

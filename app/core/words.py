@@ -9,6 +9,7 @@ WORD = re.compile(r"[^\W_]+")
 LONGEST_WORD = 64
 MOST_WORDS = 64
 MOST_ASKED = 8
+LONGEST_SORTED = 100
 COUNTRY_CODE = 3
 """Digits that a telephone's country code may have: people type the number without it."""
 
@@ -23,7 +24,8 @@ def folded(text: str) -> str:
 
 
 def sort_name(name: str | None) -> str:
-    return folded(name).strip() if name and name.strip() else NAMELESS
+    """By what a customer is sorted, cut to what fits into PostgreSQL's index beside the longest document_id."""
+    return (folded(name).strip()[:LONGEST_SORTED] or NAMELESS) if name else NAMELESS
 
 
 def words_of(document_id: str, facts: Mapping[Any, Any]) -> str:

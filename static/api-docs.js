@@ -1,0 +1,10 @@
+// The page of the API: a partner pastes a token under "Authorize", and tries a call.
+const docs = document.getElementById("docs");
+SwaggerUIBundle({
+  url: docs.dataset.specification,
+  domNode: docs,
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
