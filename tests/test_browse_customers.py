@@ -110,3 +110,10 @@ def test_the_commands_export_keeps_apostrophes_too(app: Flask, shell: Shell) -> 
     exported = shell("customers", "export").stdout
     assert "+57" in exported.replace("'+57", "")
     assert "1 unchanged" in shell("customers", "import", shell.file("again.csv", exported)).stdout
+
+
+@pytest.mark.parametrize("name", ["_scheme", "_external", "_anchor", "_method", "endpoint", "document_id", "pair[]"])
+def test_what_else_stands_in_the_url_gets_into_no_link(viewer: Operator, ana: str, name: str) -> None:
+    for url in ("/customers", "/changes", "/segments"):
+        page = viewer.get(f"{url}?{name}=javascript&sort=name")
+        assert not any("javascript" in link for link in page.links.values())

@@ -19,5 +19,6 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     overview,
     segments,
     sign_in,
+    suggestions,
     tokens,
 )

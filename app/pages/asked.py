@@ -1,6 +1,5 @@
 """What stands in the URL of a list: filters, order and place. A list's state is its URL, to be kept and sent."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Literal, cast
@@ -15,6 +14,8 @@ from app.cursors import InvalidCursor, cursor_text, read_cursor
 from app.segment_text import InvalidSegment, parse_segment
 
 LONGEST_SEARCH = 1000
+
+NARROWED_BY = ("q", "segment", "without", "has", "sort", "type", "source", "actor", "customer", "since", "until")
 
 
 class NotUnderstood(Refusal):
@@ -68,9 +69,7 @@ def place(name: str, *types: type) -> Any:
 
 def url_with(**changes: Any) -> str:
     """This list's URL with some of its parameters changed, or taken out with None; back on its first page."""
-    state = {name: values for name, values in request.args.lists() if name not in ("after", "before", "count")}
-    state = {**state, **changes}
-    kept = {name: value for name, value in state.items() if value not in (None, "", [], [""])}
+    kept = {name: value for name, value in {**state(), **changes}.items() if value not in (None, "", [], [""])}
     return url_for(str(request.endpoint), **{**(request.view_args or {}), **kept})
 
 
@@ -119,6 +118,6 @@ def without_one(name: str, value: str) -> str:
     return url_with(**{name: [kept for kept in request.args.getlist(name) if kept != value]})
 
 
-def state() -> Mapping[str, list[str]]:
-    """The parameters that a form must carry along, by name."""
-    return {name: values for name, values in request.args.lists() if name not in ("after", "before", "count")}
+def state() -> dict[str, list[str]]:
+    """What this list is narrowed to, by parameter: only those that a list of ours has, whatever else is in the URL."""
+    return {name: values for name, values in request.args.lists() if name in NARROWED_BY}

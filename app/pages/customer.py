@@ -12,7 +12,7 @@ from app.core.segments import Version, replace_segments
 from app.core.undo import Undoing, undoing
 from app.pages import asked, blueprint
 from app.pages.asked import NotUnderstood
-from app.pages.editor import Editor, editor_of, near_if_new, read_editor
+from app.pages.editor import Editor, editor_of, read_editor
 from app.pages.guard import actor, open_to
 
 STEPS = 20
@@ -29,9 +29,8 @@ def customer(document_id: str) -> Any:
 
 
 def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
-    steps = timeline(
-        found.document_id, most=STEPS + 1, before=_change_set("before") if "before" in request.args else None
-    )
+    before = _change_set("before") if "before" in request.args else None
+    steps = timeline(found.document_id, most=STEPS + 1, before=before)
     return render_template(
         "customer.html",
         customer=found,
@@ -94,7 +93,7 @@ def _conflict(document_id: str, editor: Editor) -> Any:
     return render_template(
         "conflict.html",
         customer=found,
-        mine=editor_of_mine(editor, found),
+        mine=_on_top(editor, found),
         base=editor.base,
         their_difference=difference(editor.base, found.segments),
         my_difference=difference(editor.base, editor.segments()),
@@ -102,7 +101,7 @@ def _conflict(document_id: str, editor: Editor) -> Any:
     ), 409
 
 
-def editor_of_mine(editor: Editor, found: Customer) -> Editor:
+def _on_top(editor: Editor, found: Customer) -> Editor:
     """The operator's segments, to be saved over those that the customer has by now."""
     segments = editor.segments()
     rows = editor_of(segments, None).rows
@@ -122,22 +121,6 @@ def _undo_preview(wanted: Undoing, status: int = 200) -> Any:
         undone=difference(wanted.step.before, wanted.step.after),
         effect=difference(wanted.customer.segments, wanted.segments),
     ), status
-
-
-@blueprint.get("/segment-check")
-@open_to("viewer")
-def segment_check() -> Any:
-    """Whether a segment is new, and spelled almost like another one: asked while it is typed."""
-    type_, value = asked.text("type"), asked.text("value")
-    return render_template("components/near.html", near=near_if_new(type_, value) if type_ and value else [], row=None)
-
-
-@blueprint.get("/segment-suggestions")
-@open_to("viewer")
-def segment_suggestions() -> Any:
-    """The values that customers hold of a type, for the editor's list."""
-    held = largest_segments(most=MOST_SUGGESTED, type_=asked.text("type"))
-    return render_template("components/suggestions.html", held=held)
 
 
 def _undo(wanted: Undoing) -> Any:

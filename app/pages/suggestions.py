@@ -1,0 +1,28 @@
+"""What the editor is told while somebody types: the values there are, and whether a spelling is close to one."""
+
+from typing import Any
+
+from flask import render_template
+
+from app.core.counts import largest_segments
+from app.pages import asked, blueprint
+from app.pages.editor import near_if_new
+from app.pages.guard import open_to
+
+MOST_SUGGESTED = 100
+
+
+@blueprint.get("/segment-check")
+@open_to("viewer")
+def segment_check() -> Any:
+    """Whether a segment is new, and spelled almost like another one: asked while it is typed."""
+    type_, value = asked.text("type"), asked.text("value")
+    return render_template("components/near.html", near=near_if_new(type_, value) if type_ and value else [], row=None)
+
+
+@blueprint.get("/segment-suggestions")
+@open_to("viewer")
+def segment_suggestions() -> Any:
+    """The values that customers hold of a type, for the editor's list."""
+    held = largest_segments(most=MOST_SUGGESTED, type_=asked.text("type"))
+    return render_template("components/suggestions.html", held=held)
