@@ -7,6 +7,7 @@ from flask import Flask
 
 from app.core.demo import fill
 from app.core.tokens import create_token
+from app.cursors import cursor_text
 from tests.conftest import GOLD, SILVER, Api, add_customers, give
 
 URL = "/api/v3/customers"
@@ -82,7 +83,9 @@ def test_a_cursor_is_good_for_its_own_list_only_and_cannot_be_made_up(app: Flask
     made_up = "WyIyIl0." + answer["next"].split(".")[1]  # another place, with this one's signature
     give("1", [*GOLD, *SILVER])
     of_segments: Any = api.get("/api/v3/segments?limit=1").json
-    for cursor in (of_segments["next"], answer["next"][:-1], "WyIxIl0", made_up):
+    with app.test_request_context("/customers"):
+        of_a_page = cursor_text("1")
+    for cursor in (of_segments["next"], of_a_page, answer["next"][:-1], "WyIxIl0", made_up):
         api.get(f"{URL}?cursor={cursor}", status=400, code="VALIDATION_ERROR")
 
 
