@@ -3,11 +3,19 @@
 import gc
 import json
 import os
+import shutil
 import socket
+import tempfile
 import uuid
 from pathlib import Path
 
 from gunicorn import glogging, util
+
+# Where the workers count together, for /metrics; read when prometheus_client is imported, and so before our own code.
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="customer-segments-metrics-")
+
+from prometheus_client.multiprocess import mark_process_dead
 
 from app.logs import configure
 from app.settings import read_settings
@@ -77,3 +85,12 @@ def post_worker_init(worker: object) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
+
+
+def child_exit(server: object, worker: object) -> None:
+    """What a dead worker counted stays counted; what it had in use is free."""
+    mark_process_dead(worker.pid)
+
+
+def on_exit(server: object) -> None:
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -13,7 +13,7 @@ from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import api, assets, browsers, cli, errors, health, logs, pages, request_id, security_headers
+from app import api, assets, browsers, cli, errors, health, logs, metrics, pages, request_id, security_headers
 from app.core import dialects
 from app.core.database import db, engine_options
 from app.json import OrjsonProvider
@@ -47,13 +47,14 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     db.init_app(app)
     with app.app_context():
         dialects.prepare(db.engine)
+    metrics.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)
     Bootstrap5(app)
     assets.init_app(app)
     browsers.init_app(app)
     CSRFProtect(app).exempt(api.blueprint)  # the API is opened by a token, which no other site can make a browser send
 
-    for face in (api, pages, health):
+    for face in (api, pages, health, metrics):
         app.register_blueprint(face.blueprint)
     cli.init_app(app)
     return app

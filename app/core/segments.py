@@ -21,6 +21,9 @@ from app.core.totals import add_to_totals
 
 customers = Customer.__table__
 
+RECORDED = "recorded"
+"""Under this name a session's `info` holds what was recorded in it, for whoever watches what is committed."""
+
 MOST_KINDS = 50_000
 """Different lists of segments counted in memory; a file of any size may have one for each customer."""
 
@@ -139,6 +142,7 @@ def recording(
     number = session.scalars(select(dialects.next_change_set_id())).one()
     change_set = Recording(session, actor, note, reverts, number, at or now())
     yield change_set
+    session.info.setdefault(RECORDED, []).append(change_set)
     if change_set.changed:
         change_set.count()
         session.execute(
