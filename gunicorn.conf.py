@@ -17,6 +17,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from app import background
 from app.logs import configure
 from app.settings import read_settings
 
@@ -85,6 +86,13 @@ def post_worker_init(worker: object) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
+    worker.end_background = background.start(worker.wsgi)
+
+
+def worker_exit(server: object, worker: object) -> None:
+    end = getattr(worker, "end_background", None)
+    if end:
+        end()
 
 
 def child_exit(server: object, worker: object) -> None:
