@@ -9,8 +9,11 @@ from collections.abc import Callable
 import structlog
 from flask import Flask
 
+from app.core.bulk_edits import apply_bulk_edit, check_edit
 from app.core.database import db
 from app.core.errors import Unavailable
+from app.core.jobs import work_on_next
+from app.files.importing import apply_import, check_import
 
 PAUSE_S = 1.0
 
@@ -20,7 +23,18 @@ Stop = threading.Event
 Duty = Callable[[Stop], bool]
 """Does the next piece of work, if there is any, and says whether there was."""
 
-DUTIES: tuple[Duty, ...] = ()
+
+def work_on_jobs(stop: Stop) -> bool:
+    return work_on_next(HANDLERS, stop)
+
+
+HANDLERS = {
+    ("import", "checking"): check_import,
+    ("import", "applying"): apply_import,
+    ("edit", "checking"): check_edit,
+    ("edit", "applying"): apply_bulk_edit,
+}
+DUTIES: tuple[Duty, ...] = (work_on_jobs,)
 
 log = structlog.get_logger()
 

@@ -83,14 +83,17 @@ class MergeSegments(_Accepted):
     customers = fields.List(fields.Nested(CustomerMerge), required=True, validate=validate.Length(min=1))
 
 
+LONGEST = {"document_id": 512, "name": 1000, "email": 512, "phone": 100}
+"""Characters. An index entry of PostgreSQL holds some 2,700 bytes, and a character takes up to four."""
+
+
 class CustomerFacts(_Accepted):
     """A customer to create or update: an absent fact stays as it is, `null` empties it."""
 
-    # An index entry of PostgreSQL holds some 2,700 bytes, and a character takes up to four.
-    document_id = Text(required=True, validate=validate.Length(min=1, max=512))
-    name = Text(allow_none=True, validate=validate.Length(max=1000))
-    email = Text(allow_none=True, validate=validate.Length(max=512))
-    phone = Text(allow_none=True, validate=validate.Length(max=100))
+    document_id = Text(required=True, validate=validate.Length(min=1, max=LONGEST["document_id"]))
+    name = Text(allow_none=True, validate=validate.Length(max=LONGEST["name"]))
+    email = Text(allow_none=True, validate=validate.Length(max=LONGEST["email"]))
+    phone = Text(allow_none=True, validate=validate.Length(max=LONGEST["phone"]))
 
 
 class SaveCustomers(_Accepted):
@@ -129,9 +132,7 @@ def problems(schema: Schema, sent: Any, path: str = "") -> Iterator[Problem]:
                 yield here, str(message)
 
 
-_replace, _merge, _row, _save, _line = (
-    schema() for schema in (ReplaceSegments, MergeSegments, CustomerSegments, SaveCustomers, CustomerLine)
-)
+_replace, _merge, _save, _line = (schema() for schema in (ReplaceSegments, MergeSegments, SaveCustomers, CustomerLine))
 
 
 def read_replacements(body: Any) -> tuple[dict[str, Segments], list[str]]:
@@ -156,15 +157,6 @@ def _read(body: Any, schema: Schema, wanted: Callable[[Any], T]) -> tuple[dict[s
     raise Invalid(problems(schema, body))
 
 
-def read_replacement(row: Any) -> tuple[str, Segments]:
-    """One element of `customers`, as a line of a file holds it. Raises Invalid."""
-    try:
-        (wanted,) = _first_of_each([row], lambda row: _segments(row["segments"]))[0].items()
-    except (LookupError, TypeError, _Malformed):
-        raise Invalid(problems(_row, row), "the line") from None
-    return wanted
-
-
 def read_customers(body: Any) -> list[dict[str, Any]]:
     """Customers to create or update, the first of each document_id. Raises Invalid."""
     _check(problems(_save, body), "the request body")
@@ -182,10 +174,28 @@ def _check(found: Iterator[Problem], where: str) -> None:
 
 def read_facts(row: Any) -> dict[str, Any]:
     """A customer in a file, with her segments if the file has them. Raises Invalid."""
-    _check(problems(_line, row), "the line")
-    facts = {name: row[name] for name in _line.fields if name in row}
-    if "segments" in facts:
-        facts["segments"] = _segments(facts["segments"])
+    try:
+        return _facts(row)
+    except (LookupError, TypeError, AttributeError, _Malformed):
+        raise Invalid(problems(_line, row), "the line") from None
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    """The tight loop behind the declaration: right for a well-formed row, and an exception for any other."""
+    facts = {}
+    for name, longest in LONGEST.items():
+        if name in row:
+            value = facts[name] = row[name]
+            if value is None and name != "document_id":
+                continue
+            if type(value) is not str or len(value) > longest or not storable(value):
+                raise _Malformed
+    if not facts["document_id"]:
+        raise _Malformed
+    if "segments" in row:
+        facts["segments"] = _segments(row["segments"])
+        if not all(storable(text) for segment in facts["segments"] for text in segment.values()):
+            raise _Malformed
     return facts
 
 

@@ -17,8 +17,9 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.core.changes import Actor
-from app.core.customers import Customer, save_customers
+from app.core.customers import Customer
 from app.core.database import db, in_transaction
+from app.core.facts import save_customers
 from app.core.segments import replace_segments
 from app.core.tokens import create_token
 from tests import postgresql

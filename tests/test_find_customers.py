@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 
 from app.core import search
-from app.core.customers import save_customers
 from app.core.database import db, in_transaction
 from app.core.demo import fill
+from app.core.facts import save_customers
 from app.core.search import Count, Filter, Order, count_customers, find_customers, find_on_page_before
 from tests.conftest import GOLD, SILVER, add_customers, empty, give
 

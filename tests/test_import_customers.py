@@ -65,6 +65,10 @@ def test_it_replaces_segments_where_the_file_has_them(shell: Shell) -> None:
         pytest.param("\ufeffdocument_id,name\n1,Ana\n".encode(), id="byte-order mark"),
         pytest.param(b"document_id;name\r\n1;Ana\r\n", id="semicolons"),
         pytest.param(b"document_id\tname\n1\tAna", id="tabs"),
+        pytest.param(b"document_id|name\n1|Ana", id="bars"),
+        pytest.param(b"document_id,name\r1,Ana\r", id="carriage returns only, as on a Mac of old"),
+        pytest.param("document_id\tname\r\n1\tAna\r\n".encode("utf-16"), id="UTF-16"),
+        pytest.param("C\xe9dula;Nombre\n1;Ana\n".encode("cp1252"), id="Spanish names, as Windows writes them"),
         pytest.param(b' Document_ID ,"name"\n"1","Ana"\n\n', id="spelling of the header"),
         pytest.param(gzip.compress(b"document_id,name\n1,Ana\n"), id="gzip"),
         pytest.param(b'{"document_id": "1", "name": "Ana"}\n\n', id="JSON Lines"),
@@ -87,7 +91,7 @@ BAD = {
 
 def test_it_keeps_bad_lines_with_number_and_reason(shell: Shell) -> None:
     content = (
-        b'document_id,name\n,Ana\nok-1,Ana\n%s,Ana\n5,%s\n6,A\xffna\n7\nok-2,"two\nlines"\n8,Ana,3\n"9"x,Ana\nok-3,Z\n'
+        b'document_id,name\n,Ana\nok-1,Ana\n%s,Ana\n5,%s\n6,A\xffna\n7\nok-2,"two\nlines"\n8,Ana,3\n"9"x,Ana\nok-3,Zo\xc3\xa9\n'
     )
     file = shell.file("c.csv", content % (b"x" * 513, b"n" * 1001))
     result = shell("customers", "import", file, exit_code=1)
@@ -146,8 +150,8 @@ def test_the_first_of_several_lines_is_taken(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"name\nAna\n", b"document_id\r1\r", b"\x1f\x8bnot gzip", gzip.compress(b"document_id\n1\n" * 99)[:40]],
-    ids=["empty", "without document_id", "only carriage returns", "not gzip", "gzip, cut off"],
+    [b"", b"name\nAna\n", b"\x1f\x8bnot gzip", gzip.compress(b"document_id\n1\n" * 99)[:40]],
+    ids=["empty", "without document_id", "not gzip", "gzip, cut off"],
 )
 def test_it_refuses_a_file_it_cannot_read(shell: Shell, content: bytes) -> None:
     shell("customers", "import", shell.file("c.csv", content), exit_code=2)

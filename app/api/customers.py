@@ -3,15 +3,17 @@
 from typing import Any
 
 from flask import Response, jsonify
+from sqlalchemy.orm import Session
 
 from app.api import blueprint, cursors
 from app.api.answers import time_text
-from app.api.auth import needs
+from app.api.auth import needs, the_caller
 from app.api.bodies import customers_body
 from app.api.parameters import choice, limit, segments, text
-from app.core.customers import save_customers
 from app.core.database import in_transaction
+from app.core.facts import Saved, save_customers
 from app.core.search import Filter, Found, Order, find_customers
+from app.core.segments import recording
 from app.cursors import cursor_text
 from app.schemas import read_customers
 
@@ -45,5 +47,10 @@ def _customer(found: Found) -> dict[str, Any]:
 def save() -> Response:
     """Create or update: contract §3. Facts that are not sent stay as they are."""
     rows = read_customers(customers_body())
-    saved = in_transaction(lambda session: save_customers(session, rows))
+    saved = in_transaction(lambda session: _save(session, rows))
     return jsonify(created=saved.created, updated=saved.updated, unchanged=saved.unchanged)
+
+
+def _save(session: Session, rows: list[dict[str, Any]]) -> Saved:
+    with recording(session, the_caller().actor()) as change_set:
+        return save_customers(session, rows, change_set)

@@ -1,6 +1,7 @@
 """flask customers …"""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,12 +9,14 @@ import orjson
 from flask.cli import AppGroup
 
 from app.cli.rejects import keep_rejected
-from app.cli.terminal import SOME_REJECTED, command_line, honest, number, progress
+from app.cli.terminal import SOME_REJECTED, command_line, give_up, honest, number, progress
+from app.core.customers import storable
+from app.core.identities import change_document_id
 from app.core.search import Filter, every_found
-from app.files.customers import load, stage
+from app.files.applying import apply, staged
 from app.files.export import csv_texts
 from app.files.reading import opened
-from app.files.staging import Staging
+from app.schemas import LONGEST
 from app.segment_text import InvalidSegment, parse_segment
 
 customers = AppGroup("customers", help="Import and export customers.")
@@ -25,19 +28,22 @@ customers = AppGroup("customers", help="Import and export customers.")
 def import_(file: str) -> None:
     """Create or update customers by document_id from FILE: CSV or JSON Lines, gzipped or not, - for stdin.
 
-    Columns: document_id, and any of name, email, phone, segments (JSON). Exits with 1 if lines were rejected; they are
-    kept in FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was.
+    Columns: document_id, and any of name, email, phone, segments (JSON); or type and value, a row a segment. Exits with
+    1 if lines were rejected; they are kept in FILE.rejected.csv, and all others are applied. Exits with 2 if nothing
+    was.
     """
-    with Staging() as staging:
-        with opened(file) as source, progress("Reading", source.size) as advance:
-            stage(source, staging, advance)
-        some_rejected = keep_rejected(staging, file)
-        with progress("Saving", staging.count("customers")) as advance:
-            done = load(staging, command_line(), advance)
-        saved, duplicates = done.saved, staging.count("duplicates")
+    with (
+        opened(file) as source,
+        progress("Reading", source.size) as reading,
+        staged(source, reading) as staging,
+    ):
+        some_rejected = keep_rejected(staging, source.columns, file)
+        with progress("Saving", staging.customers()) as advance:
+            done = apply(staging, command_line(), advance, create=True, note=f"Import of {Path(file).name}")
+        saved, duplicates = done.saved, sum(1 for _ in staging.duplicates())
     click.echo(
         f"{number(saved.created, 'customer')} created, {saved.updated:,} updated, {saved.unchanged:,} unchanged;"
-        f" segments of {number(done.segments_changed, 'customer')} changed."
+        f" segments of {number(done.changed, 'customer')} changed."
     )
     if done.change_set_id:
         click.echo(f"Change set {done.change_set_id}.")
@@ -70,3 +76,14 @@ def export(segments: list[dict[str, str]], format_: str) -> None:
         return
     sys.stdout.reconfigure(newline="", encoding="utf-8")  # type: ignore[union-attr]
     sys.stdout.writelines(csv_texts(found))
+
+
+@customers.command("change-id")
+@click.argument("old")
+@click.argument("new")
+@honest
+def change_id(old: str, new: str) -> None:
+    """Call the customer OLD by the document_id NEW from now on; her segments and her history stay hers."""
+    if not 0 < len(new) <= LONGEST["document_id"] or not storable(new):
+        give_up(f"A document_id has 1 to {LONGEST['document_id']} characters.")
+    click.echo(f"Change set {change_document_id(old, new, command_line())}.")

@@ -11,8 +11,8 @@ from app.cli.rejects import keep_rejected
 from app.cli.terminal import SOME_REJECTED, command_line, honest, number, progress, say
 from app.core.compaction import compact
 from app.core.recount import recount
+from app.files.applying import Applied, apply, staged
 from app.files.reading import opened
-from app.files.segments import Applied, apply, stage
 from app.files.staging import Staging
 from app.schemas import read_moment
 
@@ -38,12 +38,14 @@ def apply_(file: str, dry_run: bool, as_of: datetime | None) -> None:
     gzipped or not, - for stdin. The endpoint's report goes to stdout. Exits with 1 if lines were rejected; they are
     kept in FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was.
     """
-    with Staging() as staging:
-        with opened(file) as source, progress("Reading", source.size) as advance:
-            stage(source, staging, advance)
-        some_rejected = keep_rejected(staging, file)
-        with progress("Applying", staging.count("customers")) as advance:
-            applied = apply(staging, command_line(), advance, as_of=as_of, dry_run=dry_run)
+    with (
+        opened(file) as source,
+        progress("Reading", source.size) as reading,
+        staged(source, reading, needs="segments") as staging,
+    ):
+        some_rejected = keep_rejected(staging, source.columns, file)
+        with progress("Applying", staging.customers()) as advance:
+            applied = apply(staging, command_line(), advance, create=False, as_of=as_of, dry_run=dry_run)
         _report(applied, staging)
     if some_rejected:
         raise SystemExit(SOME_REJECTED)

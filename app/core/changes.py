@@ -44,6 +44,10 @@ class ChangeSet(Base):
     """The change set that this one undid."""
     changed: Mapped[int]
     unchanged: Mapped[int]
+    """Customers whose segments were changed, and those who had what was wanted already."""
+    created: Mapped[int] = mapped_column(server_default="0")
+    updated: Mapped[int] = mapped_column(server_default="0")
+    """Customers who were new, and those of whom a fact was changed."""
 
 
 class Pruning(Base):

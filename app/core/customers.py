@@ -1,17 +1,14 @@
-"""Customers: the one model, how one is found, and how the facts about them are written."""
+"""Customers: the one model, and how one is found."""
 
-from dataclasses import dataclass
+import re
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, select, text
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db, now
+from app.core.database import Base, Moment, db
 from app.core.errors import AmbiguousEmail, CustomerNotFound
-from app.core.totals import add_to_totals
-from app.core.words import sort_name, words_of
 
 Segments = list[dict[str, str]]
 """`[{"type": "membership", "value": "GOLD"}, …]`: in the order and spelling they were sent, equal pairs kept."""
@@ -80,9 +77,12 @@ class CustomerSearch(Base):
     words: Mapped[str | None] = mapped_column(dialects.Words)
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 def storable(text: str) -> bool:
     """Whether a database can hold `text`: no U+0000, no lone surrogates."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return _UNSTORABLE.search(text) is None
 
 
 # Finding one
@@ -131,59 +131,3 @@ def segments_of_email(email: str) -> Segments:
 
 def any_customer() -> bool:
     return db.session.scalar(select(Customer.document_id).limit(1)) is not None
-
-
-# Writing facts
-
-
-@dataclass(frozen=True)
-class Saved:
-    """How many customers a batch created, updated and left as they were."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-
-    def __add__(self, other: "Saved") -> "Saved":
-        return Saved(self.created + other.created, self.updated + other.updated, self.unchanged + other.unchanged)
-
-
-def save_customers(session: Session, rows: list[dict[str, Any]]) -> Saved:
-    """Create or update customers by `document_id`; segments stay untouched.
-
-    Each row has a `document_id`, unlike those of all other rows, and any of name, email and phone: a fact whose key is
-    missing is left as it is.
-    """
-    by_facts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        by_facts.setdefault(tuple(fact for fact in FACTS if fact in row), []).append(row)
-    saved = Saved()
-    for facts, alike in by_facts.items():
-        saved += _save_alike(session, facts, alike)
-    return saved
-
-
-def _save_alike(session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]]) -> Saved:
-    created, updated = dialects.save(session, Customer.__table__, facts, rows, always={"segments": []})
-    add_to_totals(session, now().date(), customers=len(created))
-    touched = [*created, *updated]
-    if touched:
-        make_searchable(session, touched)
-    return Saved(len(created), len(updated), len(rows) - len(touched))
-
-
-def make_searchable(session: Session, document_ids: list[str]) -> None:
-    """Note by what these customers are found, from the facts as they are now."""
-    query = select(Customer.document_id, *(getattr(Customer, fact) for fact in FACTS)).where(
-        Customer.document_id.in_(select(dialects.texts(document_ids).c.value))
-    )
-    searchable = [
-        {
-            "document_id": row.document_id,
-            "email": row.email and row.email.casefold(),
-            "name": sort_name(row.name),
-            "words": words_of(row.document_id, row._mapping),
-        }
-        for row in session.execute(query)
-    ]
-    dialects.save(session, CustomerSearch.__table__, ("email", "name", "words"), searchable)

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.core.changes import Actor
-from app.core.customers import Segments, any_customer, save_customers
+from app.core.customers import Segments, any_customer
 from app.core.database import in_transaction, now
 from app.core.errors import AlreadyFilled
+from app.core.facts import save_customers
 from app.core.segments import recording, replace_in
 
 EXAMPLE = "1232-2323"

@@ -81,7 +81,15 @@ class Recording:
     unchanged: int = 0
     emptied: int = 0
     """How many customers lost all their segments."""
+    created: int = 0
+    updated: int = 0
+    """Customers who are new, and those of whom a fact was changed."""
     movements: Movements = field(default_factory=Movements)
+
+    @property
+    def written(self) -> bool:
+        """Whether there is anything to record."""
+        return bool(self.changed or self.created or self.updated)
 
     def count(self) -> None:
         """Write into the ledger of counts what moved since the last time."""
@@ -143,7 +151,7 @@ def recording(
     change_set = Recording(session, actor, note, reverts, number, at or now())
     yield change_set
     session.info.setdefault(RECORDED, []).append(change_set)
-    if change_set.changed:
+    if change_set.written:
         change_set.count()
         session.execute(
             insert(ChangeSet.__table__).values(
@@ -156,6 +164,8 @@ def recording(
                 reverts=reverts,
                 changed=change_set.changed,
                 unchanged=change_set.unchanged,
+                created=change_set.created,
+                updated=change_set.updated,
             )
         )
 

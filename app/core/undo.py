@@ -10,6 +10,7 @@ from app.core.compaction import compact_when_due
 from app.core.customers import Customer, Segments, find_customer
 from app.core.database import in_transaction
 from app.core.edits import reversal
+from app.core.fact_undo import revert_facts
 from app.core.history import Step, find_step
 from app.core.segments import Recording, apply_edit, recording
 
@@ -26,6 +27,10 @@ class Reverted:
     unchanged: int
     conflicts: list[str]
     change_set_id: int | None
+    facts: int = 0
+    """Customers of whom a name, an e-mail or a phone is as before, or who are here again..."""
+    removed: int = 0
+    """and those who were created, and are not here any more."""
 
 
 def revert(change_set_id: int, actor: Actor, *, dry_run: bool = False) -> Reverted:
@@ -43,7 +48,10 @@ def revert(change_set_id: int, actor: Actor, *, dry_run: bool = False) -> Revert
             last: str | None = ""
             while last is not None:
                 last = _revert_part(undo, change_set_id, last, conflicts)
-        return Reverted(undo.changed, undo.unchanged, conflicts, undo.id if undo.changed and not dry_run else None)
+            removed = revert_facts(undo, change_set_id, conflicts)
+        made = undo.id if undo.written and not dry_run else None
+        facts = undo.created + undo.updated - removed
+        return Reverted(undo.changed, undo.unchanged, conflicts, made, facts, removed)
 
     reverted = in_transaction(work, keep=not dry_run)
     if reverted.change_set_id:

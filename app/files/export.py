@@ -1,8 +1,8 @@
-"""Customers as CSV, in the columns that `app.files.customers` reads."""
+"""Customers, and lines that were rejected, as CSV that `app.files.reading` reads again."""
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -15,17 +15,42 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 def csv_texts(customers: Iterable[dict[str, Any]], *, for_spreadsheets: bool = False) -> Iterator[str]:
     """Line by line, headed. For spreadsheets, what looks like a formula is marked as text by an apostrophe."""
-    line = io.StringIO(newline="")
-    writer = csv.writer(line)
-    writer.writerow(["document_id", *FACTS, "segments"])
+    yield from _lines(_rows(customers, for_spreadsheets))
+
+
+def _rows(customers: Iterable[dict[str, Any]], for_spreadsheets: bool) -> Iterator[list[Any]]:
+    yield ["document_id", *FACTS, "segments"]
     for customer in customers:
         cells = [customer["document_id"], *(customer[fact] for fact in FACTS)]
         cells = [marked(cell) if cell and (for_spreadsheets or unmarked(cell) != cell) else cell for cell in cells]
-        writer.writerow([*cells, orjson.dumps(customer["segments"]).decode()])
+        yield [*cells, orjson.dumps(customer["segments"]).decode()]
+
+
+def rejected_texts(columns: Sequence[str] | None, rejected: Iterable[tuple[int, str, Any]]) -> Iterator[str]:
+    """Lines that were rejected, line by line: in the file's own columns, with `line` and `error`.
+
+    A line of JSON stands as a whole in a column `row`. What a row has beyond its columns comes last.
+    """
+    names = columns or ["row"]
+
+    def rows() -> Iterator[list[Any]]:
+        yield [*names, "line", "error"]
+        for line, error, kept in rejected:
+            cells = [kept] if isinstance(kept, str) else list(kept)
+            cells += [""] * (len(names) - len(cells))
+            yield [*cells[: len(names)], line, error, *cells[len(names) :]]
+
+    return _lines(rows())
+
+
+def _lines(rows: Iterable[list[Any]]) -> Iterator[str]:
+    line = io.StringIO(newline="")
+    writer = csv.writer(line)
+    for row in rows:
+        writer.writerow(row)
         yield line.getvalue()
         line.seek(0)
         line.truncate()
-    yield line.getvalue()
 
 
 def marked(cell: str) -> str:

@@ -1,34 +1,40 @@
-"""Where a file's rows wait, checked and one per customer, until they are applied.
+"""Where a file's rows wait, checked, until they are applied.
 
 A private SQLite file on disk, gone when it is closed: memory stays flat for a file of any size, the transaction that
 applies it can be tried again, and customers come out in one order, in which all writers take their locks.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 import orjson
 
+from app.files.columns import Entry
+
 SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -16384;
-CREATE TABLE customers (document_id TEXT PRIMARY KEY, line INTEGER, content TEXT) WITHOUT ROWID;
-CREATE TABLE duplicates (document_id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
+CREATE TABLE entries (document_id TEXT, line INTEGER, content TEXT, kept TEXT);
 CREATE TABLE spoilt (document_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE rejected (line INTEGER, error TEXT, row TEXT);
+CREATE TABLE rejected (line INTEGER, error TEXT, kept TEXT);
 CREATE TABLE left_out (document_id TEXT, why TEXT);
 """
 
 BATCH = 5_000
 
-Row = dict[str, Any]
+Kept = Sequence[str] | str
+"""What stood in a bad line: the cells of a CSV, or the text of another file's line."""
 
 
 class Staging:
-    def __init__(self) -> None:
+    """With `pairs`, several lines make up one customer: a line holds one of her segments."""
+
+    def __init__(self, *, pairs: bool = False) -> None:
+        self.pairs = pairs
+        self._waiting: list[tuple[str, int, bytes, bytes | None]] = []
         self._db = sqlite3.connect("")
         self._db.isolation_level = None
         self._db.executescript(SCHEMA)
@@ -42,52 +48,76 @@ class Staging:
 
     # Taking in
 
-    def add(self, line: int, document_id: str, content: Any) -> None:
-        """A customer; the first line of a document_id wins, later ones are duplicates."""
-        insert = "INSERT OR IGNORE INTO customers VALUES (?, ?, ?)"
-        if not self._db.execute(insert, (document_id, line, orjson.dumps(content).decode())).rowcount:
-            self._db.execute("INSERT OR IGNORE INTO duplicates VALUES (?, ?)", (document_id, line))
+    def add(self, line: int, entry: Entry, kept: Kept) -> None:
+        """What a good line says. `kept` is the line itself, should another one of that customer be bad."""
+        content = orjson.dumps([entry.facts, entry.segments])
+        whole = orjson.dumps(kept) if self.pairs else None
+        self._waiting.append((entry.document_id, line, content, whole))
+        if len(self._waiting) == BATCH:
+            self._write()
 
-    def append(self, line: int, document_id: str, element: Any) -> None:
-        """One of a customer's several lines; their contents become a list, in the file's order."""
-        self._db.execute(
-            "INSERT INTO customers VALUES (?1, ?2, json_array(json(?3)))"
-            " ON CONFLICT (document_id) DO UPDATE SET content = json_insert(content, '$[#]', json(?3))",
-            (document_id, line, orjson.dumps(element).decode()),
-        )
+    def _write(self) -> None:
+        insert = "INSERT INTO entries VALUES (?, ?, CAST(? AS TEXT), CAST(? AS TEXT))"
+        self._db.executemany(insert, self._waiting)
+        self._waiting.clear()
 
-    def reject(self, line: int, error: str, row: Row, document_id: str | None = None) -> None:
-        """A bad line. With a `document_id`, none of that customer's lines may be applied: see `spoil`."""
-        self._db.execute("INSERT INTO rejected VALUES (?, ?, ?)", (line, error, orjson.dumps(row).decode()))
-        if document_id is not None:
+    def reject(self, line: int, error: str, kept: Kept, document_id: str | None = None) -> None:
+        """A bad line. In a file of pairs, none of the lines of that customer is applied: half of her segments would be
+        wrong ones."""
+        self._db.execute("INSERT INTO rejected VALUES (?, ?, ?)", (line, error, orjson.dumps(kept).decode()))
+        if self.pairs and document_id:
             self._db.execute("INSERT OR IGNORE INTO spoilt VALUES (?)", (document_id,))
 
-    def spoil(self) -> Iterator[tuple[str, list[Any]]]:
-        """Take out, and give back, the customers of whom a line was bad: half of her segments would be wrong ones."""
-        query = "SELECT document_id, content FROM customers JOIN spoilt USING (document_id)"
-        for document_id, content in self._db.execute(query).fetchall():
-            self._db.execute("DELETE FROM customers WHERE document_id = ?", (document_id,))
-            yield document_id, orjson.loads(content)
+    def settle(self) -> None:
+        """All lines are in."""
+        self._write()
+        spoilt = "document_id IN (SELECT document_id FROM spoilt)"
+        why = "'Another line of this customer is bad.'"
+        self._db.execute(f"INSERT INTO rejected SELECT line, {why}, kept FROM entries WHERE {spoilt}")  # noqa: S608
+        self._db.execute(f"DELETE FROM entries WHERE {spoilt}")  # noqa: S608 - our own texts
 
     # Giving out
 
-    def batches(self) -> Iterator[dict[str, Any]]:
-        """`{document_id: content}`, some thousands at a time, in the order in which PostgreSQL keeps JSON keys."""
-        rows = self._db.execute(
-            "SELECT document_id, content FROM customers ORDER BY length(CAST(document_id AS BLOB)), document_id"
-        )
-        while batch := rows.fetchmany(BATCH):
-            yield {document_id: orjson.loads(content) for document_id, content in batch}
+    def batches(self) -> Iterator[dict[str, Entry]]:
+        """`{document_id: entry}`, some thousands at a time, in the order in which PostgreSQL keeps JSON keys.
 
-    def rejected(self) -> Iterator[tuple[int, str, Row]]:
-        for line, error, row in self._db.execute("SELECT line, error, row FROM rejected ORDER BY line"):
-            yield line, error, orjson.loads(row)
+        Of several lines the first is taken; in a file of pairs, the segments of all of them.
+        """
+        rows = self._db.execute(
+            "SELECT document_id, content FROM entries ORDER BY length(CAST(document_id AS BLOB)), document_id, line"
+        )
+        batch: dict[str, Entry] = {}
+        for document_id, content in rows:
+            known = batch.get(document_id)
+            if known is None:
+                if len(batch) == BATCH:
+                    yield batch
+                    batch = {}
+                batch[document_id] = Entry(document_id, *orjson.loads(content))
+            elif self.pairs and known.segments is not None:
+                known.segments.extend(orjson.loads(content)[1])
+        if batch:
+            yield batch
+
+    def customers(self) -> int:
+        return self._number("SELECT count(DISTINCT document_id) FROM entries")
+
+    def rejected(self) -> Iterator[tuple[int, str, Kept]]:
+        """(line, error, what stood there), in the order of the file."""
+        for line, error, kept in self._db.execute("SELECT line, error, kept FROM rejected ORDER BY line"):
+            yield line, error, orjson.loads(kept)
+
+    def any_rejected(self) -> int:
+        return self._number("SELECT count(*) FROM rejected")
 
     def duplicates(self) -> Iterator[str]:
-        return self._ids("SELECT document_id FROM duplicates ORDER BY line")
+        """Whoever stood in several lines of which one was taken, in the order of the file."""
+        if self.pairs:
+            return iter(())
+        return self._ids("SELECT document_id FROM entries GROUP BY document_id HAVING count(*) > 1 ORDER BY min(line)")
 
-    def count(self, table: str) -> int:
-        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - our own names
+    def _number(self, query: str) -> int:
+        return int(self._db.execute(query).fetchone()[0])
 
     # What became of them
 
@@ -98,8 +128,12 @@ class Staging:
         self._db.executemany("INSERT INTO left_out VALUES (?, ?)", [(document_id, why) for document_id in document_ids])
 
     def left_out(self, why: str) -> Iterator[str]:
-        query = "SELECT document_id FROM left_out JOIN customers USING (document_id) WHERE why = ? ORDER BY line"
+        query = """SELECT document_id FROM left_out JOIN entries USING (document_id)
+                    WHERE why = ? GROUP BY document_id ORDER BY min(line)"""
         return self._ids(query, why)
 
-    def _ids(self, query: str, *parameters: str) -> Iterator[str]:
+    def left_out_count(self, why: str) -> int:
+        return int(self._db.execute("SELECT count(*) FROM left_out WHERE why = ?", (why,)).fetchone()[0])
+
+    def _ids(self, query: str, *parameters: Any) -> Iterator[str]:
         return (document_id for (document_id,) in self._db.execute(query, parameters))

@@ -4,11 +4,11 @@ Constructs here render themselves for the database at hand, so that every statem
 """
 
 from app.core.dialects.connections import away_or_busy, engine_options, prepare, worth_another_try, writing
-from app.core.dialects.json_rows import elements, entries, holds, json_value, merged, texts
+from app.core.dialects.json_rows import elements, entries, holds, json_text, json_value, merged, renamed, texts
 from app.core.dialects.order import next_change_set_id, settled_position, take_position
 from app.core.dialects.types import Exact, Id, Json, Words
 from app.core.dialects.words import found_by_words, has_words
-from app.core.dialects.writes import increase, insert_new, save, update_and_record
+from app.core.dialects.writes import create, increase, insert_new, update_and_record, update_rows
 
 __all__ = [
     "Exact",
@@ -16,6 +16,7 @@ __all__ = [
     "Json",
     "Words",
     "away_or_busy",
+    "create",
     "elements",
     "engine_options",
     "entries",
@@ -24,15 +25,17 @@ __all__ = [
     "holds",
     "increase",
     "insert_new",
+    "json_text",
     "json_value",
     "merged",
     "next_change_set_id",
     "prepare",
-    "save",
+    "renamed",
     "settled_position",
     "take_position",
     "texts",
     "update_and_record",
+    "update_rows",
     "worth_another_try",
     "writing",
 ]

@@ -112,6 +112,27 @@ def holds(segments: ColumnElement[Any], segment: dict[str, str], *, indexed: boo
     return condition(segments, json_value([segment]), bindparam(None, pair, type_=Text, unique=True))
 
 
+class _JsonText(FunctionElement[str]):
+    type = Text()
+    name = "json_text"
+    inherit_cache = True
+
+
+@compiles(_JsonText, "postgresql")
+def _(element: _JsonText, compiler: Any, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
+
+
+@compiles(_JsonText)
+def _(element: _JsonText, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clauses, **kw))
+
+
+def json_text(value: ColumnElement[Any]) -> ColumnElement[str]:
+    """JSON as its text, to group by: equal texts are equal JSON."""
+    return _JsonText(value)
+
+
 class _Merged(FunctionElement[Any]):
     name = "merged"
     inherit_cache = True
@@ -146,3 +167,32 @@ def _(element: _Merged, compiler: Any, **kw: Any) -> str:
 def merged(segments: ColumnElement[Any], *, add: ColumnElement[Any], remove: ColumnElement[Any]) -> ColumnElement[Any]:
     """A JSON array without the elements to remove, then the elements to add that are not among the rest."""
     return _Merged(segments, add, remove)
+
+
+class _Renamed(FunctionElement[Any]):
+    name = "renamed"
+    inherit_cache = True
+
+
+@compiles(_Renamed, "postgresql")
+def _(element: _Renamed, compiler: Any, **kw: Any) -> str:
+    segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"""coalesce((SELECT jsonb_agg(CASE WHEN e.value = {old} THEN {new} ELSE e.value END ORDER BY e.n)
+          FROM jsonb_array_elements({segments}) WITH ORDINALITY AS e (value, n)
+         WHERE e.value <> {old} OR NOT {segments} @> jsonb_build_array({new})), '[]')"""  # noqa: S608
+
+
+@compiles(_Renamed)
+def _(element: _Renamed, compiler: Any, **kw: Any) -> str:
+    segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"""(SELECT json_group_array(json(r.value)) FROM (
+        SELECT CASE WHEN e.value = {old} THEN {new} ELSE e.value END AS value FROM json_each({segments}) AS e
+         WHERE e.value <> {old} OR {new} NOT IN (SELECT value FROM json_each({segments}))
+         ORDER BY e.key
+    ) AS r)"""  # noqa: S608
+
+
+def renamed(segments: ColumnElement[Any], old: dict[str, str], new: dict[str, str]) -> ColumnElement[Any]:
+    """A JSON array of segments with `new` in place of `old`, which just goes where `new` is there already."""
+    one, other = ({"type": segment["type"], "value": segment["value"]} for segment in (old, new))
+    return _Renamed(segments, json_value(one), json_value(other))

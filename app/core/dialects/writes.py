@@ -11,7 +11,6 @@ from sqlalchemy import (
     Update,
     cast,
     insert,
-    or_,
     select,
     true,
     type_coerce,
@@ -49,21 +48,21 @@ def _all(session: Session, statement: Executable) -> list[Any]:
     return list(session.execute(statement).all())
 
 
-def save(
+def create(
     session: Session,
     table: Any,
     names: tuple[str, ...],
     rows: list[dict[str, Any]],
     *,
     always: dict[str, Any] | None = None,
-) -> tuple[list[str], list[str]]:
-    """Create the rows whose `document_id` is new (with the JSON columns of `always`), update those that differ.
+) -> list[str]:
+    """Create the rows whose `document_id` is new: the text columns in `names`, and the JSON columns of `always`.
 
-    Only the columns in `names` are written, all of them text. Gives back the document_ids created, and those updated.
+    Gives back the document_ids created.
     """
-    sent = elements(rows)
-    document_id = sent.c.value["document_id"].as_string()
-    values = {name: cast(sent.c.value[name].as_string(), table.c[name].type) for name in names}
+    if not rows:
+        return []
+    document_id, values = _sent(table, names, rows)
     given = {name: json_value(value) for name, value in (always or {}).items()}
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).from_select(
@@ -72,12 +71,19 @@ def save(
         # to tell ON CONFLICT from a join's ON.
         select(document_id, *values.values(), *given.values()).where(true()).order_by(document_id),
     )
-    created = list(session.scalars(new.on_conflict_do_nothing().returning(table.c.document_id)))
-    if not names or len(created) == len(rows):
-        return created, []
-    differing = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
-    change = update(table).where(table.c.document_id == document_id, differing).values(values)
-    return created, list(session.scalars(change.returning(table.c.document_id)))
+    return [row[0] for row in _all(session, new.on_conflict_do_nothing().returning(table.c.document_id))]
+
+
+def update_rows(session: Session, table: Any, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    """Write the text columns in `names` of the rows with these `document_id`s."""
+    if rows:
+        document_id, values = _sent(table, names, rows)
+        session.execute(update(table).where(table.c.document_id == document_id).values(values))
+
+
+def _sent(table: Any, names: tuple[str, ...], rows: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    value = elements(rows).c.value
+    return value["document_id"].as_string(), {name: cast(value[name].as_string(), table.c[name].type) for name in names}
 
 
 def increase(session: Session, table: Any, key: dict[str, Any], name: str, by: int, **values: Any) -> None:

@@ -1,0 +1,142 @@
+"""What each column of a CSV is, and what a row, a CSV's or a JSON line, says of a customer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.core.customers import FACTS, Segments
+from app.core.words import folded
+from app.files.export import unmarked
+from app.files.reading import Format, Line, Unreadable
+from app.schemas import LONGEST, Invalid, read_facts
+
+IGNORED = ""
+SEGMENT_OF = "segment:"
+"""`segment:membership`: each cell that is not empty is the value of a segment of that type."""
+MEANINGS = ("document_id", *FACTS, "segments", "type", "value", "row")
+"""What a column may hold: the customer's facts, her segments as JSON, or one segment's type and value, of which she has
+as many rows as segments; or (in a file of rejected lines) a whole JSON line."""
+
+SYNONYMS = {
+    "document_id": ("documentid", "document", "documento", "id", "customerid", "cedula", "dni", "cpf", "nit"),
+    "name": ("nombre", "nome", "fullname", "nombrecompleto", "customer", "cliente"),
+    "email": ("mail", "correo", "correoelectronico", "emailaddress"),
+    "phone": ("telephone", "telefono", "telefone", "celular", "mobile", "movil"),
+    "segments": ("segmentos",),
+    "type": ("tipo", "segmenttype", "tipodesegmento"),
+    "value": ("valor", "segmentvalue", "valordesegmento"),
+}
+_OUR_OWN = ("line", "error")
+"""What was added to the columns of a file of rejected lines."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file says of a customer; `segments` is None where it says nothing of them."""
+
+    document_id: str
+    facts: dict[str, str | None] = field(default_factory=dict)
+    segments: Segments | None = None
+
+
+def recognised_columns(columns: Sequence[str]) -> list[str]:
+    """The meaning of each column as far as its name tells it; `IGNORED` for the others."""
+    plain = ["".join(filter(str.isalnum, folded(name))) for name in columns]
+    meanings = [IGNORED] * len(columns)
+    for meaning in MEANINGS:
+        names = (meaning.replace("_", ""), *SYNONYMS.get(meaning, ()))
+        found = (plain.index(name) for name in names if name in plain)
+        position = next((position for position in found if not meanings[position]), None)
+        if position is not None:
+            meanings[position] = meaning
+    return [IGNORED if name in _OUR_OWN else meaning for name, meaning in zip(plain, meanings, strict=True)]
+
+
+def problem_with(meanings: Sequence[str]) -> str | None:
+    """Why a file cannot be read with these columns; None if it can."""
+    if "row" in meanings:
+        return None
+    if "document_id" not in meanings:
+        return "One column must hold the document_id."
+    twice = [meaning for meaning in {*meanings} - {IGNORED} if meanings.count(meaning) > 1]
+    if twice:
+        return f"Two columns cannot both hold the {twice[0]}."
+    if ("type" in meanings) != ("value" in meanings):
+        return "Type and value go together: the file needs a column for each."
+    whole = [meaning for meaning in meanings if meaning == "segments" or meaning.startswith(SEGMENT_OF)]
+    if "type" in meanings and whole:
+        return "A file has a row for each segment, or all of a customer's segments in one row, but not both."
+    return None
+
+
+def reader_of(format: Format, meanings: Sequence[str] | None) -> Callable[[Line], Entry]:
+    """What turns a line into an entry, or raises Invalid. Raises Unreadable for columns that cannot be understood."""
+    if format.kind != "csv" or meanings is None:
+        return lambda line: _of_json(_sound(line))
+    problem = problem_with(meanings)
+    if problem:
+        raise Unreadable(problem)
+    return _Rows(meanings).entry
+
+
+def _sound(line: Line) -> Any:
+    if line.error:
+        raise Invalid(iter([("line", line.error)]), "the line")
+    return line.row
+
+
+def _of_json(row: Any) -> Entry:
+    read = read_facts(row)
+    return Entry(read.pop("document_id"), segments=read.pop("segments", None), facts=read)
+
+
+class _Rows:
+    """Reads the rows of a CSV whose columns mean this."""
+
+    def __init__(self, meanings: Sequence[str]) -> None:
+        at = {meaning: position for position, meaning in enumerate(meanings) if meaning != IGNORED}
+        self.document_id = at.get("document_id", -1)
+        self.facts = [(fact, at[fact]) for fact in FACTS if fact in at]
+        self.segments = at.get("segments")
+        self.pair = (at["type"], at["value"]) if "type" in at else None
+        self.valued = [(meaning.removeprefix(SEGMENT_OF), n) for meaning, n in at.items() if SEGMENT_OF in meaning]
+        self.row = at.get("row")
+
+    def entry(self, line: Line) -> Entry:
+        cells = _sound(line)
+        if self.row is not None:
+            return _of_json(_json(cells[self.row], "row"))
+        # An empty cell empties the fact.
+        facts = {fact: unmarked(cells[n]) or None for fact, n in self.facts}
+        document_id = unmarked(cells[self.document_id])
+        if not 0 < len(document_id) <= LONGEST["document_id"] or any(
+            value and len(value) > LONGEST[fact] for fact, value in facts.items()
+        ):
+            read_facts({"document_id": document_id, **facts})  # says what is wrong
+        return Entry(document_id, facts, self._segments(cells))
+
+    def _segments(self, cells: list[str]) -> Segments | None:
+        if self.pair:
+            type_, value = (unmarked(cells[n]) for n in self.pair)
+            if bool(type_) != bool(value):
+                error = "type and value go together; both empty stand for no segments."
+                raise Invalid(iter([("value", error)]), "the line")
+            return [{"type": type_, "value": value}] if type_ else []
+        if self.segments is None and not self.valued:
+            return None
+        segments: Segments = []
+        if self.segments is not None and cells[self.segments]:
+            segments = (
+                _of_json({"document_id": "1", "segments": _json(cells[self.segments], "segments")}).segments or []
+            )
+        return segments + [{"type": type_, "value": unmarked(cells[n])} for type_, n in self.valued if cells[n]]
+
+
+def _json(text: str, column: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        shape = '[{"type": "…", "value": "…"}]' if column == "segments" else '{"document_id": "…"}'
+        raise Invalid(iter([(column, f"Must be JSON: {shape}.")]), "the line") from None
