@@ -39,15 +39,28 @@ DUTIES: tuple[Duty, ...] = (work_on_jobs,)
 log = structlog.get_logger()
 
 
+_news = threading.Event()
+_running = False
+
+
+def wake() -> bool:
+    """There is something to do: look now, not at the next pause. Whether there is anybody in this process to do it."""
+    _news.set()
+    return _running
+
+
 def start(app: Flask) -> Callable[[], None]:
     """Begin with every duty. Gives back what ends them, and waits for it."""
     stop = Stop()
     threads = [threading.Thread(target=_serve, args=(app, duty, stop), daemon=True) for duty in DUTIES]
     for thread in threads:
         thread.start()
+    global _running  # noqa: PLW0603 - the process has these threads, or it has not
+    _running = True
 
     def end() -> None:
         stop.set()
+        _news.set()
         for thread in threads:
             thread.join(timeout=10)
 
@@ -67,4 +80,5 @@ def _serve(app: Flask, duty: Duty, stop: Stop) -> None:
             finally:
                 db.session.remove()
         if not worked:
-            stop.wait(PAUSE_S)
+            _news.wait(PAUSE_S)
+            _news.clear()

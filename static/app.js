@@ -85,15 +85,17 @@ for (const form of document.querySelectorAll("[data-editor]")) {
   const rows = form.querySelector("[data-rows]");
   const unsaved = form.querySelector("[data-unsaved]");
   const inputs = (row) => [...row.querySelectorAll("input.form-control")];
-  const state = () => JSON.stringify([...rows.children].map((row) => inputs(row).map((input) => input.value)));
+  const filled = (values) => values.some((value) => value !== "");
+  const state = () =>
+    JSON.stringify([...rows.children].map((row) => inputs(row).map((input) => input.value)).filter(filled));
   const base = JSON.parse(form.elements.base.value);
   const line = (text) => text.replace(/[\r\n]/g, "");
-  const saved = JSON.stringify(base.map((segment) => [line(segment.type), line(segment.value)]));
+  const saved = JSON.stringify(base.map((segment) => [line(segment.type), line(segment.value)]).filter(filled));
   let leaving = false;
 
   const touched = () => {
     const changed = state() !== saved;
-    unsaved.textContent = changed ? "Not saved yet" : "";
+    unsaved.textContent = changed ? unsaved.dataset.unsaved || "Not saved yet" : "";
     form.querySelector("[data-no-rows]")?.toggleAttribute("hidden", rows.children.length > 0);
     [...rows.children].forEach((row, n) => {
       const [type, value] = inputs(row);
@@ -200,5 +202,49 @@ for (const form of document.querySelectorAll("[data-editor]")) {
   touched();
 }
 
+// What goes on in the background is looked at until it is done; then the page is another one.
+const follow = async () => {
+  const place = document.querySelector("[data-follow]");
+  if (!place) return;
+  await new Promise((done) => setTimeout(done, 700));
+  try {
+    const page = new DOMParser().parseFromString(await part(location.href), "text/html");
+    const fresh = page.querySelector("[data-follow]");
+    if (fresh) {
+      place.replaceWith(fresh);
+    } else {
+      document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+      document.title = page.title;
+      say(document.querySelector("h1").textContent);
+      copiable(document);
+      return;
+    }
+  } catch {
+    // the server is being restarted, perhaps: ask again
+  }
+  follow();
+};
+
+// Rows that are ticked, and how many.
+for (const form of document.querySelectorAll("[data-ticks]")) {
+  const told = form.querySelector("[data-ticked]");
+  const all = form.querySelector("[data-tick-all]");
+  const boxes = () => [...form.querySelectorAll("input[name=id]")];
+  const look = () => {
+    const ticked = boxes().filter((box) => box.checked).length;
+    told.textContent = ticked ? `${ticked} ticked` : "";
+    if (!all) return;
+    all.checked = ticked > 0 && ticked === boxes().length;
+    all.indeterminate = ticked > 0 && !all.checked;
+  };
+  if (all) all.closest("[hidden]").hidden = false;
+  form.addEventListener("change", (event) => {
+    if (event.target === all) boxes().forEach((box) => (box.checked = all.checked));
+    look();
+  });
+  look();
+}
+
 copiable(document);
 count(document);
+follow();

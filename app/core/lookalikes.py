@@ -24,6 +24,39 @@ def near(type_: str, value: str) -> list[Held]:
     return found
 
 
+def all_look_alikes() -> list[list[Held]]:
+    """Groups of segments that may be one and the same, the most held first in each, the largest groups first.
+
+    Alike without case, accents, blanks and signs, or one letter off in a value of the same type.
+    """
+    groups: dict[tuple[str, str], list[Held]] = {}
+    for held in largest_segments(most=MOST):
+        groups.setdefault((_plain(held[0]), _plain(held[1])), []).append(held)
+    joined = _joined(list(groups))
+    found = [[held for key in keys for held in groups[key]] for keys in joined]
+    alike = [sorted(group, key=lambda held: -held[2]) for group in found if len(group) > 1]
+    return sorted(alike, key=lambda group: -sum(held[2] for held in group))
+
+
+def _joined(keys: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """The keys, those of one type and one letter off together.
+
+    Texts one letter apart share what is left when one letter is taken out: only those that do are compared.
+    """
+    group_of = {key: [key] for key in keys}
+    rests: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for key in keys:
+        type_, value = key
+        for rest in {value, *(value[:n] + value[n + 1 :] for n in range(len(value)))}:
+            for other in rests.setdefault((type_, rest), []):
+                if group_of[other] is not group_of[key] and one_letter_off(value, other[1]):
+                    group_of[other].extend(group_of[key])
+                    for moved in group_of[key]:
+                        group_of[moved] = group_of[other]
+            rests[type_, rest].append(key)
+    return list({id(group): group for group in group_of.values()}.values())
+
+
 def _plain(text: str) -> str:
     """Without case, accents, blanks and signs."""
     return "".join(character for character in folded(text) if character.isalnum()) or text

@@ -15,6 +15,8 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     changes,
     customer,
     customers,
+    edits,
+    imports,
     operators,
     overview,
     segments,

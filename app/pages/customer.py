@@ -5,15 +5,18 @@ from typing import Any
 from flask import flash, redirect, render_template, request, url_for
 
 from app.core.counts import largest_segments
-from app.core.customers import Customer, find_customer
+from app.core.customers import Customer, find_customer, storable
 from app.core.differences import difference
+from app.core.errors import NameTaken
 from app.core.history import provenance, timeline
+from app.core.identities import change_document_id
 from app.core.segments import Version, replace_segments
 from app.core.undo import Undoing, undoing
 from app.pages import asked, blueprint
 from app.pages.asked import NotUnderstood
 from app.pages.editor import Editor, editor_of, read_editor
 from app.pages.guard import actor, open_to
+from app.schemas import LONGEST
 
 STEPS = 20
 MOST_SUGGESTED = 100
@@ -25,6 +28,8 @@ def customer(document_id: str) -> Any:
     found = find_customer(document_id)
     if "undo" in request.args:
         return _undo_preview(undoing(document_id, _change_set("undo")))
+    if "new-id" in request.args:
+        return _new_id(found)
     return _page(found, editor_of(found.segments, found.change_set_id))
 
 
@@ -56,6 +61,8 @@ def change_customer(document_id: str) -> Any:
     found = find_customer(document_id)
     if "undo" in request.args:
         return _undo(undoing(document_id, _change_set("undo")))
+    if "new-id" in request.args:
+        return _change_id(found)
     editor = read_editor(request.form)
     if editor is None:
         raise NotUnderstood("The form did not arrive whole. Nothing was changed.")
@@ -135,3 +142,23 @@ def _undo(wanted: Undoing) -> Any:
         return _undo_preview(undoing(document_id, wanted.step.change_set.id), 409)
     _say(outcome.change_set_id)
     return redirect(url_for("pages.customer", document_id=document_id))
+
+
+# Another document_id
+
+
+def _new_id(found: Customer, problem: str | None = None) -> Any:
+    wanted = request.form.get("document_id", "")
+    return render_template("customer_id.html", customer=found, wanted=wanted, problem=problem), 422 if problem else 200
+
+
+def _change_id(found: Customer) -> Any:
+    new = request.form.get("document_id", "").strip()
+    if not 0 < len(new) <= LONGEST["document_id"] or not storable(new):
+        return _new_id(found, f"An id has 1 to {LONGEST['document_id']} characters.")
+    try:
+        change_set_id = change_document_id(found.document_id, new, actor())
+    except NameTaken as refusal:
+        return _new_id(found, str(refusal))
+    flash("Saved.", f"change-set-{change_set_id}")
+    return redirect(url_for("pages.customer", document_id=new))

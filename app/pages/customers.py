@@ -1,8 +1,9 @@
 """The list of customers: found, filtered, sorted, counted, exported."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
 from app.core.counts import largest_segments
@@ -82,14 +83,29 @@ def customer_count() -> Any:
 @blueprint.get("/customer-export")
 @open_to("viewer")
 def customer_export() -> Response:
-    """All customers of the list as a file: CSV for spreadsheets, which `flask customers import` reads again."""
+    """All customers of the list as a file that can be imported again: CSV for spreadsheets, or `?format=jsonl`."""
+    wanted, format_ = asked_customers().filter, asked.text("format") or "csv"
+    if format_ not in EXPORTED:
+        raise NotUnderstood("A list is exported as csv or jsonl.")
+    mimetype, rows = EXPORTED[format_]
     return Response(
-        stream_with_context(_rows(asked_customers().filter)),
-        mimetype="text/csv",
-        headers={"Content-Disposition": "attachment; filename=customers.csv"},
+        stream_with_context(rows(wanted)),
+        mimetype=mimetype,
+        headers={"Content-Disposition": f"attachment; filename=customers.{format_}"},
     )
 
 
-def _rows(wanted: Filter) -> Iterator[str]:
+def _csv(wanted: Filter) -> Iterator[str]:
     yield "\N{BYTE ORDER MARK}"  # without it, spreadsheets take UTF-8 for something else
     yield from csv_texts(every_found(wanted), for_spreadsheets=True)
+
+
+def _json_lines(wanted: Filter) -> Iterator[bytes]:
+    for customer in every_found(wanted):
+        yield orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE)
+
+
+EXPORTED: dict[str, tuple[str, Callable[[Filter], Iterator[Any]]]] = {
+    "csv": ("text/csv", _csv),
+    "jsonl": ("application/x-ndjson", _json_lines),
+}

@@ -1,6 +1,6 @@
 """Every refusal of the pages as a page: what happened, what was not changed, and what to do."""
 
-from flask import g, render_template
+from flask import g, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -37,7 +37,7 @@ ADVICE = {
     403: "Ask an admin if you need to do this.",
     404: "Check the address, or look for the customer.",
     409: "Look at how things are now, and try again.",
-    413: "Send it in smaller parts.",
+    413: "Send it in smaller parts, or use the command line.",
     429: "Wait a few minutes before the next try.",
     500: "Try again. If it happens again, tell whoever runs the service the request id below.",
     503: "Try again in a moment.",
@@ -55,10 +55,11 @@ def refused_by_framework(error: HTTPException) -> tuple[str, int] | Response:
     if "signed_in" not in g:  # no page of ours was asked for, but it was asked for from one
         look()
     status = error.code or 500
+    most = request.max_content_length or 0
     message = {
         404: "No page has this address.",
         405: "This page is not for that. Nothing was changed.",
-        413: "The form is larger than this page accepts. Nothing was changed.",
+        413: f"It has more than {most:,} bytes, the most that this page takes. Nothing was changed.",
     }
     return _page(status, message.get(status, error.description or error.name))
 

@@ -7,6 +7,7 @@ from flask import render_template
 
 from app.core.counts import catalogue, held_by
 from app.core.errors import NotFound
+from app.core.lookalikes import all_look_alikes
 from app.core.search import Filter, Order, find_customers
 from app.core.totals import totals
 from app.core.trends import days, trends
@@ -16,6 +17,7 @@ from app.pages.guard import open_to
 
 PAGE = 50
 MEMBERS = 20
+MOST_GROUPS = 100
 
 
 @blueprint.get("/segments")
@@ -32,6 +34,13 @@ def segments() -> Any:
         following=asked.url_with(after=cursor_text(*shown[-1][:2])) if len(found) > PAGE else None,
         first=asked.url_with() if after else None,
     )
+
+
+@blueprint.get("/look-alikes")
+@open_to("viewer")
+def look_alikes() -> Any:
+    """Segments that may be one and the same in several spellings, side by side."""
+    return render_template("look_alikes.html", groups=all_look_alikes()[:MOST_GROUPS])
 
 
 @blueprint.get("/segments/<segment_part:type>/<segment_part:value>")

@@ -1,0 +1,156 @@
+"""Files of customers and segments: sent, understood, previewed, applied, and their bad lines given back."""
+
+from pathlib import PurePath
+from typing import Any
+
+from flask import Response, redirect, render_template, request, stream_with_context, url_for
+
+from app.core.jobs import Job, find_job, list_jobs, move_on
+from app.core.uploads import is_kept, rejected_lines
+from app.cursors import cursor_text
+from app.files.columns import IGNORED, MEANINGS, SEGMENT_OF, problem_with
+from app.files.export import rejected_texts
+from app.files.importing import look, receive
+from app.files.reading import DELIMITERS, ENCODINGS, Format
+from app.pages import asked, blueprint
+from app.pages.asked import NotUnderstood
+from app.pages.guard import actor, open_to
+from app.pages.jobs import set_going, shown
+
+PAGE = 30
+MOST_REJECTED = 50
+LONGEST_NAME = 200
+
+CALLED = {
+    IGNORED: "leave it out",
+    "document_id": "document_id",
+    "name": "name",
+    "email": "e-mail",
+    "phone": "phone",
+    "segments": "all segments, as JSON",
+    "type": "type of one segment",
+    "value": "value of one segment",
+    "row": "a whole line of JSON",
+}
+DELIMITERS_CALLED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+@blueprint.get("/imports")
+@open_to("viewer")
+def imports() -> Any:
+    before = asked.place("before", int)
+    return _list(before[0] if before else None)
+
+
+def _list(before: int | None = None, problem: str | None = None, status: int = 200) -> Any:
+    found = list_jobs("import", before=before, most=PAGE + 1)
+    return render_template(
+        "imports.html",
+        imports=found[:PAGE],
+        following=asked.url_with(before=cursor_text(found[PAGE - 1].id)) if len(found) > PAGE else None,
+        first=url_for("pages.imports") if before else None,
+        problem=problem,
+    ), status
+
+
+@blueprint.post("/imports")
+@open_to("editor")
+def receive_import() -> Any:
+    file = request.files.get("file")
+    if file is None or not file.filename:
+        return _list(problem="Choose a file first. Nothing was loaded.", status=422)
+    name = PurePath(file.filename.replace("\\", "/")).name[-LONGEST_NAME:].encode(errors="replace").decode()
+    job_id = receive(name.replace("\0", ""), file.stream, actor())
+    return redirect(url_for("pages.import_", import_id=job_id))
+
+
+@blueprint.get("/imports/<change_set:import_id>")
+@open_to("viewer")
+def import_(import_id: int) -> Any:
+    return _page(find_job(import_id, "import"))
+
+
+def _page(job: Job, problem: str | None = None, status: int = 200) -> Any:
+    kept = is_kept(job.id)
+    return render_template(
+        "import.html",
+        **shown(job),
+        problem=problem,
+        columns=_columns(job.wanted),
+        rejected=list(rejected_lines(job.id, MOST_REJECTED)) if job.state in ("ready", "applying", "done") else [],
+        kept=kept,
+        called=CALLED,
+        segment_of=SEGMENT_OF,
+        delimiters=DELIMITERS_CALLED,
+        encodings=ENCODINGS,
+    ), status
+
+
+def _columns(wanted: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Each column of a CSV: its name, its meaning, and its first cells."""
+    names, rows = wanted.get("columns") or [], wanted.get("rows") or []
+    cells = [[row[n] if n < len(row) else "" for row in rows] for n in range(len(names))]
+    return list(zip(names, wanted.get("meanings") or [], cells, strict=False))
+
+
+@blueprint.post("/imports/<change_set:import_id>")
+@open_to("editor")
+def change_import(import_id: int) -> Any:
+    """One step further, or back: what the buttons of the page say."""
+    job, action = find_job(import_id, "import"), request.form.get("action")
+    if action == "check":
+        return _check(job)
+    if action == "look":
+        move_on(job.id, "draft", from_=("draft",), wanted=job.wanted | look(job.id, job.wanted["size"], _format()))
+    elif action == "back":
+        move_on(job.id, "draft", from_=("ready", "failed"), wanted=job.wanted)
+    elif action == "apply":
+        move_on(job.id, "applying", from_=("ready",))
+        set_going(job.id, "import")
+    elif action == "discard":
+        move_on(job.id, "discarded", from_=("draft", "ready", "failed"))
+    else:
+        raise NotUnderstood("An import can be checked, applied or thrown away.")
+    return redirect(url_for("pages.import_", import_id=job.id))
+
+
+def _format() -> Format:
+    encoding, delimiter = request.form.get("encoding", ""), request.form.get("delimiter", "")
+    if encoding not in ENCODINGS or delimiter not in DELIMITERS_CALLED.values():
+        raise NotUnderstood("This way of writing a file is not known here.")
+    return Format("csv", encoding, next(sign for sign in DELIMITERS if DELIMITERS_CALLED[sign] == delimiter))
+
+
+def _check(job: Job) -> Any:
+    wanted = job.wanted | {"create": request.form.get("create") == "yes"}
+    if wanted["columns"] is not None:
+        wanted["meanings"] = request.form.getlist("meaning")
+        known = {*MEANINGS, IGNORED, *(SEGMENT_OF + name for name in wanted["columns"])}
+        if len(wanted["meanings"]) != len(wanted["columns"]) or not known.issuperset(wanted["meanings"]):
+            raise NotUnderstood("The form did not arrive whole. Nothing was changed.")
+        problem = problem_with(wanted["meanings"])
+        if problem:
+            job.wanted = wanted
+            return _page(job, problem, 422)
+    move_on(job.id, "checking", from_=("draft",), wanted=wanted)
+    set_going(job.id, "import")
+    return redirect(url_for("pages.import_", import_id=job.id))
+
+
+@blueprint.get("/imports/<change_set:import_id>/rejected")
+@open_to("viewer")
+def rejected(import_id: int) -> Response:
+    """The bad lines as a file, in its own columns, to be repaired and loaded again."""
+    job = find_job(import_id, "import")
+    name = PurePath(str(job.wanted["name"])).stem.encode("ascii", "replace").decode().replace('"', "'")
+    lines = rejected_texts(job.wanted["columns"], rejected_lines(job.id))
+    return Response(
+        stream_with_context(_marked(lines)),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}.rejected.csv"'},
+    )
+
+
+def _marked(lines: Any) -> Any:
+    yield "\N{BYTE ORDER MARK}"  # for spreadsheets
+    yield from lines
