@@ -90,7 +90,8 @@ BAD = {
 
 
 def test_it_keeps_bad_lines_with_number_and_reason(shell: Shell) -> None:
-    content = b'document_id,name\n,Ana\nok-1,Ana\n%s,Ana\n5,%s\n6,A\xffna\n7\nok-2,"two\nlines"\n8,Ana,3\n"9"x,Ana\nok-3,Zo\xc3\xa9\n'
+    content = b'document_id,name\n,Ana\nok-1,Ana\n%s,Ana\n5,%s\n6,A\xffna\n7\nok-2,"two\nlines"\n8,Ana,3\n"9"x,Ana\n'
+    content += "ok-3,Zoé\n".encode()
     file = shell.file("c.csv", content % (b"x" * 513, b"n" * 1001))
     result = shell("customers", "import", file, exit_code=1)
     assert "7 lines rejected" in result.stderr

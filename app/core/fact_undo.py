@@ -2,27 +2,39 @@
 
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.customers import FACTS, Customer
 from app.core.errors import CustomerNotFound, NameTaken
-from app.core.facts import FactChange, Facts, forget_customers, save_customers
+from app.core.facts import FactChange, Facts, forget_customers, known_customers, save_customers
 from app.core.identities import move_customer
 from app.core.segments import Recording
 
 PART = 5_000
 
+ALL = true()
+
 customers = Customer.__table__.c
 recorded = FactChange.__table__.c
+
+
+def bring_back(undo: Recording, change_set_id: int) -> None:
+    """Create again, without segments, whoever the change set removed: before hers are put back."""
+    gone = recorded.after == dialects.json_null()
+    last = ""
+    while rows := _next(undo.session, change_set_id, last, gone):
+        last = rows[-1][0]
+        there = known_customers(undo.session, [row[0] for row in rows])
+        back = [{"document_id": row[0], **(row[1] or {})} for row in rows if row[0] not in there]
+        save_customers(undo.session, back, undo)
 
 
 def revert_facts(undo: Recording, change_set_id: int, conflicts: list[str]) -> int:
     """Put back the facts of whoever still has those that the change set gave; the others are conflicts, each once.
 
-    Who was created is removed, if nothing else ever happened to her, and who was removed is here again, without
-    segments: those have their own record, undone before. Gives back how many were removed.
+    Who was created is removed, if nothing else ever happened to her. Gives back how many were.
     """
     left, removed, last = set(conflicts), 0, ""
     while rows := _next(undo.session, change_set_id, last):
@@ -62,10 +74,10 @@ def _without_moved(undo: Recording, rows: list[Row]) -> tuple[list[Row], list[st
     return rest, conflicts
 
 
-def _next(session: Session, change_set_id: int, after: str) -> list[Row]:
+def _next(session: Session, change_set_id: int, after: str, which: ColumnElement[bool] = ALL) -> list[Row]:
     query = (
         select(recorded.document_id, recorded.before, recorded.after)
-        .where(recorded.change_set_id == change_set_id, recorded.document_id > after)
+        .where(recorded.change_set_id == change_set_id, recorded.document_id > after, which)
         .order_by(recorded.document_id)
         .limit(PART)
     )

@@ -104,8 +104,8 @@ def new_job(kind: str, actor: Actor, wanted: Json, state: str) -> int:
 
 def find_job(job_id: int, kind: str) -> Job:
     """As it is now. Raises NotFound."""
-    db.session.rollback()
-    found = db.session.get(Job, job_id, populate_existing=True)
+    db.session.remove()  # what was read before this moment may be as of another one
+    found = db.session.get(Job, job_id)
     if found is None or found.kind != kind:
         raise NotFound(f"There is no {kind} {job_id}, or it is no longer kept.")
     return found

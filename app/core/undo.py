@@ -10,7 +10,7 @@ from app.core.compaction import compact_when_due
 from app.core.customers import Customer, Segments, find_customer
 from app.core.database import in_transaction
 from app.core.edits import reversal
-from app.core.fact_undo import revert_facts
+from app.core.fact_undo import bring_back, revert_facts
 from app.core.history import Step, find_step
 from app.core.segments import Recording, apply_edit, recording
 
@@ -45,6 +45,7 @@ def revert(change_set_id: int, actor: Actor, *, dry_run: bool = False) -> Revert
         find_change_set(change_set_id, session)
         with recording(session, actor, reverts=change_set_id) as undo:
             conflicts: list[str] = []
+            bring_back(undo, change_set_id)
             last: str | None = ""
             while last is not None:
                 last = _revert_part(undo, change_set_id, last, conflicts)

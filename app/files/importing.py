@@ -32,7 +32,7 @@ def receive(name: str, file: IO[bytes], actor: Actor) -> int:
         wanted |= look(job_id, size)
         state, problem = "draft", None
     except Unreadable as refusal:
-        state, problem = "failed", str(refusal)
+        state, problem = "failed", f"{refusal} Nothing was changed."
     move_on(job_id, state, from_=("uploading",), wanted=wanted, problem=problem)
     return job_id
 

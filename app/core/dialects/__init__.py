@@ -4,7 +4,17 @@ Constructs here render themselves for the database at hand, so that every statem
 """
 
 from app.core.dialects.connections import away_or_busy, engine_options, prepare, worth_another_try, writing
-from app.core.dialects.json_rows import elements, entries, holds, json_text, json_value, merged, renamed, texts
+from app.core.dialects.json_rows import (
+    elements,
+    entries,
+    holds,
+    json_null,
+    json_text,
+    json_value,
+    merged,
+    renamed,
+    texts,
+)
 from app.core.dialects.order import next_change_set_id, settled_position, take_position
 from app.core.dialects.types import Exact, Id, Json, Words
 from app.core.dialects.words import found_by_words, has_words
@@ -25,6 +35,7 @@ __all__ = [
     "holds",
     "increase",
     "insert_new",
+    "json_null",
     "json_text",
     "json_value",
     "merged",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, FromClause, Text, bindparam, column
+from sqlalchemy import JSON, ColumnElement, FromClause, Text, bindparam, column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -72,6 +72,11 @@ def texts(value: list[str]) -> FromClause:
 
 def json_value(value: Any) -> ColumnElement[Any]:
     return bindparam(None, value, type_=Json, unique=True)
+
+
+def json_null() -> ColumnElement[Any]:
+    """The JSON value null, which is not SQL's NULL."""
+    return bindparam(None, JSON.NULL, type_=Json, unique=True)
 
 
 class _Holds(Condition):
