@@ -27,6 +27,11 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def workers(self) -> list[int]:
+        """The process ids of the workers that are alive."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     def log_lines(self) -> list[str]:
         return self.log.read_text().splitlines()
 

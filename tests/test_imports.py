@@ -190,6 +190,14 @@ def test_bad_lines_come_back_in_the_files_own_columns_and_can_be_loaded_again(ed
     assert facts() == {"1": ("Ana", None, None), "2": ("Luis", None, None), "3": ("Eva", None, None)}
 
 
+def test_bad_lines_may_hold_what_cannot_be_stored(editor: Operator) -> None:
+    url = send(editor, b"document_id,na\0me\n1,\0\n2,\xff,\xc3\xa9\n3,Ana\n", "x\0.csv")
+    check(editor, url, ["document_id", "name"])
+    assert effect()["bad"] == 2
+    apply(editor, url)
+    assert facts() == {"3": ("Ana", None, None)}
+
+
 def test_bad_lines_of_json_come_back_whole(editor: Operator) -> None:
     url = send(editor, '{"document_id": "1"}\n{"document_id": 2}\n{"document_id": "3", "segments": [{}]}\n', "x.jsonl")
     check(editor, url)

@@ -85,6 +85,11 @@ def storable(text: str) -> bool:
     return _UNSTORABLE.search(text) is None
 
 
+def made_storable(text: str) -> str:
+    """With a sign in place of what cannot be stored, to be shown."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 # Finding one
 
 

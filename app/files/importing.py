@@ -40,7 +40,7 @@ def receive(name: str, file: IO[bytes], actor: Actor) -> int:
 def look(job_id: int, size: int, format: Format | None = None) -> dict[str, Any]:
     """How the file is written, its columns with what they seem to mean, and its first rows. Raises Unreadable."""
     with reading(KeptFile(job_id, size), format) as source:
-        first = [line.row if isinstance(line.row, list) else [line.text] for line in islice(source.lines, SHOWN)]
+        first = [[line.kept] if isinstance(line.kept, str) else line.kept for line in islice(source.lines, SHOWN)]
         columns = source.columns
         if columns == [] or not (columns or first):
             raise Unreadable("The file is empty.")

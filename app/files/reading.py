@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, cast
 import ijson
 import orjson
 
-from app.core.customers import storable
+from app.core.customers import made_storable, storable
 from app.core.errors import Refusal
 
 LONGEST_LINE = 32 * 1024 * 1024
@@ -58,7 +58,9 @@ class Line:
     @property
     def kept(self) -> list[str] | str:
         """What is kept of a bad line, to be repaired and loaded again."""
-        return self.text if self.text or not isinstance(self.row, list) else self.row
+        if isinstance(self.row, list) and not self.text:
+            return [made_storable(cell) for cell in self.row]
+        return made_storable(self.text)
 
 
 @dataclass
@@ -191,7 +193,7 @@ def _csv(stream: IO[bytes], format: Format, open_files: ExitStack) -> tuple[Iter
     text = open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline=""))
     lines = iter(lambda: text.readline(LONGEST_LINE), "")
     try:
-        columns = [name.strip() for name in next(csv.reader(lines, delimiter=format.delimiter), [])]
+        columns = [made_storable(name.strip()) for name in next(csv.reader(lines, delimiter=format.delimiter), [])]
     except csv.Error as error:
         raise Unreadable(f"The first line is not CSV: {error}.") from None
     return _csv_lines(csv.reader(lines, delimiter=format.delimiter, strict=True), len(columns)), columns
@@ -213,10 +215,6 @@ def _csv_lines(reader: Any, columns: int) -> Iterator[Line]:
         if len(values) != columns:
             yield Line(number, values, error=f"{len(values)} columns where the first line has {columns}.")
         elif not storable("".join(values)):
-            yield Line(number, [_replaced(value) for value in values], error="Not UTF-8, or with U+0000 in it.")
+            yield Line(number, values, error="Not UTF-8, or with U+0000 in it.")
         else:
             yield Line(number, values)
-
-
-def _replaced(value: str) -> str:
-    return value.encode(errors="replace").decode()

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
+from app.core.customers import made_storable
 from app.core.jobs import Job, find_job, list_jobs, move_on
 from app.core.uploads import is_kept, rejected_lines
 from app.cursors import cursor_text
@@ -59,8 +60,8 @@ def receive_import() -> Any:
     file = request.files.get("file")
     if file is None or not file.filename:
         return _list(problem="Choose a file first. Nothing was loaded.", status=422)
-    name = PurePath(file.filename.replace("\\", "/")).name[-LONGEST_NAME:].encode(errors="replace").decode()
-    job_id = receive(name.replace("\0", ""), file.stream, actor())
+    name = made_storable(PurePath(file.filename.replace("\\", "/")).name[-LONGEST_NAME:])
+    job_id = receive(name, file.stream, actor())
     return redirect(url_for("pages.import_", import_id=job_id))
 
 
