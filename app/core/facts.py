@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.customers import FACTS, Customer, CustomerSearch
-from app.core.database import Base, now
+from app.core.database import Base, db, now
 from app.core.segments import Recording
 from app.core.totals import add_to_totals
 from app.core.words import sort_name, words_of
@@ -117,6 +117,12 @@ def note_facts(change_set: Recording, told: list[list[Any]]) -> None:
     columns = ["change_set_id", "document_id", "before", "after"]
     rows = select(literal(change_set.id, dialects.Id), sent[0].as_string(), sent[1], sent[2])
     change_set.session.execute(insert(FactChange.__table__).from_select(columns, rows))
+
+
+def fact_changes_in(change_set_id: int, *, most: int) -> list[FactChange]:
+    """The first of them, by document_id."""
+    query = select(FactChange).where(FactChange.change_set_id == change_set_id).order_by(FactChange.document_id)
+    return list(db.session.scalars(query.limit(most)))
 
 
 def forget_customers(change_set: Recording, facts: Mapping[str, Facts | None]) -> None:

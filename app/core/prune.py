@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes import ChangeSet, Pruning, SegmentChange
 from app.core.database import db, in_transaction
+from app.core.facts import FactChange
 from app.core.movements import SegmentMovement
 
 BATCH = 10_000
@@ -37,6 +38,7 @@ def _prune_some(session: Session, until: datetime, settled: int) -> tuple[int, i
         return None
     ids = [change_set.id for change_set in old]
     changes = session.execute(delete(SegmentChange).where(SegmentChange.change_set_id.in_(ids)))
+    session.execute(delete(FactChange).where(FactChange.change_set_id.in_(ids)))
     session.execute(delete(SegmentMovement).where(SegmentMovement.change_set_id.in_(ids)))
     session.execute(delete(ChangeSet).where(ChangeSet.id.in_(ids)))
     horizon = session.get(Pruning, 1) or Pruning(id=1, until=old[0].at)
@@ -54,7 +56,7 @@ def _oldest(session: Session, until: datetime, settled: int) -> list[ChangeSet]:
     old: list[ChangeSet] = []
     changes = 0
     for change_set in session.scalars(query):
-        changes += change_set.changed
+        changes += change_set.changed + change_set.created + change_set.updated
         if old and changes > BATCH:
             break
         old.append(change_set)

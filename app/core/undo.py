@@ -32,6 +32,11 @@ class Reverted:
     removed: int = 0
     """and those who were created, and are not here any more."""
 
+    @property
+    def customers(self) -> int:
+        """At least so many are as before: one may have got back both her segments and her name."""
+        return max(self.changed, self.facts + self.removed)
+
 
 def revert(change_set_id: int, actor: Actor, *, dry_run: bool = False) -> Reverted:
     """Put back each customer who still holds what the change set gave her; leave alone, and list, the others.

@@ -9,6 +9,7 @@ from app.core.change_list import Chosen, changes_in, known_actors, list_change_s
 from app.core.changes import find_change_set
 from app.core.differences import difference
 from app.core.errors import CustomerNotFound
+from app.core.facts import fact_changes_in
 from app.core.history import kept_since
 from app.core.movements import movements_of
 from app.core.undo import revert
@@ -18,6 +19,7 @@ from app.pages.guard import actor, open_to
 
 PAGE = 50
 CUSTOMERS = 50
+FACTS = 20
 MOST_ACTORS = 200
 MOST_MOVEMENTS = 12
 MOST_CONFLICTS = 50
@@ -79,6 +81,7 @@ def change_set(change_set_id: int) -> Any:
         changes=[(row, difference(row.before, row.after)) for row in shown],
         following=asked.url_with(after=cursor_text(shown[-1].document_id)) if len(rows) > CUSTOMERS else None,
         first=asked.url_with() if after else None,
+        fact_changes=[] if after else fact_changes_in(change_set_id, most=FACTS),
         undone_by=reverted_by(change_set_id),
     )
 
@@ -105,8 +108,8 @@ def undo_preview(change_set_id: int) -> Any:
 def undo(change_set_id: int) -> Any:
     done = revert(change_set_id, actor())
     if done.change_set_id is None:
-        flash("Nothing was changed: nobody holds any more what this change gave.")
+        flash("Nothing was changed: nobody is any more as this change left her.")
         return redirect(url_for("pages.change_set", change_set_id=change_set_id))
     left = f" {len(done.conflicts):,} were changed since, and left alone." if done.conflicts else ""
-    flash(f"{done.changed:,} {'customer is' if done.changed == 1 else 'customers are'} as before.{left}")
+    flash(f"{done.customers:,} {'customer is' if done.customers == 1 else 'customers are'} as before.{left}")
     return redirect(url_for("pages.change_set", change_set_id=done.change_set_id))
