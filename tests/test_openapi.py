@@ -88,6 +88,8 @@ def test_every_answer_is_described_with_its_headers_and_an_example(specification
                 described = resolved(specification, answer)
                 assert described["description"], (operation["operationId"], status)
                 assert "X-Request-Id" in described["headers"]
+                if status == "304":
+                    continue
                 content = described["content"]["application/json"]
                 assert content["schema"]["$ref"].startswith("#/components/schemas/")
                 assert "example" in content or content["examples"]

@@ -12,7 +12,7 @@ from flask_swagger_ui import __file__ as swagger_ui
 from app.api import blueprint
 from app.api.answer_schemas import Error
 from app.api.auth import open_to_all
-from app.api.operations import DETAILS, ERRORS, GUARDED, OPERATIONS, Operation
+from app.api.operations import DETAILS, ERRORS, GUARDED, IF_NONE_MATCH, OPERATIONS, Operation
 from app.api.parameters import MOST_ON_A_PAGE
 from app.api.rate_limit import rate_text
 from app.schemas import MergeSegments, ReplaceSegments, SaveCustomers
@@ -107,7 +107,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Of this answer: send it as If-None-Match to be told by 304 that it is still the same.",
         "required": True,
         "schema": {"type": "string"},
-        "example": '"2d4a30a3c0f0a6b9"',
+        "example": 'W/"2d4a30a3c0f0a6b9"',
     },
     "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": NUMBER, "example": 5},
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}, "example": "Bearer"},
@@ -141,6 +141,7 @@ def _refusals(codes: list[str], limits: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
+    parameters = (*operation.parameters, *((IF_NONE_MATCH,) if operation.method == "get" else ()))
     described: dict[str, Any] = {
         "summary": operation.summary,
         "description": operation.description,
@@ -148,7 +149,7 @@ def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
         "tags": [operation.tag],
         "security": [{"token": []}] if operation.scope else [],
         "x-scope": operation.scope,
-        "parameters": [dict(parameter) for parameter in operation.parameters],
+        "parameters": [dict(parameter) for parameter in parameters],
         "responses": _responses(operation, limits),
         "x-codeSamples": [{"lang": "Shell", "label": "curl", "source": operation.curl()}],
     }
@@ -159,10 +160,13 @@ def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
-    headers = _headers(*operation.headers, *(RATE if operation.scope else ()))
+    conditional = operation.method == "get"
+    headers = _headers(*operation.headers, *(("ETag",) if conditional else ()), *(RATE if operation.scope else ()))
     content = {"application/json": {"schema": operation.answered, "example": operation.answer}}
     answered = {"description": operation.answers, "headers": headers, "content": content, "links": operation.links}
     responses: dict[str, Any] = {"200": answered}
+    if conditional:
+        responses["304"] = {"description": "It is what the caller has, by If-None-Match.", "headers": headers}
     by_status: dict[int, list[str]] = {}
     for code in operation.refusals:
         by_status.setdefault(ERRORS[code].status, []).append(code)

@@ -107,6 +107,7 @@ def header(name: str, told: str, **schema: Any) -> Parameter:
     return {"in": "header", "name": name, "description": told, "schema": {"type": "string", **schema}}
 
 
+IF_NONE_MATCH = header("If-None-Match", "The ETag of an answer before: 304 if it is still the same.")
 FLAG = {"type": "boolean", "default": False}
 DRY_RUN = query("dry_run", "Same checks and answer, with the report; nothing is written.", **FLAG)
 LIMIT = query("limit", "How many at most.", type="integer", minimum=1, maximum=MOST_ON_A_PAGE, default=MOST_ON_A_PAGE)
@@ -224,7 +225,7 @@ OPERATIONS = (
         "segments:read",
         "One customer's segments, by document_id or e-mail",
         "What an e-commerce platform asks at sign-up. Send one of the two. E-mails are compared without regard to "
-        "case. With an ETag.",
+        "case.",
         "Her segments, in their order.",
         answers.CustomersSegments,
         {"segments": [GOLD]},
@@ -239,7 +240,7 @@ OPERATIONS = (
         "Segments",
         "segments:read",
         "One customer's segments",
-        "With an ETag.",
+        "By the id in the path.",
         "Her segments, in their order.",
         answers.CustomersSegments,
         {"segments": [GOLD]},
