@@ -13,7 +13,7 @@ def answer(response: Response) -> Response:
         return response
     response.add_etag(weak=True)
     response.headers.setdefault("Cache-Control", "private, no-cache")
-    if request.if_none_match.contains_weak(response.get_etag()[0]):
+    if request.if_none_match.contains_weak(str(response.get_etag()[0])):
         response.status_code = 304
         response.set_data(b"")
         del response.headers["Content-Type"]
