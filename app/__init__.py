@@ -13,7 +13,20 @@ from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import api, assets, browsers, cli, errors, health, logs, metrics, pages, request_id, security_headers
+from app import (
+    api,
+    assets,
+    browsers,
+    cli,
+    compression,
+    errors,
+    health,
+    logs,
+    metrics,
+    pages,
+    request_id,
+    security_headers,
+)
 from app.core import dialects
 from app.core.database import db, engine_options
 from app.json import OrjsonProvider
@@ -52,6 +65,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     Bootstrap5(app)
     assets.init_app(app)
     browsers.init_app(app)
+    compression.init_app(app)
     CSRFProtect(app).exempt(api.blueprint)  # the API is opened by a token, which no other site can make a browser send
 
     for face in (api, pages, health, metrics):

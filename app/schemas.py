@@ -43,6 +43,9 @@ class Text(fields.String):
         "unstorable": "U+0000 and lone surrogates cannot be stored.",
     }
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": r"^[^\u0000]*$"}, **kwargs)  # as far as a pattern can tell
+
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
         if not storable(text):

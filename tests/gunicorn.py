@@ -32,6 +32,11 @@ class Server:
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
+    def kill(self) -> None:
+        """The master and all its workers at once, as a machine that loses its power."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=20)
+
     def log_lines(self) -> list[str]:
         return self.log.read_text().splitlines()
 
@@ -49,16 +54,17 @@ def clean() -> dict[str, str]:
 
 
 @contextmanager
-def serving(environ: dict[str, str], log: Path, root: Path = ROOT) -> Iterator[Server]:
+def serving(environ: dict[str, str], log: Path, root: Path = ROOT, application: str = "wsgi:app") -> Iterator[Server]:
     """Gunicorn as `make run` starts it, once it answers; ended with SIGTERM if it still runs."""
     port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "wsgi:app"],
+            [sys.executable, "-m", "gunicorn", application],
             cwd=root,
             env={**clean(), "WEB_CONCURRENCY": "2", **environ, "PORT": str(port)},
             stdout=output,
             stderr=output,
+            start_new_session=True,  # so that its workers can be killed with it
         )
         server = Server(process, f"http://127.0.0.1:{port}", log)
         try:

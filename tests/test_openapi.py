@@ -13,7 +13,8 @@ from app.api.errors import BY_FRAMEWORK, REFUSALS
 from app.api.operations import ERRORS, OPERATIONS, Operation
 from tests.conftest import GOLD, Api, add_customers, give
 
-UNDESCRIBED = ("api.openapi", "api.docs", "api.docs_asset")
+UNDESCRIBED = ("api.docs", "api.docs_asset")
+"""The page that shows the description, and its files."""
 
 
 @pytest.fixture
@@ -56,13 +57,60 @@ def test_it_is_made_of_the_schemas_that_validate(specification: Any) -> None:
 def test_every_refusal_has_its_code_there(specification: Any) -> None:
     codes = {code: status for status, code in REFUSALS.values()} | {BY_FRAMEWORK[404][0]: 404, "INTERNAL": 500}
     codes["CHANGE_TOO_LARGE"] = 409
-    assert {code: status for code, (status, _) in ERRORS.items()} == codes
+    assert {code: error.status for code, error in ERRORS.items()} == codes
     assert specification["components"]["responses"].keys() == codes.keys()
 
 
-def test_the_limits_are_those_of_the_service(specification: Any) -> None:
-    assert "50,000" in specification["info"]["description"]
-    assert "33554432" in json.dumps(specification["components"]["responses"]["TOO_LARGE"])
+def test_the_limits_are_those_of_the_service(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "MAX_CUSTOMERS_PER_REQUEST", 1234)
+    monkeypatch.setitem(app.config, "MAX_BODY_BYTES", 56789)
+    monkeypatch.setitem(app.config, "RATE_LIMIT", "600 per 5 minutes")
+    specification: Any = app.test_client().get("/api/v3/openapi.json").json
+    told = specification["info"]["description"]
+    assert "1,234 customers and 56,789 bytes" in told
+    assert "1 to 1,000 elements" in told
+    assert "A token may call 600 times per 5 minutes." in told
+    limits = {"customers": 1234, "bytes": 56789, "page": 1000, "rate": "600 times per 5 minutes"}
+    assert specification["info"]["x-limits"] == limits
+    schemas = specification["components"]["schemas"]
+    for name in ("ReplaceSegments", "MergeSegments", "SaveCustomers"):
+        assert schemas[name]["properties"]["customers"]["maxItems"] == 1234
+    assert "1234 customers, or 56789 bytes" in specification["components"]["responses"]["TOO_LARGE"]["description"]
+    assert "600 times" in json.dumps(specification["components"]["responses"]["RATE_LIMITED"])
+
+
+def test_every_answer_is_described_with_its_headers_and_an_example(specification: Any) -> None:
+    for operations in specification["paths"].values():
+        for operation in operations.values():
+            (sample,) = operation["x-codeSamples"]
+            assert sample["source"].startswith("curl ")
+            for status, answer in operation["responses"].items():
+                described = resolved(specification, answer)
+                assert described["description"], (operation["operationId"], status)
+                assert "X-Request-Id" in described["headers"]
+                if status == "304":
+                    continue
+                content = described["content"]["application/json"]
+                assert content["schema"]["$ref"].startswith("#/components/schemas/")
+                assert "example" in content or content["examples"]
+
+
+def test_links_lead_to_operations(specification: Any) -> None:
+    names = {operation["operationId"] for path in specification["paths"].values() for operation in path.values()}
+    links = [
+        link["operationId"]
+        for operations in specification["paths"].values()
+        for operation in operations.values()
+        for link in operation["responses"]["200"]["links"].values()
+    ]
+    assert {"readChangeSet", "revertChangeSet", "readSegments", "listChanges"} <= set(links) <= names
+
+
+def resolved(specification: Any, answer: Any) -> Any:
+    """What a reference to a component stands for."""
+    if "$ref" not in answer:
+        return answer
+    return specification["components"]["responses"][answer["$ref"].rpartition("/")[2]]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -76,10 +124,13 @@ def test_its_curl_works_and_answers_like_the_example(app: Flask, api: Api, opera
     target = f"{url.path}?{url.query}" if url.query else url.path
     answer = api.call(curl[curl.index("-X") + 1], target, **({"json": body} if body else {}))
     assert shape(answer.json) == shape(operation.answer)
+    assert operation.answered().validate(operation.answer) == {}
 
 
 def shape(value: Any) -> Any:
     """The names in an answer, without what is different each time."""
+    if isinstance(value, dict) and "openapi" in value:
+        return value.keys()
     if isinstance(value, dict):
         return {name: shape(inner) for name, inner in value.items()}
     return [shape(inner) for inner in value[:1]] if isinstance(value, list) else None

@@ -8,14 +8,12 @@ from app.api.parameters import limit, text
 from app.core.counts import catalogue
 from app.cursors import cursor_text
 
-MOST_SEGMENTS = 1000
-
 
 @blueprint.get("/v3/segments")
 @needs("segments:read")
 def segments() -> Response:
     """Segments that somebody holds, by type and value: contract §3."""
-    most = limit(MOST_SEGMENTS)
+    most = limit()
     after = cursors.read("cursor", str, str)
     found = catalogue(tuple(after) if after else None, most=most + 1, type_=text("type"))
     page = [{"type": type_, "value": value, "customers": customers} for type_, value, customers in found[:most]]

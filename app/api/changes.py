@@ -13,15 +13,13 @@ from app.core.feed import START, Change, Place, read_feed
 from app.core.undo import revert
 from app.cursors import cursor_text
 
-MOST_CHANGES = 1000
-
 
 @blueprint.get("/v3/changes")
 @needs("changes:read")
 def changes() -> Response:
     """The change feed, oldest first; `next` is where to go on, also after the newest change: contract §3."""
     after = cursors.read("after", int, str)
-    found, place = read_feed(Place(*after) if after else START, most=limit(MOST_CHANGES))
+    found, place = read_feed(Place(*after) if after else START, most=limit())
     following = cursor_text(place.position, place.document_id)
     return jsonify(changes=[_change(change) for change in found], next=following)
 

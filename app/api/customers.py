@@ -17,15 +17,13 @@ from app.core.segments import recording
 from app.cursors import cursor_text
 from app.schemas import read_customers
 
-MOST_CUSTOMERS = 1000
-
 
 @blueprint.get("/v3/customers")
 @needs("customers:read")
 def customers() -> Response:
     """Those of whom all filters are true, by document_id: contract §3."""
     wanted = Filter(text("q") or "", segments("segment"), segments("without"), choice("has", "any", "none"))
-    most, after = limit(MOST_CUSTOMERS), cursors.read("cursor", str)
+    most, after = limit(), cursors.read("cursor", str)
     found = find_customers(wanted, Order(), after=tuple(after) if after else None, most=most + 1)
     following = cursor_text(found[most - 1].document_id) if len(found) > most else None
     return jsonify(customers=[_customer(one) for one in found[:most]], next=following)

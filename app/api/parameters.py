@@ -9,6 +9,8 @@ from app.core.customers import storable
 from app.schemas import Invalid, read_moment
 from app.segment_text import InvalidSegment, parse_segment
 
+MOST_ON_A_PAGE = 1000
+
 
 def flag(name: str) -> bool:
     """`?name=true`; false when it is missing. Raises Invalid for anything that is neither."""
@@ -18,7 +20,7 @@ def flag(name: str) -> bool:
     return value == "true"
 
 
-def limit(most: int) -> int:
+def limit(most: int = MOST_ON_A_PAGE) -> int:
     """`?limit=100`, up to `most`, which is also what a missing one means. Raises Invalid."""
     value = request.args.get("limit", str(most))
     if not (value.isascii() and value.isdecimal() and len(value) < 10 and 0 < int(value) <= most):

@@ -15,8 +15,15 @@ _counter = limits.strategies.MovingWindowRateLimiter(limits.storage.MemoryStorag
 
 
 class RateLimited(Refusal):
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"The token may call {limit}. Nothing was changed; see Retry-After.")
+    def __init__(self, setting: str) -> None:
+        super().__init__(f"The token may call {rate_text(setting)}. Nothing was changed; see Retry-After.")
+
+
+def rate_text(setting: str) -> str:
+    """RATE_LIMIT in words: `600 per 5 minutes` is "600 times per 5 minutes"."""
+    limit = limits.parse(setting)
+    period = limit.GRANULARITY.name
+    return f"{limit.amount} times per {period if limit.multiples == 1 else f'{limit.multiples} {period}s'}"
 
 
 def count(who: Caller) -> None:
@@ -34,7 +41,7 @@ def count(who: Caller) -> None:
     }
     if not allowed:
         g.rate_limit_headers["Retry-After"] = g.rate_limit_headers["RateLimit-Reset"]
-        raise RateLimited(str(limit.amount) + " times per " + limit.GRANULARITY.name)
+        raise RateLimited(setting)
 
 
 def tell(response: Response) -> Response:
