@@ -11,6 +11,7 @@ from flask import Flask
 
 from app.core.database import db
 from app.core.errors import Unavailable
+from app.core.token_requests import write_token_requests
 
 PAUSE_S = 1.0
 
@@ -20,7 +21,7 @@ Stop = threading.Event
 Duty = Callable[[Stop], bool]
 """Does the next piece of work, if there is any, and says whether there was."""
 
-DUTIES: tuple[Duty, ...] = ()
+DUTIES: tuple[Duty, ...] = (write_token_requests,)
 
 log = structlog.get_logger()
 

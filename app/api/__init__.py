@@ -2,10 +2,11 @@
 
 from flask import Blueprint
 
-from app.api import auth, rate_limit
+from app.api import auth, rate_limit, token_requests
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 blueprint.before_request(auth.admit)
 blueprint.after_request(rate_limit.tell)
+blueprint.after_request(token_requests.note)
 
 from app.api import catalogue, changes, customers, openapi, segments  # noqa: E402, F401 - they register their routes on `blueprint`

@@ -4,12 +4,13 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from app.api import blueprint, cursors
+from app.api import blueprint, cursors, token_requests
 from app.api.answers import id_text, time_text, with_change_set
 from app.api.auth import needs, the_caller
 from app.api.parameters import flag, limit
 from app.core.changes import find_change_set
 from app.core.feed import START, Change, Place, read_feed
+from app.core.token_requests import Counts
 from app.core.undo import revert
 from app.cursors import cursor_text
 
@@ -61,6 +62,7 @@ def change_set(change_set_id: int) -> Response:
 def undo(change_set_id: int) -> Response:
     """Put back every customer who still holds what the change set gave her: contract §3."""
     reverted = revert(change_set_id, the_caller().actor(), dry_run=flag("dry_run"))
+    token_requests.count(Counts(changed=reverted.changed, unchanged=reverted.unchanged), dry_run=flag("dry_run"))
     answer = jsonify(
         changed=reverted.changed,
         unchanged=reverted.unchanged,

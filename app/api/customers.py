@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from app.api import blueprint, cursors
+from app.api import blueprint, cursors, token_requests
 from app.api.answers import time_text
 from app.api.auth import needs
 from app.api.bodies import customers_body
@@ -12,6 +12,7 @@ from app.api.parameters import choice, limit, segments, text
 from app.core.customers import save_customers
 from app.core.database import in_transaction
 from app.core.search import Filter, Found, Order, find_customers
+from app.core.token_requests import Counts
 from app.cursors import cursor_text
 from app.schemas import read_customers
 
@@ -46,4 +47,5 @@ def save() -> Response:
     """Create or update: contract §3. Facts that are not sent stay as they are."""
     rows = read_customers(customers_body())
     saved = in_transaction(lambda session: save_customers(session, rows))
+    token_requests.count(Counts(sent=len(rows), changed=saved.created + saved.updated, unchanged=saved.unchanged))
     return jsonify(created=saved.created, updated=saved.updated, unchanged=saved.unchanged)

@@ -11,7 +11,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "MALFORMED_JSON": (400, "The body is empty, no JSON, or not UTF-8."),
     "VALIDATION_ERROR": (400, "JSON or a parameter of the wrong shape; `details` names each problem by its path."),
     "UNAUTHENTICATED": (401, "No token, or one that is malformed, unknown, expired or revoked."),
-    "FORBIDDEN": (403, "The token lacks the scope."),
+    "FORBIDDEN": (403, "The token lacks the scope, or may not be used from this address."),
     "NOT_FOUND": (404, "There is nothing at this URL."),
     "CUSTOMER_NOT_FOUND": (404, "No customer has this document_id or e-mail."),
     "AMBIGUOUS_EMAIL": (409, "Several customers have this e-mail: ask by document_id."),
