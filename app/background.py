@@ -12,6 +12,7 @@ from flask import Flask
 from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.token_requests import write_token_requests
+from app.webhooks.delivering import deliver_next
 
 PAUSE_S = 1.0
 
@@ -21,7 +22,7 @@ Stop = threading.Event
 Duty = Callable[[Stop], bool]
 """Does the next piece of work, if there is any, and says whether there was."""
 
-DUTIES: tuple[Duty, ...] = (write_token_requests,)
+DUTIES: tuple[Duty, ...] = (write_token_requests, deliver_next)
 
 log = structlog.get_logger()
 

@@ -5,7 +5,6 @@ from typing import Any
 from flask import Response, jsonify
 
 from app.api import blueprint, cursors, token_requests
-from app.api.answers import time_text
 from app.api.auth import needs
 from app.api.bodies import customers_body
 from app.api.parameters import choice, limit, segments, text
@@ -14,6 +13,7 @@ from app.core.database import in_transaction
 from app.core.search import Filter, Found, Order, find_customers
 from app.core.token_requests import Counts
 from app.cursors import cursor_text
+from app.record_json import time_text
 from app.schemas import read_customers
 
 MOST_CUSTOMERS = 1000

@@ -8,7 +8,7 @@ from flask.json import dumps
 from sqlalchemy.orm import Session
 
 from app.api import blueprint, token_requests
-from app.api.answers import id_text, with_change_set
+from app.api.answers import with_change_set
 from app.api.auth import needs, the_caller
 from app.api.bodies import customers_body
 from app.api.errors import too_large_a_change
@@ -18,6 +18,7 @@ from app.core.customers import Segments, segments_of, segments_of_email
 from app.core.idempotency import Answer, once
 from app.core.segments import ChangeTooLarge, Outcome, replace_segments
 from app.core.token_requests import Counts
+from app.record_json import id_text
 from app.schemas import Invalid, read_merges, read_replacements
 
 

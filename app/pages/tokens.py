@@ -27,6 +27,7 @@ from app.core.tokens import (
 )
 from app.pages import blueprint
 from app.pages.guard import open_to
+from app.pages.rotation import RotationForm
 from app.pages.texts import day
 
 OPENS = {
@@ -38,8 +39,6 @@ OPENS = {
 }
 EXPIRES = {"30": "in 30 days", "90": "in 90 days", "365": "in a year", "": "never"}
 AS_IT_IS = "as-it-is"
-OVERLAPS = {"0": "at once", "1": "in an hour", "24": "in 24 hours", "168": "in 7 days"}
-"""When the secret before a rotation ends, by hours."""
 
 
 class Checkboxes(SelectMultipleField):  # type: ignore[misc]
@@ -116,15 +115,6 @@ class ChangeForm(LimitsForm):
         return now() + timedelta(days=int(days)) if days else None
 
 
-class RotationForm(FlaskForm):  # type: ignore[misc]
-    overlap = SelectField(
-        "The present secret ends",
-        choices=[SelectChoice(*choice) for choice in OVERLAPS.items()],
-        default="24",
-        description="Until then both open it, so that whoever calls can change over without a gap.",
-    )
-
-
 @blueprint.route("/tokens", methods=["GET", "POST"])
 @open_to("admin")
 def tokens() -> Any:
@@ -164,7 +154,7 @@ def rotate_token_(token_id: int) -> Any:
     token = find_token(token_id)
     form = RotationForm()
     if form.validate_on_submit():
-        secret = rotate_token(token_id, timedelta(hours=int(form.overlap.data)))
+        secret = rotate_token(token_id, form.time())
         token = find_token(token_id)
         return render_template(
             "token_created.html", name=token.name, secret=secret, scopes=tuple(token.scopes), token=token
