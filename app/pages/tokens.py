@@ -57,7 +57,7 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
     guard_percent = IntegerField(
         "The same, in percent of the customers sent",
         [Optional(), NumberRange(0, 100, "Must be 0 to 100.")],
-        description="20, for a nightly file, keeps half a file from emptying the other half.",
+        description="20 is a good start for a nightly file: one whose segments got lost is refused.",
     )
     networks = TextAreaField(
         "May be used from",
