@@ -132,8 +132,8 @@ def deliveries_of(webhook_id: int, most: int) -> list[WebhookDelivery]:
 
 def behind(webhook: Webhook) -> int:
     """How many change sets are to be told after the delivery that is there; at most MOST_BEHIND are counted."""
-    coming = select(ChangeSet.id).where(ChangeSet.position > webhook.position).limit(MOST_BEHIND).subquery()
-    return db.session.scalar(select(func.count()).select_from(coming)) or 0
+    coming = select(ChangeSet.id).where(ChangeSet.position > webhook.position).order_by(ChangeSet.position)
+    return db.session.scalar(select(func.count()).select_from(coming.limit(MOST_BEHIND).subquery())) or 0
 
 
 def set_paused(webhook_id: int, paused: bool) -> None:
@@ -218,7 +218,8 @@ def _whose_turn() -> Any:
     at = now()
     waiting = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id, deliveries.c.state == WAITING)
     due = waiting.where(deliveries.c.next_attempt_at <= at).exists()
-    coming = select(sets.c.id).where(sets.c.position > webhooks.c.position).exists()
+    # Not EXISTS: where nothing is to come, PostgreSQL would look for it through all change sets.
+    coming = select(func.max(sets.c.position)).scalar_subquery() > webhooks.c.position
     return (
         select(webhooks.c.id, due)
         .where(*_free(at), or_(due, and_(~waiting.exists(), coming)))
