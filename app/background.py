@@ -13,7 +13,9 @@ from app.core.bulk_edits import apply_bulk_edit, check_edit
 from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.jobs import work_on_next
+from app.core.token_requests import write_token_requests
 from app.files.importing import apply_import, check_import
+from app.webhooks.delivering import deliver_next
 
 PAUSE_S = 1.0
 
@@ -34,7 +36,7 @@ HANDLERS = {
     ("edit", "checking"): check_edit,
     ("edit", "applying"): apply_bulk_edit,
 }
-DUTIES: tuple[Duty, ...] = (work_on_jobs,)
+DUTIES: tuple[Duty, ...] = (work_on_jobs, write_token_requests, deliver_next)
 
 log = structlog.get_logger()
 

@@ -65,6 +65,16 @@ def _rate(value: str) -> str:
     return value
 
 
+def _hosts(value: str) -> frozenset[tuple[str, int]]:
+    hosts = set()
+    for part in value.split(","):
+        host, _, port = part.strip().lower().rpartition(":")
+        if not host.strip("[]") or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError("must be hosts with their ports, such as hooks.internal:8080, 10.0.0.7:443")
+        hosts.add((host.strip("[]"), int(port)))
+    return frozenset(hosts)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One environment variable: its default as it would be written there, what it is for, and how it is read."""
@@ -85,6 +95,12 @@ SETTINGS = (
     Setting("MAX_BODY_BYTES", "33554432", "A larger body, after decompression, is refused (413)", _at_least(1)),
     Setting("RATE_LIMIT", "", "Requests per token, such as `600 per minute`; none if empty", _rate),
     Setting("TRUSTED_PROXIES", "0", "How many proxies in front set `X-Forwarded-*`", _at_least(0)),
+    Setting(
+        "WEBHOOK_ALLOWED_HOSTS",
+        "",
+        "Where webhooks may lead although it is inside the network, or plain HTTP: `host:port, …`",
+        _hosts,
+    ),
     Setting("LOG_FORMAT", "text", "`text` for people, `json` for machines", _log_format),
     Setting("ENVIRONMENT_NAME", "", "Shown as a badge on every page: `staging`, `production`"),
 )

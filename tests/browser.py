@@ -39,6 +39,7 @@ def chromium() -> Iterator[Browser]:
 def shop(folder: Path, customers: int) -> Iterator[Server]:
     """The service with that many invented customers (or none), and operators of every role."""
     environ = {"DATABASE_URL": f"sqlite:///{folder / 'shop.db'}", "SECRET_KEY": "test", "WEB_CONCURRENCY": "1"}
+    environ["WEBHOOK_ALLOWED_HOSTS"] = "127.0.0.1:9"  # where nobody is
 
     def flask(*args: str, stdin: str = "") -> None:
         command = [sys.executable, "-m", "flask", *args]

@@ -22,6 +22,7 @@ PAGES = {
     "change": "/changes/24",
     "undo": "/changes/24/undo",
     "tokens": "/tokens",
+    "webhooks": "/webhooks",
     "operators": "/operators",
     "account": "/account",
     "not-found": "/nowhere",

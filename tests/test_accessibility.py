@@ -12,6 +12,8 @@ from tests.gunicorn import Server
 
 LONG = "a-very-long-name-without-any-blank-in-it-" * 4
 
+HOOK = f"http://127.0.0.1:9/{LONG}"
+
 EVERYWHERE = (
     "/",
     "/customers",
@@ -21,6 +23,7 @@ EVERYWHERE = (
     "/changes",
     "/changes?actor=nobody",
     "/tokens",
+    "/webhooks",
     "/operators",
     "/account",
     "/nowhere",
@@ -70,6 +73,18 @@ def check_forms(at: Visit, full: bool) -> None:
     check(at.go("/tokens"))
     page.get_by_role("link", name="Revoke").first.click()
     check(page)
+    for path in ("", "/rotate", "/revoke"):
+        check(at.go(f"/tokens/1{path}"))
+    page = at.go("/webhooks")
+    page.get_by_role("button", name="Add the webhook").click()
+    check(page)
+    page.get_by_role("textbox", name="URL").fill(HOOK)
+    page.get_by_role("button", name="Add the webhook").click()
+    page.get_by_role("link", name="To the webhook").click()
+    page.get_by_role("heading", name="Deliveries").wait_for()
+    check(page)
+    for path in ("/rotate", "/delete"):
+        check(at.go(f"/webhooks/1{path}"))
     page = at.go("/operators")
     page.get_by_role("button", name="Invite").click()
     check(page)

@@ -76,6 +76,14 @@ def test_it_finishes_what_is_under_way(environ: dict[str, str], server: Server, 
         assert server.process.wait(timeout=20) == 0
 
 
+def test_what_became_of_a_request_is_written_before_it_stops(environ: dict[str, str], tmp_path: Path) -> None:
+    with serving(environ, tmp_path / "log") as server:
+        replace(server.address, environ["TOKEN"], "GOLD")
+    with sqlite3.connect(environ["DATABASE_URL"].removeprefix("sqlite:///")) as database:
+        assert database.execute("SELECT status, changed FROM token_requests").fetchall() == [(200, 1)]
+    database.close()
+
+
 def test_a_log_line_tells_who_did_what_and_no_personal_data(environ: dict[str, str], server: Server) -> None:
     replace(server.address, environ["TOKEN"], "PLATINUM")
     for path in (

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
+from app import create_app
 from app.core import tokens
 from app.core.database import db
 from app.core.tokens import Token, create_token
@@ -58,7 +59,13 @@ def test_the_scheme_may_be_spelled_in_any_case(app: Flask, ana: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [("create", "t", "--scope", "everything"), ("create", "t", "--expires", "soon"), ("revoke", "nobody")]
+    "args",
+    [
+        ("create", "t", "--scope", "everything"),
+        ("create", "t", "--expires", "soon"),
+        ("create", "t", "--allow", "10.0.0.1/8"),
+        ("revoke", "nobody"),
+    ],
 )
 def test_the_command_refuses(shell: Shell, args: tuple[str, ...]) -> None:
     shell("tokens", *args, exit_code=2)
@@ -94,3 +101,45 @@ def test_every_route_of_the_api_names_the_scope_that_opens_it(app: Flask) -> Non
         if rule.rule.startswith("/api"):
             scope = vars(app.view_functions[rule.endpoint])["scope"]
             assert scope in tokens.SCOPES or rule.endpoint in ("api.openapi", "api.docs", "api.docs_asset"), rule
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "allowed"),
+    [
+        (["203.0.113.0/24"], "203.0.113.9", True),
+        (["203.0.113.0/24"], "203.0.114.9", False),
+        (["203.0.113.0/24"], "::ffff:203.0.113.9", True),
+        (["203.0.113.7"], "203.0.113.7", True),
+        (["203.0.113.7"], "203.0.113.8", False),
+        (["2001:db8::/32"], "2001:db8::1", True),
+        (["2001:db8::/32"], "203.0.113.9", False),
+        (["0.0.0.0/0"], "2001:db8::1", False),
+        (["10.0.0.0/8", "2001:db8::/32"], "2001:db8:1::1", True),
+        (["10.0.0.0/8"], "", False),
+        (["10.0.0.0/8"], "unix:", False),
+    ],
+)
+def test_it_may_be_used_from_its_networks_only(
+    app: Flask, shell: Shell, ana: str, networks: list[str], address: str, allowed: bool
+) -> None:
+    allow = [part for network in networks for part in ("--allow", network)]
+    secret = shell("tokens", "create", "t", *allow).stdout.splitlines()[-1]
+    answer = app.test_client().get(
+        READ, headers={"Authorization": f"Bearer {secret}"}, environ_overrides={"REMOTE_ADDR": address}
+    )
+    assert answer.status_code == (200 if allowed else 403)
+    if not allowed:
+        error = (answer.json or {})["error"]
+        assert error["code"] == "FORBIDDEN"
+        assert not any(network in answer.text for network in networks)
+
+
+def test_the_address_is_the_one_that_the_proxy_tells(app: Flask, ana: str) -> None:
+    secret = create_token("t", networks=["203.0.113.0/24"])
+    headers = {"Authorization": f"Bearer {secret}", "X-Forwarded-For": "203.0.113.9"}
+    assert app.test_client().get(READ, headers=headers).status_code == 403, "no proxy is trusted"
+    environ = {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": "test", "TRUSTED_PROXIES": "1"}
+    proxied = create_app(environ)
+    assert proxied.test_client().get(READ, headers=headers).status_code == 200
+    with proxied.app_context():
+        db.engine.dispose()

@@ -8,6 +8,7 @@ from flask import current_app, g, request
 
 from app.api import rate_limit
 from app.core.errors import Refusal
+from app.core.networks import within
 from app.core.tokens import Caller, caller, note_use
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -19,8 +20,7 @@ class Unauthenticated(Refusal):
 
 
 class Forbidden(Refusal):
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"The token lacks the scope {scope}.")
+    """The token is a valid one, but not for this."""
 
 
 def needs(scope: str) -> Callable[[View], View]:
@@ -50,9 +50,12 @@ def admit() -> None:
         raise Unauthenticated()
     g.caller = who
     structlog.contextvars.bind_contextvars(token=who.name)
+    if who.networks and not within(request.remote_addr, who.networks):
+        # Before it counts: whoever found the token must not use up its rate.
+        raise Forbidden("The token may not be used from this address.")
     rate_limit.count(who)
     if scope not in who.scopes:
-        raise Forbidden(scope)
+        raise Forbidden(f"The token lacks the scope {scope}.")
     note_use(who)
 
 

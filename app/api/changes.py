@@ -4,14 +4,16 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from app.api import blueprint, cursors
-from app.api.answers import id_text, time_text, with_change_set
+from app.api import blueprint, cursors, token_requests
+from app.api.answers import with_change_set
 from app.api.auth import needs, the_caller
 from app.api.parameters import flag, limit
 from app.core.changes import find_change_set
 from app.core.feed import START, Change, Place, read_feed
+from app.core.token_requests import Counts
 from app.core.undo import revert
 from app.cursors import cursor_text
+from app.record_json import change_set_json, id_text, time_text
 
 
 @blueprint.get("/v3/changes")
@@ -41,17 +43,7 @@ def _change(change: Change) -> dict[str, Any]:
 @needs("changes:read")
 def change_set(change_set_id: int) -> Response:
     """One change set, with its totals."""
-    found = find_change_set(change_set_id)
-    return jsonify(
-        id=id_text(found.id),
-        at=time_text(found.at),
-        actor=found.actor,
-        source=found.source,
-        note=found.note,
-        reverts=id_text(found.reverts),
-        changed=found.changed,
-        unchanged=found.unchanged,
-    )
+    return jsonify(change_set_json(find_change_set(change_set_id)))
 
 
 @blueprint.post("/v3/change-sets/<change_set:change_set_id>/revert")
@@ -59,6 +51,7 @@ def change_set(change_set_id: int) -> Response:
 def undo(change_set_id: int) -> Response:
     """Put back every customer who still holds what the change set gave her: contract §3."""
     reverted = revert(change_set_id, the_caller().actor(), dry_run=flag("dry_run"))
+    token_requests.count(Counts(changed=reverted.changed, unchanged=reverted.unchanged), dry_run=flag("dry_run"))
     answer = jsonify(
         changed=reverted.changed,
         unchanged=reverted.unchanged,

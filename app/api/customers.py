@@ -5,8 +5,7 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy.orm import Session
 
-from app.api import blueprint, cursors
-from app.api.answers import time_text
+from app.api import blueprint, cursors, token_requests
 from app.api.auth import needs, the_caller
 from app.api.bodies import customers_body
 from app.api.parameters import choice, limit, segments, text
@@ -14,7 +13,9 @@ from app.core.database import in_transaction
 from app.core.facts import Saved, save_customers
 from app.core.search import Filter, Found, Order, find_customers
 from app.core.segments import recording
+from app.core.token_requests import Counts
 from app.cursors import cursor_text
+from app.record_json import time_text
 from app.schemas import read_customers
 
 
@@ -46,6 +47,7 @@ def save() -> Response:
     """Create or update: contract §3. Facts that are not sent stay as they are."""
     rows = read_customers(customers_body())
     saved = in_transaction(lambda session: _save(session, rows))
+    token_requests.count(Counts(sent=len(rows), changed=saved.created + saved.updated, unchanged=saved.unchanged))
     return jsonify(created=saved.created, updated=saved.updated, unchanged=saved.unchanged)
 
 

@@ -7,6 +7,7 @@ from flask import Response, g, jsonify
 from flask.json import dumps
 from werkzeug.exceptions import HTTPException
 
+from app.api import token_requests
 from app.api.auth import Forbidden, Unauthenticated
 from app.api.bodies import MalformedJson, TooLarge, UnsupportedMediaType
 from app.api.rate_limit import RateLimited
@@ -74,6 +75,7 @@ def failed(request_id: str) -> Response:
 
 def envelope(status: int, code: str, message: str, details: list[dict[str, str]] | None = None) -> Response:
     structlog.contextvars.bind_contextvars(error=code)
+    token_requests.problem(code, [detail["path"] for detail in details or []])
     if code not in NOT_COUNTED:
         refused_requests.add(g.caller.name if "caller" in g else NO_TOKEN, code)
     error: dict[str, Any] = {"code": code, "message": message, "details": details or []}

@@ -30,7 +30,11 @@ ERRORS = {
         "No token, or one that is malformed, unknown, expired or revoked.",
         "A valid token is needed: Authorization: Bearer <token>.",
     ),
-    "FORBIDDEN": Refused(403, "The token lacks the scope.", "The token lacks the scope segments:write."),
+    "FORBIDDEN": Refused(
+        403,
+        "The token lacks the scope, or may not be used from this address.",
+        "The token lacks the scope segments:write.",
+    ),
     "NOT_FOUND": Refused(404, "There is nothing at this URL.", "There is nothing at this URL."),
     "CUSTOMER_NOT_FOUND": Refused(
         404, "No customer has this document_id or e-mail.", "No customer has this document_id."

@@ -7,8 +7,8 @@ from flask import Response, jsonify, request
 from flask.json import dumps
 from sqlalchemy.orm import Session
 
-from app.api import blueprint
-from app.api.answers import id_text, with_change_set
+from app.api import blueprint, token_requests
+from app.api.answers import with_change_set
 from app.api.auth import needs, the_caller
 from app.api.bodies import customers_body
 from app.api.errors import too_large_a_change
@@ -17,6 +17,8 @@ from app.api.parameters import flag, moment
 from app.core.customers import Segments, segments_of, segments_of_email
 from app.core.idempotency import Answer, once
 from app.core.segments import ChangeTooLarge, Outcome, replace_segments
+from app.core.token_requests import Counts
+from app.record_json import id_text
 from app.schemas import Invalid, read_merges, read_replacements
 
 
@@ -42,6 +44,9 @@ def _changed(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) -> Respons
     def work(session: Session | None = None) -> Answer:
         outcome = replace_segments(
             wanted, the_caller().actor(), as_of=as_of, guard=guard, dry_run=dry_run, session=session
+        )
+        token_requests.count(
+            Counts(len(wanted), outcome.changed, outcome.unchanged, len(outcome.not_found)), dry_run=dry_run
         )
         left_out = {*outcome.not_found, *outcome.stale}
         answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in wanted if id_ not in left_out]}

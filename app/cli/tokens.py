@@ -18,16 +18,21 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 @click.option("--expires", callback=duration, metavar="90d", help="Never if left out.")
 @click.option("--guard-customers", type=click.IntRange(0), help="Refuse requests that empty more customers than this.")
 @click.option("--guard-percent", type=click.IntRange(0, 100), help="The same, in percent of the customers sent.")
+@click.option(
+    "--allow", "networks", multiple=True, metavar="NETWORK", help="May be used from there only, such as 1.2.3.0/24."
+)
 @honest
-def create(
+def create(  # noqa: PLR0913 - as many as there are options
     name: str,
+    *,
     scopes: tuple[str, ...],
     expires: timedelta | None,
     guard_customers: int | None,
     guard_percent: int | None,
+    networks: tuple[str, ...],
 ) -> None:
     """Print a new token for NAME, once: only its hash is kept."""
-    secret = create_token(name, scopes or SCOPES, expires, Guard(guard_customers, guard_percent))
+    secret = create_token(name, scopes or SCOPES, expires, Guard(guard_customers, guard_percent), networks)
     say("Keep this token: it is not shown again.")
     click.echo(secret)
 

@@ -1,6 +1,7 @@
 """API tokens: random, kept as a hash, shown once."""
 
 import hmac
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,13 +13,18 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.core import dialects
 from app.core.changes import Actor
 from app.core.database import Base, Moment, db, in_transaction, now
-from app.core.errors import NameTaken, NotFound, Unavailable
+from app.core.errors import NameTaken, NotFound, Refusal, Unavailable
+from app.core.networks import read_networks
 from app.core.secret_texts import digest_of, new_secret
 from app.core.segments import Guard
 
 SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
 PREFIX = "cs_"
 USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+class TokenRevoked(Refusal):
+    """A revoked token stays as it was."""
 
 
 class Token(Base):
@@ -34,6 +40,11 @@ class Token(Base):
     last_used_at: Mapped[datetime | None] = mapped_column(Moment)
     guard_customers: Mapped[int | None]
     guard_percent: Mapped[int | None]
+    networks: Mapped[list[str]] = mapped_column(dialects.Json)
+    """Where it may be used from; anywhere, if there is none."""
+    previous_digest: Mapped[str | None] = mapped_column(index=True, unique=True)
+    """Of the secret before the last rotation, which opens the token until `previous_until`."""
+    previous_until: Mapped[datetime | None] = mapped_column(Moment)
 
     @property
     def state(self) -> str:
@@ -41,6 +52,21 @@ class Token(Base):
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= now() else "active"
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether the secret before the last rotation still opens it."""
+        return bool(self.previous_until and self.previous_until > now())
+
+    @property
+    def guard(self) -> Guard | None:
+        guarded = self.guard_customers is not None or self.guard_percent is not None
+        return Guard(self.guard_customers, self.guard_percent) if guarded else None
+
+    def opened_by(self, digest: str) -> bool:
+        """Whether the secret with this digest opens it, as far as the secret goes."""
+        previous = self.previous_digest if self.overlapping else None
+        return hmac.compare_digest(self.digest, digest) or hmac.compare_digest(previous or "", digest)
 
 
 @dataclass(frozen=True)
@@ -52,15 +78,23 @@ class Caller:
     scopes: frozenset[str]
     last_used_at: datetime | None
     guard: Guard | None = None
+    networks: tuple[str, ...] = ()
+    old_secret: bool = False
+    """Whether the call came with the secret before the last rotation."""
 
     def actor(self) -> Actor:
         return Actor(f"token {self.name}", "api")
 
 
 def create_token(
-    name: str, scopes: tuple[str, ...] = SCOPES, expires_in: timedelta | None = None, guard: Guard | None = None
+    name: str,
+    scopes: tuple[str, ...] = SCOPES,
+    expires_in: timedelta | None = None,
+    guard: Guard | None = None,
+    networks: Iterable[str] = (),
 ) -> str:
-    """The secret of a new token; it cannot be had again. Raises NameTaken."""
+    """The secret of a new token; it cannot be had again. Raises NameTaken and NotANetwork."""
+    allowed = read_networks(networks)
     secret = new_secret(PREFIX)
 
     def work(session: Session) -> None:
@@ -74,6 +108,7 @@ def create_token(
                 expires_at=expires_in and at + expires_in,
                 guard_customers=guard and guard.customers,
                 guard_percent=guard and guard.percent,
+                networks=allowed,
             )
         )
 
@@ -96,6 +131,45 @@ def find_token(token_id: int) -> Token:
     return token
 
 
+def change_token(token_id: int, guard: Guard, networks: Iterable[str], expires_at: datetime | None) -> None:
+    """Set what limits a token, from the next request on. Raises NotFound, TokenRevoked and NotANetwork."""
+    allowed = read_networks(networks)
+
+    def work(session: Session) -> None:
+        token = _to_change(session, token_id)
+        token.guard_customers, token.guard_percent = guard.customers, guard.percent
+        token.networks = allowed
+        token.expires_at = expires_at
+
+    in_transaction(work)
+
+
+def rotate_token(token_id: int, overlap: timedelta) -> str:
+    """Another secret for the same token; it cannot be had again. The one before goes on opening it that long.
+
+    A secret older still opens nothing any more. Raises NotFound and TokenRevoked.
+    """
+    secret = new_secret(PREFIX)
+
+    def work(session: Session) -> None:
+        token = _to_change(session, token_id)
+        token.previous_digest = token.digest if overlap else None
+        token.previous_until = now() + overlap if overlap else None
+        token.digest = digest_of(secret)
+
+    in_transaction(work)
+    return secret
+
+
+def _to_change(session: Session, token_id: int) -> Token:
+    token = session.get(Token, token_id)
+    if token is None:
+        raise NotFound("There is no such token.")
+    if token.revoked_at:
+        raise TokenRevoked(f"The token {token.name} is revoked, and stays so. Nothing was changed.")
+    return token
+
+
 def revoke_token(name: str) -> None:
     """From the next request on, the token opens nothing. Raises NotFound."""
 
@@ -111,12 +185,18 @@ def revoke_token(name: str) -> None:
 def caller(secret: str) -> Caller | None:
     """Whoever this secret was given to, unless it is unknown, expired or revoked."""
     digest = digest_of(secret)
-    token = db.session.scalar(select(Token).where(Token.digest == digest))
-    if token is None or not hmac.compare_digest(token.digest, digest) or token.state != "active":
+    token = db.session.scalar(select(Token).where(or_(Token.digest == digest, Token.previous_digest == digest)))
+    if token is None or not token.opened_by(digest) or token.state != "active":
         return None
-    guarded = token.guard_customers is not None or token.guard_percent is not None
-    guard = Guard(token.guard_customers, token.guard_percent) if guarded else None
-    return Caller(token.id, token.name, frozenset(token.scopes), token.last_used_at, guard)
+    return Caller(
+        token.id,
+        token.name,
+        frozenset(token.scopes),
+        token.last_used_at,
+        token.guard,
+        tuple(token.networks),
+        old_secret=token.digest != digest,
+    )
 
 
 def note_use(who: Caller) -> None:

@@ -23,4 +23,5 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     sign_in,
     suggestions,
     tokens,
+    webhooks,
 )

@@ -1,19 +1,34 @@
-"""Tokens for API callers: made, shown once, revoked. For admins."""
+"""Tokens for API callers: made, shown once, limited, watched, rotated, revoked. For admins."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import flash, redirect, render_template, url_for
 from flask_wtf import FlaskForm
-from wtforms import SelectField, SelectMultipleField, StringField
+from wtforms import Field, IntegerField, SelectField, SelectMultipleField, StringField, TextAreaField, ValidationError
 from wtforms.fields import SelectChoice
-from wtforms.validators import DataRequired, Length
+from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from app.core.database import now
 from app.core.errors import NameTaken
-from app.core.tokens import SCOPES, all_tokens, create_token, find_token, revoke_token
+from app.core.networks import NotANetwork, read_networks
+from app.core.segments import Guard
+from app.core.token_requests import KEPT, requests_of
+from app.core.tokens import (
+    SCOPES,
+    Token,
+    all_tokens,
+    change_token,
+    create_token,
+    find_token,
+    revoke_token,
+    rotate_token,
+)
 from app.pages import blueprint
 from app.pages.guard import open_to
+from app.pages.rotation import RotationForm
+from app.pages.texts import day
 
 OPENS = {
     "segments:read": "read segments and the catalogue",
@@ -23,6 +38,7 @@ OPENS = {
     "changes:read": "follow the changes",
 }
 EXPIRES = {"30": "in 30 days", "90": "in 90 days", "365": "in a year", "": "never"}
+AS_IT_IS = "as-it-is"
 
 
 class Checkboxes(SelectMultipleField):  # type: ignore[misc]
@@ -30,7 +46,38 @@ class Checkboxes(SelectMultipleField):  # type: ignore[misc]
     option_widget = CheckboxInput()
 
 
-class TokenForm(FlaskForm):  # type: ignore[misc]
+class LimitsForm(FlaskForm):  # type: ignore[misc]
+    """What a token must not do although its scopes allow it."""
+
+    guard_customers = IntegerField(
+        "Customers who may lose all their segments",
+        [Optional(), NumberRange(0, 1_000_000_000, "Must be 0 or more.")],
+        description="A request by which more would is refused. Any number may, if empty.",
+    )
+    guard_percent = IntegerField(
+        "The same, in percent of the customers sent",
+        [Optional(), NumberRange(0, 100, "Must be 0 to 100.")],
+        description="20 is a good start for a nightly file: one whose segments got lost is refused.",
+    )
+    networks = TextAreaField(
+        "May be used from",
+        description="Addresses or networks, one a line, such as 203.0.113.0/24 or 2001:db8::/32. Anywhere, if empty.",
+    )
+
+    def validate_networks(self, field: Field) -> None:
+        try:
+            read_networks(self.lines())
+        except NotANetwork as refusal:
+            raise ValidationError(str(refusal)) from None
+
+    def lines(self) -> list[str]:
+        return (self.networks.data or "").replace(",", "\n").split("\n")
+
+    def guard(self) -> Guard:
+        return Guard(self.guard_customers.data, self.guard_percent.data)
+
+
+class TokenForm(LimitsForm):
     name = StringField(
         "Name",
         [DataRequired("Give it a name."), Length(max=100)],
@@ -43,6 +90,29 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
         default=["segments:write"],
     )
     expires = SelectField("Expires", choices=[SelectChoice(*choice) for choice in EXPIRES.items()], default="365")
+
+    def expires_in(self) -> timedelta | None:
+        return timedelta(days=int(self.expires.data)) if self.expires.data else None
+
+
+class ChangeForm(LimitsForm):
+    expires = SelectField("Expires", default=AS_IT_IS)
+
+    def __init__(self, token: Token) -> None:
+        super().__init__(
+            guard_customers=token.guard_customers,
+            guard_percent=token.guard_percent,
+            networks="\n".join(token.networks),
+        )
+        present = f"{day(token.expires_at.date())}, as it is" if token.expires_at else "never, as it is"
+        others = {days: text for days, text in EXPIRES.items() if days or token.expires_at}
+        self.expires.choices = [SelectChoice(*choice) for choice in {AS_IT_IS: present, **others}.items()]
+
+    def expires_at(self, present: datetime | None) -> datetime | None:
+        days = self.expires.data
+        if days == AS_IT_IS:
+            return present
+        return now() + timedelta(days=int(days)) if days else None
 
 
 @blueprint.route("/tokens", methods=["GET", "POST"])
@@ -59,10 +129,37 @@ def tokens() -> Any:
 
 def _created(form: TokenForm) -> str:
     """The secret is in no other answer: what is kept is its hash."""
-    days = form.expires.data
     scopes = tuple(scope for scope in SCOPES if scope in form.scopes.data)
-    secret = create_token(form.name.data, scopes, timedelta(days=int(days)) if days else None)
+    secret = create_token(form.name.data, scopes, form.expires_in(), form.guard(), form.lines())
     return render_template("token_created.html", name=form.name.data, secret=secret, scopes=scopes)
+
+
+@blueprint.route("/tokens/<int:token_id>", methods=["GET", "POST"])
+@open_to("admin")
+def token(token_id: int) -> Any:
+    token = find_token(token_id)
+    form = ChangeForm(token)
+    if form.validate_on_submit():
+        change_token(token_id, form.guard(), form.lines(), form.expires_at(token.expires_at))
+        flash(f"Saved. It holds from the next request with {token.name} on.")
+        return redirect(url_for("pages.token", token_id=token_id))
+    return render_template(
+        "token.html", token=token, form=form, opens=OPENS, requests=requests_of(token_id), most_requests=KEPT
+    )
+
+
+@blueprint.route("/tokens/<int:token_id>/rotate", methods=["GET", "POST"])
+@open_to("admin")
+def rotate_token_(token_id: int) -> Any:
+    token = find_token(token_id)
+    form = RotationForm()
+    if form.validate_on_submit():
+        secret = rotate_token(token_id, form.time())
+        token = find_token(token_id)
+        return render_template(
+            "token_created.html", name=token.name, secret=secret, scopes=tuple(token.scopes), token=token
+        )
+    return render_template("token_rotate.html", token=token, form=form)
 
 
 @blueprint.route("/tokens/<int:token_id>/revoke", methods=["GET", "POST"])

@@ -1,0 +1,112 @@
+"""Webhooks: who is told of every change set, and what became of each delivery. For admins."""
+
+from typing import Any
+
+from flask import current_app, flash, redirect, render_template, url_for
+from flask_wtf import FlaskForm
+from wtforms import Field, URLField, ValidationError
+from wtforms.validators import DataRequired
+
+from app.core.webhooks import (
+    MOST_BEHIND,
+    Webhook,
+    all_webhooks,
+    behind,
+    create_webhook,
+    delete_webhook,
+    deliveries_of,
+    find_webhook,
+    rotate_webhook,
+    send_again,
+    set_paused,
+)
+from app.pages import blueprint
+from app.pages.guard import open_to
+from app.pages.rotation import RotationForm
+from app.webhooks.addresses import UnfitAddress, addresses_of, read_url
+from app.webhooks.signing import new_secret
+
+SHOWN = 50
+
+
+class WebhookForm(FlaskForm):  # type: ignore[misc]
+    url = URLField(
+        "URL",
+        [DataRequired("Enter a URL.")],
+        filters=[lambda url: (url or "").strip()],
+        description="Where to send every change set, such as https://example.com/hook.",
+    )
+
+    def validate_url(self, field: Field) -> None:
+        try:
+            addresses_of(read_url(field.data, current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
+        except UnfitAddress as refusal:
+            raise ValidationError(str(refusal)) from None
+
+
+@blueprint.route("/webhooks", methods=["GET", "POST"])
+@open_to("admin")
+def webhooks() -> Any:
+    form = WebhookForm()
+    if form.validate_on_submit():
+        salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
+        return _shown(find_webhook(create_webhook(form.url.data, salt, digest)), secret)
+    return render_template("webhooks.html", form=form, webhooks=all_webhooks())
+
+
+def _shown(webhook: Webhook, secret: str, rotated: bool = False) -> str:
+    """The secret is in no other answer."""
+    return render_template("webhook_secret.html", webhook=webhook, secret=secret, rotated=rotated)
+
+
+@blueprint.get("/webhooks/<int:webhook_id>")
+@open_to("admin")
+def webhook(webhook_id: int) -> Any:
+    webhook = find_webhook(webhook_id)
+    return render_template(
+        "webhook.html",
+        webhook=webhook,
+        deliveries=deliveries_of(webhook_id, SHOWN),
+        behind=behind(webhook),
+        most_behind=MOST_BEHIND,
+    )
+
+
+@blueprint.post("/webhooks/<int:webhook_id>/<any('pause', 'resume'):act>")
+@open_to("admin")
+def pause_webhook(webhook_id: int, act: str) -> Any:
+    set_paused(webhook_id, act == "pause")
+    flash("Paused. What changes meanwhile waits." if act == "pause" else "It goes on where it stopped.")
+    return redirect(url_for("pages.webhook", webhook_id=webhook_id))
+
+
+@blueprint.post("/webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/send-again")
+@open_to("admin")
+def send_delivery_again(webhook_id: int, delivery_id: int) -> Any:
+    send_again(webhook_id, delivery_id)
+    flash("It is sent in a moment.")
+    return redirect(url_for("pages.webhook", webhook_id=webhook_id))
+
+
+@blueprint.route("/webhooks/<int:webhook_id>/rotate", methods=["GET", "POST"])
+@open_to("admin")
+def rotate_webhook_(webhook_id: int) -> Any:
+    webhook = find_webhook(webhook_id)
+    form = RotationForm()
+    if form.validate_on_submit():
+        salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
+        rotate_webhook(webhook_id, salt, digest, form.time())
+        return _shown(find_webhook(webhook_id), secret, rotated=True)
+    return render_template("webhook_rotate.html", webhook=webhook, form=form)
+
+
+@blueprint.route("/webhooks/<int:webhook_id>/delete", methods=["GET", "POST"])
+@open_to("admin")
+def delete_webhook_(webhook_id: int) -> Any:
+    webhook = find_webhook(webhook_id)
+    form = FlaskForm()
+    if form.validate_on_submit():
+        delete_webhook(webhook_id)
+        flash(f"{webhook.url} is told nothing any more.")
+        return redirect(url_for("pages.webhooks"))
+    return render_template("webhook_delete.html", webhook=webhook, form=form)
