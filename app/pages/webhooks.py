@@ -72,11 +72,11 @@ def webhook(webhook_id: int) -> Any:
     )
 
 
-@blueprint.post("/webhooks/<int:webhook_id>/<any('pause', 'resume'):act>")
+@blueprint.post("/webhooks/<int:webhook_id>/<any('pause', 'resume'):wish>")
 @open_to("admin")
-def pause_webhook(webhook_id: int, act: str) -> Any:
-    set_paused(webhook_id, act == "pause")
-    flash("Paused. What changes meanwhile waits." if act == "pause" else "It goes on where it stopped.")
+def pause_webhook(webhook_id: int, wish: str) -> Any:
+    set_paused(webhook_id, wish == "pause")
+    flash("Paused. What changes meanwhile waits." if wish == "pause" else "It goes on where it stopped.")
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
