@@ -159,7 +159,7 @@ def _load(at: Visit, server: Server, file: Path, memory: dict[str, int]) -> None
         os.kill(busiest, signal.SIGKILL)
         print(f"  killed a worker while the page said “{page.locator('[data-follow] label').inner_text()}”", flush=True)
         time.sleep(1)
-    page.get_by_text(re.compile("^Applied")).wait_for()
+    page.get_by_text("This is change").wait_for()
 
 
 def _undo(page: Page) -> None:

@@ -178,8 +178,10 @@ for (const form of document.querySelectorAll("[data-editor]")) {
   });
 
   form.addEventListener("input", (event) => {
+    const row = event.target.closest(".editor-row");
+    if (!row) return;
     touched();
-    check(event.target.closest(".editor-row"));
+    check(row);
   });
 
   // The values that customers have of the type in this row.

@@ -22,6 +22,9 @@ EVERYWHERE = (
     "/segments",
     "/changes",
     "/changes?actor=nobody",
+    "/imports",
+    "/look-alikes",
+    "/edits/new?everybody=yes&segment=membership:GOLD",
     "/tokens",
     "/webhooks",
     "/operators",
@@ -36,6 +39,8 @@ FULL = (
     "/segments/affiliation/NEW_CUSTOMER",
     "/changes/1",
     "/changes/2/undo",
+    "/segments/membership/GOLD/rename",
+    "/customers/1232-2323?new-id=yes",
 )
 
 
@@ -59,6 +64,36 @@ def test_every_page(browser: Browser, service: Server, scheme: str, width: int) 
     check_forms(at, full)
     assert at.wrong == stranger.wrong == []
     at.context.close()
+
+
+def check_jobs(at: Visit) -> None:
+    """An import and a bulk edit, step by step; what is empty changes nothing for the pages that come after."""
+    page = at.go("/imports")
+    content = f"document_id;{LONG};membership\nA;{LONG};GOLD\n;{LONG};GOLD\n".encode()
+    page.get_by_label("CSV or JSON Lines").set_input_files(
+        {"name": f"{LONG[:80]}.csv", "mimeType": "text/csv", "buffer": content}
+    )
+    page.get_by_role("button", name="Look into the file").click()
+    page.get_by_role("heading", name="What do the columns mean?").wait_for()
+    check(page)
+    page.get_by_role("combobox", name="membership").select_option("segment:membership")
+    page.get_by_role("button", name="See what it would do").click()
+    page.get_by_role("button", name="Throw it away").wait_for()
+    page.get_by_text("Nothing is changed yet").wait_for()
+    check(page)
+    page.get_by_role("button", name="Throw it away").click()
+    page.get_by_text("Thrown away").wait_for()
+    check(page)
+    check(at.go("/imports"))
+    page = at.go("/edits/new?everybody=yes")
+    page.get_by_label("Type of segment 1").fill("interest")
+    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
+    page.get_by_text("A row cannot be used").wait_for()
+    check(page)
+    page.get_by_label("Value of segment 1").fill(LONG)
+    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
+    page.get_by_text("Nothing is changed yet").wait_for()
+    check(page)
 
 
 def check_forms(at: Visit, full: bool) -> None:
@@ -88,6 +123,7 @@ def check_forms(at: Visit, full: bool) -> None:
     page = at.go("/operators")
     page.get_by_role("button", name="Invite").click()
     check(page)
+    check_jobs(at)
     if full:
         page = at.go("/customers/1232-2323")
         for type_, value in (("Membership", "gold"), ("", LONG), ("interest", LONG)):
