@@ -31,7 +31,7 @@ from app.core import dialects
 from app.core.database import db, engine_options
 from app.json import OrjsonProvider
 from app.settings import read_settings
-from app.urls import ChangeSetId, DocumentId, SegmentPart
+from app.urls import Number, DocumentId, SegmentPart
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,7 +48,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app.json = OrjsonProvider(app)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False  # a document_id may hold several in a row
-    app.url_map.converters |= {"document_id": DocumentId, "change_set": ChangeSetId, "segment_part": SegmentPart}
+    app.url_map.converters |= {"document_id": DocumentId, "number": Number, "segment_part": SegmentPart}
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

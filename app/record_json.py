@@ -27,4 +27,6 @@ def change_set_json(change_set: ChangeSet) -> dict[str, Any]:
         "reverts": id_text(change_set.reverts),
         "changed": change_set.changed,
         "unchanged": change_set.unchanged,
+        "created": change_set.created,
+        "updated": change_set.updated,
     }

@@ -30,7 +30,7 @@ class SegmentPart(BaseConverter):
         return quote(once.replace(".", "%2E") if once in self.DOTS else once, safe="")
 
 
-class ChangeSetId(IntegerConverter):
+class Number(IntegerConverter):
     """A number that a database can hold."""
 
     regex = r"[0-9]{1,18}"

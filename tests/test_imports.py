@@ -101,6 +101,7 @@ def test_a_spreadsheet_is_loaded_step_by_step(editor: Operator) -> None:
     assert all_segments() == {"2": SILVER}
     page = apply(editor, url)
     assert "This is change" in page.text
+    assert "Import 1: spring.csv" in editor.get("/customers/1").text
     assert all_segments() == {"1": GOLD, "2": []}
     assert facts() == {"1": ("Ana Gómez", "ana@x.co", None), "2": ("Luis", None, None)}
     assert recount(TESTER) == []

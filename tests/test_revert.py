@@ -80,6 +80,8 @@ def test_a_change_set_tells_its_totals(api: Api) -> None:
         "reverts": None,
         "changed": 1,
         "unchanged": 1,
+        "created": 0,
+        "updated": 0,
     }
 
 

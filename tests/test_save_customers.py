@@ -63,3 +63,13 @@ def test_the_longest_of_everything_can_be_stored(api: Api) -> None:
     facts = {name: "".join(chr(dice.randrange(0x10000, 0x3FFFF)) for _ in range(n)) for name, n in longest.items()}
     assert save(api, [facts])["created"] == 1
     assert api.updated([{"document_id": facts["document_id"], "segments": GOLD}])
+
+
+def test_it_is_on_record_and_undoable(api: Api, ana: str) -> None:
+    save(api, [{"document_id": ana, "name": "Ana G."}, {"document_id": "new"}])
+    told = api.get("/api/v3/change-sets/1").json
+    assert told is not None
+    assert (told["actor"], told["changed"], told["created"], told["updated"]) == ("token crm-nightly", 0, 1, 1)
+    undone = api.call("POST", "/api/v3/change-sets/1/revert").json
+    assert undone == {"changed": 2, "unchanged": 0, "conflicts": [], "changeSet": "2"}
+    assert {document_id: facts[0] for document_id, facts in stored().items()} == {ana: "Ana Gómez"}

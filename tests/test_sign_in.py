@@ -58,7 +58,7 @@ def test_without_a_sign_in_every_page_leads_there(app: Flask, method: str) -> No
     stranger.token = stranger.get("/sign-in").field("csrf_token")
     values = {"document_id": "1", "type": "t", "value": "v", "change_set_id": 1}
     values |= {"operator_id": 1, "token_id": 1, "session_id": 1, "act": "role"}
-    values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause"}
+    values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "edit_id": 1}
     adapter = app.url_map.bind("")
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("pages.") and rule.endpoint not in OPEN and method in (rule.methods or ()):

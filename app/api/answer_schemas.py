@@ -93,7 +93,7 @@ class Change(Schema):
     id = text("Of this change; no other has the same.")
     at = moment("When.")
     actor = text("Who.")
-    source = text("By what means: `api`, `page`, `file`, …")
+    source = text("By what means: `api`, `page` or `command`.")
     changeSet = text("With what else.")  # noqa: N815
     document_id = text("Whose segments.")
     before = many(Segment, SEGMENTS)
@@ -109,15 +109,17 @@ class ChangeSet(Schema):
     id = text()
     at = moment("When.")
     actor = text("Who.")
-    source = text("By what means: `api`, `page`, `file`, …")
+    source = text("By what means: `api`, `page` or `command`.")
     note = text("What the file was, or what was said about it.", allow_none=True)
     reverts = text("The change set that it undid.", allow_none=True)
-    changed = number("Customers.")
+    changed = number("Customers whose segments are others.")
     unchanged = number("Customers who held already what was wanted.")
+    created = number("Customers who are new.")
+    updated = number("Customers of whom a name, an e-mail, a phone or the document_id is another.")
 
 
 class Reverted(Schema):
-    changed = number("Who were put back.")
+    changed = number("Who were put back: their segments, or the facts about them.")
     unchanged = number("Who were so already.")
     conflicts = texts("Who hold something else by now, and were left alone.")
     changeSet = text("The change set that the undo made; null if nothing was changed.", allow_none=True)  # noqa: N815

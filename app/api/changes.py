@@ -39,21 +39,21 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-@blueprint.get("/v3/change-sets/<change_set:change_set_id>")
+@blueprint.get("/v3/change-sets/<number:change_set_id>")
 @needs("changes:read")
 def change_set(change_set_id: int) -> Response:
     """One change set, with its totals."""
     return jsonify(change_set_json(find_change_set(change_set_id)))
 
 
-@blueprint.post("/v3/change-sets/<change_set:change_set_id>/revert")
+@blueprint.post("/v3/change-sets/<number:change_set_id>/revert")
 @needs("segments:write")
 def undo(change_set_id: int) -> Response:
     """Put back every customer who still holds what the change set gave her: contract §3."""
     reverted = revert(change_set_id, the_caller().actor(), dry_run=flag("dry_run"))
-    token_requests.count(Counts(changed=reverted.changed, unchanged=reverted.unchanged), dry_run=flag("dry_run"))
+    token_requests.count(Counts(changed=reverted.customers, unchanged=reverted.unchanged), dry_run=flag("dry_run"))
     answer = jsonify(
-        changed=reverted.changed,
+        changed=reverted.customers,
         unchanged=reverted.unchanged,
         conflicts=reverted.conflicts,
         changeSet=id_text(reverted.change_set_id),

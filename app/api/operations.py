@@ -363,6 +363,8 @@ OPERATIONS = (
             "reverts": None,
             "changed": 1,
             "unchanged": 0,
+            "created": 0,
+            "updated": 0,
         },
         (*ANY, "NOT_FOUND"),
         (CHANGE_SET_ID,),

@@ -30,7 +30,7 @@ def note(response: Response) -> Response:
                 token_id=the_caller().id,
                 at=now(),
                 method=request.method,
-                route=request.url_rule.rule.replace("<document_id:", "<").replace("<change_set:", "<"),
+                route=request.url_rule.rule.replace("<document_id:", "<").replace("<number:", "<"),
                 status=response.status_code,
                 code=code,
                 paths=paths,

@@ -25,7 +25,7 @@ def revert_(change_set_id: int, dry_run: bool) -> None:
     reverted = revert(change_set_id, command_line(), dry_run=dry_run)
     would_be = "would be" if dry_run else "were"
     click.echo(
-        f"{number(reverted.changed, 'customer')} {would_be} put back, {reverted.unchanged:,} were so already,"
+        f"{number(reverted.customers, 'customer')} {would_be} put back, {reverted.unchanged:,} were so already,"
         f" {number(len(reverted.conflicts), 'conflict')}.",
         err=True,
     )

@@ -41,7 +41,7 @@ def apply_(file: str, dry_run: bool, as_of: datetime | None) -> None:
     with (
         opened(file) as source,
         progress("Reading", source.size) as reading,
-        staged(source, reading, needs="segments") as staging,
+        staged(source, reading, needs_segments=True) as staging,
     ):
         some_rejected = keep_rejected(staging, source.columns, file)
         with progress("Applying", staging.customers()) as advance:

@@ -29,9 +29,8 @@ class Effect:
     gain: int = 0
     lose: int = 0
     touched: int = 0
-    """Who would be another in any way, and..."""
+    """Of whom anything would be another."""
     unchanged: int = 0
-    """who would not."""
     unknown: int = 0
     """Not there, and not to be created."""
     duplicates: int = 0

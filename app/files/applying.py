@@ -1,6 +1,6 @@
 """A file's customers and segments: checked line by line, compared with what is stored, applied as one change set."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,18 +34,17 @@ class Applied:
 
 @contextmanager
 def staged(
-    source: Source, progress: Progress, meanings: list[str] | None = None, needs: Iterable[str] = ()
+    source: Source, progress: Progress, meanings: list[str] | None = None, *, needs_segments: bool = False
 ) -> Iterator[Staging]:
     """Every line checked, the good ones kept. `meanings` are those of the columns, if they are not to be recognised.
 
-    With `needs`, a line must bring these ("segments"). Raises Unreadable.
+    With `needs_segments`, a line without any is a bad one. Raises Unreadable.
     """
     if source.columns is not None and meanings is None:
         meanings = recognised_columns(source.columns)
-    if meanings is not None and source.columns is not None:
-        problem = problem_with(meanings)
-        if problem:
-            raise Unreadable(f"The file is no JSON, and as a CSV: {problem}")
+    problem = problem_with(meanings) if meanings is not None else None
+    if problem:
+        raise Unreadable(f"The file is no JSON, and as a CSV: {problem}")
     read = reader_of(source.format, meanings)
     with Staging(pairs="type" in (meanings or ())) as staging:
         where = meanings.index("document_id") if meanings and "document_id" in meanings else None
@@ -53,7 +52,7 @@ def staged(
             progress(source.position())
             try:
                 entry = read(line)
-                if "segments" in needs and entry.segments is None:
+                if needs_segments and entry.segments is None:
                     raise Invalid(iter([("segments", "Missing data for required field.")]), "the line")
             except Invalid as refusal:
                 error = "; ".join(f"{path}: {text}" for path, text in refusal.details)
@@ -65,8 +64,9 @@ def staged(
 
 
 def _cell(line: Line, position: int | None) -> str | None:
-    known = position is not None and isinstance(line.row, list) and position < len(line.row)
-    return line.row[position] if known and position is not None else None
+    if position is None or not isinstance(line.row, list) or position >= len(line.row):
+        return None
+    return str(line.row[position])
 
 
 def preview(staging: Staging, progress: Progress, *, create: bool) -> Effect:

@@ -9,7 +9,7 @@ import orjson
 from app.core.customers import FACTS, Segments
 from app.core.words import folded
 from app.files.export import unmarked
-from app.files.reading import Format, Line, Unreadable
+from app.files.reading import Format, Line
 from app.schemas import LONGEST, Invalid, read_facts
 
 IGNORED = ""
@@ -72,12 +72,9 @@ def problem_with(meanings: Sequence[str]) -> str | None:
 
 
 def reader_of(format: Format, meanings: Sequence[str] | None) -> Callable[[Line], Entry]:
-    """What turns a line into an entry, or raises Invalid. Raises Unreadable for columns that cannot be understood."""
+    """What turns a line into an entry, or raises Invalid; `meanings` are those of a CSV's columns."""
     if format.kind != "csv" or meanings is None:
         return lambda line: _of_json(_sound(line))
-    problem = problem_with(meanings)
-    if problem:
-        raise Unreadable(problem)
     return _Rows(meanings).entry
 
 

@@ -4,6 +4,7 @@ A private SQLite file on disk, gone when it is closed: memory stays flat for a f
 applies it can be tried again, and customers come out in one order, in which all writers take their locks.
 """
 
+import gc
 import sqlite3
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -24,6 +25,10 @@ CREATE TABLE left_out (document_id TEXT, why TEXT);
 """
 
 BATCH = 5_000
+
+YOUNG = 1
+"""The generations of garbage swept up after a batch. SQLAlchemy's statements hold their parameters in circles, and the
+collector, which `gunicorn.conf.py` tells to look seldom, would let hundreds of megabytes of them pile up."""
 
 Kept = Sequence[str] | str
 """What stood in a bad line: the cells of a CSV, or the text of another file's line."""
@@ -93,11 +98,13 @@ class Staging:
                 if len(batch) == BATCH:
                     yield batch
                     batch = {}
+                    gc.collect(YOUNG)
                 batch[document_id] = Entry(document_id, *orjson.loads(content))
             elif self.pairs and known.segments is not None:
                 known.segments.extend(orjson.loads(content)[1])
         if batch:
             yield batch
+        gc.collect(YOUNG)
 
     def customers(self) -> int:
         return self._number("SELECT count(DISTINCT document_id) FROM entries")

@@ -38,7 +38,7 @@ def account() -> Any:
     return render_template("account.html", form=form, sessions=sessions_of(me().id), this_session=at_work().session_id)
 
 
-@blueprint.post("/account/sessions/<int:session_id>/end")
+@blueprint.post("/account/sessions/<number:session_id>/end")
 @open_to("viewer")
 def end_own_session(session_id: int) -> Any:
     end_session(me().id, session_id)

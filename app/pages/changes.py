@@ -65,7 +65,7 @@ def _chosen() -> Chosen:
     )
 
 
-@blueprint.get("/changes/<change_set:change_set_id>")
+@blueprint.get("/changes/<number:change_set_id>")
 @open_to("viewer")
 def change_set(change_set_id: int) -> Any:
     found = find_change_set(change_set_id)
@@ -86,7 +86,7 @@ def change_set(change_set_id: int) -> Any:
     )
 
 
-@blueprint.get("/changes/<change_set:change_set_id>/undo")
+@blueprint.get("/changes/<number:change_set_id>/undo")
 @open_to("editor")
 def undo_preview(change_set_id: int) -> Any:
     """What an undo would do, found out by doing it and taking it back."""
@@ -103,7 +103,7 @@ def undo_preview(change_set_id: int) -> Any:
     )
 
 
-@blueprint.post("/changes/<change_set:change_set_id>/undo")
+@blueprint.post("/changes/<number:change_set_id>/undo")
 @open_to("editor")
 def undo(change_set_id: int) -> Any:
     done = revert(change_set_id, actor())

@@ -91,14 +91,14 @@ def _prepared(edit: BulkEdit) -> Any:
     return redirect(url_for("pages.edit", edit_id=job_id))
 
 
-@blueprint.get("/edits/<change_set:edit_id>")
+@blueprint.get("/edits/<number:edit_id>")
 @open_to("viewer")
 def edit(edit_id: int) -> Any:
     job = find_job(edit_id, "edit")
     return render_template("edit.html", **shown(job), edit=BulkEdit.read(job.wanted))
 
 
-@blueprint.post("/edits/<change_set:edit_id>")
+@blueprint.post("/edits/<number:edit_id>")
 @open_to("editor")
 def change_edit(edit_id: int) -> Any:
     action = request.form.get("action")

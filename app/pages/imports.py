@@ -65,7 +65,7 @@ def receive_import() -> Any:
     return redirect(url_for("pages.import_", import_id=job_id))
 
 
-@blueprint.get("/imports/<change_set:import_id>")
+@blueprint.get("/imports/<number:import_id>")
 @open_to("viewer")
 def import_(import_id: int) -> Any:
     return _page(find_job(import_id, "import"))
@@ -94,7 +94,7 @@ def _columns(wanted: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     return list(zip(names, wanted.get("meanings") or [], cells, strict=False))
 
 
-@blueprint.post("/imports/<change_set:import_id>")
+@blueprint.post("/imports/<number:import_id>")
 @open_to("editor")
 def change_import(import_id: int) -> Any:
     """One step further, or back: what the buttons of the page say."""
@@ -138,7 +138,7 @@ def _check(job: Job) -> Any:
     return redirect(url_for("pages.import_", import_id=job.id))
 
 
-@blueprint.get("/imports/<change_set:import_id>/rejected")
+@blueprint.get("/imports/<number:import_id>/rejected")
 @open_to("viewer")
 def rejected(import_id: int) -> Response:
     """The bad lines as a file, in its own columns, to be repaired and loaded again."""

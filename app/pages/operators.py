@@ -62,7 +62,7 @@ def _invitation(email: str, secret: str) -> str:
     return render_template("invited.html", email=email, link=link)
 
 
-@blueprint.post("/operators/<int:operator_id>/<any('role', 'deactivate', 'activate', 'invite'):act>")
+@blueprint.post("/operators/<number:operator_id>/<any('role', 'deactivate', 'activate', 'invite'):act>")
 @open_to("admin")
 def change_operator(operator_id: int, act: str) -> Any:
     operator = find_operator(operator_id)

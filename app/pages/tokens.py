@@ -134,7 +134,7 @@ def _created(form: TokenForm) -> str:
     return render_template("token_created.html", name=form.name.data, secret=secret, scopes=scopes)
 
 
-@blueprint.route("/tokens/<int:token_id>", methods=["GET", "POST"])
+@blueprint.route("/tokens/<number:token_id>", methods=["GET", "POST"])
 @open_to("admin")
 def token(token_id: int) -> Any:
     token = find_token(token_id)
@@ -148,7 +148,7 @@ def token(token_id: int) -> Any:
     )
 
 
-@blueprint.route("/tokens/<int:token_id>/rotate", methods=["GET", "POST"])
+@blueprint.route("/tokens/<number:token_id>/rotate", methods=["GET", "POST"])
 @open_to("admin")
 def rotate_token_(token_id: int) -> Any:
     token = find_token(token_id)
@@ -162,7 +162,7 @@ def rotate_token_(token_id: int) -> Any:
     return render_template("token_rotate.html", token=token, form=form)
 
 
-@blueprint.route("/tokens/<int:token_id>/revoke", methods=["GET", "POST"])
+@blueprint.route("/tokens/<number:token_id>/revoke", methods=["GET", "POST"])
 @open_to("admin")
 def revoke_token_(token_id: int) -> Any:
     token = find_token(token_id)

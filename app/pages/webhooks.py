@@ -59,7 +59,7 @@ def _shown(webhook: Webhook, secret: str, rotated: bool = False) -> str:
     return render_template("webhook_secret.html", webhook=webhook, secret=secret, rotated=rotated)
 
 
-@blueprint.get("/webhooks/<int:webhook_id>")
+@blueprint.get("/webhooks/<number:webhook_id>")
 @open_to("admin")
 def webhook(webhook_id: int) -> Any:
     webhook = find_webhook(webhook_id)
@@ -72,7 +72,7 @@ def webhook(webhook_id: int) -> Any:
     )
 
 
-@blueprint.post("/webhooks/<int:webhook_id>/<any('pause', 'resume'):wish>")
+@blueprint.post("/webhooks/<number:webhook_id>/<any('pause', 'resume'):wish>")
 @open_to("admin")
 def pause_webhook(webhook_id: int, wish: str) -> Any:
     set_paused(webhook_id, wish == "pause")
@@ -80,7 +80,7 @@ def pause_webhook(webhook_id: int, wish: str) -> Any:
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
-@blueprint.post("/webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/send-again")
+@blueprint.post("/webhooks/<number:webhook_id>/deliveries/<number:delivery_id>/send-again")
 @open_to("admin")
 def send_delivery_again(webhook_id: int, delivery_id: int) -> Any:
     send_again(webhook_id, delivery_id)
@@ -88,7 +88,7 @@ def send_delivery_again(webhook_id: int, delivery_id: int) -> Any:
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
-@blueprint.route("/webhooks/<int:webhook_id>/rotate", methods=["GET", "POST"])
+@blueprint.route("/webhooks/<number:webhook_id>/rotate", methods=["GET", "POST"])
 @open_to("admin")
 def rotate_webhook_(webhook_id: int) -> Any:
     webhook = find_webhook(webhook_id)
@@ -100,7 +100,7 @@ def rotate_webhook_(webhook_id: int) -> Any:
     return render_template("webhook_rotate.html", webhook=webhook, form=form)
 
 
-@blueprint.route("/webhooks/<int:webhook_id>/delete", methods=["GET", "POST"])
+@blueprint.route("/webhooks/<number:webhook_id>/delete", methods=["GET", "POST"])
 @open_to("admin")
 def delete_webhook_(webhook_id: int) -> Any:
     webhook = find_webhook(webhook_id)
