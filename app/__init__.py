@@ -31,7 +31,7 @@ from app.core import dialects
 from app.core.database import db, engine_options
 from app.json import OrjsonProvider
 from app.settings import read_settings
-from app.urls import Number, DocumentId, SegmentPart
+from app.urls import DocumentId, Number, SegmentPart
 
 ROOT = Path(__file__).parent.parent
 

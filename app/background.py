@@ -18,6 +18,7 @@ from app.files.importing import apply_import, check_import
 from app.webhooks.delivering import deliver_next
 
 PAUSE_S = 1.0
+PAUSE_AFTER_FAULT_S = 10.0
 
 Stop = threading.Event
 """Set when the process is about to end: put down what is in hand, so that another takes it up at once."""
@@ -79,6 +80,7 @@ def _serve(app: Flask, duty: Duty, stop: Stop) -> None:
                 pass  # the database is away or busy: look again in a moment
             except Exception:
                 log.exception("background work failed", duty=duty.__name__)
+                stop.wait(PAUSE_AFTER_FAULT_S)
             finally:
                 db.session.remove()
         if not worked:

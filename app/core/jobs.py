@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.changes import Actor
-from app.core.database import Base, Moment, db, in_transaction, now
+from app.core.database import Base, Moment, db, in_transaction, now, raise_unavailable
 from app.core.errors import NotFound, Refusal, Unavailable
 
 LEASE = timedelta(seconds=15)
@@ -235,8 +235,12 @@ def _due() -> Any:
 
 
 def _taken(stop: threading.Event) -> Work | None:
-    if db.session.scalar(_due()) is None:  # mostly: and then nothing is written
-        return None
+    try:
+        if db.session.scalar(_due()) is None:  # mostly: and then nothing is written
+            return None
+    except (DBAPIError, PoolTimeout) as error:
+        raise_unavailable(error)
+        raise
     lease = secrets.token_hex(8)
 
     def work(session: Session) -> Job | None:
