@@ -197,7 +197,7 @@ def _facts(row: Any) -> dict[str, Any]:
         raise _Malformed
     if "segments" in row:
         facts["segments"] = _segments(row["segments"])
-        if not all(storable(text) for segment in facts["segments"] for text in segment.values()):
+        if not storable("".join([one["type"] + one["value"] for one in facts["segments"]])):
             raise _Malformed
     return facts
 

@@ -105,7 +105,7 @@ def _record(change_set: Recording, rows: list[dict[str, Any]], before: dict[str,
     """Note in the change set what these customers, by `before` or new, became: `document_id`, name, email, phone."""
     if rows:
         ids = [row["document_id"] for row in rows]
-        after = [{fact: row.get(fact) for fact in FACTS} for row in rows]
+        after = [{"name": row.get("name"), "email": row.get("email"), "phone": row.get("phone")} for row in rows]
         note_facts(change_set, [[id_, before.get(id_), told] for id_, told in zip(ids, after, strict=True)])
         change_set.created += 0 if before else len(rows)
         change_set.updated += len(rows) if before else 0

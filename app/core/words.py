@@ -19,6 +19,8 @@ NAMELESS = "\U0010ffff"
 
 def folded(text: str) -> str:
     """`Gómez` → `gomez`."""
+    if text.isascii():  # most are, and then there is nothing to take apart
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()
 
@@ -33,9 +35,10 @@ def words_of(document_id: str, facts: Mapping[Any, Any]) -> str:
 
     Numbers with signs in between stand also in one piece, a telephone's without its country code as well.
     """
+    said = (facts.get("name") or "", facts.get("phone") or "", document_id)
     phone = _digits(facts.get("phone") or "")
     words = [
-        *WORD.findall(folded(" ".join([facts.get("name") or "", facts.get("phone") or "", document_id]))),
+        *WORD.findall(" ".join(map(folded, said))),
         _digits(document_id),
         *(phone[skipped:] for skipped in range(COUNTRY_CODE + 1)),
         *WORD.findall(folded(facts.get("email") or "")),
@@ -55,4 +58,4 @@ def words_asked(q: str) -> list[list[str]]:
 
 
 def _digits(text: str) -> str:
-    return "".join(character for character in folded(text) if character.isdigit())
+    return "".join(filter(str.isdigit, folded(text)))
