@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from sqlalchemy import Text, cast
 from sqlalchemy.orm import Session
 
 from app.api import bodies
@@ -39,9 +38,9 @@ def watched() -> Iterator[Times]:
     with (
         watch(bodies, "_parsed", "parse"),
         watch(api_segments, "read_replacements", "validate"),
-        watch(dialects, "update_and_record", "statement and history"),
+        watch(dialects.RecordedUpdate, "run", "statement and history"),
         watch(Movements, "add", "counts"),
-        watch(core_segments.Recording, "count", "counts"),
+        watch(core_segments.Recording, "close", "change set and counts"),
         watch(core_segments, "_outcome", "who was left out"),
         watch(Session, "commit", "commit"),
         watch(api_segments, "jsonify", "answer"),
@@ -53,10 +52,8 @@ def watched() -> Iterator[Times]:
 def without_history() -> Iterator[None]:
     """The same statement, with nothing recorded of what it changed."""
 
-    def update_only(session: Session, change: Any, returning: Any, into: Any) -> Any:
-        told = [returning[name].label(name) for name in ("document_id", "before", "after")]
-        told[1:] = [cast(column, Text) for column in told[1:]]
-        return list(session.execute(change.returning(*told)))
+    def update_only(update: dialects.RecordedUpdate, session: Session, parameters: Any) -> Any:
+        return list(session.execute(update._update, parameters))
 
-    with mock.patch.object(dialects, "update_and_record", update_only):
+    with mock.patch.object(dialects.RecordedUpdate, "run", update_only):
         yield

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, FromClause, select, true
+from sqlalchemy import ColumnElement, FromClause, bindparam, select, true
 
 from app.core import dialects
 from app.core.changes import SegmentChange
@@ -18,9 +18,13 @@ customers = Customer.__table__.c
 recorded = SegmentChange.__table__.c
 
 
-@dataclass(frozen=True)
+Sent = dict[str, Any]
+"""The parameters that an edit is made with."""
+
+
+@dataclass(frozen=True, eq=False)
 class Edit:
-    """New segments for the customers in `rows`.
+    """New segments for the customers in `rows`, whom parameters name when it is made: built once, made often.
 
     `document_id` and `segments` are columns of `rows`, or made from them and from the customer; a customer of whom
     `condition` does not hold is left alone.
@@ -32,10 +36,10 @@ class Edit:
     condition: ColumnElement[bool]
 
 
-def replacement(wanted: Mapping[str, Segments]) -> Edit:
-    """Exactly the segments given, `{document_id: segments}`."""
-    rows = dialects.entries(wanted)
-    return Edit(rows, rows.c.key, rows.c.value, true())
+_wanted = dialects.entries(bindparam("wanted", type_=dialects.Json))
+
+REPLACEMENT = Edit(_wanted, _wanted.c.key, _wanted.c.value, true())
+"""Exactly the segments in `wanted`, `{document_id: segments}`."""
 
 
 @dataclass(frozen=True)
@@ -46,33 +50,44 @@ class Merge:
     remove: Segments
 
 
-def merge(wanted: Mapping[str, Merge]) -> Edit:
-    """Her own segments without those to remove, in their order, then those to add that she does not have yet."""
-    rows = dialects.entries({id_: {"add": _distinct(one.add), "remove": one.remove} for id_, one in wanted.items()})
-    merged = dialects.merged(customers.segments, add=rows.c.value["add"], remove=rows.c.value["remove"])
-    return Edit(rows, rows.c.key, merged, true())
+MERGE = Edit(
+    _wanted,
+    _wanted.c.key,
+    dialects.merged(customers.segments, add=_wanted.c.value["add"], remove=_wanted.c.value["remove"]),
+    true(),
+)
+"""Her own segments without those to remove, in their order, then those to add that she does not have yet.
+
+Of `wanted`, `{document_id: {"add": segments, "remove": segments}}`.
+"""
+
+
+def edit_of(wanted: Mapping[str, Segments] | Mapping[str, Merge]) -> tuple[Edit, Sent]:
+    if isinstance(next(iter(wanted.values()), None), Merge):
+        merges = cast(Mapping[str, Merge], wanted)
+        return MERGE, {
+            "wanted": {id_: {"add": _distinct(one.add), "remove": one.remove} for id_, one in merges.items()}
+        }
+    return REPLACEMENT, {"wanted": wanted}
 
 
 def _distinct(segments: Segments) -> Segments:
     return list({(segment["type"], segment["value"]): segment for segment in segments}.values())
 
 
-def edit_of(wanted: Mapping[str, Segments] | Mapping[str, Merge]) -> Edit:
-    if isinstance(next(iter(wanted.values()), None), Merge):
-        return merge(cast(Mapping[str, Merge], wanted))
-    return replacement(cast(Mapping[str, Segments], wanted))
-
-
-def reversal(change_set_id: int, after: str, most: int) -> Edit:
-    """What a change set replaced, for customers who still hold what it gave them.
-
-    Of the change set, the `most` customers next `after` a document_id: one of any size is undone in parts.
-    """
-    part = (
-        select(recorded.document_id, recorded.before, recorded.after)
-        .where(recorded.change_set_id == change_set_id, recorded.document_id > after)
-        .order_by(recorded.document_id)
-        .limit(most)
-        .subquery("part")
+_part = (
+    select(recorded.document_id, recorded.before, recorded.after)
+    .where(
+        recorded.change_set_id == bindparam("reverted", type_=dialects.Id),
+        recorded.document_id > bindparam("after", type_=dialects.Exact),
     )
-    return Edit(part, part.c.document_id, part.c.before, customers.segments == part.c.after)
+    .order_by(recorded.document_id)
+    .limit(bindparam("most", type_=dialects.Id))
+    .subquery("part")
+)
+
+REVERSAL = Edit(_part, _part.c.document_id, _part.c.before, customers.segments == _part.c.after)
+"""What the change set `reverted` replaced, for customers who still hold what it gave them.
+
+Of the change set, the `most` customers next `after` a document_id: one of any size is undone in parts.
+"""

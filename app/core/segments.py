@@ -4,20 +4,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, false, insert, not_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, not_, select, update
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes import Actor, ChangeSet, SegmentChange
+from app.core.changes import NEW_CHANGE_SET, TOLD, Actor, SegmentChange, new_change_set
 from app.core.compaction import compact_when_due
-from app.core.counts import Movements, append
+from app.core.counts import MOVED, Movements, moved
 from app.core.customers import Customer, Segments
-from app.core.database import in_transaction, now
-from app.core.edits import Edit, Merge, edit_of
+from app.core.database import Moment, in_transaction, now
+from app.core.edits import Edit, Merge, Sent, edit_of
 from app.core.errors import Refusal
-from app.core.totals import add_to_totals
+from app.core.totals import MORE, more
 
 customers = Customer.__table__
 
@@ -33,6 +34,9 @@ class Version:
     """A customer as the change set with this id left her; None if her segments were never changed."""
 
     change_set_id: int | None
+
+
+Kind = Literal["anyone", "version", "moment"]
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,21 @@ class Recording:
         return bool(self.changed or self.created or self.updated)
 
     def count(self) -> None:
-        """Write into the ledger of counts what moved since the last time."""
-        add_to_totals(self.session, self.at.date(), carrying=self.movements.carrying())
-        append(self.session, self.at.date(), self.actor.name, self.id, self.movements.taken())
+        """Write into the ledgers of counts what moved since the last time."""
+        _COUNTED.run(self.session, self._moved())
+
+    def close(self) -> None:
+        """The last act: the change set itself, which takes its position in the feed, and what moved."""
+        told = new_change_set(self.id, self.at, self.actor, {name: getattr(self, name) for name in TOLD})
+        _CLOSED.run(self.session, {**self._moved(), **told})
+
+    def _moved(self) -> dict[str, Any]:
+        day, carrying = self.at.date(), self.movements.carrying()
+        return {**more(day, carrying=carrying), **moved(day, self.actor.name, self.id, self.movements.taken())}
+
+
+_COUNTED = dialects.Together(MORE, MOVED)
+_CLOSED = dialects.Together(MORE, MOVED, NEW_CHANGE_SET)
 
 
 def replace_segments(  # noqa: PLR0913 - one function for everything that the contract's §1 and §2 say of a request
@@ -134,6 +150,9 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
     return outcome
 
 
+_NUMBER = select(dialects.next_change_set_id())
+
+
 @contextmanager
 def recording(
     session: Session,
@@ -147,27 +166,12 @@ def recording(
 
     `reverts` is the id of the change set that this one undoes; `at` is now, except in an invented past.
     """
-    number = session.scalars(select(dialects.next_change_set_id())).one()
+    number = session.scalars(_NUMBER).one()
     change_set = Recording(session, actor, note, reverts, number, at or now())
     yield change_set
     session.info.setdefault(RECORDED, []).append(change_set)
     if change_set.written:
-        change_set.count()
-        session.execute(
-            insert(ChangeSet.__table__).values(
-                id=change_set.id,
-                position=dialects.take_position(session, change_set.id),
-                at=change_set.at,
-                actor=actor.name,
-                source=actor.source,
-                note=note,
-                reverts=reverts,
-                changed=change_set.changed,
-                unchanged=change_set.unchanged,
-                created=change_set.created,
-                updated=change_set.updated,
-            )
-        )
+        change_set.close()
 
 
 def replace_in(
@@ -177,18 +181,36 @@ def replace_in(
     as_of: datetime | Version | None = None,
 ) -> Outcome:
     """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
-    changed = set(apply_edit(change_set, edit_of(wanted), as_of=as_of))
+    edit, sent = edit_of(wanted)
+    changed = set(apply_edit(change_set, edit, sent, as_of=as_of))
     outcome = _outcome(change_set, wanted, changed, as_of)
     change_set.unchanged += outcome.unchanged
     return outcome
 
 
-def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | Version | None = None) -> list[str]:
-    """The one statement that changes segments. Gives back whose, and keeps the record and the counts.
+def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: datetime | Version | None = None) -> list[str]:
+    """The one statement that changes segments. Gives back whose, and keeps the record and the counts."""
+    made = {**sent, **_seen(as_of), "made_at": change_set.at, "made_in": change_set.id}
+    rows = _change(edit, _kind(as_of)).run(change_set.session, made)
+    if not rows:
+        return []
+    changed, before, after = zip(*rows, strict=True)
+    change_set.movements.add(before, after)
+    if len(change_set.movements) > MOST_KINDS:
+        change_set.count()
+    change_set.changed += len(changed)
+    change_set.emptied += after.count("[]")
+    return list(changed)
+
+
+@lru_cache(maxsize=16)
+def _change(edit: Edit, as_of: Kind) -> dialects.RecordedUpdate:
+    """The edit as a statement.
 
     Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
     changed after `as_of` is asked of the row that is about to be written, not of an earlier look at it.
     """
+    made_in = bindparam("made_in", type_=dialects.Id)
     changes = (
         update(customers)
         .where(
@@ -200,26 +222,31 @@ def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | Version |
         .values(
             segments=edit.segments,
             previous_segments=customers.c.segments,
-            changed_at=change_set.at,
-            change_set_id=change_set.id,
+            changed_at=bindparam("made_at", type_=Moment),
+            change_set_id=made_in,
             previous_change_set_id=customers.c.change_set_id,
         )
     )
-    changed = dialects.update_and_record(change_set.session, changes, returning=HISTORY, into=SegmentChange.__table__)
-    change_set.movements.add([before for _, before, _ in changed], [after for _, _, after in changed])
-    if len(change_set.movements) > MOST_KINDS:
-        change_set.count()
-    change_set.changed += len(changed)
-    change_set.emptied += sum(after == "[]" != before for _, before, after in changed)
-    return [document_id for document_id, _, _ in changed]
+    return dialects.RecordedUpdate(changes, returning=HISTORY, into=SegmentChange.__table__)
 
 
-def _changed_after(as_of: datetime | Version | None) -> ColumnElement[bool]:
+def _kind(as_of: datetime | Version | None) -> Kind:
     if as_of is None:
+        return "anyone"
+    return "version" if isinstance(as_of, Version) else "moment"
+
+
+def _changed_after(as_of: Kind) -> ColumnElement[bool]:
+    """Whether a customer was changed after what `_seen` sends."""
+    if as_of == "anyone":
         return false()
-    if isinstance(as_of, Version):
-        return customers.c.change_set_id.is_distinct_from(as_of.change_set_id)
-    return and_(customers.c.changed_at.is_not(None), customers.c.changed_at > as_of)
+    if as_of == "version":
+        return customers.c.change_set_id.is_distinct_from(bindparam("seen", type_=dialects.Id))
+    return and_(customers.c.changed_at.is_not(None), customers.c.changed_at > bindparam("seen", type_=Moment))
+
+
+def _seen(as_of: datetime | Version | None) -> Sent:
+    return {} if as_of is None else {"seen": as_of.change_set_id if isinstance(as_of, Version) else as_of}
 
 
 HISTORY: dict[str, ColumnElement[Any]] = {
@@ -239,10 +266,8 @@ def _outcome(
     rest = [document_id for document_id in wanted if document_id not in changed]
     found: dict[str, bool] = {}
     if rest:
-        query = select(customers.c.document_id, _changed_after(as_of)).where(
-            customers.c.document_id.in_(select(dialects.texts(rest).c.value))
-        )
-        found = {document_id: bool(stale) for document_id, stale in change_set.session.execute(query)}
+        asked = {"rest": rest, **_seen(as_of)}
+        found = {id_: bool(stale) for id_, stale in change_set.session.execute(_found(_kind(as_of)), asked)}
     stale_ids = [document_id for document_id in rest if found.get(document_id)]
     return Outcome(
         changed=len(changed),
@@ -251,3 +276,11 @@ def _outcome(
         stale=stale_ids,
         change_set_id=change_set.id if changed else None,
     )
+
+
+@lru_cache(maxsize=3)
+def _found(as_of: Kind) -> Select[Any]:
+    """Which of the `rest` are there, and were changed after `as_of`."""
+    rest = dialects.texts(bindparam("rest", type_=dialects.Json))
+    query = select(customers.c.document_id, _changed_after(as_of))
+    return query.where(customers.c.document_id.in_(select(rest.c.value)))
