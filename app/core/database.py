@@ -56,10 +56,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+class JsonText(str):
+    """JSON, written already: sent to the database as it is."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def of(value: Any) -> "JsonText":
+        return value if isinstance(value, JsonText) else JsonText(orjson.dumps(value), "utf-8")
+
+
 def engine_options(url: str) -> dict[str, Any]:
     """What SQLAlchemy's engine needs: orjson for JSON columns, and no parameters (customers) in error messages."""
     return {
-        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_serializer": JsonText.of,
         "json_deserializer": orjson.loads,
         "hide_parameters": True,
         **dialects.engine_options(url),

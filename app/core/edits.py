@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, FromClause, bindparam, select, true
 from app.core import dialects
 from app.core.changes import SegmentChange
 from app.core.customers import Customer, Segments
+from app.core.database import JsonText
 
 customers = Customer.__table__.c
 recorded = SegmentChange.__table__.c
@@ -62,13 +63,23 @@ Of `wanted`, `{document_id: {"add": segments, "remove": segments}}`.
 """
 
 
-def edit_of(wanted: Mapping[str, Segments] | Mapping[str, Merge]) -> tuple[Edit, Sent]:
-    if isinstance(next(iter(wanted.values()), None), Merge):
-        merges = cast(Mapping[str, Merge], wanted)
-        return MERGE, {
-            "wanted": {id_: {"add": _distinct(one.add), "remove": one.remove} for id_, one in merges.items()}
-        }
-    return REPLACEMENT, {"wanted": wanted}
+@dataclass(frozen=True)
+class Asked:
+    """An edit of many customers, as it will be sent: one text, a tenth of what their segments take in memory."""
+
+    document_ids: list[str]
+    """In the order in which they were asked for."""
+    edit: Edit
+    sent: Sent
+
+    @staticmethod
+    def of(wanted: Mapping[str, Segments] | Mapping[str, Merge]) -> "Asked":
+        """The replacement or the merge that is wanted, `{document_id: segments}` or `{document_id: Merge}`."""
+        if isinstance(next(iter(wanted.values()), None), Merge):
+            merges = cast(Mapping[str, Merge], wanted)
+            told = {id_: {"add": _distinct(one.add), "remove": one.remove} for id_, one in merges.items()}
+            return Asked(list(wanted), MERGE, {"wanted": JsonText.of(told)})
+        return Asked(list(wanted), REPLACEMENT, {"wanted": JsonText.of(wanted)})
 
 
 def _distinct(segments: Segments) -> Segments:

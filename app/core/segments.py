@@ -16,7 +16,7 @@ from app.core.compaction import compact_when_due
 from app.core.counts import MOVED, Movements, moved
 from app.core.customers import Customer, Segments
 from app.core.database import Moment, in_transaction, now
-from app.core.edits import Edit, Merge, Sent, edit_of
+from app.core.edits import Asked, Edit, Merge, Sent
 from app.core.errors import Refusal
 from app.core.totals import MORE, more
 
@@ -114,7 +114,7 @@ _CLOSED = dialects.Together(MORE, MOVED, NEW_CHANGE_SET)
 
 
 def replace_segments(  # noqa: PLR0913 - one function for everything that the contract's §1 and §2 say of a request
-    wanted: Mapping[str, Segments] | Mapping[str, Merge],
+    wanted: Mapping[str, Segments] | Mapping[str, Merge] | Asked,
     actor: Actor,
     *,
     as_of: datetime | Version | None = None,
@@ -127,16 +127,18 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
 
     All of it happens in one transaction, or none. Customers are never created; those changed after `as_of` are left
     alone (contract §2): a moment, or the version in which one customer was seen. With a `Merge` in place of segments,
-    hers are merged with it. A `dry_run` does everything as it would be done, and takes it back. With a `session` it is
-    part of that transaction, which the caller commits.
+    hers are merged with it; what is `Asked` already is the same in less memory. A `dry_run` does everything as it would
+    be done, and takes it back. With a `session` it is part of that transaction, which the caller commits.
 
     Raises ChangeTooLarge, if there is a `guard`, and Unavailable when the database is away or busy.
     """
 
+    asked = wanted if isinstance(wanted, Asked) else Asked.of(wanted)
+
     def work(session: Session) -> Outcome:
         with recording(session, actor, note=note) as change_set:
-            outcome = replace_in(change_set, wanted, as_of=as_of)
-            if guard and not guard.holds(change_set.emptied, len(wanted)):
+            outcome = replace_in(change_set, asked, as_of=as_of)
+            if guard and not guard.holds(change_set.emptied, len(asked.document_ids)):
                 raise ChangeTooLarge(change_set.emptied, replace(outcome, change_set_id=None))
         return outcome
 
@@ -174,16 +176,10 @@ def recording(
         change_set.close()
 
 
-def replace_in(
-    change_set: Recording,
-    wanted: Mapping[str, Segments] | Mapping[str, Merge],
-    *,
-    as_of: datetime | Version | None = None,
-) -> Outcome:
+def replace_in(change_set: Recording, asked: Asked, *, as_of: datetime | Version | None = None) -> Outcome:
     """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
-    edit, sent = edit_of(wanted)
-    changed = set(apply_edit(change_set, edit, sent, as_of=as_of))
-    outcome = _outcome(change_set, wanted, changed, as_of)
+    changed = set(apply_edit(change_set, asked.edit, asked.sent, as_of=as_of))
+    outcome = _outcome(change_set, asked.document_ids, changed, as_of)
     change_set.unchanged += outcome.unchanged
     return outcome
 
@@ -260,14 +256,14 @@ HISTORY: dict[str, ColumnElement[Any]] = {
 
 
 def _outcome(
-    change_set: Recording, wanted: Mapping[str, Any], changed: set[str], as_of: datetime | Version | None
+    change_set: Recording, document_ids: list[str], changed: set[str], as_of: datetime | Version | None
 ) -> Outcome:
     """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
-    rest = [document_id for document_id in wanted if document_id not in changed]
+    rest = [document_id for document_id in document_ids if document_id not in changed]
     found: dict[str, bool] = {}
     if rest:
-        asked = {"rest": rest, **_seen(as_of)}
-        found = {id_: bool(stale) for id_, stale in change_set.session.execute(_found(_kind(as_of)), asked)}
+        there = change_set.session.execute(_found(_kind(as_of)), {"rest": rest, **_seen(as_of)})
+        found = {document_id: bool(stale) for document_id, stale in there}
     stale_ids = [document_id for document_id in rest if found.get(document_id)]
     return Outcome(
         changed=len(changed),
