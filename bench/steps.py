@@ -2,11 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+from sqlalchemy import Table, Text, Update, cast
 from sqlalchemy.orm import Session
 
 from app.api import bodies
@@ -43,17 +44,25 @@ def watched() -> Iterator[Times]:
         watch(core_segments.Recording, "close", "change set and counts"),
         watch(core_segments, "_outcome", "who was left out"),
         watch(Session, "commit", "commit"),
-        watch(api_segments, "jsonify", "answer"),
+        watch(api_segments, "dumps", "answer"),
     ):
         yield times
 
 
-@contextmanager
-def without_history() -> Iterator[None]:
+class Unrecorded(dialects.RecordedUpdate):
     """The same statement, with nothing recorded of what it changed."""
 
-    def update_only(update: dialects.RecordedUpdate, session: Session, parameters: Any) -> Any:
-        return list(session.execute(update._update, parameters))
+    def __init__(self, change: Update, returning: Mapping[str, Any], into: Table) -> None:
+        document_id, before, after = (returning[name] for name in ("document_id", "before", "after"))
+        self._alone = change.returning(document_id, cast(before, Text), cast(after, Text))
 
-    with mock.patch.object(dialects.RecordedUpdate, "run", update_only):
+    def run(self, session: Session, parameters: Mapping[str, Any]) -> list[Any]:
+        return list(session.execute(self._alone, parameters).all())
+
+
+@contextmanager
+def without_history() -> Iterator[None]:
+    core_segments._change.cache_clear()
+    with mock.patch.object(dialects, "RecordedUpdate", Unrecorded):
         yield
+    core_segments._change.cache_clear()
