@@ -64,11 +64,16 @@ def fill(engine: Engine, customers: int, dice: random.Random) -> None:
         if engine.dialect.name == "postgresql":
             _copy(connection.cursor(), tables)
         else:
-            for table, rows in tables.items():
-                places = ", ".join("?" * (table.count(",") + 1))
-                connection.cursor().executemany(f"INSERT INTO {table} VALUES ({places})", rows)
-            connection.cursor().execute("ANALYZE")
-            connection.commit()
+            _insert(connection.cursor(), tables)
+
+
+def _insert(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
+    cursor.execute("BEGIN")
+    for table, rows in tables.items():
+        places = ", ".join("?" * (table.count(",") + 1))
+        cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+    cursor.execute("COMMIT")
+    cursor.execute("ANALYZE")
 
 
 def _copy(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
