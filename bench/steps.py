@@ -15,6 +15,7 @@ from app.api import segments as api_segments
 from app.core import dialects
 from app.core import segments as core_segments
 from app.core.counts import Movements
+from app.core.edits import changing
 
 Times = dict[str, float]
 
@@ -62,7 +63,7 @@ class Unrecorded(dialects.RecordedUpdate):
 
 @contextmanager
 def without_history() -> Iterator[None]:
-    core_segments._change.cache_clear()
+    changing.cache_clear()
     with mock.patch.object(dialects, "RecordedUpdate", Unrecorded):
         yield
-    core_segments._change.cache_clear()
+    changing.cache_clear()

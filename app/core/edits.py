@@ -1,4 +1,4 @@
-"""What may be asked of `replace_segments`: whose segments, and what they become.
+"""What may be asked of `replace_segments`: whose segments, what they become, and the one statement that does it.
 
 An edit is part of one UPDATE, so that it is decided on the customer as she is at that moment: two edits of one customer
 at the same time come one after the other, and neither is lost.
@@ -6,14 +6,16 @@ at the same time come one after the other, and neither is lost.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, FromClause, bindparam, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, false, not_, select, true, update
 
 from app.core import dialects
 from app.core.changes import SegmentChange
 from app.core.customers import Customer, Segments
-from app.core.database import JsonText
+from app.core.database import JsonText, Moment
 
 customers = Customer.__table__.c
 recorded = SegmentChange.__table__.c
@@ -102,3 +104,82 @@ REVERSAL = Edit(_part, _part.c.document_id, _part.c.before, customers.segments =
 
 Of the change set, the `most` customers next `after` a document_id: one of any size is undone in parts.
 """
+
+
+# An edit as a statement
+
+
+@dataclass(frozen=True)
+class Version:
+    """A customer as the change set with this id left her; None if her segments were never changed."""
+
+    change_set_id: int | None
+
+
+AsOf = datetime | Version | None
+"""Who was changed after that moment, or since that version of her, is left alone."""
+
+Kind = Literal["anyone", "version", "moment"]
+
+HISTORY: dict[str, ColumnElement[Any]] = {
+    "change_set_id": customers.change_set_id,
+    "document_id": customers.document_id,
+    "before": customers.previous_segments,
+    "after": customers.segments,
+    "previous_change_set_id": customers.previous_change_set_id,
+}
+"""The columns of `segment_changes`, as an updated row of `customers` tells them."""
+
+
+@lru_cache(maxsize=16)
+def changing(edit: Edit, as_of: Kind) -> dialects.RecordedUpdate:
+    """The edit as a statement.
+
+    Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
+    changed after `as_of` is asked of the row that is about to be written, not of an earlier look at it.
+    """
+    made_in = bindparam("made_in", type_=dialects.Id)
+    changes = (
+        update(Customer.__table__)
+        .where(
+            customers.document_id == edit.document_id,
+            customers.segments.is_distinct_from(edit.segments),
+            edit.condition,
+            not_(_changed_after(as_of)),
+        )
+        .values(
+            segments=edit.segments,
+            previous_segments=customers.segments,
+            changed_at=bindparam("made_at", type_=Moment),
+            change_set_id=made_in,
+            previous_change_set_id=customers.change_set_id,
+        )
+    )
+    return dialects.RecordedUpdate(changes, returning=HISTORY, into=SegmentChange.__table__)
+
+
+def kind(as_of: AsOf) -> Kind:
+    if as_of is None:
+        return "anyone"
+    return "version" if isinstance(as_of, Version) else "moment"
+
+
+def _changed_after(as_of: Kind) -> ColumnElement[bool]:
+    """Whether a customer was changed after what `seen` sends."""
+    if as_of == "anyone":
+        return false()
+    if as_of == "version":
+        return customers.change_set_id.is_distinct_from(bindparam("seen", type_=dialects.Id))
+    return and_(customers.changed_at.is_not(None), customers.changed_at > bindparam("seen", type_=Moment))
+
+
+def seen(as_of: AsOf) -> Sent:
+    return {} if as_of is None else {"seen": as_of.change_set_id if isinstance(as_of, Version) else as_of}
+
+
+@lru_cache(maxsize=3)
+def there(as_of: Kind) -> Select[Any]:
+    """Which of the `rest` are there, and were changed after `as_of`."""
+    rest = dialects.texts(bindparam("rest", type_=dialects.Json))
+    query = select(customers.document_id, _changed_after(as_of))
+    return query.where(customers.document_id.in_(select(rest.c.value)))

@@ -4,39 +4,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, false, not_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes import NEW_CHANGE_SET, TOLD, Actor, SegmentChange, new_change_set
+from app.core.changes import NEW_CHANGE_SET, TOLD, Actor, new_change_set
 from app.core.compaction import compact_when_due
 from app.core.counts import MOVED, Movements, moved
-from app.core.customers import Customer, Segments
-from app.core.database import Moment, in_transaction, now
-from app.core.edits import Asked, Edit, Merge, Sent
+from app.core.customers import Segments
+from app.core.database import in_transaction, now
+from app.core.edits import Asked, AsOf, Edit, Merge, Sent, changing, kind, seen, there
 from app.core.errors import Refusal
 from app.core.totals import MORE, more
-
-customers = Customer.__table__
 
 RECORDED = "recorded"
 """Under this name a session's `info` holds what was recorded in it, for whoever watches what is committed."""
 
 MOST_KINDS = 50_000
 """Different lists of segments counted in memory; a file of any size may have one for each customer."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """A customer as the change set with this id left her; None if her segments were never changed."""
-
-    change_set_id: int | None
-
-
-Kind = Literal["anyone", "version", "moment"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +104,7 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
     wanted: Mapping[str, Segments] | Mapping[str, Merge] | Asked,
     actor: Actor,
     *,
-    as_of: datetime | Version | None = None,
+    as_of: AsOf = None,
     note: str | None = None,
     guard: Guard | None = None,
     dry_run: bool = False,
@@ -176,7 +163,7 @@ def recording(
         change_set.close()
 
 
-def replace_in(change_set: Recording, asked: Asked, *, as_of: datetime | Version | None = None) -> Outcome:
+def replace_in(change_set: Recording, asked: Asked, *, as_of: AsOf = None) -> Outcome:
     """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
     changed = set(apply_edit(change_set, asked.edit, asked.sent, as_of=as_of))
     outcome = _outcome(change_set, asked.document_ids, changed, as_of)
@@ -184,10 +171,10 @@ def replace_in(change_set: Recording, asked: Asked, *, as_of: datetime | Version
     return outcome
 
 
-def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: datetime | Version | None = None) -> list[str]:
+def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: AsOf = None) -> list[str]:
     """The one statement that changes segments. Gives back whose, and keeps the record and the counts."""
-    made = {**sent, **_seen(as_of), "made_at": change_set.at, "made_in": change_set.id}
-    rows = _change(edit, _kind(as_of)).run(change_set.session, made)
+    made = {**sent, **seen(as_of), "made_at": change_set.at, "made_in": change_set.id}
+    rows = changing(edit, kind(as_of)).run(change_set.session, made)
     if not rows:
         return []
     changed, before, after = zip(*rows, strict=True)
@@ -199,71 +186,13 @@ def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: datetime
     return list(changed)
 
 
-@lru_cache(maxsize=16)
-def _change(edit: Edit, as_of: Kind) -> dialects.RecordedUpdate:
-    """The edit as a statement.
-
-    Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
-    changed after `as_of` is asked of the row that is about to be written, not of an earlier look at it.
-    """
-    made_in = bindparam("made_in", type_=dialects.Id)
-    changes = (
-        update(customers)
-        .where(
-            customers.c.document_id == edit.document_id,
-            customers.c.segments.is_distinct_from(edit.segments),
-            edit.condition,
-            not_(_changed_after(as_of)),
-        )
-        .values(
-            segments=edit.segments,
-            previous_segments=customers.c.segments,
-            changed_at=bindparam("made_at", type_=Moment),
-            change_set_id=made_in,
-            previous_change_set_id=customers.c.change_set_id,
-        )
-    )
-    return dialects.RecordedUpdate(changes, returning=HISTORY, into=SegmentChange.__table__)
-
-
-def _kind(as_of: datetime | Version | None) -> Kind:
-    if as_of is None:
-        return "anyone"
-    return "version" if isinstance(as_of, Version) else "moment"
-
-
-def _changed_after(as_of: Kind) -> ColumnElement[bool]:
-    """Whether a customer was changed after what `_seen` sends."""
-    if as_of == "anyone":
-        return false()
-    if as_of == "version":
-        return customers.c.change_set_id.is_distinct_from(bindparam("seen", type_=dialects.Id))
-    return and_(customers.c.changed_at.is_not(None), customers.c.changed_at > bindparam("seen", type_=Moment))
-
-
-def _seen(as_of: datetime | Version | None) -> Sent:
-    return {} if as_of is None else {"seen": as_of.change_set_id if isinstance(as_of, Version) else as_of}
-
-
-HISTORY: dict[str, ColumnElement[Any]] = {
-    "change_set_id": customers.c.change_set_id,
-    "document_id": customers.c.document_id,
-    "before": customers.c.previous_segments,
-    "after": customers.c.segments,
-    "previous_change_set_id": customers.c.previous_change_set_id,
-}
-"""The columns of `segment_changes`, as an updated row of `customers` tells them."""
-
-
-def _outcome(
-    change_set: Recording, document_ids: list[str], changed: set[str], as_of: datetime | Version | None
-) -> Outcome:
+def _outcome(change_set: Recording, document_ids: list[str], changed: set[str], as_of: AsOf) -> Outcome:
     """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
     rest = [document_id for document_id in document_ids if document_id not in changed]
     found: dict[str, bool] = {}
     if rest:
-        there = change_set.session.execute(_found(_kind(as_of)), {"rest": rest, **_seen(as_of)})
-        found = {document_id: bool(stale) for document_id, stale in there}
+        rows = change_set.session.execute(there(kind(as_of)), {"rest": rest, **seen(as_of)})
+        found = {document_id: bool(stale) for document_id, stale in rows}
     stale_ids = [document_id for document_id in rest if found.get(document_id)]
     return Outcome(
         changed=len(changed),
@@ -272,11 +201,3 @@ def _outcome(
         stale=stale_ids,
         change_set_id=change_set.id if changed else None,
     )
-
-
-@lru_cache(maxsize=3)
-def _found(as_of: Kind) -> Select[Any]:
-    """Which of the `rest` are there, and were changed after `as_of`."""
-    rest = dialects.texts(bindparam("rest", type_=dialects.Json))
-    query = select(customers.c.document_id, _changed_after(as_of))
-    return query.where(customers.c.document_id.in_(select(rest.c.value)))
