@@ -17,8 +17,12 @@ PREPARED_AFTER = 2
 def engine_options(url: str) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}}
-    # We say BEGIN ourselves, below: a transaction that begins with a statement of its own costs a round trip more.
-    return {"connect_args": {"connect_timeout": 5, "autocommit": True, "prepare_threshold": None}}
+    return {
+        # A worker's four threads and three duties hold one each, and a stream of an export another.
+        "pool_size": 8,
+        # We say BEGIN ourselves, below: a transaction that begins with a statement of its own costs a round trip more.
+        "connect_args": {"connect_timeout": 5, "autocommit": True, "prepare_threshold": None},
+    }
 
 
 def prepare(engine: Engine) -> None:

@@ -1,0 +1,60 @@
+"""How often one request asks the database: no more with many customers than with few, and no more than is listed here."""
+
+import pytest
+from flask import Flask
+
+from tests.conftest import GOLD, SILVER, Api, add_customers, give
+from tests.pages import Operator
+from tests.statements import asked
+
+MANY = 60
+
+
+@pytest.fixture
+def shop(app: Flask) -> None:
+    ids = [f"{number:03}" for number in range(MANY)]
+    add_customers(*ids, name="Ana Gómez")
+    for number in range(0, MANY, 5):
+        give(ids[number], GOLD if number % 2 else SILVER)
+
+
+@pytest.mark.parametrize("customers", [1, MANY])
+def test_replacing_segments(shop: None, api: Api, app: Flask, customers: int) -> None:
+    """The token; begin, the change set's number, the change, what moved, commit, which is no statement."""
+    sent = [{"document_id": f"{number:03}", "segments": [*GOLD, *SILVER]} for number in range(customers)]
+    api.get("/api/customers/segments?document_id=000")  # the first use of a token is noted
+    with asked() as statements:
+        api.replace(sent)
+    # SQLite has no statement that writes to two tables.
+    assert len(statements) == (5 if app.config["DATABASE_URL"].startswith("postgresql") else 8), statements
+
+
+def test_the_gateway(shop: None, api: Api) -> None:
+    api.get("/api/customers/segments?document_id=000")
+    with asked() as statements:
+        api.get("/api/customers/segments?document_id=000")
+    assert len(statements) == 2, statements
+
+
+PAGES = {
+    "/": 14,
+    "/customers": 9,
+    "/customers?q=gomez": 10,
+    "/customers?segment=membership:GOLD": 11,
+    "/customers/000": 12,
+    "/segments": 8,
+    "/segments/membership/GOLD": 12,
+    "/changes": 8,
+    "/changes/1": 8,
+    "/look-alikes": 4,
+    "/imports": 5,
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages(shop: None, viewer: Operator, path: str) -> None:
+    viewer.get(path)
+    with asked() as statements:
+        viewer.get(path)
+    print(path, len(statements))
+    assert len(statements) <= PAGES[path], statements
