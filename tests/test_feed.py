@@ -70,6 +70,14 @@ def test_it_goes_on_where_it_stopped(api: Api, ana: str) -> None:
     assert [change["after"] for change in read(api, after)[0]] == [SILVER]
 
 
+def test_it_does_not_stop_at_what_changed_no_segments(api: Api, ana: str) -> None:
+    for n in range(3):
+        api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": ana, "name": f"Ana {n}"}]})
+    give(ana, GOLD)
+    changes, _ = read(api, most=1)
+    assert [change["after"] for change in changes] == [GOLD]
+
+
 @pytest.mark.parametrize("most", [1, 2, 3, 7, 100])
 def test_pages_of_any_size_tell_the_same(api: Api, most: int) -> None:
     """Change sets smaller and larger than a page, cut anywhere."""
