@@ -84,6 +84,8 @@ def test_every_answer_is_described_with_its_headers_and_an_example(specification
         for operation in operations.values():
             (sample,) = operation["x-codeSamples"]
             assert sample["source"].startswith("curl ")
+            assert sample["source"] in operation["description"], "which is all that the page shows"
+            assert not operation["x-scope"] or f"`{operation['x-scope']}`" in operation["description"]
             for status, answer in operation["responses"].items():
                 described = resolved(specification, answer)
                 assert described["description"], (operation["operationId"], status)

@@ -144,7 +144,7 @@ def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
     parameters = (*operation.parameters, *((IF_NONE_MATCH,) if operation.method == "get" else ()))
     described: dict[str, Any] = {
         "summary": operation.summary,
-        "description": operation.description,
+        "description": _told(operation),
         "operationId": operation.name,
         "tags": [operation.tag],
         "security": [{"token": []}] if operation.scope else [],
@@ -157,6 +157,12 @@ def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
         content = {"schema": operation.body, "example": operation.sent}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return described
+
+
+def _told(operation: Operation) -> str:
+    """What the page of the documentation shows, which knows nothing of `x-scope` and `x-codeSamples`."""
+    scope = f"\n\nScope: `{operation.scope}`" if operation.scope else ""
+    return f"{operation.description}{scope}\n\n```sh\n{operation.curl()}\n```"
 
 
 def _responses(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
