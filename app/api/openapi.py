@@ -12,9 +12,11 @@ from flask_swagger_ui import __file__ as swagger_ui
 from app.api import blueprint
 from app.api.answer_schemas import Error
 from app.api.auth import open_to_all
-from app.api.operations import DETAILS, ERRORS, GUARDED, IF_NONE_MATCH, OPERATIONS, Operation
+from app.api.operation import IF_NONE_MATCH, Operation
+from app.api.operations import OPERATIONS
 from app.api.parameters import MOST_ON_A_PAGE
 from app.api.rate_limit import rate_text
+from app.api.refusal_codes import DETAILS, ERRORS, GUARDED
 from app.schemas import MergeSegments, ReplaceSegments, SaveCustomers
 
 DIST = swagger_ui.replace("__init__.py", "dist")
