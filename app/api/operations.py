@@ -72,7 +72,7 @@ OPERATIONS = (
         answers.CustomersSegments,
         {"segments": [GOLD]},
         (*QUERY, "CUSTOMER_NOT_FOUND", "AMBIGUOUS_EMAIL"),
-        (query("document_id", "Her id."), query("email", "Her e-mail.")),
+        (query("document_id", "Her id.") | {"example": "1232-2323"}, query("email", "Her e-mail.")),
         asked="?email=ana@example.com",
     ),
     Operation(
