@@ -141,8 +141,11 @@ OPERATIONS = (
         (),
         SaveCustomers,
         {"customers": [ANA]},
+        headers=("Change-Set",),
         links={
+            **MADE_A_CHANGE_SET,
             "segments": link("readSegments", document_id=FIRST_SENT),
+            "gateway": link("gateway", document_id=FIRST_SENT),
             "replace": {
                 "operationId": "replaceSegments",
                 "requestBody": {"customers": [{"document_id": FIRST_SENT, "segments": [GOLD]}]},
