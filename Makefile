@@ -27,13 +27,13 @@ lint: .venv/development ## Every check that is not a test
 	$(BIN)/deptry .
 	$(BIN)/djlint --check --lint templates
 
-bench: .venv/development ## Measure requests beside the bare SQL statement, and pages beside those of a small shop
-	$(BIN)/python -m bench
-	$(BIN)/python -m bench.pages
+bench: .venv/bench ## Measure against the bare statement and against peers; ARGS=--quick takes two minutes, --full up to 10M
+	$(BIN)/python -m bench $(ARGS)
 
 requirements: .venv/development ## Compile requirements*.in anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header bench/requirements.in -o bench/requirements.txt
 
 clean: ## Remove .venv; the database under instance/ stays
 	rm -rf .venv
@@ -49,6 +49,10 @@ clean: ## Remove .venv; the database under instance/ stays
 
 .venv/development: .venv/runtime requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/bench: .venv/development bench/requirements.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r bench/requirements.txt
 	@touch $@
 
 # A browser for the tests: the machine's own, or Playwright's, or (as root) Debian's.

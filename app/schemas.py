@@ -238,15 +238,15 @@ def _first_of_each(rows: list[Any], read: Callable[[Any], T]) -> tuple[dict[str,
 
 
 def _segments(sent: Any) -> Segments:
-    """Rebuilt with the two keys alone, in the one order in which SQLite compares them."""
+    """With the two keys alone in each, in the order in which SQLite compares them; copied only if need be."""
     if sent is None:
         return []
     if type(sent) is not list:
         raise _Malformed
-    segments = []
+    as_stored = True
     for segment in sent:
         type_, value = segment["type"], segment["value"]
         if type(type_) is not str or type(value) is not str or "\0" in type_ or "\0" in value:
             raise _Malformed
-        segments.append({"type": type_, "value": value})
-    return segments
+        as_stored = as_stored and len(segment) == 2 and next(iter(segment)) == "type"
+    return sent if as_stored else [{"type": segment["type"], "value": segment["value"]} for segment in sent]

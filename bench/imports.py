@@ -101,7 +101,7 @@ def write_file(path: Path, rows: int, stored: int, bad: int, dice: random.Random
             if n in bad_at:
                 file.write(BAD[n % len(BAD)](id_) + b"\n")
                 continue
-            facts, segments = shop._facts(number + 1), orjson.dumps(shop.segments(dice))
+            facts, segments = shop.facts(number + 1), orjson.dumps(shop.segments(dice))
             line = io.StringIO(newline="")
             csv.writer(line, lineterminator="\n").writerow([id_, *facts.values(), segments.decode()])
             file.write(line.getvalue().encode())

@@ -2,12 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from sqlalchemy import Text, cast
+from sqlalchemy import Table, Text, Update, cast
 from sqlalchemy.orm import Session
 
 from app.api import bodies
@@ -15,6 +15,7 @@ from app.api import segments as api_segments
 from app.core import dialects
 from app.core import segments as core_segments
 from app.core.counts import Movements
+from app.core.edits import changing
 
 Times = dict[str, float]
 
@@ -39,24 +40,30 @@ def watched() -> Iterator[Times]:
     with (
         watch(bodies, "_parsed", "parse"),
         watch(api_segments, "read_replacements", "validate"),
-        watch(dialects, "update_and_record", "statement and history"),
+        watch(dialects.RecordedUpdate, "run", "statement and history"),
         watch(Movements, "add", "counts"),
-        watch(core_segments.Recording, "count", "counts"),
+        watch(core_segments.Recording, "close", "change set and counts"),
         watch(core_segments, "_outcome", "who was left out"),
         watch(Session, "commit", "commit"),
-        watch(api_segments, "jsonify", "answer"),
+        watch(api_segments, "dumps", "answer"),
     ):
         yield times
 
 
-@contextmanager
-def without_history() -> Iterator[None]:
+class Unrecorded(dialects.RecordedUpdate):
     """The same statement, with nothing recorded of what it changed."""
 
-    def update_only(session: Session, change: Any, returning: Any, into: Any) -> Any:
-        told = [returning[name].label(name) for name in ("document_id", "before", "after")]
-        told[1:] = [cast(column, Text) for column in told[1:]]
-        return list(session.execute(change.returning(*told)))
+    def __init__(self, change: Update, returning: Mapping[str, Any], into: Table) -> None:
+        document_id, before, after = (returning[name] for name in ("document_id", "before", "after"))
+        self._alone = change.returning(document_id, cast(before, Text), cast(after, Text))
 
-    with mock.patch.object(dialects, "update_and_record", update_only):
+    def run(self, session: Session, parameters: Mapping[str, Any]) -> list[Any]:
+        return list(session.execute(self._alone, parameters).all())
+
+
+@contextmanager
+def without_history() -> Iterator[None]:
+    changing.cache_clear()
+    with mock.patch.object(dialects, "RecordedUpdate", Unrecorded):
         yield
+    changing.cache_clear()

@@ -85,6 +85,17 @@ def test_it_tries_again_after_a_deadlock(api: Api, app: Flask) -> None:
     assert all_segments() == {"1": GOLD, "2": GOLD}
 
 
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_a_connection_that_the_server_closed_is_replaced(api: Api, ana: str) -> None:
+    api.get(f"/api/customers/segments?document_id={ana}")
+    db.session.remove()
+    with psycopg.connect(db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        ours = "datname = current_database() AND pid <> pg_backend_pid()"
+        other.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {ours}")
+    api.get(f"/api/customers/segments?document_id={ana}")
+    assert api.updated([{"document_id": ana, "segments": GOLD}]) == [ana]
+
+
 def test_a_database_that_is_away() -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     client = create_app({"DATABASE_URL": url, "SECRET_KEY": "test"}).test_client()

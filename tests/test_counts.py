@@ -91,7 +91,7 @@ def test_more_kinds_of_customers_than_memory_is_meant_for(shell: Shell, monkeypa
 
 
 def test_the_totals_are_kept_by_whatever_changes_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(totals, "FOLD_EVERY", 3)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY", 3)
     add_customers("1", "2")
     add_customers("2", "3", "4")
     for document_id in "123":

@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import zlib
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -36,7 +37,7 @@ def customers_body() -> Any:
 
 
 def json_body() -> Any:
-    """The request's body, parsed; unfolded but not parsed it is kept in `g.body`.
+    """The request's body, parsed; of one that may come again, `g.body_digest` tells whether it is the same.
 
     Raises UnsupportedMediaType, TooLarge and MalformedJson.
     """
@@ -45,10 +46,12 @@ def json_body() -> Any:
         raise UnsupportedMediaType("Send Content-Type: application/json, in UTF-8.")
     limit = current_app.config["MAX_BODY_BYTES"]
     try:
-        g.body = _decoded(request.get_data(cache=False), limit)
+        body = _decoded(request.get_data(cache=False), limit)
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
-    return _parsed(g.body)
+    if "Idempotency-Key" in request.headers:
+        g.body_digest = sha256(body).hexdigest()
+    return _parsed(body)
 
 
 def _parsed(body: bytes) -> Any:

@@ -20,5 +20,5 @@ def repeatable() -> Repeatable | None:
         problem = f"Must be 1 to {LONGEST_KEY} printable ASCII characters."
         raise Invalid(iter([("Idempotency-Key", problem)]), "the headers")
     # Not the query, nor a header: a job that starts anew with its file may well ask for another `as_of`.
-    asked = f"{request.method} {request.path} ".encode() + g.body
-    return Repeatable(the_caller().id, key, sha256(asked).hexdigest())
+    asked = f"{request.method} {request.path} {g.body_digest}"
+    return Repeatable(the_caller().id, key, sha256(asked.encode()).hexdigest())

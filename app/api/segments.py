@@ -15,6 +15,7 @@ from app.api.errors import too_large_a_change
 from app.api.idempotency import repeatable
 from app.api.parameters import flag, moment
 from app.core.customers import Segments, segments_of, segments_of_email
+from app.core.edits import Asked
 from app.core.idempotency import Answer, once
 from app.core.segments import ChangeTooLarge, Outcome, replace_segments
 from app.core.token_requests import Counts
@@ -39,17 +40,19 @@ def merge() -> Response:
 def _changed(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) -> Response:
     dry_run, report, as_of = flag("dry_run"), flag("report"), moment("as_of")
     wanted, duplicates = read(customers_body())
+    asked = Asked.of(wanted)
+    del wanted  # as large as all the rest that a request takes
     guard = None if request.headers.get("Guard") == "override" else the_caller().guard
 
     def work(session: Session | None = None) -> Answer:
         outcome = replace_segments(
-            wanted, the_caller().actor(), as_of=as_of, guard=guard, dry_run=dry_run, session=session
+            asked, the_caller().actor(), as_of=as_of, guard=guard, dry_run=dry_run, session=session
         )
         token_requests.count(
-            Counts(len(wanted), outcome.changed, outcome.unchanged, len(outcome.not_found)), dry_run=dry_run
+            Counts(len(asked.document_ids), outcome.changed, outcome.unchanged, len(outcome.not_found)), dry_run=dry_run
         )
         left_out = {*outcome.not_found, *outcome.stale}
-        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in wanted if id_ not in left_out]}
+        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in asked.document_ids if id_ not in left_out]}
         if report or dry_run:
             answer["report"] = _report(outcome, duplicates)
         return Answer(dumps(answer), outcome.change_set_id)

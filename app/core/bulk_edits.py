@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 import orjson
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, bindparam, func, select, true
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -122,10 +122,11 @@ def apply_bulk_edit(work: Work) -> None:
 
     def change(session: Session) -> int | None:
         done = 0
+        ids = dialects.texts(bindparam("ids", type_=dialects.Json))
+        becoming = Edit(ids, ids.c.value, edit.result(), true())
         with recording(session, job.by(), note=described(edit)) as change_set:
             for part in edit.parts():
-                ids = dialects.texts(part)
-                changed = apply_edit(change_set, Edit(ids, ids.c.value, edit.result(), true()))
+                changed = apply_edit(change_set, becoming, {"ids": part})
                 change_set.unchanged += len(part) - len(changed)
                 done += len(part)
                 work.tell(done)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Index, Sequence
+from sqlalchemy import Index, Sequence, bindparam, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -77,6 +78,24 @@ class SegmentChange(Base):
     before: Mapped[Segments] = mapped_column(dialects.Json)
     after: Mapped[Segments] = mapped_column(dialects.Json)
     previous_change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
+
+
+TOLD = ("note", "reverts", "changed", "unchanged", "created", "updated")
+"""What a change set tells of itself, besides when, by whom and by what means it was made."""
+
+_columns = {
+    name: bindparam(f"set_{name}", type_=ChangeSet.__table__.c[name].type)
+    for name in ("id", "at", "actor", "source", *TOLD)
+}
+
+NEW_CHANGE_SET = insert(ChangeSet.__table__).values(position=dialects.position_of(_columns["id"]), **_columns)
+"""Writes the change set of `new_change_set`."""
+
+
+def new_change_set(id_: int, at: datetime, actor: Actor, told: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of NEW_CHANGE_SET."""
+    columns = {"id": id_, "at": at, "actor": actor.name, "source": actor.source, **told}
+    return {f"set_{name}": value for name, value in columns.items()}
 
 
 def find_change_set(change_set_id: int, session: Session | None = None) -> ChangeSet:

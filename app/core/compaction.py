@@ -1,4 +1,4 @@
-"""Keeping the ledger of counts short: its rows are folded by day, and by month when they are old."""
+"""Keeping the ledgers of counts short: rows are folded by day, and those of segments by month when they are old."""
 
 import logging
 from collections import Counter
@@ -11,6 +11,7 @@ from app.core.counts import COLUMNS, Pair, append, ledger
 from app.core.database import in_transaction, now
 from app.core.errors import Unavailable
 from app.core.movements import keep_movements
+from app.core.totals import fold_totals
 
 COMPACT_EVERY = 200
 """Change sets between two compactions that happen by themselves, so that the ledger stays short to sum."""
@@ -53,6 +54,7 @@ def compact() -> tuple[int, int]:
             left = {pair: delta for pair, delta in deltas.items() if delta}
             append(session, day, actor, None, left)
             rows += len(left)
+        fold_totals(session)
         return len(gone), rows
 
     return in_transaction(work)

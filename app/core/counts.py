@@ -7,9 +7,10 @@ how many customers more or fewer hold each segment, and the count is the sum. Ho
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 import orjson
-from sqlalchemy import func, insert, literal, select, tuple_
+from sqlalchemy import bindparam, func, insert, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -45,41 +46,65 @@ class Movements:
     """How many customers more hold each pair by what is being changed."""
 
     def __init__(self) -> None:
-        self._segments: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
+        self._after: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """How many kinds of customers, alike in their segments, were met: what this takes in memory."""
-        return len(self._segments)
+        return len(self._before) + len(self._after)
 
     def add(self, before: Iterable[str], after: Iterable[str]) -> None:
         """Take in the segments that customers had and have, as JSON texts.
 
         They are counted as texts and parsed once per kind: customers are alike, and this is done for each of them.
         """
-        self._segments.subtract(before)
-        self._segments.update(after)
+        self._before.update(before)
+        self._after.update(after)
 
     def carrying(self) -> int:
         """How many customers more carry segments at all."""
-        return -self._segments["[]"]
+        return self._before["[]"] - self._after["[]"]
 
     def taken(self) -> dict[Pair, int]:
         """The sums so far, which begin again at nothing."""
         deltas: Counter[Pair] = Counter()
-        for segments, customers in self._segments.items():
-            for pair in {(segment["type"], segment["value"]) for segment in orjson.loads(segments)}:
-                deltas[pair] += customers
-        self._segments.clear()
+        self._after.subtract(self._before)
+        for segments, customers in self._after.items():
+            if customers:
+                for pair in {(segment["type"], segment["value"]) for segment in orjson.loads(segments)}:
+                    deltas[pair] += customers
+        self._before.clear()
+        self._after.clear()
         return {pair: delta for pair, delta in deltas.items() if delta}
+
+
+_moved = dialects.elements(bindparam("moved", type_=dialects.Json)).c.value
+
+MOVED = insert(ledger).from_select(
+    COLUMNS,
+    select(
+        *(
+            bindparam(f"moved_{name}", type_=ledger.c[column].type)
+            for name, column in (("day", "day"), ("by", "actor"), ("in", "change_set_id"))
+        ),
+        _moved[0].as_string(),
+        _moved[1].as_string(),
+        _moved[2].as_integer(),
+    ),
+)
+"""Writes what `moved` into the ledger."""
+
+
+def moved(day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> dict[str, Any]:
+    """The parameters of MOVED: by how many customers each segment grew or shrank."""
+    rows = [[*pair, delta] for pair, delta in deltas.items()]
+    return {"moved_day": day, "moved_by": actor, "moved_in": change_set_id, "moved": rows}
 
 
 def append(session: Session, day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> None:
     """Write into the ledger by how many customers each segment grew or shrank."""
     if deltas:
-        sent = dialects.elements([[*pair, delta] for pair, delta in deltas.items()]).c.value
-        common = literal(day, ledger.c.day.type), literal(actor), literal(change_set_id, ledger.c.change_set_id.type)
-        rows = select(*common, sent[0].as_string(), sent[1].as_string(), sent[2].as_integer())
-        session.execute(insert(ledger).from_select(COLUMNS, rows))
+        session.execute(MOVED, moved(day, actor, change_set_id, deltas))
 
 
 def catalogue(after: Pair | None = None, *, most: int, type_: str | None = None) -> list[tuple[str, str, int]]:

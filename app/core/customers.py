@@ -3,11 +3,11 @@
 import re
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, select, text
+from sqlalchemy import ForeignKey, Index, bindparam, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db
+from app.core.database import Base, Moment, db, look_up
 from app.core.errors import AmbiguousEmail, CustomerNotFound
 
 Segments = list[dict[str, str]]
@@ -106,13 +106,23 @@ def is_customer(document_id: str) -> bool:
     return storable(document_id) and db.session.scalar(query) is not None
 
 
+_SEGMENTS = select(Customer.__table__.c.segments).where(Customer.document_id == bindparam("asked"))
+
+
 def segments_of(document_id: str) -> Segments:
     """Raises CustomerNotFound."""
-    query = select(Customer.segments).where(Customer.document_id == document_id)
-    found = db.session.scalar(query) if storable(document_id) else None
-    if found is None:
+    found = look_up(_SEGMENTS, {"asked": document_id}) if storable(document_id) else []
+    if not found:
         raise CustomerNotFound("No customer has this document_id.")
-    return found
+    return found[0].segments  # type: ignore[no-any-return]
+
+
+_SEGMENTS_BY_EMAIL = (
+    select(Customer.__table__.c.segments)
+    .join(CustomerSearch.__table__, CustomerSearch.document_id == Customer.document_id)
+    .where(CustomerSearch.email == bindparam("asked"))
+    .limit(2)
+)
 
 
 def segments_of_email(email: str) -> Segments:
@@ -120,18 +130,12 @@ def segments_of_email(email: str) -> Segments:
 
     Raises CustomerNotFound and AmbiguousEmail.
     """
-    query = (
-        select(Customer.segments)
-        .join(CustomerSearch, CustomerSearch.document_id == Customer.document_id)
-        .where(CustomerSearch.email == email.casefold())
-        .limit(2)
-    )
-    found = db.session.scalars(query).all() if storable(email) else []
+    found = look_up(_SEGMENTS_BY_EMAIL, {"asked": email.casefold()}) if storable(email) else []
     if not found:
         raise CustomerNotFound("No customer has this e-mail.")
     if len(found) > 1:
         raise AmbiguousEmail("Several customers have this e-mail: ask by document_id.")
-    return found[0]
+    return found[0].segments  # type: ignore[no-any-return]
 
 
 def any_customer() -> bool:

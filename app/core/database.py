@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, MetaData, Table
+from sqlalchemy import DateTime, Dialect, MetaData, Row, Select, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -56,10 +56,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+class JsonText(str):
+    """JSON, written already: sent to the database as it is."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def of(value: Any) -> "JsonText":
+        return value if isinstance(value, JsonText) else JsonText(orjson.dumps(value), "utf-8")
+
+
 def engine_options(url: str) -> dict[str, Any]:
     """What SQLAlchemy's engine needs: orjson for JSON columns, and no parameters (customers) in error messages."""
     return {
-        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_serializer": JsonText.of,
         "json_deserializer": orjson.loads,
         "hide_parameters": True,
         **dialects.engine_options(url),
@@ -77,20 +87,41 @@ def in_transaction(work: Callable[[Session], T], *, keep: bool = True, patient: 
     Raises Unavailable when the database is away, or busy past its timeout and our patience.
     """
     db.session.remove()
-    attempts = ATTEMPTS if patient else 1
+
+    def transaction() -> T:
+        with Session(dialects.writing(db.engine, patient), expire_on_commit=False) as session:
+            result = work(session)
+            if keep:
+                session.commit()
+            return result
+
+    return _insisting(transaction, ATTEMPTS if patient else 1)
+
+
+def _insisting(work: Callable[[], T], attempts: int) -> T:
+    """Run `work` again while the database asks for that, at most so often. Raises Unavailable."""
     for attempt in range(1, attempts + 1):
         try:
-            with Session(dialects.writing(db.engine, patient), expire_on_commit=False) as session:
-                result = work(session)
-                if keep:
-                    session.commit()
-                return result
+            return work()
         except (DBAPIError, PoolTimeout) as error:
             if not dialects.worth_another_try(error) or attempt == attempts:
                 raise_unavailable(error)
                 raise
             time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def look_up(query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    """The rows, a few at most, of one statement that reads: what every request asks first takes no transaction.
+
+    Raises Unavailable when the database is away, or busy past its timeout.
+    """
+
+    def look() -> Sequence[Row[Any]]:
+        with dialects.looking(db.engine).connect() as connection:
+            return connection.execute(query, parameters).all()
+
+    return _insisting(look, ATTEMPTS)
 
 
 def raise_unavailable(error: Exception) -> None:

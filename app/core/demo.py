@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.core.changes import Actor
 from app.core.customers import Segments, any_customer
 from app.core.database import in_transaction, now
+from app.core.edits import Asked
 from app.core.errors import AlreadyFilled
 from app.core.facts import save_customers
 from app.core.segments import recording, replace_in
@@ -59,13 +60,13 @@ def fill(customers: int, progress: Callable[[int], None]) -> None:
             for batch in _batches(customers, dice):
                 save_customers(session, batch)
                 wanted = {row["document_id"]: row["segments"] for row in batch if row["segments"]}
-                replace_in(change_set, wanted)
+                replace_in(change_set, Asked.of(wanted))
                 carried |= wanted
                 progress(min(customers, change_set.changed + change_set.unchanged))
         for night in nights[1:]:
             with recording(session, Actor("token crm-nightly", "api"), note=note, at=night) as change_set:
                 moved = {document_id: _moved(carried[document_id], dice) for document_id in _some(carried, dice)}
-                replace_in(change_set, moved)
+                replace_in(change_set, Asked.of(moved))
                 carried |= moved
         progress(customers)
 

@@ -1,6 +1,7 @@
 """Operators: the people who sign in to the pages."""
 
 from datetime import datetime, timedelta
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -206,12 +207,16 @@ def hashed(password: str) -> str:
     return _hasher.hash(password)
 
 
-_NOBODYS = _hasher.hash("nobody has this password")
+@cache
+def _nobodys() -> str:
+    return _hasher.hash("nobody has this password")
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
     """Takes as long when there is no hash at all: how long it took must not tell who is an operator."""
     try:
-        return _hasher.verify(password_hash or _NOBODYS, password[: LONGEST_PASSWORD + 1]) and password_hash is not None
+        return (
+            _hasher.verify(password_hash or _nobodys(), password[: LONGEST_PASSWORD + 1]) and password_hash is not None
+        )
     except VerificationError:
         return False

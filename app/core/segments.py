@@ -6,33 +6,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, insert, not_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes import Actor, ChangeSet, SegmentChange
+from app.core.changes import NEW_CHANGE_SET, TOLD, Actor, new_change_set
 from app.core.compaction import compact_when_due
-from app.core.counts import Movements, append
-from app.core.customers import Customer, Segments
+from app.core.counts import MOVED, Movements, moved
+from app.core.customers import Segments
 from app.core.database import in_transaction, now
-from app.core.edits import Edit, Merge, edit_of
+from app.core.edits import Asked, AsOf, Edit, Merge, Sent, changing, kind, seen, there
 from app.core.errors import Refusal
-from app.core.totals import add_to_totals
-
-customers = Customer.__table__
+from app.core.totals import MORE, more
 
 RECORDED = "recorded"
 """Under this name a session's `info` holds what was recorded in it, for whoever watches what is committed."""
 
 MOST_KINDS = 50_000
 """Different lists of segments counted in memory; a file of any size may have one for each customer."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """A customer as the change set with this id left her; None if her segments were never changed."""
-
-    change_set_id: int | None
 
 
 @dataclass(frozen=True)
@@ -92,16 +83,28 @@ class Recording:
         return bool(self.changed or self.created or self.updated)
 
     def count(self) -> None:
-        """Write into the ledger of counts what moved since the last time."""
-        add_to_totals(self.session, self.at.date(), carrying=self.movements.carrying())
-        append(self.session, self.at.date(), self.actor.name, self.id, self.movements.taken())
+        """Write into the ledgers of counts what moved since the last time."""
+        _COUNTED.run(self.session, self._moved())
+
+    def close(self) -> None:
+        """The last act: the change set itself, which takes its position in the feed, and what moved."""
+        told = new_change_set(self.id, self.at, self.actor, {name: getattr(self, name) for name in TOLD})
+        _CLOSED.run(self.session, {**self._moved(), **told})
+
+    def _moved(self) -> dict[str, Any]:
+        day, carrying = self.at.date(), self.movements.carrying()
+        return {**more(day, carrying=carrying), **moved(day, self.actor.name, self.id, self.movements.taken())}
+
+
+_COUNTED = dialects.Together(MORE, MOVED)
+_CLOSED = dialects.Together(MORE, MOVED, NEW_CHANGE_SET)
 
 
 def replace_segments(  # noqa: PLR0913 - one function for everything that the contract's §1 and §2 say of a request
-    wanted: Mapping[str, Segments] | Mapping[str, Merge],
+    wanted: Mapping[str, Segments] | Mapping[str, Merge] | Asked,
     actor: Actor,
     *,
-    as_of: datetime | Version | None = None,
+    as_of: AsOf = None,
     note: str | None = None,
     guard: Guard | None = None,
     dry_run: bool = False,
@@ -111,16 +114,18 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
 
     All of it happens in one transaction, or none. Customers are never created; those changed after `as_of` are left
     alone (contract §2): a moment, or the version in which one customer was seen. With a `Merge` in place of segments,
-    hers are merged with it. A `dry_run` does everything as it would be done, and takes it back. With a `session` it is
-    part of that transaction, which the caller commits.
+    hers are merged with it; what is `Asked` already is the same in less memory. A `dry_run` does everything as it would
+    be done, and takes it back. With a `session` it is part of that transaction, which the caller commits.
 
     Raises ChangeTooLarge, if there is a `guard`, and Unavailable when the database is away or busy.
     """
 
+    asked = wanted if isinstance(wanted, Asked) else Asked.of(wanted)
+
     def work(session: Session) -> Outcome:
         with recording(session, actor, note=note) as change_set:
-            outcome = replace_in(change_set, wanted, as_of=as_of)
-            if guard and not guard.holds(change_set.emptied, len(wanted)):
+            outcome = replace_in(change_set, asked, as_of=as_of)
+            if guard and not guard.holds(change_set.emptied, len(asked.document_ids)):
                 raise ChangeTooLarge(change_set.emptied, replace(outcome, change_set_id=None))
         return outcome
 
@@ -132,6 +137,9 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
     if outcome.change_set_id:
         compact_when_due(outcome.change_set_id)
     return outcome
+
+
+_NUMBER = select(dialects.next_change_set_id())
 
 
 @contextmanager
@@ -147,102 +155,44 @@ def recording(
 
     `reverts` is the id of the change set that this one undoes; `at` is now, except in an invented past.
     """
-    number = session.scalars(select(dialects.next_change_set_id())).one()
+    number = session.scalars(_NUMBER).one()
     change_set = Recording(session, actor, note, reverts, number, at or now())
     yield change_set
     session.info.setdefault(RECORDED, []).append(change_set)
     if change_set.written:
-        change_set.count()
-        session.execute(
-            insert(ChangeSet.__table__).values(
-                id=change_set.id,
-                position=dialects.take_position(session, change_set.id),
-                at=change_set.at,
-                actor=actor.name,
-                source=actor.source,
-                note=note,
-                reverts=reverts,
-                changed=change_set.changed,
-                unchanged=change_set.unchanged,
-                created=change_set.created,
-                updated=change_set.updated,
-            )
-        )
+        change_set.close()
 
 
-def replace_in(
-    change_set: Recording,
-    wanted: Mapping[str, Segments] | Mapping[str, Merge],
-    *,
-    as_of: datetime | Version | None = None,
-) -> Outcome:
+def replace_in(change_set: Recording, asked: Asked, *, as_of: AsOf = None) -> Outcome:
     """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
-    changed = set(apply_edit(change_set, edit_of(wanted), as_of=as_of))
-    outcome = _outcome(change_set, wanted, changed, as_of)
+    changed = set(apply_edit(change_set, asked.edit, asked.sent, as_of=as_of))
+    outcome = _outcome(change_set, asked.document_ids, changed, as_of)
     change_set.unchanged += outcome.unchanged
     return outcome
 
 
-def apply_edit(change_set: Recording, edit: Edit, *, as_of: datetime | Version | None = None) -> list[str]:
-    """The one statement that changes segments. Gives back whose, and keeps the record and the counts.
-
-    Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
-    changed after `as_of` is asked of the row that is about to be written, not of an earlier look at it.
-    """
-    changes = (
-        update(customers)
-        .where(
-            customers.c.document_id == edit.document_id,
-            customers.c.segments.is_distinct_from(edit.segments),
-            edit.condition,
-            not_(_changed_after(as_of)),
-        )
-        .values(
-            segments=edit.segments,
-            previous_segments=customers.c.segments,
-            changed_at=change_set.at,
-            change_set_id=change_set.id,
-            previous_change_set_id=customers.c.change_set_id,
-        )
-    )
-    changed = dialects.update_and_record(change_set.session, changes, returning=HISTORY, into=SegmentChange.__table__)
-    change_set.movements.add([before for _, before, _ in changed], [after for _, _, after in changed])
+def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: AsOf = None) -> list[str]:
+    """The one statement that changes segments. Gives back whose, and keeps the record and the counts."""
+    made = {**sent, **seen(as_of), "made_at": change_set.at, "made_in": change_set.id}
+    rows = changing(edit, kind(as_of)).run(change_set.session, made)
+    if not rows:
+        return []
+    changed, before, after = zip(*rows, strict=True)
+    change_set.movements.add(before, after)
     if len(change_set.movements) > MOST_KINDS:
         change_set.count()
     change_set.changed += len(changed)
-    change_set.emptied += sum(after == "[]" != before for _, before, after in changed)
-    return [document_id for document_id, _, _ in changed]
+    change_set.emptied += after.count("[]")
+    return list(changed)
 
 
-def _changed_after(as_of: datetime | Version | None) -> ColumnElement[bool]:
-    if as_of is None:
-        return false()
-    if isinstance(as_of, Version):
-        return customers.c.change_set_id.is_distinct_from(as_of.change_set_id)
-    return and_(customers.c.changed_at.is_not(None), customers.c.changed_at > as_of)
-
-
-HISTORY: dict[str, ColumnElement[Any]] = {
-    "change_set_id": customers.c.change_set_id,
-    "document_id": customers.c.document_id,
-    "before": customers.c.previous_segments,
-    "after": customers.c.segments,
-    "previous_change_set_id": customers.c.previous_change_set_id,
-}
-"""The columns of `segment_changes`, as an updated row of `customers` tells them."""
-
-
-def _outcome(
-    change_set: Recording, wanted: Mapping[str, Any], changed: set[str], as_of: datetime | Version | None
-) -> Outcome:
+def _outcome(change_set: Recording, document_ids: list[str], changed: set[str], as_of: AsOf) -> Outcome:
     """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
-    rest = [document_id for document_id in wanted if document_id not in changed]
+    rest = [document_id for document_id in document_ids if document_id not in changed]
     found: dict[str, bool] = {}
     if rest:
-        query = select(customers.c.document_id, _changed_after(as_of)).where(
-            customers.c.document_id.in_(select(dialects.texts(rest).c.value))
-        )
-        found = {document_id: bool(stale) for document_id, stale in change_set.session.execute(query)}
+        rows = change_set.session.execute(there(kind(as_of)), {"rest": rest, **seen(as_of)})
+        found = {document_id: bool(stale) for document_id, stale in rows}
     stale_ids = [document_id for document_id in rest if found.get(document_id)]
     return Outcome(
         changed=len(changed),

@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.changes import Actor
-from app.core.database import Base, Moment, db, in_transaction, now
+from app.core.database import Base, Moment, db, in_transaction, look_up, now
 from app.core.errors import NameTaken, NotFound, Refusal, Unavailable
 from app.core.networks import read_networks
 from app.core.secret_texts import digest_of, new_secret
@@ -182,10 +182,15 @@ def revoke_token(name: str) -> None:
     in_transaction(work)
 
 
+_asked: ColumnElement[str] = bindparam("asked")
+_WITH_DIGEST = select(Token.__table__).where(or_(Token.digest == _asked, Token.previous_digest == _asked))
+
+
 def caller(secret: str) -> Caller | None:
     """Whoever this secret was given to, unless it is unknown, expired or revoked."""
     digest = digest_of(secret)
-    token = db.session.scalar(select(Token).where(or_(Token.digest == digest, Token.previous_digest == digest)))
+    found = look_up(_WITH_DIGEST, {"asked": digest})
+    token = Token(**found[0]._mapping) if found else None
     if token is None or not token.opened_by(digest) or token.state != "active":
         return None
     return Caller(

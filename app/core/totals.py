@@ -5,14 +5,13 @@ Counting ten million rows takes seconds, and a counter that everybody writes to 
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.database import Base, db
-
-FOLD_EVERY = 200
 
 
 class CustomerTotal(Base):
@@ -42,16 +41,26 @@ def totals(session: Session | None = None) -> Totals:
     return Totals(int(customers), int(carrying))
 
 
+_more = {name: bindparam(f"more_{name}", type_=ledger.c[name].type) for name in ("day", "customers", "carrying")}
+
+MORE = insert(ledger).from_select(
+    list(_more), select(*_more.values()).where(or_(_more["customers"] != 0, _more["carrying"] != 0))
+)
+"""Writes into the ledger how many `more` there are, unless there are as many as before."""
+
+
+def more(day: date, *, customers: int = 0, carrying: int = 0) -> dict[str, Any]:
+    """The parameters of MORE."""
+    return {"more_day": day, "more_customers": customers, "more_carrying": carrying}
+
+
 def add_to_totals(session: Session, day: date, *, customers: int = 0, carrying: int = 0) -> None:
-    """Write into the ledger what changed; every so often it is folded into a row a day, as part of this transaction."""
-    if customers or carrying:
-        row = insert(ledger).values(day=day, customers=customers, carrying=carrying).returning(ledger.c.id)
-        if session.scalars(row).one() % FOLD_EVERY == 0:
-            _fold(session)
+    """Write into the ledger what changed."""
+    session.execute(MORE, more(day, customers=customers, carrying=carrying))
 
 
-def _fold(session: Session) -> None:
-    """Safe beside writers: it folds exactly the rows that it deletes."""
+def fold_totals(session: Session) -> None:
+    """One row a day. Safe beside writers: it folds exactly the rows that it deletes."""
     days: dict[date, tuple[int, int]] = {}
     for day, customers, carrying in session.execute(
         delete(ledger).returning(ledger.c.day, ledger.c.customers, ledger.c.carrying)

@@ -9,7 +9,7 @@ from app.core.changes import Actor, find_change_set
 from app.core.compaction import compact_when_due
 from app.core.customers import Customer, Segments, find_customer
 from app.core.database import in_transaction
-from app.core.edits import reversal
+from app.core.edits import REVERSAL
 from app.core.fact_undo import bring_back, revert_facts
 from app.core.history import Step, find_step
 from app.core.segments import Recording, apply_edit, recording
@@ -91,8 +91,8 @@ def undoing(document_id: str, change_set_id: int) -> Undoing:
 
 def _revert_part(undo: Recording, change_set_id: int, after: str, conflicts: list[str]) -> str | None:
     """Undo the next customers' changes; gives back the last document_id, None when there were no more."""
-    edit = reversal(change_set_id, after, PART)
-    changed = set(apply_edit(undo, edit))
+    edit, sent = REVERSAL, {"reverted": change_set_id, "after": after, "most": PART}
+    changed = set(apply_edit(undo, edit, sent))
     # What is asked here of the others, as they are now, only sorts them: nothing is written because of it.
     part = (
         select(edit.document_id, customers.segments.is_not_distinct_from(edit.segments))
@@ -101,7 +101,7 @@ def _revert_part(undo: Recording, change_set_id: int, after: str, conflicts: lis
         .order_by(edit.document_id)
     )
     last = None
-    for document_id, as_before in undo.session.execute(part):
+    for document_id, as_before in undo.session.execute(part, sent):
         last = document_id
         if document_id not in changed and as_before:
             undo.unchanged += 1

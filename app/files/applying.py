@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.core.changes import Actor
 from app.core.compaction import compact_when_due
 from app.core.database import in_transaction
+from app.core.edits import Asked
 from app.core.effects import Effect, compare
 from app.core.facts import Saved, known_customers, save_customers
 from app.core.segments import recording, replace_in
@@ -107,7 +108,7 @@ def apply(  # noqa: PLR0913 - as `replace_segments`, for a file
                     saved += save_customers(session, facts, change_set)
                 wanted = {id_: segments for id_ in there if (segments := batch[id_].segments) is not None}
                 if wanted:
-                    staging.leave_out("stale", replace_in(change_set, wanted, as_of=as_of).stale)
+                    staging.leave_out("stale", replace_in(change_set, Asked.of(wanted), as_of=as_of).stale)
                 done += len(batch)
                 progress(done)
         recorded = change_set.written and not dry_run

@@ -7,10 +7,11 @@ from flask import flash, redirect, render_template, request, url_for
 from app.core.counts import largest_segments
 from app.core.customers import Customer, find_customer, storable
 from app.core.differences import difference
+from app.core.edits import Version
 from app.core.errors import NameTaken
 from app.core.history import provenance, timeline
 from app.core.identities import change_document_id
-from app.core.segments import Version, replace_segments
+from app.core.segments import replace_segments
 from app.core.undo import Undoing, undoing
 from app.pages import asked, blueprint
 from app.pages.asked import NotUnderstood

@@ -7,8 +7,8 @@ from werkzeug.datastructures import MultiDict
 
 from app.core.counts import held_by
 from app.core.customers import Segments, storable
+from app.core.edits import Version
 from app.core.lookalikes import Held, near
-from app.core.segments import Version
 
 LONGEST = 1000
 

@@ -7,9 +7,9 @@ from flask import redirect, render_template, request, url_for
 from app.core.bulk_edits import ACTIONS, BulkEdit
 from app.core.counts import held_by, largest_segments
 from app.core.customers import storable
+from app.core.edits import Version
 from app.core.jobs import find_job, move_on, new_job
 from app.core.search import Filter, count_customers
-from app.core.segments import Version
 from app.pages import asked, blueprint
 from app.pages.asked import NotUnderstood, asked_customers
 from app.pages.editor import LONGEST, Editor, EditorRow, near_if_new, read_editor

@@ -3,7 +3,7 @@
 Constructs here render themselves for the database at hand, so that every statement elsewhere is written once.
 """
 
-from app.core.dialects.connections import away_or_busy, engine_options, prepare, worth_another_try, writing
+from app.core.dialects.connections import away_or_busy, engine_options, looking, prepare, worth_another_try, writing
 from app.core.dialects.json_rows import (
     elements,
     entries,
@@ -15,15 +15,17 @@ from app.core.dialects.json_rows import (
     renamed,
     texts,
 )
-from app.core.dialects.order import next_change_set_id, settled_position, take_position
+from app.core.dialects.order import next_change_set_id, position_of, settled_position
 from app.core.dialects.types import Exact, Id, Json, Words
 from app.core.dialects.words import found_by_words, has_words
-from app.core.dialects.writes import create, increase, insert_new, update_and_record, update_rows
+from app.core.dialects.writes import RecordedUpdate, Together, create, increase, insert_new, update_rows
 
 __all__ = [
     "Exact",
     "Id",
     "Json",
+    "RecordedUpdate",
+    "Together",
     "Words",
     "away_or_busy",
     "create",
@@ -38,14 +40,14 @@ __all__ = [
     "json_null",
     "json_text",
     "json_value",
+    "looking",
     "merged",
     "next_change_set_id",
+    "position_of",
     "prepare",
     "renamed",
     "settled_position",
-    "take_position",
     "texts",
-    "update_and_record",
     "update_rows",
     "worth_another_try",
     "writing",

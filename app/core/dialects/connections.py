@@ -6,32 +6,36 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT_MS = 5_000
+
+PREPARED_AFTER = 2
+"""How often a connection meets a statement before it has it prepared, which spares the server planning it."""
 
 
 def engine_options(url: str) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}}
-    return {
-        "connect_args": {
-            "connect_timeout": 5,
-            # Prepared statements live in a server session, which PgBouncer's transaction mode does not promise.
-            "prepare_threshold": None,
-        }
-    }
+    # We say BEGIN ourselves, below: a transaction that begins with a statement of its own costs a round trip more.
+    return {"connect_args": {"connect_timeout": 5, "autocommit": True, "prepare_threshold": None}}
 
 
 def prepare(engine: Engine) -> None:
     """Make every connection of `engine` behave: transactions that really begin, and writers that wait their turn."""
-    event.listen(engine, "begin", _begin_sqlite if engine.dialect.name == "sqlite" else _begin_postgresql)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _connect_sqlite)
+    sqlite = engine.dialect.name == "sqlite"
+    event.listen(engine, "connect", _connect_sqlite if sqlite else _connect_postgresql)
+    event.listen(engine, "begin", _begin_sqlite if sqlite else _begin_postgresql)
 
 
 def writing(engine: Engine, patient: bool = True) -> Engine:
     """The same engine, for transactions that write, and wait for other writers (or do not)."""
     return engine.execution_options(writing=BUSY_TIMEOUT_MS if patient else 1)
+
+
+def looking(engine: Engine) -> Engine:
+    """The same engine, for single statements that read: each is a transaction by itself, in one round trip."""
+    return engine.execution_options(looking=True)
 
 
 def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -42,16 +46,35 @@ def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # The busy timeout does not cover a read transaction that turns into a write: a writer takes the lock at once.
-    wait = connection.get_execution_options().get("writing")
+    options = connection.get_execution_options()
+    wait = options.get("writing")
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait or BUSY_TIMEOUT_MS}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if wait else "BEGIN")
+    if not options.get("looking"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if wait else "BEGIN")
+
+
+DIRECT = "direct"
+"""Under this name a PostgreSQL connection's `info` says that no pooler stands between us and the server."""
+
+
+def _connect_postgresql(connection: Any, record: ConnectionPoolEntry) -> None:
+    # Prepared statements live in a session of the server, which a pooler in transaction mode changes at will. It makes
+    # up the number under which it knows us: the server's own tells whether there is one.
+    told = connection.execute("SELECT pg_backend_pid()").fetchone()
+    record.info[DIRECT] = told == (connection.info.backend_pid,)
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    # LOCAL: it ends with the transaction, so nothing leaks to the next client of a pooled server connection.
-    wait = connection.get_execution_options().get("writing")
+    options = connection.get_execution_options()
+    wait, looking = options.get("writing"), options.get("looking")
+    # Only statements that are short and come again all day. Those of lists are planned anew for what is looked for.
+    again = (wait or looking) and connection.info[DIRECT]
+    connection.connection.driver_connection.prepare_threshold = PREPARED_AFTER if again else None  # type: ignore[union-attr]
     if wait:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
+        # LOCAL: it ends with the transaction, so nothing leaks to the next client of a pooled server connection.
+        connection.exec_driver_sql(f"BEGIN; SET LOCAL lock_timeout = {wait}")
+    elif not looking:
+        connection.exec_driver_sql("BEGIN")
 
 
 # serialization_failure, deadlock_detected, lock_not_available (nobody queues for a row: who waits can be unlucky),

@@ -1,6 +1,5 @@
 """JSON, in a column or sent as one parameter, unfolded into rows and asked for its elements."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -54,20 +53,23 @@ def _(element: FunctionElement[Any], compiler: Any, **kw: Any) -> str:
     return f"json_each({compiler.process(element.clauses, **kw)})"
 
 
-def entries(value: Mapping[str, Any]) -> FromClause:
-    """A mapping sent as ONE parameter, as a table of (key, value)."""
-    return _Entries(json_value(value)).table_valued(column("key", Exact), column("value", Json), name="entry")
+def entries(value: ColumnElement[Any]) -> FromClause:
+    """A JSON object, sent as ONE parameter, as a table of (key, value)."""
+    return _Entries(value).table_valued(column("key", Exact), column("value", Json), name="entry")
 
 
 def elements(value: ColumnElement[Any] | list[Any]) -> FromClause:
     """A JSON array, of a column or sent as one parameter, as a table of (value)."""
-    array = json_value(value) if isinstance(value, list) else value
-    return _Elements(array).table_valued(column("value", Json), name="element")
+    return _Elements(_array(value)).table_valued(column("value", Json), name="element")
 
 
-def texts(value: list[str]) -> FromClause:
-    """A list of strings sent as one parameter, as a table of (value)."""
-    return _Texts(json_value(value)).table_valued(column("value", Exact), name="text")
+def texts(value: ColumnElement[Any] | list[str]) -> FromClause:
+    """A JSON array of strings, sent as one parameter, as a table of (value)."""
+    return _Texts(_array(value)).table_valued(column("value", Exact), name="text")
+
+
+def _array(value: ColumnElement[Any] | list[Any]) -> ColumnElement[Any]:
+    return json_value(value) if isinstance(value, list) else value
 
 
 def json_value(value: Any) -> ColumnElement[Any]:

@@ -1,0 +1,51 @@
+"""Clients that do nothing but ask, over connections they keep: as cheap as it goes, since they share the machine."""
+
+import selectors
+import socket
+import time
+from collections.abc import Iterator
+from itertools import cycle
+from urllib.parse import urlsplit
+
+
+def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    head = [f"{method} {path} HTTP/1.1", "Host: bench", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def answers_a_second(address: str, requests: list[bytes], *, clients: int, seconds: float) -> float:
+    """How many requests, taken in turn, are answered by 200 when so many clients send the next one at each answer."""
+    url, ahead = urlsplit(address), cycle(requests)
+    selector = selectors.DefaultSelector()
+    for _ in range(clients):
+        connection = socket.create_connection((url.hostname, url.port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(connection, selectors.EVENT_READ, bytearray())
+        connection.sendall(next(ahead))
+    answered, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        for key, _events in selector.select(timeout=5):
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            for _whole in _take(connection, key.data):
+                answered += 1
+                connection.sendall(next(ahead))
+    taken = time.perf_counter() - started
+    for key in list(selector.get_map().values()):
+        key.fileobj.close()  # type: ignore[union-attr]
+    return answered / taken
+
+
+def _take(connection: socket.socket, read: bytearray) -> Iterator[None]:
+    """Read what has come; yields once there is a whole answer. Raises AssertionError if it is not a 200."""
+    came = connection.recv(65_536)
+    assert came, "the server closed the connection"
+    read += came
+    head, found, rest = bytes(read).partition(b"\r\n\r\n")
+    if not found:
+        return
+    assert head.startswith(b"HTTP/1.1 200"), head.decode()
+    length = next(int(line.split(b":")[1]) for line in head.lower().splitlines() if line.startswith(b"content-length:"))
+    if len(rest) >= length:
+        read.clear()
+        yield

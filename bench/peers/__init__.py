@@ -1,0 +1,52 @@
+"""The same endpoint as others would write it, on the same tables: honest, idiomatic, and writing no history.
+
+Each checks the token against the `tokens` table, validates the body, lets the first occurrence of a document_id win,
+replaces the segments of those who exist in one transaction, and answers `{"updatedCustomers": […]}`. DATABASE_URL says
+where.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.gunicorn import ROOT, free_port
+
+PEERS = ("tutorial", "rest_framework", "fast_api")
+
+
+@contextmanager
+def serving(name: str, url: str, log: Path, workers: int) -> Iterator[str]:
+    """The address of a peer, or of `empty`, served as it is usual: uvicorn for FastAPI, else gunicorn as ours."""
+    port, application = free_port(), f"bench.peers.{name}:app"
+    gunicorn = ["gunicorn", application, "-c", "python:bench.peers.gunicorn", "-b", f"127.0.0.1:{port}"]
+    uvicorn = ["uvicorn", application, "--port", str(port), "--log-level", "warning"]
+    served = [*uvicorn, "--workers", str(workers)] if name == "fast_api" else [*gunicorn, "-w", str(workers)]
+    environ = {**os.environ, "DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://")}
+    command = [sys.executable, "-m", *served]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
+        try:
+            _await(process, f"http://127.0.0.1:{port}", log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(timeout=70)
+
+
+def _await(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except urllib.error.HTTPError:  # it answers
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())

@@ -1,0 +1,79 @@
+"""As FastAPI's users write it: pydantic models, and SQLAlchemy's bulk update by primary key."""
+
+import hashlib
+import os
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Header, HTTPException
+from pydantic import BaseModel, Field
+from sqlalchemy import create_engine, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+make_session = sessionmaker(create_engine(os.environ["DATABASE_URL"]))
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Customer(Base):
+    __tablename__ = "customers"
+
+    document_id: Mapped[str] = mapped_column(primary_key=True)
+    segments: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
+
+
+class Token(Base):
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+
+
+class Segment(BaseModel):
+    type: str
+    value: str
+
+
+class CustomerSegments(BaseModel):
+    document_id: str
+    segments: list[Segment] | None
+
+
+class Body(BaseModel):
+    customers: Annotated[list[CustomerSegments], Field(min_length=1)]
+
+
+class Answer(BaseModel):
+    updatedCustomers: list[str]  # noqa: N815 - the endpoint's name for it
+
+
+def get_session():
+    with make_session() as session:
+        yield session
+
+
+Database = Annotated[Session, Depends(get_session)]
+
+
+def check_token(session: Database, authorization: Annotated[str, Header()] = "") -> None:
+    digest = hashlib.sha256(authorization.removeprefix("Bearer ").encode()).hexdigest()
+    if session.scalar(select(Token).where(Token.digest == digest)) is None:
+        raise HTTPException(401)
+
+
+app = FastAPI()
+
+
+@app.post("/api/v3/customers/segments", dependencies=[Depends(check_token)])
+def replace_segments(body: Body, session: Database) -> Answer:
+    wanted = {}
+    for row in body.customers:
+        wanted.setdefault(row.document_id, [segment.model_dump() for segment in row.segments or []])
+    found = set(session.scalars(select(Customer.document_id).where(Customer.document_id.in_(list(wanted)))))
+    rows = [{"document_id": id_, "segments": segments} for id_, segments in wanted.items() if id_ in found]
+    if rows:
+        session.execute(update(Customer), rows)
+    session.commit()
+    return Answer(updatedCustomers=[row["document_id"] for row in rows])

@@ -1,0 +1,108 @@
+"""As Django REST framework's users write it: nested serializers, `in_bulk`, `bulk_update` in one transaction."""
+
+import hashlib
+import os
+
+import django
+from django.conf import settings
+from sqlalchemy.engine import make_url
+
+url = make_url(os.environ["DATABASE_URL"])
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    DATABASES={
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": url.database,
+            "USER": url.username,
+            "PASSWORD": url.password,
+            "HOST": url.query.get("host", url.host),
+            "PORT": url.port,
+            "CONN_MAX_AGE": None,
+        }
+    },
+    INSTALLED_APPS=["rest_framework"],
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+    REST_FRAMEWORK={
+        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+        "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+        "UNAUTHENTICATED_USER": None,
+    },
+    ROOT_URLCONF=__name__,
+    DATA_UPLOAD_MAX_MEMORY_SIZE=None,
+    SECRET_KEY="bench",
+    USE_TZ=True,
+)
+django.setup()
+
+from django.core.wsgi import get_wsgi_application
+from django.db import models, transaction
+from django.urls import path
+from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+
+class Customer(models.Model):
+    document_id = models.CharField(primary_key=True, max_length=512)
+    segments = models.JSONField()
+
+    class Meta:
+        app_label = "bench"
+        managed = False
+        db_table = "customers"
+
+
+class Token(models.Model):
+    digest = models.CharField(unique=True, max_length=64)
+
+    class Meta:
+        app_label = "bench"
+        managed = False
+        db_table = "tokens"
+
+
+class TokenAuthentication(BaseAuthentication):
+    def authenticate(self, request):
+        secret = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        token = Token.objects.filter(digest=hashlib.sha256(secret.encode()).hexdigest()).first()
+        if token is None:
+            raise AuthenticationFailed
+        return None, token
+
+
+class SegmentSerializer(serializers.Serializer):
+    type = serializers.CharField()
+    value = serializers.CharField()
+
+
+class CustomerSerializer(serializers.Serializer):
+    document_id = serializers.CharField()
+    segments = SegmentSerializer(many=True, allow_null=True)
+
+
+class BodySerializer(serializers.Serializer):
+    customers = CustomerSerializer(many=True, allow_empty=False)
+
+
+class ReplaceSegments(APIView):
+    authentication_classes = (TokenAuthentication,)
+
+    def post(self, request):
+        body = BodySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = {}
+        for row in body.validated_data["customers"]:
+            wanted.setdefault(row["document_id"], row["segments"] or [])
+        with transaction.atomic():
+            customers = Customer.objects.in_bulk(list(wanted))
+            for customer in customers.values():
+                customer.segments = wanted[customer.document_id]
+            Customer.objects.bulk_update(customers.values(), ["segments"], batch_size=1000)
+        return Response({"updatedCustomers": [document_id for document_id in wanted if document_id in customers]})
+
+
+urlpatterns = [path("api/v3/customers/segments", ReplaceSegments.as_view())]
+app = get_wsgi_application()

@@ -1,0 +1,81 @@
+"""As the Flask-SQLAlchemy tutorial teaches it: look up each customer, change her, commit."""
+
+import hashlib
+import os
+
+from flask import Flask, abort, jsonify, request
+from flask_sqlalchemy import SQLAlchemy
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Customer(db.Model):
+    __tablename__ = "customers"
+
+    document_id: Mapped[str] = mapped_column(primary_key=True)
+    segments: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
+
+
+class Token(db.Model):
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+
+
+class SegmentSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    type = fields.Str(required=True)
+    value = fields.Str(required=True)
+
+
+class CustomerSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    document_id = fields.Str(required=True)
+    segments = fields.List(fields.Nested(SegmentSchema), required=True, allow_none=True)
+
+
+class BodySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    customers = fields.List(fields.Nested(CustomerSchema), required=True, validate=validate.Length(min=1))
+
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+db.init_app(app)
+
+
+@app.post("/api/v3/customers/segments")
+def replace_segments():
+    secret = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    if db.session.execute(db.select(Token).filter_by(digest=digest)).scalar_one_or_none() is None:
+        abort(401)
+    try:
+        body = BodySchema().load(request.get_json())
+    except ValidationError as error:
+        return jsonify(error.messages), 400
+    updated = {}
+    for row in body["customers"]:
+        if row["document_id"] in updated:
+            continue
+        customer = db.session.get(Customer, row["document_id"])
+        if customer is not None:
+            customer.segments = row["segments"] or []
+            updated[customer.document_id] = customer
+    db.session.commit()
+    return jsonify(updatedCustomers=list(updated))
