@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -19,9 +20,12 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from app import background
 from app.logs import configure
-from app.settings import read_settings
+from app.settings import InvalidSettings, read_settings
 
-settings = read_settings(os.environ, Path(__file__).parent / "instance")
+try:
+    settings = read_settings(os.environ, Path(__file__).parent / "instance")
+except InvalidSettings as problem:
+    sys.exit(f"Cannot start: {problem}")
 configure(settings["LOG_FORMAT"])
 
 bind = f"{settings['HOST']}:{settings['PORT']}"

@@ -1,5 +1,6 @@
 """What is accepted from outside, declared once with marshmallow: bodies of the API and rows of files alike."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
@@ -202,12 +203,20 @@ def _facts(row: Any) -> dict[str, Any]:
     return facts
 
 
+RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
+"""What Python reads beside these (weeks, no seconds, anything at all between date and time) was hardly meant."""
+
+
 def read_moment(text: str) -> datetime:
     """An RFC 3339 time, with its offset from UTC. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("an offset from UTC is missing")
-    return at.astimezone(UTC)
+    if not RFC_3339.fullmatch(text):
+        raise ValueError("not an RFC 3339 time")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("before the year 1 or after 9999 in UTC") from None
 
 
 class _Malformed(Exception):

@@ -59,7 +59,7 @@ def _rendered(url: URL) -> str:
 
 def _rate(value: str) -> str:
     try:
-        limits.parse(value)
+        (_,) = limits.parse_many(value)
     except ValueError:
         raise ValueError("must be a rate such as 600 per minute") from None
     return value
@@ -93,7 +93,7 @@ SETTINGS = (
     Setting("WEB_CONCURRENCY", "", "Worker processes; one per core if empty", _at_least(1)),
     Setting("MAX_CUSTOMERS_PER_REQUEST", "50000", "More in one request are refused (413)", _at_least(1)),
     Setting("MAX_BODY_BYTES", "33554432", "A larger body, after decompression, is refused (413)", _at_least(1)),
-    Setting("RATE_LIMIT", "", "Requests per token, such as `600 per minute`; none if empty", _rate),
+    Setting("RATE_LIMIT", "", "Requests per token on each machine, such as `600 per minute`; none if empty", _rate),
     Setting("TRUSTED_PROXIES", "0", "How many proxies in front set `X-Forwarded-*`", _at_least(0)),
     Setting(
         "WEBHOOK_ALLOWED_HOSTS",

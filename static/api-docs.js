@@ -1,4 +1,9 @@
 // The page of the API: a partner pastes a token under "Authorize", and tries a call.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
 const docs = document.getElementById("docs");
 SwaggerUIBundle({
   url: docs.dataset.specification,

@@ -55,6 +55,13 @@ def test_any_offset_means_the_same_moment(api: Api, ana: str) -> None:
                 assert report["stale"] == stale
 
 
+def test_a_time_may_be_spelled_as_rfc_3339_allows(api: Api, ana: str) -> None:
+    give(ana, SILVER)
+    for spelled in ("2001-02-03T04:05:06Z", "2001-02-03t04:05:06.123456789z", "2001-02-03%2004:05:06-00:00"):
+        report = api.replace([{"document_id": ana, "segments": GOLD}], f"?dry_run=true&as_of={spelled}").json["report"]
+        assert report["stale"] == [ana]
+
+
 def test_it_is_decided_when_the_row_is_written(api: Api, app: Flask, ana: str) -> None:
     """The request waits for an operator's change to commit, and then must not overwrite it."""
     snapshot = datetime.now(UTC)

@@ -347,5 +347,9 @@ def test_a_partner_tries_a_call_in_the_documentation(browser: Browser, service: 
     answer = page.locator(".live-responses-table .response").first
     expect(answer).to_contain_text("200")
     expect(answer).to_contain_text("membership")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_class("dark-mode")
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert at.wrong == []
     at.context.close()

@@ -19,6 +19,17 @@ def test_every_answer_is_as_described(app: Flask, name: str, mode: GenerationMod
     caller.send_generated(operation, mode, FEW)
 
 
+def test_so_are_those_of_the_examples(app: Flask) -> None:
+    caller, schema = Caller(fill()), in_process(app)
+    caller.send_examples(schema)
+    assert {status for _, status in caller.answered} == {200}
+    assert {"replaceSegments", "mergeSegments", "gateway", "readSegments", "saveCustomers", "revertChangeSet"} <= {
+        operation.definition.raw["operationId"]
+        for operation in operations(schema)
+        if (operation.label, 200) in caller.answered
+    }
+
+
 def test_so_are_those_of_requests_made_of_answers(app: Flask) -> None:
     caller = Caller(fill())
     caller.follow_links(in_process(app), FEW)

@@ -10,7 +10,9 @@ import pytest
 from flask import Flask
 
 from app.api.errors import BY_FRAMEWORK, REFUSALS
-from app.api.operations import ERRORS, OPERATIONS, Operation
+from app.api.operation import Operation
+from app.api.operations import OPERATIONS
+from app.api.refusal_codes import ERRORS
 from tests.conftest import GOLD, Api, add_customers, give
 
 UNDESCRIBED = ("api.docs", "api.docs_asset")
@@ -84,6 +86,8 @@ def test_every_answer_is_described_with_its_headers_and_an_example(specification
         for operation in operations.values():
             (sample,) = operation["x-codeSamples"]
             assert sample["source"].startswith("curl ")
+            assert sample["source"] in operation["description"], "which is all that the page shows"
+            assert not operation["x-scope"] or f"`{operation['x-scope']}`" in operation["description"]
             for status, answer in operation["responses"].items():
                 described = resolved(specification, answer)
                 assert described["description"], (operation["operationId"], status)

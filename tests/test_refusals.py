@@ -42,8 +42,10 @@ def one(segments: str, document_id: str = '"1232-2323"') -> str:
         pytest.param(b'{"customers": NaN}', id="NaN"),
         pytest.param(one("[]", '"\xff"').encode("latin-1"), id="latin-1"),
         pytest.param(one("[]").encode("utf-16"), id="utf-16"),
-        pytest.param(one("[]", r'"\ud800"').encode(), id="lone surrogate"),
+        pytest.param(one("[]", r'"\ud8"').encode(), id="half an escape"),
+        pytest.param(one("[]", '"\ud800"').encode("utf-8", "surrogatepass"), id="a bare lone surrogate"),
         pytest.param(one("[]", '"\0"').encode(), id="a bare U+0000"),
+        pytest.param(one("[]", '"\0\0"').encode(), id="two of them"),
         pytest.param(b"[" * 100_000, id="100,000 brackets"),
         pytest.param(b'{"customers":' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="100,000 brackets, closed"),
         pytest.param(b'{"customers": 1%s}' % (b"0" * 5_000), id="a 5,000-digit number"),
@@ -98,6 +100,22 @@ def test_it_refuses_the_wrong_shape(api: Api, body: str, path: str, message: str
     error = post(api, body, 400, "VALIDATION_ERROR")
     assert error["details"] == [{"path": path, "message": message}]
     assert error["message"] == "1 problem in the request body."
+
+
+@pytest.mark.parametrize(
+    "text", [r"\ud800", r"\uDFFF", r"x\ud83dx", r"\ud83d\ud83d\ude00", r"\\\ud800", r"\n\udc00\ud800"]
+)
+@pytest.mark.parametrize("where", ["customers[0].document_id", "customers[0].segments[0].type"])
+def test_it_refuses_lone_surrogates(api: Api, where: str, text: str) -> None:
+    body = one("[]", f'"{text}"') if "document_id" in where else one(f'[{{"type": "{text}", "value": ""}}]')
+    error = post(api, body, 400, "VALIDATION_ERROR")
+    assert error["details"] == [{"path": where, "message": "U+0000 and lone surrogates cannot be stored."}]
+
+
+def test_what_stands_where_nobody_looks_may_be_any_json(api: Api) -> None:
+    row = r'{"document_id": "\\ud800 \ud83d\ude00", "segments": null, "note": "\u0000\udfff"}'
+    body = rf'{{"\ud800": 1, "customers": [{row}]}}'
+    assert api.call("POST", URL, data=body, headers=JSON).json == {"updatedCustomers": []}
 
 
 def test_it_refuses_everything_for_one_bad_entry(api: Api, ana: str) -> None:
@@ -231,7 +249,18 @@ def test_a_fault_of_ours_names_the_request_and_nothing_else(
 
 @pytest.mark.parametrize(
     ("query", "path"),
-    [("?dry_run=maybe", "dry_run"), ("?as_of=yesterday", "as_of"), ("?as_of=2026-01-01T00:00:00", "as_of")],
+    [
+        ("?dry_run=maybe", "dry_run"),
+        ("?as_of=yesterday", "as_of"),
+        ("?as_of=2026-01-01", "as_of"),
+        ("?as_of=2026-01-01T00:00:00", "as_of"),
+        ("?as_of=2026-01-01T00:00Z", "as_of"),
+        ("?as_of=2026-W01-1T00:00:00Z", "as_of"),
+        ("?as_of=2026-02-30T00:00:00Z", "as_of"),
+        ("?as_of=2026-01-01T00:00:00Z%00", "as_of"),
+        ("?as_of=0001-01-01T00:00:00%2B01:00", "as_of"),
+        ("?as_of=9999-12-31T23:59:59-01:00", "as_of"),
+    ],
 )
 def test_it_refuses_a_query_it_does_not_understand(api: Api, query: str, path: str) -> None:
     error = api.replace([{"document_id": "1232-2323", "segments": GOLD}], query, status=400, code="VALIDATION_ERROR")

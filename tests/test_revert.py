@@ -114,10 +114,10 @@ def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> N
     """Five customers edited by hand since keep the edit; all others are as the eleventh month left them."""
     change_sets = []
     states = []
-    for month in months:
+    for month in months[10:]:
         change_sets.append(orjson.loads(shell("segments", "apply", str(month)).stdout)["changeSet"])
         states.append(all_segments())
-    eleventh, twelfth, last = states[10], states[11], states[17]
+    eleventh, twelfth, last = states[0], states[1], states[-1]
     touched = [id_ for id_ in twelfth if eleventh[id_] != twelfth[id_]]
     still = [id_ for id_ in touched if last[id_] == twelfth[id_]]
     edited = {id_: [*last[id_], {"type": "note", "value": "CALLED"}] for id_ in still[:5]}
@@ -125,7 +125,7 @@ def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> N
         give(document_id, segments)
     before = all_segments()
 
-    undone = revert(int(change_sets[11]), TESTER)
+    undone = revert(int(change_sets[1]), TESTER)
 
     restored = {id_: eleventh[id_] for id_ in still[5:]}
     assert all_segments() == before | restored

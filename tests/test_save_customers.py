@@ -66,10 +66,13 @@ def test_the_longest_of_everything_can_be_stored(api: Api) -> None:
 
 
 def test_it_is_on_record_and_undoable(api: Api, ana: str) -> None:
-    save(api, [{"document_id": ana, "name": "Ana G."}, {"document_id": "new"}])
+    sent = {"customers": [{"document_id": ana, "name": "Ana G."}, {"document_id": "new"}]}
+    assert api.call("POST", "/api/v3/customers", json=sent).headers["Change-Set"] == "1"
     told = api.get("/api/v3/change-sets/1").json
     assert told is not None
     assert (told["actor"], told["changed"], told["created"], told["updated"]) == ("token crm-nightly", 0, 1, 1)
     undone = api.call("POST", "/api/v3/change-sets/1/revert").json
     assert undone == {"changed": 2, "unchanged": 0, "conflicts": [], "changeSet": "2"}
     assert {document_id: facts[0] for document_id, facts in stored().items()} == {ana: "Ana Gómez"}
+    as_before = {"customers": [{"document_id": ana, "name": "Ana Gómez"}]}
+    assert "Change-Set" not in api.call("POST", "/api/v3/customers", json=as_before).headers

@@ -19,15 +19,27 @@ import pytest
 from tests.gunicorn import ROOT, Server, clean, serving
 
 
-@pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    """An embedded database with one customer, in a folder of its own."""
-    environ = {"DATABASE_URL": f"sqlite:///{tmp_path / 'test.db'}", "SECRET_KEY": "test", "LOG_FORMAT": "json"}
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder to be copied, whose database holds one customer and one token, made by commands; and that token."""
+    folder = tmp_path_factory.mktemp("prepared")
+    environ = at(folder / "test.db")
     flask(environ, ROOT, "db", "upgrade")
-    (tmp_path / "ana.csv").write_text("document_id,name,email\n1232-2323,Ana Gómez,ana@example.com\n")
-    flask(environ, ROOT, "customers", "import", str(tmp_path / "ana.csv"))
-    environ["TOKEN"] = flask(environ, ROOT, "tokens", "create", "crm-nightly").splitlines()[-1]
-    return environ
+    (folder / "ana.csv").write_text("document_id,name,email\n1232-2323,Ana Gómez,ana@example.com\n")
+    flask(environ, ROOT, "customers", "import", str(folder / "ana.csv"))
+    return folder, flask(environ, ROOT, "tokens", "create", "crm-nightly").splitlines()[-1]
+
+
+def at(database: Path) -> dict[str, str]:
+    return {"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEY": "test", "LOG_FORMAT": "json"}
+
+
+@pytest.fixture
+def environ(prepared: tuple[Path, str], tmp_path: Path) -> dict[str, str]:
+    """An embedded database with one customer, in a folder of its own."""
+    folder, token = prepared
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return at(tmp_path / "test.db") | {"TOKEN": token}
 
 
 @pytest.fixture
@@ -51,6 +63,16 @@ def replace(address: str, token: str, value: str) -> Any:
     request = urllib.request.Request(f"{address}/api/v3/customers/segments", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)
+
+
+@pytest.mark.parametrize("command", [("gunicorn", "wsgi:app"), ("flask", "tokens", "list")])
+def test_it_says_what_is_wrong_with_the_settings_and_nothing_else(command: tuple[str, ...]) -> None:
+    wrong = clean() | {"PORT": "x"}
+    ended = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=wrong, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "Cannot start: PORT must be a port, 1 to 65535.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["stop", "reload"])

@@ -43,6 +43,7 @@ def test_it_accepts_every_spelling_of_postgresql(tmp_path: Path, scheme: str) ->
         ({"MAX_BODY_BYTES": "32MB"}, "MAX_BODY_BYTES"),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT"),
         ({"RATE_LIMIT": "often"}, "RATE_LIMIT"),
+        ({"RATE_LIMIT": "10 per second; 600 per minute"}, "RATE_LIMIT"),
         ({"PORT": "x", "LOG_FORMAT": "y"}, "PORT must be a port, 1 to 65535. LOG_FORMAT"),
     ],
 )

@@ -11,25 +11,24 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import event, func, select, update
+from sqlalchemy.orm import Session
 
-from app.core import webhooks
+from app.core import webhook_turns, webhooks
 from app.core.changes import ChangeSet
 from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.prune import prune
 from app.core.segments import recording, replace_in
+from app.core.webhook_turns import end_turn, pause_after, take_turn
 from app.core.webhooks import (
     Webhook,
     WebhookDelivery,
     create_webhook,
     deliveries_of,
-    end_turn,
     find_webhook,
-    pause_after,
     rotate_webhook,
     send_again,
     set_paused,
-    take_turn,
 )
 from app.webhooks.delivering import deliver_next
 from app.webhooks.signing import new_secret
@@ -148,7 +147,7 @@ def test_it_fails_nine_times_and_is_told_once_in_order(ana: str, receiver: Recei
 
 def test_it_is_tried_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     for chance in (1, 1.5):
-        monkeypatch.setattr(webhooks.random, "uniform", lambda *_, chance=chance: chance)
+        monkeypatch.setattr(webhook_turns.random, "uniform", lambda *_, chance=chance: chance)
         pauses = [pause_after(attempts).total_seconds() / chance for attempts in (1, 2, 3, 10, 11, 12, 1000)]
         assert pauses == [5, 10, 20, 2560, 3600, 3600, 3600]
 
@@ -159,8 +158,8 @@ def test_after_a_day_it_is_given_up_and_the_next_has_its_turn(
     receiver.answers = [500, 500]
     change(ana, 2)
     deliver()
-    real = webhooks.now
-    monkeypatch.setattr(webhooks, "now", lambda: real() + timedelta(hours=24, seconds=1))
+    real = webhook_turns.now
+    monkeypatch.setattr(webhook_turns, "now", lambda: real() + timedelta(hours=24, seconds=1))
     deliver()
     assert states() == [("failed", 2, "answered 500"), ("delivered", 1, "answered 204")]
     assert receiver.accepted() == ["2"]
@@ -202,8 +201,8 @@ def test_while_one_sends_nobody_else_does_until_the_lease_ends(
     died = take_turn()
     assert died is not None
     assert take_turn() is None
-    real = webhooks.now
-    monkeypatch.setattr(webhooks, "now", lambda: real() + webhooks.LEASE + timedelta(seconds=1))
+    real = webhook_turns.now
+    monkeypatch.setattr(webhook_turns, "now", lambda: real() + webhook_turns.LEASE + timedelta(seconds=1))
     assert deliver() == 2
     assert receiver.received[0].headers["webhook-id"] == died.delivery.message_id
     end_turn(died, False, "too late to tell")
@@ -223,7 +222,7 @@ def test_one_that_is_away_does_not_hold_up_the_others(ana: str, receiver: Receiv
 def test_none_is_skipped_that_commits_late(app: Flask, receiver: Receiver, secret: str) -> None:
     """A change set takes its position before it can be seen; one with a higher position commits first."""
     add_customers("1", "2")
-    with db.engine.connect() as connection, webhooks.Session(connection) as session:
+    with db.engine.connect() as connection, Session(connection) as session:
         with recording(session, TESTER) as late:
             replace_in(late, {"1": GOLD})
         give("2", SILVER)
@@ -329,7 +328,7 @@ def test_looking_for_work_in_vain_is_one_query(ana: str, receiver: Receiver, sec
 def test_old_deliveries_are_forgotten(
     ana: str, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "KEPT", 3)
+    monkeypatch.setattr(webhook_turns, "KEPT", 3)
     change(ana, 8)
     deliver()
     assert db.session.scalar(select(func.count()).select_from(WebhookDelivery)) == 4, "three, and the one under way"

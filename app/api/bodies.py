@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import zlib
 from hashlib import sha256
 from typing import Any
@@ -57,7 +58,22 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        told_apart = _without_lone_surrogates(body)
+        if told_apart != body:
+            return _parsed(told_apart)
         raise MalformedJson(f"The body is not JSON: {error.msg}." if body else "The body is empty.") from None
+
+
+HIGH, LOW = (rb"\\u[dD][" + third + rb"][0-9a-fA-F]{2}" for third in (b"89abAB", b"c-fC-F"))
+LONE = re.compile(HIGH + b"(?!" + LOW + b")|(?<!" + HIGH + b")" + LOW)
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    """They are JSON, though no text: as U+0000 they are refused where a text is wanted, and nowhere else."""
+    backslash, stand_in = rb"\\", b"\0\0"
+    if b"\0" in body:
+        return body  # which is no JSON, whatever else it holds
+    return LONE.sub(rb"\\u0000", body.replace(backslash, stand_in)).replace(stand_in, backslash)
 
 
 def _decoded(body: bytes, limit: int) -> bytes:

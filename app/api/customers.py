@@ -6,6 +6,7 @@ from flask import Response, jsonify
 from sqlalchemy.orm import Session
 
 from app.api import blueprint, cursors, token_requests
+from app.api.answers import with_change_set
 from app.api.auth import needs, the_caller
 from app.api.bodies import customers_body
 from app.api.parameters import choice, limit, segments, text
@@ -46,11 +47,13 @@ def _customer(found: Found) -> dict[str, Any]:
 def save() -> Response:
     """Create or update: contract §3. Facts that are not sent stay as they are."""
     rows = read_customers(customers_body())
-    saved = in_transaction(lambda session: _save(session, rows))
+    saved, change_set_id = in_transaction(lambda session: _save(session, rows))
     token_requests.count(Counts(sent=len(rows), changed=saved.created + saved.updated, unchanged=saved.unchanged))
-    return jsonify(created=saved.created, updated=saved.updated, unchanged=saved.unchanged)
+    answer = jsonify(created=saved.created, updated=saved.updated, unchanged=saved.unchanged)
+    return with_change_set(answer, change_set_id)
 
 
-def _save(session: Session, rows: list[dict[str, Any]]) -> Saved:
+def _save(session: Session, rows: list[dict[str, Any]]) -> tuple[Saved, int | None]:
     with recording(session, the_caller().actor()) as change_set:
-        return save_customers(session, rows, change_set)
+        saved = save_customers(session, rows, change_set)
+    return saved, change_set.id if change_set.written else None

@@ -12,9 +12,11 @@ from flask_swagger_ui import __file__ as swagger_ui
 from app.api import blueprint
 from app.api.answer_schemas import Error
 from app.api.auth import open_to_all
-from app.api.operations import DETAILS, ERRORS, GUARDED, IF_NONE_MATCH, OPERATIONS, Operation
+from app.api.operation import IF_NONE_MATCH, Operation
+from app.api.operations import OPERATIONS
 from app.api.parameters import MOST_ON_A_PAGE
 from app.api.rate_limit import rate_text
+from app.api.refusal_codes import DETAILS, ERRORS, GUARDED
 from app.schemas import MergeSegments, ReplaceSegments, SaveCustomers
 
 DIST = swagger_ui.replace("__init__.py", "dist")
@@ -144,7 +146,7 @@ def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
     parameters = (*operation.parameters, *((IF_NONE_MATCH,) if operation.method == "get" else ()))
     described: dict[str, Any] = {
         "summary": operation.summary,
-        "description": operation.description,
+        "description": _told(operation),
         "operationId": operation.name,
         "tags": [operation.tag],
         "security": [{"token": []}] if operation.scope else [],
@@ -157,6 +159,12 @@ def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
         content = {"schema": operation.body, "example": operation.sent}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return described
+
+
+def _told(operation: Operation) -> str:
+    """What the page of the documentation shows, which knows nothing of `x-scope` and `x-codeSamples`."""
+    scope = f"\n\nScope: `{operation.scope}`" if operation.scope else ""
+    return f"{operation.description}{scope}\n\n```sh\n{operation.curl()}\n```"
 
 
 def _responses(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,6 @@ def moment(name: str) -> datetime | None:
     if value is None:
         return None
     try:
-        return read_moment(value.replace(" ", "+"))  # what an unencoded + becomes
+        return read_moment(value[:11] + value[11:].replace(" ", "+"))  # what an unencoded + becomes
     except ValueError:
         raise Invalid(iter([(name, "Must be an RFC 3339 time such as 2026-11-23T08:00:00Z.")]), "the query") from None

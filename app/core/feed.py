@@ -51,10 +51,13 @@ def _set_at(position: int) -> list[int]:
 
 
 def _that_fit(after: int, settled: int, most: int) -> list[list[int]]:
-    """The change sets that come next: first those whose changes fit as a whole, then the one to be told in part."""
+    """The change sets that come next: first those whose changes fit as a whole, then the one to be told in part.
+
+    Those that changed no segments are passed over: a page full of them would tell nothing, and never be left.
+    """
     query = (
         select(sets.id, sets.changed)
-        .where(sets.position > after, sets.position <= settled)
+        .where(sets.position > after, sets.position <= settled, sets.changed > 0)
         .order_by(sets.position)
         .limit(most)
     )

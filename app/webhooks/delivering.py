@@ -9,7 +9,7 @@ import structlog
 from flask import current_app
 
 from app.core.changes import ChangeSet
-from app.core.webhooks import Turn, end_turn, take_turn
+from app.core.webhook_turns import Turn, end_turn, take_turn
 from app.record_json import change_set_json
 from app.webhooks.addresses import UnfitAddress, addresses_of, read_url
 from app.webhooks.sending import NotReached, post
