@@ -15,9 +15,9 @@ from app.core.customers import Customer, Segments
 from app.core.database import db, in_transaction
 from app.core.edits import Edit
 from app.core.effects import MOST_EXAMPLES, Effect
-from app.core.jobs import Work
 from app.core.search import Filter, count_at_once, every_id
 from app.core.segments import apply_edit, recording
+from app.core.work import Work
 
 PART = 5_000
 

@@ -9,7 +9,8 @@ import orjson
 from app.core.customers import FACTS, Segments
 from app.core.words import folded
 from app.files.export import unmarked
-from app.files.reading import Format, Line
+from app.files.formats import Format
+from app.files.lines import Line
 from app.schemas import LONGEST, Invalid, read_facts
 
 IGNORED = ""
@@ -62,7 +63,8 @@ def problem_with(meanings: Sequence[str]) -> str | None:
         return "One column must hold the document_id."
     twice = [meaning for meaning in {*meanings} - {IGNORED} if meanings.count(meaning) > 1]
     if twice:
-        return f"Two columns cannot both hold the {twice[0]}."
+        of_type, type_ = twice[0].startswith(SEGMENT_OF), twice[0].removeprefix(SEGMENT_OF)
+        return f"Two columns cannot both hold the {f'values of the type {type_}' if of_type else type_}."
     if ("type" in meanings) != ("value" in meanings):
         return "Type and value go together: the file needs a column for each."
     whole = [meaning for meaning in meanings if meaning == "segments" or meaning.startswith(SEGMENT_OF)]
@@ -104,7 +106,7 @@ class _Rows:
     def entry(self, line: Line) -> Entry:
         cells = _sound(line)
         if self.row is not None:
-            return _of_json(_json(cells[self.row], "row"))
+            return _of_json(_json(unmarked(cells[self.row]), "row"))
         # An empty cell empties the fact.
         facts = {fact: unmarked(cells[n]) or None for fact, n in self.facts}
         document_id = unmarked(cells[self.document_id])

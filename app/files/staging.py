@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from app.core.errors import Refusal
 from app.files.columns import Entry
 
 SCHEMA = """
@@ -34,6 +35,13 @@ Kept = Sequence[str] | str
 """What stood in a bad line: the cells of a CSV, or the text of another file's line."""
 
 
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")
+
+
+class NoRoom(Refusal):
+    """The disk for temporary files is full."""
+
+
 class Staging:
     """With `pairs`, several lines make up one customer: a line holds one of her segments."""
 
@@ -48,8 +56,13 @@ class Staging:
     def __enter__(self) -> "Staging":
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Raises NoRoom."""
         self._db.close()
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname in NO_ROOM:
+            raise NoRoom("There is no room for the file on the server's disk, where temporary files lie.") from error
 
     # Taking in
 
