@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 WORD = re.compile(r"[^\W_]+")
+ACCENTS = re.compile("[\u0300-\u036f]+")
 LONGEST_WORD = 64
 MOST_WORDS = 64
 MOST_ASKED = 8
@@ -22,6 +23,9 @@ def folded(text: str) -> str:
     if text.isascii():  # most are, and then there is nothing to take apart
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
+    latin = ACCENTS.sub("", decomposed)
+    if latin.isascii():
+        return latin.lower()
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()
 
 
@@ -35,10 +39,10 @@ def words_of(document_id: str, facts: Mapping[Any, Any]) -> str:
 
     Numbers with signs in between stand also in one piece, a telephone's without its country code as well.
     """
-    said = (facts.get("name") or "", facts.get("phone") or "", document_id)
+    said = f"{facts.get('name') or ''} {facts.get('phone') or ''} {document_id}"
     phone = _digits(facts.get("phone") or "")
     words = [
-        *WORD.findall(" ".join(map(folded, said))),
+        *WORD.findall(folded(said)),
         _digits(document_id),
         *(phone[skipped:] for skipped in range(COUNTRY_CODE + 1)),
         *WORD.findall(folded(facts.get("email") or "")),

@@ -70,7 +70,7 @@ def staged(
                 if bad > most_bad:
                     raise Unreadable(f"More than {most_bad:,} lines are bad, the last one: {error}") from None
             else:
-                staging.add(line.number, entry, line.kept)
+                staging.add(line, entry)
         staging.settle()
         yield staging
 

@@ -127,9 +127,8 @@ class _Rows:
             return None
         segments: Segments = []
         if self.segments is not None and cells[self.segments]:
-            segments = (
-                _of_json({"document_id": "1", "segments": _json(cells[self.segments], "segments")}).segments or []
-            )
+            sent = _json(cells[self.segments], "segments")
+            segments = read_facts({"document_id": "1", "segments": sent})["segments"]
         return segments + [{"type": type_, "value": unmarked(cells[n])} for type_, n in self.valued if cells[n]]
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from app.core.errors import Refusal
 from app.files.columns import Entry
+from app.files.lines import Line
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -66,11 +67,11 @@ class Staging:
 
     # Taking in
 
-    def add(self, line: int, entry: Entry, kept: Kept) -> None:
-        """What a good line says. `kept` is the line itself, should another one of that customer be bad."""
+    def add(self, line: Line, entry: Entry) -> None:
+        """What a good line says; and the line itself, should another one of that customer be bad."""
         content = orjson.dumps([entry.facts, entry.segments])
-        whole = orjson.dumps(kept) if self.pairs else None
-        self._waiting.append((entry.document_id, line, content, whole))
+        whole = orjson.dumps(line.kept) if self.pairs else None
+        self._waiting.append((entry.document_id, line.number, content, whole))
         if len(self._waiting) == BATCH:
             self._write()
 
