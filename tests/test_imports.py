@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from app.core.jobs import Job
 from app.core.operators import Operator as OperatorRow
 from app.core.recount import recount
 from app.core.undo import revert
+from app.core.uploads import FilePart
 from app.core.work import LeaseLost
 from app.files import importing, lines, staging
 from app.files.columns import recognised_columns
@@ -348,6 +350,21 @@ def test_thrown_away_is_thrown_away(editor: Operator) -> None:
     assert "Thrown away" in editor.get(url).text
     editor.post(url, {"action": "apply"}, status=409)
     assert facts() == {}
+
+
+def test_files_nobody_needs_any_more_are_forgotten(editor: Operator) -> None:
+    away, broken_off, old, needed = (send(editor, SPREADSHEET)[-1] for _ in range(4))
+    editor.post(f"/imports/{away}", {"action": "discard"})
+    db.session.rollback()
+    for number, values in (
+        (broken_off, {"state": "uploading", "created_at": working.now() - timedelta(days=2)}),
+        (old, {"created_at": working.now() - timedelta(days=31)}),
+    ):
+        db.session.execute(update(Job).where(Job.id == int(number)).values(values))
+    db.session.commit()
+    newest = send(editor, SPREADSHEET)[-1]
+    kept = db.session.scalars(select(FilePart.job_id).order_by(FilePart.job_id)).all()
+    assert kept == [int(needed), int(newest)]
 
 
 def test_applied_twice_is_applied_once(editor: Operator) -> None:

@@ -15,6 +15,7 @@ from app.core.customers import Customer, Segments
 from app.core.database import db, in_transaction
 from app.core.edits import Edit
 from app.core.effects import MOST_EXAMPLES, Effect
+from app.core.facts import known_customers
 from app.core.search import Filter, count_at_once, every_id
 from app.core.segments import apply_edit, recording
 from app.core.work import Work
@@ -124,9 +125,10 @@ def apply_bulk_edit(work: Work) -> None:
         done = 0
         with recording(session, job.by(), note=described(edit)) as change_set:
             for part in edit.parts():
-                ids = dialects.texts(part)
+                there = part if edit.filter else list(known_customers(session, part))
+                ids = dialects.texts(there)
                 changed = apply_edit(change_set, Edit(ids, ids.c.value, edit.result(), true()))
-                change_set.unchanged += len(part) - len(changed)
+                change_set.unchanged += len(there) - len(changed)
                 done += len(part)
                 work.tell(done)
         made = change_set.id if change_set.changed else None
