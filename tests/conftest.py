@@ -8,6 +8,7 @@ from typing import Any
 
 import flask_migrate
 import pytest
+from argon2 import PasswordHasher
 from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,6 +17,7 @@ from sqlalchemy import create_engine, make_url, text
 from werkzeug.test import TestResponse
 
 from app import create_app
+from app.core import operators
 from app.core.changes import Actor
 from app.core.customers import Customer
 from app.core.database import db, in_transaction
@@ -96,6 +98,12 @@ def empty() -> None:
         else:
             for table in (*reversed(tables), "sqlite_sequence"):
                 connection.execute(text(f"DELETE FROM {table}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> None:
+    """Hundreds of tests sign in; what makes a password dear to guess takes a second of each on a busy machine."""
+    operators._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Client(FlaskClient):
