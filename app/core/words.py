@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 WORD = re.compile(r"[^\W_]+")
+NO_DIGITS = re.compile("[^0-9]+")
 ACCENTS = re.compile("[\u0300-\u036f]+")
 LONGEST_WORD = 64
 MOST_WORDS = 64
@@ -47,8 +48,10 @@ def words_of(document_id: str, facts: Mapping[Any, Any]) -> str:
         *(phone[skipped:] for skipped in range(COUNTRY_CODE + 1)),
         *WORD.findall(folded(facts.get("email") or "")),
     ]
-    distinct = dict.fromkeys(word[:LONGEST_WORD] for word in words if word)
-    return "".join(f" {word}" for word in list(distinct)[:MOST_WORDS])
+    if len(max(words, key=len)) > LONGEST_WORD:
+        words = [word[:LONGEST_WORD] for word in words]
+    distinct = [word for word in dict.fromkeys(words) if word]
+    return " ".join(["", *distinct[:MOST_WORDS]])
 
 
 def words_asked(q: str) -> list[list[str]]:
@@ -62,4 +65,4 @@ def words_asked(q: str) -> list[list[str]]:
 
 
 def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, folded(text)))
+    return NO_DIGITS.sub("", text) if text.isascii() else "".join(filter(str.isdigit, folded(text)))

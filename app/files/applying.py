@@ -23,6 +23,9 @@ from app.schemas import Invalid
 
 Progress = Callable[[int], None]
 
+TELL_EVERY = 200
+"""Lines."""
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -57,8 +60,9 @@ def staged(
     with Staging(pairs="type" in (meanings or ())) as staging:
         bad = 0
         where = meanings.index("document_id") if meanings and "document_id" in meanings else None
-        for line in source.lines:
-            progress(source.position())
+        for count, line in enumerate(source.lines):
+            if count % TELL_EVERY == 0:
+                progress(source.position())
             try:
                 entry = read(line)
                 if needs_segments and entry.segments is None:
