@@ -1,8 +1,7 @@
 """What each column of a CSV is, and what a row, a CSV's or a JSON line, says of a customer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -33,13 +32,12 @@ _OUR_OWN = ("line", "error")
 """What was added to the columns of a file of rejected lines."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a file says of a customer; `segments` is None where it says nothing of them."""
 
     document_id: str
-    facts: dict[str, str | None] = field(default_factory=dict)
-    segments: Segments | None = None
+    facts: dict[str, str | None]
+    segments: Segments | None
 
 
 def recognised_columns(columns: Sequence[str]) -> list[str]:
@@ -88,7 +86,8 @@ def _sound(line: Line) -> Any:
 
 def _of_json(row: Any) -> Entry:
     read = read_facts(row)
-    return Entry(read.pop("document_id"), segments=read.pop("segments", None), facts=read)
+    document_id, segments = read.pop("document_id"), read.pop("segments", None)
+    return Entry(document_id, read, segments)
 
 
 class _Rows:
