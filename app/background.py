@@ -12,8 +12,8 @@ from flask import Flask
 from app.core.bulk_edits import apply_bulk_edit, check_edit
 from app.core.database import db
 from app.core.errors import Unavailable
-from app.core.jobs import work_on_next
 from app.core.token_requests import write_token_requests
+from app.core.work import work_on_next
 from app.files.importing import apply_import, check_import
 from app.webhooks.delivering import deliver_next
 

@@ -1,74 +1,36 @@
-"""A large file with bad lines, loaded through the page in a real browser while its workers are killed; and its rate.
+"""A large file with bad lines, loaded through the page in a real browser while its workers are killed.
 
     python -m bench.imports [--postgresql 1000000] [--sqlite 200000]
 
 Says whether every bad line was reported by its number, all others were applied, and an undo brought back the state
-before; how much memory the workers took; and how long an import takes beside the database's own bulk load (COPY, or
-`executemany` in one transaction) of the same rows into the same tables.
+before; and how much memory the workers took. `bench.import_rate` says how fast it is.
 """
 
 import argparse
-import csv
-import gc
-import io
 import os
 import random
 import re
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
-import flask_migrate
 import orjson
-from flask import Flask
 from playwright.sync_api import Page
 from sqlalchemy import text
 
-from app import create_app
-from app.core.changes import Actor
 from app.core.database import db
 from app.core.operators import create_operator
-from app.files.applying import apply, staged
-from app.files.reading import opened
 from bench import shop
+from bench.bad_lines import BAD_LINES, Wanted, write_file
+from bench.import_rate import db_name, prepared
 from tests import postgresql
 from tests.browser import EDITOR, Visit, chromium, visit
 from tests.gunicorn import Server, serving
 from tests.pages import PASSWORD
-
-BAD_LINES = 1_000
-HEADER = ("document_id", "name", "email", "phone", "segments")
-BAD: tuple[Callable[[str], bytes], ...] = (
-    lambda id_: b",Ana,a@x.co,1,[]",
-    lambda id_: b"x" * 513 + b",Ana,a@x.co,1,[]",
-    lambda id_: f"{id_},{'n' * 1001},a@x.co,1,[]".encode(),
-    lambda id_: f"{id_},Ana,{'e' * 513},1,[]".encode(),
-    lambda id_: f"{id_},Ana,a@x.co,{'1' * 101},[]".encode(),
-    lambda id_: f"{id_},Ana".encode(),
-    lambda id_: f"{id_},Ana,a@x.co,1,[],more".encode(),
-    lambda id_: f"{id_},A\0na,a@x.co,1,[]".encode(),
-    lambda id_: f"{id_},A".encode() + b"\xff" + b"na,a@x.co,1,[]",
-    lambda id_: f"{id_},Ana,a@x.co,1,GOLD".encode(),
-    lambda id_: f"{id_},Ana,a@x.co,1,{{}}".encode(),
-    lambda id_: f'{id_},Ana,a@x.co,1,"""GOLD"""'.encode(),
-    lambda id_: f"{id_},Ana,a@x.co,1,7".encode(),
-    lambda id_: f'{id_},Ana,a@x.co,1,"[""GOLD""]"'.encode(),
-    lambda id_: f'{id_},Ana,a@x.co,1,"[{{""value"": ""GOLD""}}]"'.encode(),
-    lambda id_: f'{id_},Ana,a@x.co,1,"[{{""type"": ""membership""}}]"'.encode(),
-    lambda id_: f'{id_},Ana,a@x.co,1,"[{{""type"": null, ""value"": ""GOLD""}}]"'.encode(),
-    lambda id_: f'{id_},Ana,a@x.co,1,"[{{""type"": ""membership"", ""value"": 7}}]"'.encode(),
-    lambda id_: f"{id_},Ana,a@x.co,1,[[]]".encode(),
-    lambda id_: f'"{id_}"x,Ana,a@x.co,1,[]'.encode(),
-)
-"""Twenty kinds of lines that cannot be applied."""
-
-Wanted = dict[str, tuple[str, bytes]]
-"""`{document_id: (name, segments as JSON)}`."""
 
 
 def main() -> None:
@@ -78,42 +40,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.postgresql:
-            for measure in (loaded, rate):
-                with postgresql.running() as url:
-                    measure(url, options.postgresql, Path(folder))
+            with postgresql.running() as url:
+                loaded(url, options.postgresql, Path(folder))
         if options.sqlite:
-            for measure in (loaded, rate):
-                measure(f"sqlite:///{folder}/{measure.__name__}.db", options.sqlite, Path(folder))
-
-
-# What is in the file
-
-
-def write_file(path: Path, rows: int, stored: int, bad: int, dice: random.Random) -> tuple[Wanted, list[int]]:
-    """A file of so many rows, nine in ten of them of stored customers; what it wants, and the numbers of bad lines."""
-    wanted: Wanted = {}
-    bad_at = set(dice.sample(range(rows), bad))
-    with path.open("wb") as file:
-        file.write(",".join(HEADER).encode() + b"\n")
-        for n in range(rows):
-            number = n if n % 10 else stored + n
-            id_ = shop.document_id(number)
-            if n in bad_at:
-                file.write(BAD[n % len(BAD)](id_) + b"\n")
-                continue
-            facts, segments = shop.facts(number + 1), orjson.dumps(shop.segments(dice))
-            line = io.StringIO(newline="")
-            csv.writer(line, lineterminator="\n").writerow([id_, *facts.values(), segments.decode()])
-            file.write(line.getvalue().encode())
-            wanted[id_] = (facts["name"], segments)
-    return wanted, sorted(n + 2 for n in bad_at)
-
-
-# Through the page
+            loaded(f"sqlite:///{folder}/loaded.db", options.sqlite, Path(folder))
 
 
 def loaded(url: str, rows: int, folder: Path) -> None:
-    app, dice = _prepared(url), random.Random(5)
+    app, dice = prepared(url), random.Random(5)
     print(f"\n{db_name(url)}: {rows:,} rows, {BAD_LINES:,} of them bad", flush=True)
     with app.app_context():
         shop.fill(db.engine, rows, dice)
@@ -223,74 +157,6 @@ def checksum() -> int:
         total ^= hash((*row[:4], *((one["type"], one["value"]) for one in held)))
     db.session.remove()
     return total
-
-
-# The rate
-
-
-TABLES = ("customers", "customer_search", "segment_changes", "fact_changes")
-
-
-def rate(url: str, rows: int, folder: Path) -> None:
-    app = _prepared(url)
-    file = folder / "customers.csv"
-    write_file(file, rows, rows, 0, random.Random(6))
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)  # as gunicorn.conf.py has it
-    with app.app_context():
-        started = time.perf_counter()
-        with opened(str(file)) as source, staged(source, lambda done: None) as staging:
-            read = time.perf_counter() - started
-            apply(staging, Actor("bench", "bench"), lambda done: None, create=True)
-        imported = time.perf_counter() - started
-        bulk = _bulk_load(db.engine.dialect.name)
-    print(f"  rate, {rows:,} new customers with segments: {imported:.1f} s ({rows / imported:,.0f} rows/s),", end=" ")
-    print(f"{read:.1f} s of it reading and checking")
-    told = ", ".join(f"{table} {seconds:.1f}" for table, seconds in bulk.items())
-    print(f"  the database's own bulk load of the same rows: {sum(bulk.values()):.1f} s ({told})")
-    whole, alone = imported / sum(bulk.values()), imported / bulk["customers"]
-    print(f"  import ÷ bulk load: {whole:.2f}; ÷ that of customers alone: {alone:.2f}")
-
-
-def _bulk_load(dialect: str) -> dict[str, float]:
-    """Take the rows out, empty the tables, and put them in again with their indexes: seconds by table."""
-    connection = db.engine.raw_connection()
-    cursor, seconds = connection.cursor(), {}
-    rows: dict[str, Any] = {}
-    for table in TABLES:
-        if dialect == "postgresql":
-            with cursor.copy(f"COPY {table} TO STDOUT") as copy:
-                rows[table] = b"".join(bytes(part) for part in copy)
-        else:
-            rows[table] = cursor.execute(f"SELECT * FROM {table}").fetchall()
-    cursor.execute(f"TRUNCATE {', '.join(TABLES)}" if dialect == "postgresql" else "PRAGMA foreign_keys = OFF")
-    for table in TABLES if dialect == "sqlite" else ():
-        cursor.execute(f"DELETE FROM {table}")
-    connection.commit()
-    for table in TABLES:
-        started = time.perf_counter()
-        if dialect == "postgresql":
-            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                copy.write(rows[table])
-        else:
-            cursor.execute("BEGIN")
-            places = ", ".join("?" * len(rows[table][0]))
-            cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows[table])
-        connection.commit()
-        seconds[table] = time.perf_counter() - started
-    connection.close()
-    return seconds
-
-
-def _prepared(url: str) -> Flask:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench"})
-    with app.app_context():
-        flask_migrate.upgrade()
-    return app
-
-
-def db_name(url: str) -> str:
-    return "SQLite" if url.startswith("sqlite") else "PostgreSQL"
 
 
 def say(what: str, true: bool) -> None:

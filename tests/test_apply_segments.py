@@ -83,6 +83,12 @@ def test_a_bad_row_of_a_csv_keeps_the_customer_as_she_was(shell: Shell) -> None:
     assert [(row["line"], row["document_id"]) for row in rows] == [("2", "b"), ("4", "b"), ("5", "")]
 
 
+def test_so_does_a_row_with_a_quote_where_none_may_be(shell: Shell) -> None:
+    content = 'document_id,type,value\nb,membership,GOLD\nb,interest,"WINE"x\na,membership,GOLD\n'
+    shell("segments", "apply", shell.file("f.csv", content), exit_code=1)
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+
+
 def test_empty_texts_are_kept_where_json_can_tell_them(shell: Shell) -> None:
     apply(shell, '{"document_id": "a", "segments": [{"type": "", "value": ""}]}')
     assert all_segments()["a"] == [{"type": "", "value": ""}]

@@ -12,7 +12,7 @@ from app.core import bulk_edits, dialects
 from app.core.bulk_edits import BulkEdit
 from app.core.customers import Customer
 from app.core.database import db
-from app.core.lookalikes import all_look_alikes
+from app.core.lookalikes import all_look_alikes, one_letter_off
 from app.core.recount import recount
 from app.core.search import Filter
 from tests.conftest import GOLD, SILVER, TESTER, add_customers, all_segments, give
@@ -140,6 +140,12 @@ def test_rows_are_added_and_removed_without_a_script(editor: Operator) -> None:
     assert response.text.count('name="type"') == 3  # and one in the template
 
 
+def test_who_is_not_there_any_more_is_not_told_to_be_like_that_already(editor: Operator) -> None:
+    page = make(editor, "add", WINE, "abx")
+    assert "1 customer changed" in page.text
+    assert "1 were like that already" in page.text
+
+
 def test_the_ticked_ones_come_from_the_list(editor: Operator) -> None:
     page = editor.get("/customers")
     assert [value for name, value in page.fields if name == "id"] == ["a", "b", "c", "d"]
@@ -204,6 +210,11 @@ def test_look_alikes_stand_side_by_side(editor: Operator) -> None:
     page = editor.get("/look-alikes")
     assert "Merge into the first" in page.text
     assert "STORE_001" not in page.text
+
+
+def test_texts_too_long_to_be_names_are_not_taken_apart() -> None:
+    assert one_letter_off("membership", "membershop")
+    assert not one_letter_off("x" * 100 + "a", "x" * 100 + "b")
 
 
 def test_without_look_alikes_it_says_so(viewer: Operator) -> None:

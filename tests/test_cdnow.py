@@ -1,4 +1,8 @@
-"""A real shop: 23,570 customers, and what its nightly job would have sent at 18 month ends."""
+"""A real shop: 23,570 customers, and what its nightly job would have sent at five of 18 month ends.
+
+While most of them are new, when few are, and when hardly anything changes any more; all 18 took a quarter of the time
+of all tests, and showed nothing else.
+"""
 
 import gzip
 import json
@@ -16,13 +20,14 @@ from tests.conftest import TESTER, Api, Segments, Shell, all_segments
 from tests.test_feed import read_all, replay
 
 BATCH = 5_000
+MONTHS = ("1997-01", "1997-02", "1997-03", "1997-12", "1998-06")
 
 
 @pytest.fixture
 def months(cdnow: Path, shell: Shell) -> list[Path]:
     shell("customers", "import", str(cdnow / "customers.csv.gz"))
     assert db.session.scalar(select(func.count()).select_from(Customer)) == 23_570
-    return sorted(cdnow.glob("segments-*.jsonl.gz"))
+    return [cdnow / f"segments-{month}.jsonl.gz" for month in MONTHS]
 
 
 def rows(month: Path) -> list[dict[str, Any]]:

@@ -50,6 +50,15 @@ def test_another_customers_id_is_refused(shell: Shell, lucia: str) -> None:
     assert find_customer("1").name == "Lucía Díaz"
 
 
+def test_the_id_of_somebody_who_is_gone_and_came_with_her_is_refused(shell: Shell) -> None:
+    shell("customers", "import", shell.file("c.csv", "document_id,name\n1,Ana\n2,Luis\n"))
+    shell("customers", "import", shell.file("c.csv", "document_id,name\n1,Anna\n"))
+    shell("changes", "revert", "1")
+    assert set(all_segments()) == {"1"}
+    assert "or had it" in shell("customers", "change-id", "1", "2", exit_code=2).stderr
+    assert find_customer("1").name == "Anna"
+
+
 def test_on_her_page(editor: Operator, lucia: str) -> None:
     page = editor.get("/customers/1")
     form = editor.get(page.links["new id …"])

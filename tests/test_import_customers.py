@@ -166,6 +166,12 @@ def test_a_quote_that_is_never_closed_takes_only_what_follows_it(shell: Shell) -
     assert "up to line 4" in row["error"]
 
 
+def test_lines_are_counted_from_the_beginning_of_the_file(shell: Shell) -> None:
+    file = shell.file("c.csv", '\ndocument_id,"name,\nor not"\n1,"Ana\nG"\n\n,Luis\n')
+    shell("customers", "import", file, exit_code=1)
+    assert [row["line"] for row in rejected(file)] == ["7"]
+
+
 def test_it_refuses_a_missing_file(shell: Shell) -> None:
     assert "cannot be opened" in shell("customers", "import", "/nowhere.csv", exit_code=2).stderr
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from app.core.changes import Actor
 from app.core.database import raise_unavailable
 from app.core.errors import Refusal
-from app.files.reading import Unreadable
+from app.files.formats import Unreadable
 
 SOME_REJECTED = 1
 """Everything but the rejected lines was applied."""

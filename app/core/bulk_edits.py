@@ -15,9 +15,10 @@ from app.core.customers import Customer, Segments
 from app.core.database import db, in_transaction
 from app.core.edits import Edit
 from app.core.effects import MOST_EXAMPLES, Effect
-from app.core.jobs import Work
+from app.core.facts import known_customers
 from app.core.search import Filter, count_at_once, every_id
 from app.core.segments import apply_edit, recording
+from app.core.work import Work
 
 PART = 5_000
 
@@ -126,8 +127,9 @@ def apply_bulk_edit(work: Work) -> None:
         becoming = Edit(ids, ids.c.value, edit.result(), true())
         with recording(session, job.by(), note=described(edit)) as change_set:
             for part in edit.parts():
-                changed = apply_edit(change_set, becoming, {"ids": part})
-                change_set.unchanged += len(part) - len(changed)
+                there = part if edit.filter else list(known_customers(session, part))
+                changed = apply_edit(change_set, becoming, {"ids": there})
+                change_set.unchanged += len(there) - len(changed)
                 done += len(part)
                 work.tell(done)
         made = change_set.id if change_set.changed else None

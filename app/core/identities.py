@@ -1,6 +1,6 @@
 """A customer who got another document_id, from a new identity card perhaps: what she carries and her past stay hers."""
 
-from sqlalchemy import select, update
+from sqlalchemy import select, union_all, update
 from sqlalchemy.orm import Session
 
 from app.core.changes import Actor, SegmentChange
@@ -35,8 +35,7 @@ def move_customer(change_set: Recording, old: str, new: str) -> None:
     if found is None:
         raise CustomerNotFound("No customer has this document_id.")
     past = _past(session, found)
-    taken = select(steps.c.document_id).where(steps.c.change_set_id.in_(past), steps.c.document_id == new)
-    if session.get(Customer, new) is not None or session.scalar(taken.limit(1)) is not None:
+    if session.get(Customer, new) is not None or _shared_past(session, past, old, new):
         raise NameTaken(f"Another customer has the document_id {new}, or had it. Nothing was changed.")
     known = {fact: getattr(found, fact) for fact in FACTS}
     session.expunge(found)
@@ -46,6 +45,16 @@ def move_customer(change_set: Recording, old: str, new: str) -> None:
     make_searchable(session, [], [{"document_id": new, **known}])
     note_facts(change_set, [[new, {"document_id": old, **known}, {"document_id": new, **known}]])
     change_set.updated += 1
+
+
+def _shared_past(session: Session, past: list[int], old: str, new: str) -> bool:
+    """Whether one change set is on record as having changed both: then `new` is somebody else, gone by now perhaps."""
+    hers = select(facts.c.change_set_id).where(facts.c.document_id == old)
+    either = union_all(
+        select(steps.c.document_id).where(steps.c.change_set_id.in_(past), steps.c.document_id == new),
+        select(facts.c.document_id).where(facts.c.change_set_id.in_(hers), facts.c.document_id == new),
+    )
+    return session.execute(either.limit(1)).first() is not None
 
 
 def _past(session: Session, customer: Customer) -> list[int]:

@@ -9,6 +9,9 @@ MOST = 20_000
 SHORTEST = 4
 """In shorter texts, one letter is all the difference there is."""
 
+LONGEST = 100
+"""What is longer is no name: to have each of 900 letters left out once, for thousands of texts, takes gigabytes."""
+
 Held = tuple[str, str, int]
 
 
@@ -47,7 +50,7 @@ def _joined(keys: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     rests: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for key in keys:
         type_, value = key
-        for rest in {value, *(value[:n] + value[n + 1 :] for n in range(len(value)))}:
+        for rest in {value, *(value[:n] + value[n + 1 :] for n in range(len(value)) if len(value) <= LONGEST)}:
             for other in rests.setdefault((type_, rest), []):
                 if group_of[other] is not group_of[key] and one_letter_off(value, other[1]):
                     group_of[other].extend(group_of[key])
@@ -64,7 +67,7 @@ def _plain(text: str) -> str:
 
 def one_letter_off(one: str, other: str) -> bool:
     """One letter more, less, or another one; digits tell things apart, and are no misspelling."""
-    if min(len(one), len(other)) < SHORTEST or abs(len(one) - len(other)) > 1:
+    if min(len(one), len(other)) < SHORTEST or max(len(one), len(other)) > LONGEST or abs(len(one) - len(other)) > 1:
         return False
     start = 0
     while start < min(len(one), len(other)) and one[start] == other[start]:

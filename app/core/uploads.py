@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import IO, Any
 
-from sqlalchemy import Engine, ForeignKey, delete, insert, select
+from sqlalchemy import Engine, ForeignKey, and_, delete, insert, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -19,6 +19,8 @@ PART = 1024 * 1024
 
 KEPT = timedelta(days=30)
 """After this time the file and its rejected lines are forgotten; what it changed stays on record."""
+
+LONGEST_UPLOAD = timedelta(days=1)
 
 REJECTED_AT_ONCE = 1_000
 
@@ -90,8 +92,10 @@ class KeptFile(io.RawIOBase):
 
 
 def forget_old_files() -> None:
-    """Those of jobs that are long over, and of uploads that never came to their end. Raises Unavailable."""
-    old = select(Job.id).where(Job.kind == "import", Job.created_at < now() - KEPT)
+    """Those of imports long over, or thrown away, and what came of those that never arrived. Raises Unavailable."""
+    broken_off = and_(Job.state == "uploading", Job.created_at < now() - LONGEST_UPLOAD)
+    over = or_(Job.created_at < now() - KEPT, Job.state == "discarded", broken_off)
+    old = select(Job.id).where(Job.kind == "import", over)
 
     def work(session: Session) -> None:
         for table in (parts, lines):

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 WORD = re.compile(r"[^\W_]+")
+SIGNS = {sign: " " for sign in range(128) if not chr(sign).isalnum()}
+NO_DIGITS = re.compile("[^0-9]+")
+ACCENTS = re.compile("[\u0300-\u036f]+")
 LONGEST_WORD = 64
 MOST_WORDS = 64
 MOST_ASKED = 8
@@ -22,6 +25,9 @@ def folded(text: str) -> str:
     if text.isascii():  # most are, and then there is nothing to take apart
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
+    latin = ACCENTS.sub("", decomposed)
+    if latin.isascii():
+        return latin.lower()
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()
 
 
@@ -35,21 +41,19 @@ def words_of(document_id: str, facts: Mapping[Any, Any]) -> str:
 
     Numbers with signs in between stand also in one piece, a telephone's without its country code as well.
     """
-    said = (facts.get("name") or "", facts.get("phone") or "", document_id)
-    phone = _digits(facts.get("phone") or "")
-    words = [
-        *WORD.findall(" ".join(map(folded, said))),
-        _digits(document_id),
-        *(phone[skipped:] for skipped in range(COUNTRY_CODE + 1)),
-        *WORD.findall(folded(facts.get("email") or "")),
-    ]
-    distinct = dict.fromkeys(word[:LONGEST_WORD] for word in words if word)
-    return "".join(f" {word}" for word in list(distinct)[:MOST_WORDS])
+    said = folded(f"{facts.get('name') or ''} {facts.get('phone') or ''} {document_id}")
+    email, phone = folded(facts.get("email") or ""), _digits(facts.get("phone") or "")
+    without_country = [phone[skipped:] for skipped in range(COUNTRY_CODE + 1)]
+    words = [*_words(said), _digits(document_id), *without_country, *_words(email)]
+    if max(len(said), len(email)) > LONGEST_WORD:
+        words = [word[:LONGEST_WORD] for word in words]
+    distinct = list(filter(None, dict.fromkeys(words)))
+    return " ".join(["", *distinct[:MOST_WORDS]])
 
 
 def words_asked(q: str) -> list[list[str]]:
     """What to look for: one of these alternatives, of which all words must be the beginning of one of hers."""
-    words = [word[:LONGEST_WORD] for word in WORD.findall(folded(q))][:MOST_ASKED]
+    words = [word[:LONGEST_WORD] for word in _words(folded(q))][:MOST_ASKED]
     if not words:
         return []
     in_one_piece = "".join(words)[:LONGEST_WORD]
@@ -57,5 +61,9 @@ def words_asked(q: str) -> list[list[str]]:
     return [words, [in_one_piece]] if len(words) > 1 and in_one_piece.isdigit() else [words]
 
 
+def _words(plain: str) -> list[str]:
+    return plain.translate(SIGNS).split() if plain.isascii() else WORD.findall(plain)
+
+
 def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, folded(text)))
+    return NO_DIGITS.sub("", text) if text.isascii() else "".join(filter(str.isdigit, folded(text)))

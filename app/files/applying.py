@@ -15,11 +15,17 @@ from app.core.effects import Effect, compare
 from app.core.facts import Saved, known_customers, save_customers
 from app.core.segments import recording, replace_in
 from app.files.columns import problem_with, reader_of, recognised_columns
-from app.files.reading import Line, Source, Unreadable
+from app.files.export import unmarked
+from app.files.formats import Unreadable
+from app.files.lines import Line
+from app.files.reading import Source
 from app.files.staging import Staging
 from app.schemas import Invalid
 
 Progress = Callable[[int], None]
+
+TELL_EVERY = 200
+"""Lines."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,16 @@ class Applied:
 
 @contextmanager
 def staged(
-    source: Source, progress: Progress, meanings: list[str] | None = None, *, needs_segments: bool = False
+    source: Source,
+    progress: Progress,
+    meanings: list[str] | None = None,
+    *,
+    needs_segments: bool = False,
+    most_bad: float = float("inf"),
 ) -> Iterator[Staging]:
     """Every line checked, the good ones kept. `meanings` are those of the columns, if they are not to be recognised.
 
-    With `needs_segments`, a line without any is a bad one. Raises Unreadable.
+    With `needs_segments`, a line without any is a bad one. Raises Unreadable, also for more bad lines than `most_bad`.
     """
     if source.columns is not None and meanings is None:
         meanings = recognised_columns(source.columns)
@@ -48,18 +59,23 @@ def staged(
         raise Unreadable(f"The file is no JSON, and as a CSV: {problem}")
     read = reader_of(source.format, meanings)
     with Staging(pairs="type" in (meanings or ())) as staging:
+        bad = 0
         where = meanings.index("document_id") if meanings and "document_id" in meanings else None
-        for line in source.lines:
-            progress(source.position())
+        for count, line in enumerate(source.lines):
+            if count % TELL_EVERY == 0:
+                progress(source.position())
             try:
                 entry = read(line)
                 if needs_segments and entry.segments is None:
                     raise Invalid(iter([("segments", "Missing data for required field.")]), "the line")
             except Invalid as refusal:
-                error = "; ".join(f"{path}: {text}" for path, text in refusal.details)
+                error = "; ".join(f"{path}: {text}" if path else text for path, text in refusal.details)
                 staging.reject(line.number, error, line.kept, _cell(line, where))
+                bad += 1
+                if bad > most_bad:
+                    raise Unreadable(f"More than {most_bad:,} lines are bad, the last one: {error}") from None
             else:
-                staging.add(line.number, entry, line.kept)
+                staging.add(line, entry)
         staging.settle()
         yield staging
 
@@ -67,7 +83,7 @@ def staged(
 def _cell(line: Line, position: int | None) -> str | None:
     if position is None or not isinstance(line.row, list) or position >= len(line.row):
         return None
-    return str(line.row[position])
+    return unmarked(str(line.row[position]))
 
 
 def preview(staging: Staging, progress: Progress, *, create: bool) -> Effect:

@@ -1,15 +1,15 @@
 """What each column of a CSV is, and what a row, a CSV's or a JSON line, says of a customer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from app.core.customers import FACTS, Segments
 from app.core.words import folded
 from app.files.export import unmarked
-from app.files.reading import Format, Line
+from app.files.formats import Format
+from app.files.lines import Line
 from app.schemas import LONGEST, Invalid, read_facts
 
 IGNORED = ""
@@ -32,13 +32,12 @@ _OUR_OWN = ("line", "error")
 """What was added to the columns of a file of rejected lines."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a file says of a customer; `segments` is None where it says nothing of them."""
 
     document_id: str
-    facts: dict[str, str | None] = field(default_factory=dict)
-    segments: Segments | None = None
+    facts: dict[str, str | None]
+    segments: Segments | None
 
 
 def recognised_columns(columns: Sequence[str]) -> list[str]:
@@ -62,7 +61,8 @@ def problem_with(meanings: Sequence[str]) -> str | None:
         return "One column must hold the document_id."
     twice = [meaning for meaning in {*meanings} - {IGNORED} if meanings.count(meaning) > 1]
     if twice:
-        return f"Two columns cannot both hold the {twice[0]}."
+        of_type, type_ = twice[0].startswith(SEGMENT_OF), twice[0].removeprefix(SEGMENT_OF)
+        return f"Two columns cannot both hold the {f'values of the type {type_}' if of_type else type_}."
     if ("type" in meanings) != ("value" in meanings):
         return "Type and value go together: the file needs a column for each."
     whole = [meaning for meaning in meanings if meaning == "segments" or meaning.startswith(SEGMENT_OF)]
@@ -86,7 +86,8 @@ def _sound(line: Line) -> Any:
 
 def _of_json(row: Any) -> Entry:
     read = read_facts(row)
-    return Entry(read.pop("document_id"), segments=read.pop("segments", None), facts=read)
+    document_id, segments = read.pop("document_id"), read.pop("segments", None)
+    return Entry(document_id, read, segments)
 
 
 class _Rows:
@@ -104,7 +105,7 @@ class _Rows:
     def entry(self, line: Line) -> Entry:
         cells = _sound(line)
         if self.row is not None:
-            return _of_json(_json(cells[self.row], "row"))
+            return _of_json(_json(unmarked(cells[self.row]), "row"))
         # An empty cell empties the fact.
         facts = {fact: unmarked(cells[n]) or None for fact, n in self.facts}
         document_id = unmarked(cells[self.document_id])
@@ -125,9 +126,8 @@ class _Rows:
             return None
         segments: Segments = []
         if self.segments is not None and cells[self.segments]:
-            segments = (
-                _of_json({"document_id": "1", "segments": _json(cells[self.segments], "segments")}).segments or []
-            )
+            sent = _json(cells[self.segments], "segments")
+            segments = read_facts({"document_id": "1", "segments": sent})["segments"]
         return segments + [{"type": type_, "value": unmarked(cells[n])} for type_, n in self.valued if cells[n]]
 
 

@@ -9,8 +9,10 @@ import orjson
 
 from app.core.customers import FACTS
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
-"""How a cell begins that a spreadsheet would take for a formula, or whose own apostrophe would get lost."""
+STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How a cell begins that a spreadsheet would take for a formula."""
+FORMULA = (*STARTS_FORMULA, "'")
+"""Or whose own apostrophe would get lost."""
 
 
 def csv_texts(customers: Iterable[dict[str, Any]], *, for_spreadsheets: bool = False) -> Iterator[str]:
@@ -29,14 +31,15 @@ def _rows(customers: Iterable[dict[str, Any]], for_spreadsheets: bool) -> Iterat
 def rejected_texts(columns: Sequence[str] | None, rejected: Iterable[tuple[int, str, Any]]) -> Iterator[str]:
     """Lines that were rejected, line by line: in the file's own columns, with `line` and `error`.
 
-    A line of JSON stands as a whole in a column `row`. What a row has beyond its columns comes last.
+    A line of JSON stands as a whole in a column `row`. What a row has beyond its columns comes last. What looks like a
+    formula is marked: these are cells as they stood in a file, where an apostrophe of their own was a mark already.
     """
-    names = columns or ["row"]
+    names = [_harmless(name) for name in columns or ["row"]]
 
     def rows() -> Iterator[list[Any]]:
         yield [*names, "line", "error"]
         for line, error, kept in rejected:
-            cells = [kept] if isinstance(kept, str) else list(kept)
+            cells = list(map(_harmless, [kept] if isinstance(kept, str) else kept))
             cells += [""] * (len(names) - len(cells))
             yield [*cells[: len(names)], line, error, *cells[len(names) :]]
 
@@ -51,6 +54,10 @@ def _lines(rows: Iterable[list[Any]]) -> Iterator[str]:
         yield line.getvalue()
         line.seek(0)
         line.truncate()
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(STARTS_FORMULA) else cell
 
 
 def marked(cell: str) -> str:

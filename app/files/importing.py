@@ -10,15 +10,25 @@ from sqlalchemy.orm import Session
 
 from app.core.changes import Actor
 from app.core.database import in_transaction
-from app.core.jobs import Job, Work, move_on, new_job
+from app.core.jobs import Job, move_on, new_job
 from app.core.uploads import KeptFile, forget_old_files, keep_file, keep_rejected
+from app.core.work import Work
 from app.files.applying import Applied, apply, preview, staged
 from app.files.columns import recognised_columns
-from app.files.reading import Format, Source, Unreadable, reading
+from app.files.formats import Format, Unreadable
+from app.files.reading import Source, reading
 from app.files.staging import Staging
 
 SHOWN = 5
 LONGEST_SHOWN = 200
+
+MOST_COLUMNS = 500
+LONGEST_COLUMN = 1000
+"""Characters of a column's name."""
+
+MOST_UNPACKED = 8 * 1024**3
+MOST_BAD = 1_000_000
+"""Bytes of a packed file, and bad lines of any: beyond that it is not the file that was meant, and fills the disk."""
 
 
 def receive(name: str, file: IO[bytes], actor: Actor) -> int:
@@ -27,7 +37,7 @@ def receive(name: str, file: IO[bytes], actor: Actor) -> int:
     forget_old_files()
     job_id = new_job("import", actor, {"name": name}, state="uploading")
     size = keep_file(job_id, file)
-    wanted: dict[str, Any] = {"name": name, "size": size, "create": True}
+    wanted: dict[str, Any] = {"name": name, "size": size, "create": True, "sender": actor.name}
     try:
         wanted |= look(job_id, size)
         state, problem = "draft", None
@@ -39,17 +49,26 @@ def receive(name: str, file: IO[bytes], actor: Actor) -> int:
 
 def look(job_id: int, size: int, format: Format | None = None) -> dict[str, Any]:
     """How the file is written, its columns with what they seem to mean, and its first rows. Raises Unreadable."""
-    with reading(KeptFile(job_id, size), format) as source:
+    with reading(KeptFile(job_id, size), format, most_unpacked=MOST_UNPACKED) as source:
         first = [[line.kept] if isinstance(line.kept, str) else line.kept for line in islice(source.lines, SHOWN)]
         columns = source.columns
         if columns == [] or not (columns or first):
             raise Unreadable("The file is empty.")
+        _bearable(columns or [])
         return {
             "format": asdict(source.format),
             "columns": columns,
             "meanings": recognised_columns(columns) if columns is not None else None,
             "rows": [[cell[:LONGEST_SHOWN] for cell in row] for row in first],
         }
+
+
+def _bearable(columns: list[str]) -> None:
+    """Raises Unreadable."""
+    if len(columns) > MOST_COLUMNS:
+        raise Unreadable(f"The first line has {len(columns):,} columns; at most {MOST_COLUMNS} can be told apart here.")
+    if any(len(name) > LONGEST_COLUMN for name in columns):
+        raise Unreadable(f"The name of a column has more than {LONGEST_COLUMN:,} characters. Is it a name?")
 
 
 def check_import(work: Work) -> None:
@@ -92,12 +111,13 @@ def _staged(work: Work) -> Iterator[Staging]:
     """The file of the job in hand, read and checked."""
     with opened_file(work.job) as source:
         work.begin("reading", source.size)
-        with staged(source, work.tell, work.job.wanted["meanings"]) as staging:
+        with staged(source, work.tell, work.job.wanted["meanings"], most_bad=MOST_BAD) as staging:
             yield staging
 
 
 @contextmanager
 def opened_file(job: Job) -> Iterator[Source]:
-    with reading(KeptFile(job.id, job.wanted["size"]), Format(**job.wanted["format"])) as source:
+    file, format = KeptFile(job.id, job.wanted["size"]), Format(**job.wanted["format"])
+    with reading(file, format, most_unpacked=MOST_UNPACKED) as source:
         source.size = job.wanted["size"]
         yield source

@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
+from app.core.errors import Refusal
 from app.files.columns import Entry
+from app.files.lines import Line
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -34,6 +36,13 @@ Kept = Sequence[str] | str
 """What stood in a bad line: the cells of a CSV, or the text of another file's line."""
 
 
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")
+
+
+class NoRoom(Refusal):
+    """The disk for temporary files is full."""
+
+
 class Staging:
     """With `pairs`, several lines make up one customer: a line holds one of her segments."""
 
@@ -48,16 +57,21 @@ class Staging:
     def __enter__(self) -> "Staging":
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Raises NoRoom."""
         self._db.close()
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname in NO_ROOM:
+            raise NoRoom("There is no room for the file on the server's disk, where temporary files lie.") from error
 
     # Taking in
 
-    def add(self, line: int, entry: Entry, kept: Kept) -> None:
-        """What a good line says. `kept` is the line itself, should another one of that customer be bad."""
+    def add(self, line: Line, entry: Entry) -> None:
+        """What a good line says; and the line itself, should another one of that customer be bad."""
         content = orjson.dumps([entry.facts, entry.segments])
-        whole = orjson.dumps(kept) if self.pairs else None
-        self._waiting.append((entry.document_id, line, content, whole))
+        whole = orjson.dumps(line.kept) if self.pairs else None
+        self._waiting.append((entry.document_id, line.number, content, whole))
         if len(self._waiting) == BATCH:
             self._write()
 

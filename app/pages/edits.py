@@ -8,7 +8,7 @@ from app.core.bulk_edits import ACTIONS, BulkEdit
 from app.core.counts import held_by, largest_segments
 from app.core.customers import storable
 from app.core.edits import Version
-from app.core.jobs import find_job, move_on, new_job
+from app.core.jobs import find_job, move_on, new_job, stop
 from app.core.search import Filter, count_customers
 from app.pages import asked, blueprint
 from app.pages.asked import NotUnderstood, asked_customers
@@ -104,12 +104,14 @@ def change_edit(edit_id: int) -> Any:
     action = request.form.get("action")
     job = find_job(edit_id, "edit")
     if action == "apply":
-        move_on(job.id, "applying", from_=("ready",))
+        move_on(job.id, "applying", from_=("ready",), by=actor())
         set_going(job.id, "edit")
+    elif action == "stop":
+        stop(job)
     elif action == "discard":
         move_on(job.id, "discarded", from_=("ready", "failed"))
     else:
-        raise NotUnderstood("A prepared change can be made or thrown away.")
+        raise NotUnderstood("A prepared change can be made, stopped or thrown away.")
     return redirect(url_for("pages.edit", edit_id=job.id))
 
 

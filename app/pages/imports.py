@@ -6,13 +6,13 @@ from typing import Any
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
 from app.core.customers import made_storable
-from app.core.jobs import Job, find_job, list_jobs, move_on
+from app.core.jobs import Job, find_job, list_jobs, move_on, stop
 from app.core.uploads import is_kept, rejected_lines
 from app.cursors import cursor_text
 from app.files.columns import IGNORED, MEANINGS, SEGMENT_OF, problem_with
 from app.files.export import rejected_texts
+from app.files.formats import DELIMITERS, ENCODINGS, Format, Unreadable
 from app.files.importing import look, receive
-from app.files.reading import DELIMITERS, ENCODINGS, Format
 from app.pages import asked, blueprint
 from app.pages.asked import NotUnderstood
 from app.pages.guard import actor, open_to
@@ -102,16 +102,28 @@ def change_import(import_id: int) -> Any:
     if action == "check":
         return _check(job)
     if action == "look":
-        move_on(job.id, "draft", from_=("draft",), wanted=job.wanted | look(job.id, job.wanted["size"], _format()))
-    elif action == "back":
+        return _look_again(job)
+    if action == "back" and "format" in job.wanted:
         move_on(job.id, "draft", from_=("ready", "failed"), wanted=job.wanted)
     elif action == "apply":
-        move_on(job.id, "applying", from_=("ready",))
+        move_on(job.id, "applying", from_=("ready",), by=actor())
         set_going(job.id, "import")
+    elif action == "stop":
+        stop(job)
     elif action == "discard":
         move_on(job.id, "discarded", from_=("draft", "ready", "failed"))
     else:
-        raise NotUnderstood("An import can be checked, applied or thrown away.")
+        raise NotUnderstood("An import can be checked, applied, stopped or thrown away.")
+    return redirect(url_for("pages.import_", import_id=job.id))
+
+
+def _look_again(job: Job) -> Any:
+    """Read the file in another way."""
+    try:
+        seen = look(job.id, job.wanted["size"], _format())
+    except Unreadable as refusal:
+        return _page(job, f"Read in that way: {refusal}", 422)
+    move_on(job.id, "draft", from_=("draft",), wanted=job.wanted | seen)
     return redirect(url_for("pages.import_", import_id=job.id))
 
 
@@ -119,14 +131,15 @@ def _format() -> Format:
     encoding, delimiter = request.form.get("encoding", ""), request.form.get("delimiter", "")
     if encoding not in ENCODINGS or delimiter not in DELIMITERS_CALLED.values():
         raise NotUnderstood("This way of writing a file is not known here.")
-    return Format("csv", encoding, next(sign for sign in DELIMITERS if DELIMITERS_CALLED[sign] == delimiter))
+    sign = next(sign for sign in DELIMITERS if DELIMITERS_CALLED[sign] == delimiter)
+    return Format("csv", encoding, sign, header=request.form.get("header") != "none")
 
 
 def _check(job: Job) -> Any:
     wanted = job.wanted | {"create": request.form.get("create") == "yes"}
     if wanted["columns"] is not None:
         wanted["meanings"] = request.form.getlist("meaning")
-        known = {*MEANINGS, IGNORED, *(SEGMENT_OF + name for name in wanted["columns"])}
+        known = {*MEANINGS, IGNORED, *(SEGMENT_OF + name for name in wanted["columns"] if name)}
         if len(wanted["meanings"]) != len(wanted["columns"]) or not known.issuperset(wanted["meanings"]):
             raise NotUnderstood("The form did not arrive whole. Nothing was changed.")
         problem = problem_with(wanted["meanings"])

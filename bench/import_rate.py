@@ -1,0 +1,118 @@
+"""How long an import takes beside the database's own bulk load of the same rows.
+
+    python -m bench.import_rate [--postgresql 1000000] [--sqlite 200000]
+
+The bulk load is COPY, or `executemany`, in one transaction into tables with their indexes, of all that the import
+wrote: the customers, by what they are found, and the record of what was changed. The import reads and checks a file,
+stages and sorts it, and writes; through the page it is read and checked once more, for the preview.
+"""
+
+import argparse
+import gc
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+from flask import Flask
+
+from app import create_app
+from app.core.changes import Actor
+from app.core.database import db
+from app.files.applying import apply, staged
+from app.files.reading import opened
+from bench.bad_lines import write_file
+from tests import postgresql
+
+TABLES = ("customers", "customer_search", "segment_changes", "fact_changes")
+
+
+def rate(url: str, rows: int, folder: Path) -> None:
+    app = prepared(url)
+    file = folder / "customers.csv"
+    write_file(file, rows, rows, 0, random.Random(6))
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)  # as gunicorn.conf.py has it
+    print(f"\n{db_name(url)}: {rows:,} new customers with segments", flush=True)
+    with app.app_context():
+        started = time.perf_counter()
+        with opened(str(file)) as source, staged(source, lambda done: None) as staging:
+            read = time.perf_counter() - started
+            apply(staging, Actor("bench", "bench"), lambda done: None, create=True)
+        imported = time.perf_counter() - started
+        there = _taken(url)
+    # SQLite's full text keeps marks of what was deleted: a new database, not an emptied one.
+    with (prepared(f"{url}.bulk") if url.startswith("sqlite") else app).app_context():
+        bulk = _bulk_load(url, there)
+    print(f"  imported in {imported:.1f} s ({rows / imported:,.0f} rows/s),", end=" ")
+    print(f"{read:.1f} s of it reading and checking")
+    told = ", ".join(f"{table} {seconds:.1f}" for table, seconds in bulk.items())
+    print(f"  the database's own bulk load of the same rows: {sum(bulk.values()):.1f} s ({told})")
+    whole, alone = imported / sum(bulk.values()), imported / bulk["customers"]
+    print(f"  import ÷ bulk load: {whole:.2f}; ÷ that of customers alone: {alone:.2f}", flush=True)
+
+
+def _taken(url: str) -> dict[str, Any]:
+    """The rows of each table, as they are loaded."""
+    connection = db.engine.raw_connection()
+    cursor = connection.cursor()
+    if url.startswith("sqlite"):
+        return {table: cursor.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
+    rows = {}
+    for table in TABLES:
+        with cursor.copy(f"COPY {table} TO STDOUT") as copy:
+            rows[table] = b"".join(map(bytes, copy))
+    cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
+    connection.commit()
+    return rows
+
+
+def _bulk_load(url: str, rows: dict[str, Any]) -> dict[str, float]:
+    """Load them into empty tables, in one transaction: seconds by table."""
+    connection = db.engine.raw_connection()
+    cursor, seconds = connection.cursor(), {}
+    if url.startswith("sqlite"):
+        cursor.execute("BEGIN")
+    for table in TABLES:
+        started = time.perf_counter()
+        if url.startswith("sqlite"):
+            places = ", ".join("?" * len(rows[table][0]))
+            cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows[table])
+        else:
+            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                copy.write(rows[table])
+        seconds[table] = time.perf_counter() - started
+    started = time.perf_counter()
+    connection.commit()
+    return {**seconds, "commit": time.perf_counter() - started}
+
+
+def prepared(url: str) -> Flask:
+    """An application on a new database."""
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench"})
+    with app.app_context():
+        flask_migrate.upgrade()
+    return app
+
+
+def db_name(url: str) -> str:
+    return "SQLite" if url.startswith("sqlite") else "PostgreSQL"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.import_rate", description=__doc__.split("\n")[0])
+    parser.add_argument("--postgresql", type=int, default=1_000_000, help="rows of the file; 0 leaves it out")
+    parser.add_argument("--sqlite", type=int, default=200_000, help="rows of the file; 0 leaves it out")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.postgresql:
+            with postgresql.running() as url:
+                rate(url, options.postgresql, Path(folder))
+        if options.sqlite:
+            rate(f"sqlite:///{folder}/rate.db", options.sqlite, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
