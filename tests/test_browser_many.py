@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import Visit
 from tests.gunicorn import Server
-from tests.test_browser import at, desk, service  # noqa: F401 - the same ways to work
 
 COLUMNS = "Cédula;Nombre;membership\n"
 
@@ -50,7 +49,7 @@ def undo(page: Page, link: str) -> None:
     expect(page.get_by_text(re.compile("as before"))).to_be_visible()
 
 
-def test_load_a_file_and_undo_it(at: Visit, tmp_path: Path) -> None:  # noqa: F811
+def test_load_a_file_and_undo_it(at: Visit, tmp_path: Path) -> None:
     path = tmp_path / "spring.csv"
     path.write_text(COLUMNS + "N-1;=Núñez;GOLD\nN-2;Eva;\n;Luis;GOLD\n", encoding="cp1252")
     page = load(at, path)
@@ -71,7 +70,7 @@ def test_load_a_file_and_undo_it(at: Visit, tmp_path: Path) -> None:  # noqa: F8
     assert at.context.request.get(at.address + "/customers/N-1").status == 404
 
 
-def test_change_all_who_match_and_undo_it(at: Visit) -> None:  # noqa: F811
+def test_change_all_who_match_and_undo_it(at: Visit) -> None:
     page = at.go("/customers?q=gomez")
     page.get_by_role("link", name=re.compile("^Change all")).click()
     expect(page.get_by_text("“gomez”")).to_be_visible()
@@ -85,7 +84,7 @@ def test_change_all_who_match_and_undo_it(at: Visit) -> None:  # noqa: F811
     undo(page, "Undo it …")
 
 
-def test_change_the_ticked_ones(at: Visit) -> None:  # noqa: F811
+def test_change_the_ticked_ones(at: Visit) -> None:
     page = at.go("/customers?segment=membership:SILVER")
     for n in (0, 2):
         page.get_by_role("checkbox", name=re.compile("^Tick [0-9]")).nth(n).check()
@@ -99,7 +98,7 @@ def test_change_the_ticked_ones(at: Visit) -> None:  # noqa: F811
     undo(page, "Undo it …")
 
 
-def test_rename_a_segment_and_merge_it_back(at: Visit) -> None:  # noqa: F811
+def test_rename_a_segment_and_merge_it_back(at: Visit) -> None:
     page = at.go("/segments/interest/COFFEE")
     page.get_by_role("link", name="Rename or merge").click()
     page.get_by_label("Value").fill("Coffee")
@@ -112,7 +111,7 @@ def test_rename_a_segment_and_merge_it_back(at: Visit) -> None:  # noqa: F811
     undo(page, "Undo it …")
 
 
-def test_a_new_id(at: Visit) -> None:  # noqa: F811
+def test_a_new_id(at: Visit) -> None:
     page = at.go("/customers/1969-1110")
     for old, new in (("1969-1110", "NEW/1"), ("NEW/1", "1969-1110")):
         expect(page.locator(".facts .id").first).to_have_text(old)
@@ -122,23 +121,17 @@ def test_a_new_id(at: Visit) -> None:  # noqa: F811
         expect(page.locator(".facts .id").first).to_have_text(new)
 
 
-def test_all_are_ticked_with_one_key(desk: Visit) -> None:  # noqa: F811
+def test_all_are_ticked_with_one_key(desk: Visit) -> None:
     page = desk.go("/customers")
     page.get_by_role("checkbox", name="Tick all on this page").press("Space")
     expect(page.get_by_text("50 ticked")).to_be_visible()
 
 
 @pytest.mark.parametrize("state", ["checking", "applying"])
-def test_a_dead_worker_does_not_stop_an_import(
-    browser: Browser,
-    service: Server,  # noqa: F811
-    desk: Visit,  # noqa: F811
-    tmp_path: Path,
-    state: str,
-) -> None:
+def test_a_dead_worker_does_not_stop_an_import(service: Server, desk: Visit, tmp_path: Path, state: str) -> None:
     """The page says how far it is, outlives the worker, and in the end everything is there once."""
     path = tmp_path / f"{state}.csv"
-    rows = 30_000
+    rows = 15_000
     path.write_text(COLUMNS + "".join(f"{state}-{n};Name {n};GOLD\n" for n in range(rows)))
     page = load(desk, path)
     page.get_by_role("combobox", name="membership").select_option("segment:membership")
