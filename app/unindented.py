@@ -9,6 +9,6 @@ INDENTATION = re.compile(r"\n[ \t]+")
 
 class Unindented(Environment):
     def preprocess(self, source: str, name: str | None = None, filename: str | None = None) -> str:
-        """Line breaks stay, which part words as well as indentation does, and by which errors are found."""
+        """One blank stays, to part words after a block, and the line breaks, by which errors are found."""
         source = super().preprocess(source, name, filename)
-        return INDENTATION.sub("\n", source) if name and name.endswith(".html") else source
+        return INDENTATION.sub("\n ", source) if name and name.endswith(".html") else source
