@@ -131,7 +131,7 @@ def test_all_are_ticked_with_one_key(desk: Visit) -> None:
 def test_a_dead_worker_does_not_stop_an_import(service: Server, desk: Visit, tmp_path: Path, state: str) -> None:
     """The page says how far it is, outlives the worker, and in the end everything is there once."""
     path = tmp_path / f"{state}.csv"
-    rows = 20_000
+    rows = 60_000
     path.write_text(COLUMNS + "".join(f"{state}-{n};Name {n};GOLD\n" for n in range(rows)))
     page = load(desk, path)
     address = page.url
