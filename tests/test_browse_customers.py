@@ -129,4 +129,4 @@ def test_a_full_page_is_small(editor: Operator) -> None:
         give(id_, [segments[(n * 2 + k) % 100] for k in range(4)])
     page = editor.get("/customers")
     assert page.html.count("<tr>") == 51
-    assert "\n  " not in page.html, "indentation is not sent"
+    assert "\n    " not in page.html, "indentation is not sent"
