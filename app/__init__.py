@@ -31,6 +31,7 @@ from app.core import dialects
 from app.core.database import db, engine_options
 from app.json import OrjsonProvider
 from app.settings import read_settings
+from app.unindented import Unindented
 from app.urls import DocumentId, Number, SegmentPart
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
     )
     app.json = OrjsonProvider(app)
+    app.jinja_environment = Unindented
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False  # a document_id may hold several in a row
     app.url_map.converters |= {"document_id": DocumentId, "number": Number, "segment_part": SegmentPart}

@@ -19,16 +19,26 @@ const say = (text) => {
   document.getElementById("said").textContent = text;
 };
 
-// Ctrl-K goes to the search, from anywhere.
+// Ctrl-K goes to the search from anywhere, and so does / where it is not being written.
+const writing = (element) => element.isContentEditable || element.matches("input:not([type=checkbox], [type=radio]), select, textarea");
+
 document.addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-    const find = document.querySelector("#q") ?? document.querySelector("#find");
+  const slash = event.key === "/" && "slash" in document.body.dataset && !writing(event.target);
+  if ((event.ctrlKey || event.metaKey) ? event.key.toLowerCase() === "k" : slash && !event.altKey) {
+    const find = document.querySelector("#find") ?? document.querySelector("#q");
     if (!find) return;
     event.preventDefault();
     find.focus();
     find.select();
   }
 });
+
+// On a narrow screen, the page one is on may be the last in the row.
+const here = document.querySelector(".top nav [aria-current]");
+if (here) {
+  const row = here.closest("ul");
+  row.scrollLeft += here.getBoundingClientRect().right - row.getBoundingClientRect().right + 40;
+}
 
 // Copy buttons are shown only where they can work.
 const copiable = (root) => {

@@ -1,16 +1,19 @@
 """A real Chromium, and the service as it is run, for tests that do what an operator does."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+import flask_migrate
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, StorageState, sync_playwright
 
-from tests.gunicorn import ROOT, Server, clean, serving
+from app import create_app
+from app.core import demo
+from app.core.database import db
+from app.core.operators import create_operator
+from tests.gunicorn import Server, serving
 from tests.pages import PASSWORD
 
 FLAGS = [
@@ -24,7 +27,8 @@ FLAGS = [
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 ADMIN, EDITOR, OTHER = "admin@example.com", "ana.editor@example.com", "luis.editor@example.com"
-OPERATORS = {ADMIN: "admin", EDITOR: "editor", OTHER: "editor", "viewer@example.com": "viewer"}
+VIEWER = "viewer@example.com"
+OPERATORS = {ADMIN: "admin", EDITOR: "editor", OTHER: "editor", VIEWER: "viewer"}
 
 
 @contextmanager
@@ -40,16 +44,15 @@ def shop(folder: Path, customers: int) -> Iterator[Server]:
     """The service with that many invented customers (or none), and operators of every role."""
     environ = {"DATABASE_URL": f"sqlite:///{folder / 'shop.db'}", "SECRET_KEY": "test", "WEB_CONCURRENCY": "1"}
     environ["WEBHOOK_ALLOWED_HOSTS"] = "127.0.0.1:9"  # where nobody is
-
-    def flask(*args: str, stdin: str = "") -> None:
-        command = [sys.executable, "-m", "flask", *args]
-        subprocess.run(command, cwd=ROOT, env={**clean(), **environ}, input=stdin, text=True, check=True)
-
-    flask("db", "upgrade")
-    if customers:
-        flask("demo", "--customers", str(customers))
-    for email, role in OPERATORS.items():
-        flask("operators", "create", email, "--role", role, "--password-stdin", stdin=PASSWORD)
+    app = create_app({**environ, "LOG_FORMAT": "json"})
+    with app.app_context():
+        flask_migrate.upgrade()
+        if customers:
+            demo.fill(customers, lambda filled: None)
+        for email, role in OPERATORS.items():
+            create_operator(email, role, PASSWORD)
+        db.session.remove()
+        db.engine.dispose()
     with serving(environ, folder / "log") as server:
         yield server
 
@@ -82,15 +85,38 @@ class Visit:
             self.wrong.append(f"loaded from elsewhere: {request.url}")
 
 
+DESK = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
+PHONE = {"width": 390, "height": 844}
+WAYS = {"mouse": {}, "without JavaScript": {"java_script_enabled": False}, "phone": {"viewport": PHONE}}
+
+_signed_in: dict[tuple[str, str], StorageState] = {}
+"""The cookies of those who have signed in, by address and e-mail: once is enough."""
+
+
 def visit(browser: Browser, address: str, email: str = "", **options: object) -> Visit:
     """A browser window of its own; signed in, if there is an e-mail."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
+    if email and (address, email) not in _signed_in:
+        at = visit(browser, address)
+        sign_in(at.go("/sign-in"), email)
+        _signed_in[address, email] = at.context.storage_state()
+        at.context.close()
+    options = {**DESK, "storage_state": _signed_in.get((address, email)), **options}
+    context = browser.new_context(**options)  # type: ignore[arg-type]
     context.set_default_timeout(15_000)
-    at = Visit(context, context.new_page(), address)
-    if email:
-        page = at.go("/sign-in")
-        page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(address + "/")
-    return at
+    return Visit(context, context.new_page(), address)
+
+
+@contextmanager
+def visiting(browser: Browser, address: str, email: str = "", **options: object) -> Iterator[Visit]:
+    """A visit in which nothing may go wrong."""
+    at = visit(browser, address, email, **options)
+    yield at
+    assert at.wrong == []
+    at.context.close()
+
+
+def sign_in(page: Page, email: str) -> None:
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Account").wait_for()

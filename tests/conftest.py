@@ -25,7 +25,8 @@ from app.core.facts import save_customers
 from app.core.segments import replace_segments
 from app.core.tokens import create_token
 from tests import postgresql
-from tests.browser import chromium
+from tests.browser import EDITOR, WAYS, Visit, chromium, shop, visiting
+from tests.gunicorn import Server
 from tests.pages import Operator, signed_in
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -213,6 +214,27 @@ def browser() -> Iterator[Browser]:
     """One Chromium for a process: two of them would not share its event loop."""
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A shop that is open, for those who come with a browser."""
+    with shop(tmp_path_factory.mktemp("shop"), customers=400) as server:
+        yield server
+
+
+@pytest.fixture(params=WAYS)
+def at(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """An editor at work, in one of three ways."""
+    with visiting(browser, service.address, EDITOR, **WAYS[request.param]) as at:
+        yield at
+
+
+@pytest.fixture
+def desk(browser: Browser, service: Server) -> Iterator[Visit]:
+    """An editor at her desk."""
+    with visiting(browser, service.address, EDITOR) as at:
+        yield at
 
 
 @pytest.fixture

@@ -117,3 +117,16 @@ def test_what_else_stands_in_the_url_gets_into_no_link(viewer: Operator, ana: st
     for url in ("/customers", "/changes", "/segments"):
         page = viewer.get(f"{url}?{name}=javascript&sort=name")
         assert not any("javascript" in link for link in page.links.values())
+
+
+def test_a_full_page_is_small(editor: Operator) -> None:
+    """What `get` checks of every page, where it is hardest: 50 customers, and all segments that can be suggested."""
+    segments = [{"type": f"type-{n}", "value": f"A_LONG_VALUE_{n}"} for n in range(100)]
+    for n in range(51):
+        id_ = f"{n:04}-{n:06}"
+        facts = {"name": f"María Fernanda Gómez {n}", "email": f"maria.gomez{n}@example.com", "phone": f"+57 300{n:07}"}
+        add_customers(id_, **facts)
+        give(id_, [segments[(n * 2 + k) % 100] for k in range(4)])
+    page = editor.get("/customers")
+    assert page.html.count("<tr>") == 51
+    assert "\n    " not in page.html, "indentation is not sent"

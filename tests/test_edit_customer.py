@@ -1,5 +1,6 @@
 """/customers/<document_id>: the editor, without scripts; conflicts, provenance, the timeline and its undo."""
 
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -15,13 +16,14 @@ from tests.conftest import GOLD, SILVER, Segments, add_customers, all_segments, 
 from tests.pages import Operator, Page
 
 WINE: Segments = [{"type": "interest", "value": "WINE"}]
-FIELDS = ("csrf_token", "base", "version", "was", "type", "value", "confirmed")
+FIELDS = ("base", "version", "was", "type", "value", "confirmed")
 
 
-def form_of(page: Page) -> list[tuple[str, str]]:
-    """The editor's fields as a browser would send them."""
-    start = next(n for n, (name, _) in enumerate(page.fields) if name == "base")
-    return [(name, value) for name, value in page.fields[start:] if name in FIELDS[1:]]
+def form_of(page: Page, start: int | None = None) -> list[tuple[str, str]]:
+    """The editor's fields as a browser would send them; of several forms, those of the first, or of that one."""
+    start = start or next(n for n, (name, _) in enumerate(page.fields) if name == "base")
+    form = takewhile(lambda field: field[0] != "csrf_token", page.fields[start:])
+    return [(name, value) for name, value in form if name in FIELDS]
 
 
 def with_row(form: list[tuple[str, str]], type_: str, value: str) -> list[tuple[str, str]]:
@@ -124,6 +126,24 @@ def test_somebody_faster_is_not_overwritten(editor: Operator, ana: str) -> None:
         assert text in page.text
     save(editor, ana, form_of(page))
     assert all_segments() == {ana: [*GOLD, *WINE]}
+
+
+def test_both_changes_can_be_kept(editor: Operator, ana: str) -> None:
+    give(ana, [*GOLD, *WINE])
+    form = with_row(form_of(editor.get(f"/customers/{ana}")), "store", "STORE_1")
+    give(ana, [*WINE, *SILVER])
+    page = edited(editor, ana, form, "save", status=409)
+    assert "Save both changes" in page.text
+    *_, last = (n for n, (name, _) in enumerate(page.fields) if name == "base")
+    save(editor, ana, form_of(page, last))
+    assert all_segments() == {ana: [*WINE, *SILVER, {"type": "store", "value": "STORE_1"}]}
+
+
+def test_one_of_two_is_not_called_both(editor: Operator, ana: str) -> None:
+    give(ana, GOLD)
+    form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
+    give(ana, [*GOLD, *WINE, *SILVER])
+    assert "Save both changes" not in edited(editor, ana, form, "save", status=409).text
 
 
 def test_a_conflict_can_be_edited_first_and_can_meet_another_one(editor: Operator, ana: str) -> None:

@@ -44,3 +44,13 @@ def test_refused_requests_are_told_by_token_and_reason(
 
 def test_empty_says_what_to_do_next(viewer: Operator) -> None:
     assert "flask demo" in viewer.get("/").text
+
+
+@pytest.mark.parametrize("name", ["staging", "Production"])
+def test_a_badge_names_the_environment(
+    app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert 'class="environment' not in viewer.get("/").html
+    monkeypatch.setitem(app.config, "ENVIRONMENT_NAME", name)
+    for page in (viewer.get("/"), Operator(app.test_client()).get("/sign-in")):
+        assert f'class="environment environment-{name.lower()}">{name}<' in page.html

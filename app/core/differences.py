@@ -27,6 +27,13 @@ class Difference:
         return [told for told in self.segments if told.sign != "kept"]
 
 
+def carried_over(before: Segments, after: Segments, *, onto: Segments) -> Segments:
+    """The same change made to somebody else's segments: what it took away goes, what it brought comes at the end."""
+    gone = [segment for segment in before if segment not in after]
+    staying = [segment for segment in onto if segment not in gone]
+    return staying + [segment for segment in after if segment not in before and segment not in staying]
+
+
 def difference(before: Segments, after: Segments) -> Difference:
     """Those that went in their old order, then the new ones in theirs; a pair held twice counts twice."""
     pairs_before, pairs_after = ([(one["type"], one["value"]) for one in segments] for segments in (before, after))

@@ -9,6 +9,7 @@ from app.core.changes import Actor, find_change_set
 from app.core.compaction import compact_when_due
 from app.core.customers import Customer, Segments, find_customer
 from app.core.database import in_transaction
+from app.core.differences import carried_over
 from app.core.edits import REVERSAL
 from app.core.fact_undo import bring_back, revert_facts
 from app.core.history import Step, find_step
@@ -83,10 +84,7 @@ def undoing(document_id: str, change_set_id: int) -> Undoing:
     customer, step = find_customer(document_id), find_step(document_id, change_set_id)
     if customer.change_set_id == change_set_id:
         return Undoing(customer, step, step.before)
-    added = [segment for segment in step.after if segment not in step.before]
-    staying = [segment for segment in customer.segments if segment not in added]
-    back = [segment for segment in step.before if segment not in step.after and segment not in staying]
-    return Undoing(customer, step, staying + back)
+    return Undoing(customer, step, carried_over(step.after, step.before, onto=customer.segments))
 
 
 def _revert_part(undo: Recording, change_set_id: int, after: str, conflicts: list[str]) -> str | None:

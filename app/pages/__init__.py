@@ -2,13 +2,14 @@
 
 from flask import Blueprint
 
-from app.pages import charts, guard, texts, theme
+from app.pages import charts, guard, shortcut, texts, theme
 
 blueprint = Blueprint("pages", __name__)
 blueprint.before_request(guard.admit)
 charts.register(blueprint)
 texts.register(blueprint)
 theme.register(blueprint)
+shortcut.register(blueprint)
 
 from app.pages import (  # noqa: E402, F401 - they register their routes on `blueprint`
     account,

@@ -5,8 +5,8 @@ from typing import Any
 from flask import flash, redirect, render_template, request, url_for
 
 from app.core.counts import largest_segments
-from app.core.customers import Customer, find_customer, storable
-from app.core.differences import difference
+from app.core.customers import Customer, Segments, find_customer, storable
+from app.core.differences import carried_over, difference
 from app.core.edits import Version
 from app.core.errors import NameTaken
 from app.core.history import provenance, timeline
@@ -96,22 +96,24 @@ def _say(change_set_id: int | None) -> None:
 
 def _conflict(document_id: str, editor: Editor) -> Any:
     """Somebody else was faster: show what she had, what they made of it and what this operator wants."""
-    found = find_customer(document_id)
+    found, mine = find_customer(document_id), editor.segments()
     theirs = timeline(document_id, most=1)
+    both = carried_over(editor.base, mine, onto=found.segments)
     return render_template(
         "conflict.html",
         customer=found,
-        mine=_on_top(editor, found),
         base=editor.base,
         their_difference=difference(editor.base, found.segments),
-        my_difference=difference(editor.base, editor.segments()),
+        mine=_on_top(mine, found),
+        my_difference=difference(editor.base, mine),
+        both=_on_top(both, found) if both not in (mine, found.segments) else None,
+        both_difference=difference(editor.base, both),
         changed_by=theirs[0].change_set if theirs else None,
     ), 409
 
 
-def _on_top(editor: Editor, found: Customer) -> Editor:
-    """The operator's segments, to be saved over those that the customer has by now."""
-    segments = editor.segments()
+def _on_top(segments: Segments, found: Customer) -> Editor:
+    """These segments, to be saved over those that the customer has by now."""
     rows = editor_of(segments, None).rows
     for row, segment in zip(rows, segments, strict=True):
         row.was = str(found.segments.index(segment)) if segment in found.segments else ""

@@ -19,7 +19,7 @@ from app.segment_text import segment_text
 
 PAGE = 50
 MOST_COUNTED = 10_000
-MOST_SUGGESTED = 100
+MOST_SUGGESTED = 50
 
 
 @blueprint.get("/customers")

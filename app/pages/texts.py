@@ -36,7 +36,8 @@ def plural(value: int, one: str, many: str | None = None) -> str:
 def share(part: int, whole: int) -> str:
     """Percent, with as many digits as say something."""
     percent = 100 * part / whole if whole else 0.0
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
+    digits = f"{percent:.0f}" if percent >= 10 or percent == 0 else f"{percent:.1f}" if percent >= 0.1 else "< 0.1"
+    return f"{digits} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def ago(at: datetime) -> str:

@@ -1,0 +1,21 @@
+"""A single key as a shortcut is in the way of whoever speaks to the computer (WCAG 2.1.4): it can be turned off."""
+
+from flask import Blueprint, flash, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.pages.guard import open_to
+from app.pages.theme import YEAR
+
+
+def register(blueprint: Blueprint) -> None:
+    blueprint.app_context_processor(lambda: {"slash": request.cookies.get("slash") != "off"})
+    blueprint.add_url_rule("/shortcut", view_func=choose_shortcut, methods=["POST"])
+
+
+@open_to("viewer")
+def choose_shortcut() -> Response:
+    wish = "off" if request.form.get("slash") == "off" else "on"
+    flash(f"The key / is turned {wish}.")
+    response = redirect(url_for("pages.account"))
+    response.set_cookie("slash", wish, max_age=YEAR, samesite="Lax", secure=request.is_secure)
+    return response
