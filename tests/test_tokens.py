@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from app import create_app
 from app.core import tokens
 from app.core.database import db
 from app.core.tokens import Token, create_token
 from tests.conftest import GOLD, Api, Shell
+from tests.statements import asked
 
 READ = "/api/customers/segments?document_id=1232-2323"
 
@@ -79,21 +80,12 @@ def test_names_are_used_once(shell: Shell) -> None:
 
 def test_its_last_use_is_noted_without_a_write_per_request(app: Flask, ana: str) -> None:
     api = api_with(app, create_token("t"))
-    writes = []
-
-    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if not statement.startswith(("SELECT", "BEGIN", "PRAGMA")):
-            writes.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", count)
-    try:
+    with asked() as statements:
         for _ in range(10):
             api.get(READ)
-    finally:
-        event.remove(db.engine, "before_cursor_execute", count)
     db.session.rollback()
     assert db.session.scalars(select(Token.last_used_at)).one()
-    assert sum("UPDATE tokens" in statement for statement in writes) == 1
+    assert sum("UPDATE tokens" in statement for statement in statements) == 1
 
 
 def test_every_route_of_the_api_names_the_scope_that_opens_it(app: Flask) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.core import webhook_turns, webhooks
@@ -35,6 +35,7 @@ from app.webhooks.signing import new_secret
 from tests.conftest import GOLD, SILVER, TESTER, Api, add_customers, give
 from tests.gunicorn import ROOT, serving
 from tests.receiver import Received, Receiver, receiving
+from tests.statements import asked
 
 STOP = threading.Event()
 
@@ -311,17 +312,9 @@ def test_the_secret_is_not_in_the_database(receiver: Receiver, secret: str) -> N
 def test_looking_for_work_in_vain_is_one_query(ana: str, receiver: Receiver, secret: str) -> None:
     change(ana)
     deliver()
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if not statement.startswith(("BEGIN", "PRAGMA")):
-            statements.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
+    with asked() as statements:
         assert not deliver_next(STOP)
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
+    statements = [statement for statement in statements if statement != "BEGIN"]
     assert len(statements) == 1
 
 
