@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes import ChangeSet
 from app.core.database import db
+from app.core.edits import Asked
 from app.core.segments import recording, replace_in, replace_segments
 from tests.conftest import GOLD, SILVER, TESTER, Api, Segments, add_customers, all_segments, give
 
@@ -102,7 +103,7 @@ def test_it_waits_for_writers_that_commit_late(api: Api) -> None:
     by_id = select(ChangeSet.id).order_by(ChangeSet.id)
     with Session(dialects.writing(db.engine)) as slow:
         with recording(slow, TESTER) as change_set:
-            replace_in(change_set, {"slow": GOLD})
+            replace_in(change_set, Asked.of({"slow": GOLD}))
             give("fast", GOLD)
             seen_by_id = list(db.session.scalars(by_id))
             seen, after = read(api, start)
@@ -122,7 +123,7 @@ def test_it_waits_for_who_has_a_place_and_has_not_committed(api: Api, app: Flask
     reader = threading.Thread(target=lambda: pages.append(read(Api(app.test_client(), token))[0]))
     with Session(dialects.writing(db.engine)) as slow:
         with recording(slow, TESTER) as change_set:
-            replace_in(change_set, {"slow": GOLD})
+            replace_in(change_set, Asked.of({"slow": GOLD}))
         give("fast", GOLD)
         reader.start()
         reader.join(timeout=0.5)
@@ -138,9 +139,9 @@ def test_it_tells_a_customers_changes_in_their_order(api: Api) -> None:
     add_customers("other", "ana")
     with Session(dialects.writing(db.engine)) as first:
         with recording(first, TESTER) as change_set:
-            replace_in(change_set, {"other": GOLD})
+            replace_in(change_set, Asked.of({"other": GOLD}))
             give("ana", GOLD)
-            replace_in(change_set, {"ana": SILVER})
+            replace_in(change_set, Asked.of({"ana": SILVER}))
         first.commit()
     changes = [change for change in read_all(api)[0] if change["document_id"] == "ana"]
     assert [change["after"] for change in changes] == [GOLD, SILVER]

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.core import webhook_turns, webhooks
 from app.core.changes import ChangeSet
 from app.core.database import db
+from app.core.edits import Asked
 from app.core.errors import Unavailable
 from app.core.prune import prune
 from app.core.segments import recording, replace_in
@@ -225,7 +226,7 @@ def test_none_is_skipped_that_commits_late(app: Flask, receiver: Receiver, secre
     add_customers("1", "2")
     with db.engine.connect() as connection, Session(connection) as session:
         with recording(session, TESTER) as late:
-            replace_in(late, {"1": GOLD})
+            replace_in(late, Asked.of({"1": GOLD}))
         give("2", SILVER)
         committing = threading.Timer(0.5, session.commit)
         committing.start()
