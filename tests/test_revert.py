@@ -114,7 +114,7 @@ def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> N
     """Five customers edited by hand since keep the edit; all others are as the eleventh month left them."""
     change_sets = []
     states = []
-    for month in months[10:]:
+    for month in months[-3:]:
         change_sets.append(orjson.loads(shell("segments", "apply", str(month)).stdout)["changeSet"])
         states.append(all_segments())
     eleventh, twelfth, last = states[0], states[1], states[-1]

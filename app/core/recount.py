@@ -32,7 +32,10 @@ def recount(actor: Actor) -> list[tuple[str, int]]:
         ).subquery()
         missing = func.sum(both.c.n)
         differing = session.execute(
-            select(both.c.type, both.c.value, missing).group_by(both.c.type, both.c.value).having(missing != 0)
+            select(both.c.type, both.c.value, missing)
+            .group_by(both.c.type, both.c.value)
+            .having(missing != 0)
+            .order_by(both.c.type, both.c.value)
         ).all()
         append(session, now().date(), actor.name, None, {(type_, value): int(n) for type_, value, n in differing})
         return [*((f"{type_}:{value}", int(n)) for type_, value, n in differing), *_recount_totals(session)]

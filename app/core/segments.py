@@ -54,7 +54,8 @@ class ChangeTooLarge(Refusal):
     """More customers would have lost all their segments than the guard allows; `outcome` is what would have been."""
 
     def __init__(self, emptied: int, outcome: Outcome) -> None:
-        super().__init__(f"{emptied} customers would lose all their segments: more than the guard of the token allows.")
+        who = "1 customer" if emptied == 1 else f"{emptied} customers"
+        super().__init__(f"{who} would lose all their segments: more than the guard of the token allows.")
         self.outcome = outcome
 
 
