@@ -55,7 +55,7 @@ def fill(engine: Engine, customers: int, dice: random.Random) -> None:
     """Straight into the tables: the benchmarks are about what comes after."""
     held: Counter[int] = Counter()
     tables = {
-        "customers (document_id, name, email, phone, segments)": _customers(customers, dice, held),
+        "customers (document_id, name, email, phone, segments, previous_segments)": _customers(customers, dice, held),
         "customer_search (document_id, email, name, words)": _search(customers),
         "segment_counts (day, actor, type, value, delta)": _counts(held),
         "customer_totals (day, customers, carrying)": iter([(TODAY, customers, customers)]),
@@ -104,7 +104,8 @@ def _customers(customers: int, dice: random.Random, held: Counter[int]) -> Itera
         kind = int(dice.random() * len(KINDS))
         held[kind] += 1
         carried = orjson.dumps(_carried(number, kind)).decode() if number % 1000 == 0 else texts[kind]
-        yield (document_id(number), *facts(number).values(), carried)
+        # As wide as when they have been changed before, as customers have after a first night.
+        yield (document_id(number), *facts(number).values(), carried, texts[-1 - kind])
     held[-1] = (customers + 999) // 1000
 
 

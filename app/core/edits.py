@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, false, not_, select, true, update
+from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, false, not_, or_, select, true, update
 
 from app.core import dialects
 from app.core.changes import SegmentChange
@@ -178,8 +178,12 @@ def seen(as_of: AsOf) -> Sent:
 
 
 @lru_cache(maxsize=3)
-def there(as_of: Kind) -> Select[Any]:
-    """Which of the `rest` are there, and were changed after `as_of`."""
+def left_out(as_of: Kind) -> Select[Any]:
+    """Which of the `rest` are not there, or were changed after `as_of`, and whether they are there; none of the others.
+
+    A nightly file is mostly what is stored: to tell those who hold what was sent already would be to tell nearly all.
+    """
     rest = dialects.texts(bindparam("rest", type_=dialects.Json))
-    query = select(customers.document_id, _changed_after(as_of))
-    return query.where(customers.document_id.in_(select(rest.c.value)))
+    found = rest.outerjoin(Customer.__table__, customers.document_id == rest.c.value)
+    is_there = customers.document_id.is_not(None)
+    return select(rest.c.value, is_there).select_from(found).where(or_(not_(is_there), _changed_after(as_of)))

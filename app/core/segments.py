@@ -15,7 +15,7 @@ from app.core.compaction import compact_when_due
 from app.core.counts import MOVED, Movements, moved
 from app.core.customers import Segments
 from app.core.database import in_transaction, now
-from app.core.edits import Asked, AsOf, Edit, Merge, Sent, changing, kind, seen, there
+from app.core.edits import Asked, AsOf, Edit, Merge, Sent, changing, kind, left_out, seen
 from app.core.errors import Refusal
 from app.core.totals import MORE, more
 
@@ -190,15 +190,14 @@ def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: AsOf = N
 def _outcome(change_set: Recording, document_ids: list[str], changed: set[str], as_of: AsOf) -> Outcome:
     """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
     rest = [document_id for document_id in document_ids if document_id not in changed]
-    found: dict[str, bool] = {}
+    left: dict[str, bool] = {}
     if rest:
-        rows = change_set.session.execute(there(kind(as_of)), {"rest": rest, **seen(as_of)})
-        found = {document_id: bool(stale) for document_id, stale in rows}
-    stale_ids = [document_id for document_id in rest if found.get(document_id)]
+        rows = change_set.session.execute(left_out(kind(as_of)), {"rest": rest, **seen(as_of)})
+        left = {document_id: bool(is_there) for document_id, is_there in rows}
     return Outcome(
         changed=len(changed),
-        unchanged=len(found) - len(stale_ids),
-        not_found=[document_id for document_id in rest if document_id not in found],
-        stale=stale_ids,
+        unchanged=len(rest) - len(left),
+        not_found=[document_id for document_id in rest if left.get(document_id) is False],
+        stale=[document_id for document_id in rest if left.get(document_id)],
         change_set_id=change_set.id if changed else None,
     )
