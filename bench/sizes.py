@@ -5,11 +5,13 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg
 
 from bench import shop
+from bench.many import POSTGRESQL, bare
 from bench.report import Report, plot
 from bench.service import Service, database, service
 from bench.timing import Work, alternating
@@ -85,7 +87,7 @@ def reads(report: Report, server: str, many: int, rounds: int, folder: Path) -> 
 
 
 def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: Path) -> None:
-    report.section("Writes as the shop and the request grow", "One request over HTTP; PostgreSQL.")
+    report.section("Writes as the shop and the request grow", "One request over HTTP, beside the bare statement.")
     dice = random.Random(5)
     large = sizes[1]
     requests = [*((10_000, size) for size in sizes), (1_000, large), (50_000, large)]
@@ -95,19 +97,29 @@ def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: P
 
     with ExitStack() as stack:
         at = {size: stack.enter_context(service(named(server, size), size, folder / str(size))) for size in sizes}
-        times = alternating({_of(*request): partial(night, *request) for request in requests}, rounds)
-    each = {request: times.median(_of(*request)) / request[0] for request in requests}
+        works = {_of(*request): partial(night, *request) for request in requests}
+        for size in (sizes[0], sizes[-1]):
+            connection = stack.enter_context(closing(psycopg.connect(named(server, size))))
+            works[f"{_of(10_000, size)}, bare"] = partial(_bare, connection, size, dice)
+        times = alternating(works, rounds)
+    each = {name: times.median(name) / int(name.split()[0].replace(",", "")) for name in works}
     report.table("a request of", "median ms", "least", "most", "µs a customer")
-    for request, seconds in each.items():
-        report.row(_of(*request), *times.spread(_of(*request)).split(), f"{seconds * 1e6:.1f}")
+    for name, seconds in each.items():
+        report.row(name, *times.spread(name).split(), f"{seconds * 1e6:.1f}")
     report.say()
     report.table("time per customer", "ratio of medians", "aim")
-    grown = each[10_000, sizes[-1]] / each[10_000, sizes[0]]
-    report.aim(f"at {sizes[-1]:,} stored ÷ at {sizes[0]:,}", grown, at_most=1.5)
-    report.aim("in a request of 50,000 ÷ of 1,000", each[50_000, large] / each[1_000, large], at_most=1.1)
-    series = {"10,000 customers replaced in a request": [each[10_000, size] for size in sizes]}
+    first, last = _of(10_000, sizes[0]), _of(10_000, sizes[-1])
+    grown = f"at {sizes[-1]:,} stored ÷ at {sizes[0]:,}"
+    report.aim(grown, each[last] / each[first], at_most=1.5)
+    report.row(f"{grown}, the bare statement", f"{each[f'{last}, bare'] / each[f'{first}, bare']:.3g}", "")
+    report.aim("in a request of 50,000 ÷ of 1,000", each[_of(50_000, large)] / each[_of(1_000, large)], at_most=1.1)
+    series = {"10,000 customers replaced in a request": [each[_of(10_000, size)] for size in sizes]}
     report.say()
     report.say(plot("benchmarks-writes", "Time per customer, relative to the smallest shop", sizes, series))
+
+
+def _bare(connection: Any, stored: int, dice: random.Random) -> Work:
+    return bare(connection, POSTGRESQL, shop.nightly(stored, 10_000, dice))
 
 
 def _of(sent: int, stored: int) -> str:
