@@ -315,7 +315,7 @@ def test_looking_for_work_in_vain_is_one_query(ana: str, receiver: Receiver, sec
     deliver()
     with asked() as statements:
         assert not deliver_next(STOP)
-    statements = [statement for statement in statements if statement != "BEGIN"]
+    statements = [statement for statement in statements if not statement.startswith("BEGIN")]
     assert len(statements) == 1
 
 

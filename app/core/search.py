@@ -160,18 +160,22 @@ def _sorted(keys: tuple[Any, ...], order: Order) -> list[Any]:
 
 
 def _walk(wanted: Filter, order: Order, after: tuple[str, ...] | None, steps: int) -> Select[Any]:
-    """Those who match among the next ones in the order."""
+    """Those who match among the next ones in the order; each is looked at once, unless the order is another table's."""
     keys = (search.document_id,) if order.by == "id" and wanted.q.strip() else _keys(order)
     table = keys[0].table
-    ahead = select(*dict.fromkeys([table.c.document_id, *keys, *([search.words] if table is search.id.table else [])]))
+    told = [search.words] if table is search.id.table else [customers.segments]
+    ahead = select(*dict.fromkeys([table.c.document_id, *keys, *told]))
     if after is not None:
         ahead = ahead.where(_after(keys, order, after))
     next_ones = ahead.order_by(*_sorted(keys, order)).limit(steps).subquery("next_ones")
-    query = select(customers.document_id).join(next_ones, next_ones.c.document_id == customers.document_id)
+    query = select(next_ones.c.document_id)
     if wanted.q.strip():
         query = query.where(dialects.has_words(next_ones.c.words, words_asked(wanted.q)))
+    carrying = _carrying(wanted, next_ones.c.get("segments", customers.segments))
+    if carrying and table is search.id.table:
+        query = query.join(Customer, customers.document_id == next_ones.c.document_id)
     place = [next_ones.c[key.name] for key in keys]
-    return query.where(*_carrying(wanted)).order_by(*_sorted(tuple(place), order))
+    return query.where(*carrying).order_by(*_sorted(tuple(place), order))
 
 
 def _collect(wanted: Filter, order: Order, after: tuple[str, ...] | None) -> Select[Any]:
@@ -210,19 +214,23 @@ def _matching(wanted: Filter) -> list[ColumnElement[bool]]:
     return [and_(search.document_id >= q, search.document_id < q + HIGHEST)]  # signs only: the beginning of an id
 
 
-def _carrying(wanted: Filter) -> list[ColumnElement[bool]]:
-    empty = customers.segments == dialects.json_value([])
-    conditions = [
-        dialects.holds(customers.segments, segment, indexed=indexed) for segment, indexed in _by_index(wanted.segments)
-    ]
-    conditions += [not_(dialects.holds(customers.segments, segment)) for segment in wanted.without]
+def _carrying(wanted: Filter, segments: ColumnElement[Any] = customers.segments) -> list[ColumnElement[bool]]:
+    empty = segments == dialects.json_value([])
+    conditions = [dialects.holds(segments, segment, indexed=indexed) for segment, indexed in _by_index(wanted.segments)]
+    conditions += [not_(dialects.holds(segments, segment)) for segment in wanted.without]
     return conditions + {"any": [not_(empty)], "none": [empty], None: []}[wanted.has]
 
 
 def _by_index(segments: tuple[Segment, ...]) -> list[tuple[Segment, bool]]:
-    """The segments, and whether to look for each by index: a long list of holders is not read beside a short one."""
-    held = [held_by(segment["type"], segment["value"]) for segment in segments] if len(segments) > 1 else [0]
-    return [(segment, n <= 10 * min(held)) for segment, n in zip(segments, held, strict=False)]
+    """The segments, the rarest first, and whether to look for each by index.
+
+    A long list of holders is not read beside a short one, and who has not the rarest is not asked for the others.
+    """
+    if len(segments) < 2:
+        return [(segment, True) for segment in segments]
+    held = [(held_by(segment["type"], segment["value"]), segment) for segment in segments]
+    least = min(n for n, _ in held)
+    return [(segment, n <= 10 * least) for n, segment in sorted(held, key=lambda one: one[0])]
 
 
 def _told(query: Select[Any], order: Order, most: int) -> list[Found]:

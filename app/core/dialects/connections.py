@@ -79,7 +79,8 @@ def _begin_postgresql(connection: Connection) -> None:
         # LOCAL: it ends with the transaction, so nothing leaks to the next client of a pooled server connection.
         connection.exec_driver_sql(f"BEGIN; SET LOCAL lock_timeout = {wait}")
     elif not looking:
-        connection.exec_driver_sql("BEGIN")
+        # A page reads little, however much a planner expects: to start its helpers takes longer than to read it.
+        connection.exec_driver_sql("BEGIN; SET LOCAL max_parallel_workers_per_gather = 0")
 
 
 # serialization_failure, deadlock_detected, lock_not_available (nobody queues for a row: who waits can be unlucky),
