@@ -131,8 +131,9 @@ def _steps(wanted: Filter) -> int:
     n of 50. A row met in order costs a fourth of one fetched from anywhere; half of it where, in the table of words,
     each customer is looked up besides.
     """
-    at_most = isqrt(50 * totals().customers) * (2 if wanted.q.strip() else 4)
-    return max(SHORTEST_WALK, at_most) if wanted else 0
+    if not wanted:
+        return 0
+    return max(SHORTEST_WALK, isqrt(50 * totals().customers) * (2 if wanted.q.strip() else 4))
 
 
 def _rare(wanted: Filter, steps: int) -> bool:
