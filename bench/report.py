@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pygal
@@ -18,6 +19,7 @@ PACKAGES = ("flask", "sqlalchemy", "psycopg", "marshmallow", "gunicorn", "django
 class Report:
     lines: list[str] = field(default_factory=list)
     missed: int = 0
+    plots: dict[str, Any] = field(default_factory=dict)
 
     def say(self, line: str = "") -> None:
         print(line, flush=True)
@@ -40,6 +42,18 @@ class Report:
         aim = f"≤ {at_most:.3g}" if at_most is not None else f"≥ {at_least:.3g}"
         self.row(what, f"**{value:.3g}**", aim if met else f"{aim}, missed")
 
+    def plot(self, name: str, title: str, stored: list[int], series: dict[str, list[float]]) -> None:
+        """A line for each series, relative to its first point, over customers stored."""
+        style = pygal.style.Style(background="white", plot_background="white", font_family="sans-serif")
+        chart = pygal.Line(
+            title=title, x_title="customers stored", style=style, width=900, height=420, legend_at_bottom=True, js=[]
+        )
+        chart.x_labels = [f"{customers:,}" for customers in stored]
+        for label, values in series.items():
+            chart.add(label, [round(value / values[0], 3) for value in values])
+        self.plots[name] = chart
+        self.say(f"\n![{title}]({name}.svg)")
+
     def write(self, command: str, postgresql: str) -> None:
         versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         memory = psutil.virtual_memory().total >> 30
@@ -50,17 +64,6 @@ class Report:
             f"Machine: {machine}; Python {platform.python_version()}, PostgreSQL {postgresql} with its\n"
             f"default settings, {versions}.\n"
         )
+        for name, chart in self.plots.items():
+            chart.render_to_file(str(DOCS / f"{name}.svg"))
         (DOCS / "benchmarks.md").write_text(head + "\n".join(self.lines) + "\n")
-
-
-def plot(name: str, title: str, stored: list[int], series: dict[str, list[float]]) -> str:
-    """A line for each series, relative to its first point, over customers stored; gives back how Markdown shows it."""
-    style = pygal.style.Style(background="white", plot_background="white", font_family="sans-serif")
-    chart = pygal.Line(
-        title=title, x_title="customers stored", style=style, width=900, height=420, legend_at_bottom=True, range=(0, 2)
-    )
-    chart.x_labels = [f"{customers:,}" for customers in stored]
-    for label, values in series.items():
-        chart.add(label, [round(value / values[0], 3) for value in values])
-    chart.render_to_file(str(DOCS / f"{name}.svg"))
-    return f"![{title}]({name}.svg)"

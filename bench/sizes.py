@@ -12,7 +12,7 @@ import psycopg
 
 from bench import shop
 from bench.many import POSTGRESQL, bare
-from bench.report import Report, plot
+from bench.report import Report
 from bench.service import Service, database, service
 from bench.timing import Work, alternating
 
@@ -98,7 +98,7 @@ def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: P
     with ExitStack() as stack:
         at = {size: stack.enter_context(service(named(server, size), size, folder / str(size))) for size in sizes}
         works = {_of(*request): partial(night, *request) for request in requests}
-        for size in (sizes[0], sizes[-1]):
+        for size in sizes:
             connection = stack.enter_context(closing(psycopg.connect(named(server, size))))
             works[f"{_of(10_000, size)}, bare"] = partial(_bare, connection, size, dice)
         times = alternating(works, rounds)
@@ -113,9 +113,11 @@ def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: P
     report.aim(grown, each[last] / each[first], at_most=1.5)
     report.row(f"{grown}, the bare statement", f"{each[f'{last}, bare'] / each[f'{first}, bare']:.3g}", "")
     report.aim("in a request of 50,000 ÷ of 1,000", each[_of(50_000, large)] / each[_of(1_000, large)], at_most=1.1)
-    series = {"10,000 customers replaced in a request": [each[_of(10_000, size)] for size in sizes]}
-    report.say()
-    report.say(plot("benchmarks-writes", "Time per customer, relative to the smallest shop", sizes, series))
+    series = {
+        "a request of 10,000": [each[_of(10_000, size)] for size in sizes],
+        "the bare statement": [each[f"{_of(10_000, size)}, bare"] for size in sizes],
+    }
+    report.plot("benchmarks-writes", "Time per customer, relative to the smallest shop", sizes, series)
 
 
 def _bare(connection: Any, stored: int, dice: random.Random) -> Work:
