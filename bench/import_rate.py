@@ -7,10 +7,8 @@ wrote: the customers, by what they are found, and the record of what was changed
 stages and sorts it, and writes; through the page it is read and checked once more, for the preview.
 """
 
-import argparse
 import gc
 import random
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from app.core.database import db
 from app.files.applying import apply, staged
 from app.files.reading import opened
 from bench.bad_lines import write_file
-from tests import postgresql
+from bench.databases import db_name, on_both
 
 TABLES = ("customers", "customer_search", "segment_changes", "fact_changes")
 
@@ -97,22 +95,5 @@ def prepared(url: str) -> Flask:
     return app
 
 
-def db_name(url: str) -> str:
-    return "SQLite" if url.startswith("sqlite") else "PostgreSQL"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.import_rate", description=__doc__.split("\n")[0])
-    parser.add_argument("--postgresql", type=int, default=1_000_000, help="rows of the file; 0 leaves it out")
-    parser.add_argument("--sqlite", type=int, default=200_000, help="rows of the file; 0 leaves it out")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if options.postgresql:
-            with postgresql.running() as url:
-                rate(url, options.postgresql, Path(folder))
-        if options.sqlite:
-            rate(f"sqlite:///{folder}/rate.db", options.sqlite, Path(folder))
-
-
 if __name__ == "__main__":
-    main()
+    on_both("import_rate", str(__doc__), rate)

@@ -6,12 +6,10 @@ Says whether every bad line was reported by its number, all others were applied,
 before; and how much memory the workers took. `bench.import_rate` says how fast it is.
 """
 
-import argparse
 import os
 import random
 import re
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,24 +24,11 @@ from app.core.database import db
 from app.core.operators import create_operator
 from bench import shop
 from bench.bad_lines import BAD_LINES, Wanted, write_file
-from bench.import_rate import db_name, prepared
-from tests import postgresql
+from bench.databases import db_name, on_both
+from bench.import_rate import prepared
 from tests.browser import EDITOR, Visit, chromium, visit
 from tests.gunicorn import Server, serving
 from tests.pages import PASSWORD
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.imports", description=__doc__.split("\n")[0])
-    parser.add_argument("--postgresql", type=int, default=1_000_000, help="rows of the file; 0 leaves it out")
-    parser.add_argument("--sqlite", type=int, default=200_000, help="rows of the file; 0 leaves it out")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if options.postgresql:
-            with postgresql.running() as url:
-                loaded(url, options.postgresql, Path(folder))
-        if options.sqlite:
-            loaded(f"sqlite:///{folder}/loaded.db", options.sqlite, Path(folder))
 
 
 def loaded(url: str, rows: int, folder: Path) -> None:
@@ -164,4 +149,4 @@ def say(what: str, true: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    on_both("imports", str(__doc__), loaded)
