@@ -80,17 +80,21 @@ def test_a_close_spelling_is_pointed_out(at: Visit) -> None:
     expect_values(page, "GOLD")
 
 
-def test_two_operators_edit_the_same_customer(at: Visit, browser: Browser, service: Server) -> None:
-    mine = clear(at, ANOTHER)
-    add(mine, "interest", "WINE")
+def somebody_else_gives_gold(browser: Browser, service: Server) -> None:
     with visiting(browser, service.address, OTHER) as other:
         theirs = other.go(f"/customers/{ANOTHER}")
         add(theirs, "membership", "GOLD")
         save(theirs)
         expect(theirs.get_by_text("Saved.")).to_be_visible()
-        save(mine)
-        expect(mine.get_by_role("heading", level=1)).to_have_text("Somebody was faster")
-        expect(mine.get_by_text(f"operator {OTHER}")).to_be_visible()
+
+
+def test_two_operators_edit_the_same_customer(at: Visit, browser: Browser, service: Server) -> None:
+    mine = clear(at, ANOTHER)
+    add(mine, "interest", "WINE")
+    somebody_else_gives_gold(browser, service)
+    save(mine)
+    expect(mine.get_by_role("heading", level=1)).to_have_text("Somebody was faster")
+    expect(mine.get_by_text(f"operator {OTHER}")).to_be_visible()
     mine.get_by_role("button", name="Edit mine first").click()
     expect_values(mine, "WINE")
     add(mine, "store", "STORE_1")
@@ -101,11 +105,7 @@ def test_two_operators_edit_the_same_customer(at: Visit, browser: Browser, servi
 def test_two_operators_change_different_segments(at: Visit, browser: Browser, service: Server) -> None:
     mine = clear(at, ANOTHER)
     add(mine, "interest", "WINE")
-    with visiting(browser, service.address, OTHER) as other:
-        theirs = other.go(f"/customers/{ANOTHER}")
-        add(theirs, "membership", "GOLD")
-        save(theirs)
-        expect(theirs.get_by_text("Saved.")).to_be_visible()
+    somebody_else_gives_gold(browser, service)
     save(mine)
     mine.get_by_role("button", name="Save both changes").click()
     expect_values(mine, "GOLD", "WINE")
