@@ -19,8 +19,8 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 from prometheus_client.multiprocess import mark_process_dead
 
 from app import background
-from app.logs import configure
 from app.settings import InvalidSettings, read_settings
+from app.web.logging import configure
 
 try:
     settings = read_settings(os.environ, Path(__file__).parent / "instance")

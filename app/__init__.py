@@ -13,26 +13,14 @@ from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import (
-    api,
-    assets,
-    browsers,
-    cli,
-    compression,
-    errors,
-    health,
-    logs,
-    metrics,
-    pages,
-    request_id,
-    security_headers,
-)
+from app import api, cli, errors, pages
 from app.core import dialects
 from app.core.database import db, engine_options
-from app.json import OrjsonProvider
 from app.settings import read_settings
-from app.unindented import Unindented
-from app.urls import DocumentId, Number, SegmentPart
+from app.web import assets, compression, health, logging, metrics, request_id, security_headers, session_cookie
+from app.web.json_provider import OrjsonProvider
+from app.web.template_whitespace import Unindented
+from app.web.url_converters import DocumentId, Number, SegmentPart
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,7 +45,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
 
     request_id.init_app(app)
     security_headers.init_app(app)
-    logs.init_app(app)
+    logging.init_app(app)
     errors.init_app(app)
     db.init_app(app)
     with app.app_context():
@@ -66,7 +54,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)
     Bootstrap5(app)
     assets.init_app(app)
-    browsers.init_app(app)
+    session_cookie.init_app(app)
     compression.init_app(app)
     CSRFProtect(app).exempt(api.blueprint)  # the API is opened by a token, which no other site can make a browser send
 

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable
 
 import structlog
-from flask import Flask
+from flask import Flask, current_app
 
-from app.core.bulk_edits import apply_bulk_edit, check_edit
+from app.access.token_request_log import write_token_requests
 from app.core.database import db
 from app.core.errors import Unavailable
-from app.core.token_requests import write_token_requests
-from app.core.work import work_on_next
-from app.files.importing import apply_import, check_import
-from app.webhooks.delivering import deliver_next
+from app.jobs.bulk_edits import apply_bulk_edit, check_edit
+from app.jobs.imports import apply_import, check_import
+from app.jobs.runner import work_on_next
+from app.webhooks.delivery import deliver_next
 
 PAUSE_S = 1.0
 PAUSE_AFTER_FAULT_S = 10.0
@@ -31,13 +31,17 @@ def work_on_jobs(stop: Stop) -> bool:
     return work_on_next(HANDLERS, stop)
 
 
+def deliver_webhooks(_stop: Stop) -> bool:
+    return deliver_next(current_app.config["SECRET_KEY"], current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ())
+
+
 HANDLERS = {
     ("import", "checking"): check_import,
     ("import", "applying"): apply_import,
     ("edit", "checking"): check_edit,
     ("edit", "applying"): apply_bulk_edit,
 }
-DUTIES: tuple[Duty, ...] = (work_on_jobs, write_token_requests, deliver_next)
+DUTIES: tuple[Duty, ...] = (work_on_jobs, write_token_requests, deliver_webhooks)
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import many, single, sizes, worker
+from bench import bulk_replace, scaling, single_customer, worker_footprint
 from bench.report import Report
 from tests import postgresql
 
@@ -34,31 +34,31 @@ Section = Callable[[Report, str, Plan, Path], None]
 
 
 def _many(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    many.on_postgresql(report, sizes.named(server, plan.stored), plan.stored, plan.rounds, folder)
+    bulk_replace.on_postgresql(report, scaling.named(server, plan.stored), plan.stored, plan.rounds, folder)
 
 
 def _sqlite(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    many.on_sqlite(report, plan.sqlite, plan.rounds, folder)
+    bulk_replace.on_sqlite(report, plan.sqlite, plan.rounds, folder)
 
 
 def _single(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    url = sizes.named(server, plan.stored)
-    single.measure(report, url, plan.stored, max(3, plan.rounds // 2), plan.seconds, folder)
+    url = scaling.named(server, plan.stored)
+    single_customer.measure(report, url, plan.stored, max(3, plan.rounds // 2), plan.seconds, folder)
 
 
 def _writes(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    sizes.writes(report, server, list(plan.sizes), plan.rounds, folder)
+    scaling.writes(report, server, list(plan.sizes), plan.rounds, folder)
 
 
 def _reads(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    sizes.reads(report, server, plan.reads, plan.rounds * 5, folder)
+    scaling.reads(report, server, plan.reads, plan.rounds * 5, folder)
 
 
 def _worker(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    url = sizes.named(server, plan.stored)
-    worker.memory(report, url, plan.stored, folder)
-    worker.start(report, url, plan.rounds)
-    worker.cost_of_metrics(report, url, 5)
+    url = scaling.named(server, plan.stored)
+    worker_footprint.memory(report, url, plan.stored, folder)
+    worker_footprint.start(report, url, plan.rounds)
+    worker_footprint.cost_of_metrics(report, url, 5)
 
 
 SECTIONS: dict[str, Section] = {

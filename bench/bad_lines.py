@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from bench import shop
+from bench import dataset
 
 BAD_LINES = 1_000
 HEADER = ("document_id", "name", "email", "phone", "segments")
@@ -48,11 +48,11 @@ def write_file(path: Path, rows: int, stored: int, bad: int, dice: random.Random
         file.write(",".join(HEADER).encode() + b"\n")
         for n in range(rows):
             number = n if n % 10 else stored + n
-            id_ = shop.document_id(number)
+            id_ = dataset.document_id(number)
             if n in bad_at:
                 file.write(BAD[n % len(BAD)](id_) + b"\n")
                 continue
-            facts, segments = shop.facts(number + 1), orjson.dumps(shop.segments(dice))
+            facts, segments = dataset.facts(number + 1), orjson.dumps(dataset.segments(dice))
             line = io.StringIO(newline="")
             csv.writer(line, lineterminator="\n").writerow([id_, *facts.values(), segments.decode()])
             file.write(line.getvalue().encode())

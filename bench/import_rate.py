@@ -17,10 +17,10 @@ import flask_migrate
 from flask import Flask
 
 from app import create_app
-from app.core.changes import Actor
 from app.core.database import db
-from app.files.applying import apply, staged
+from app.core.models.change_sets import Actor
 from app.files.reading import opened
+from app.jobs.apply_file import apply, staged
 from bench.bad_lines import write_file
 from bench.databases import db_name, on_both
 

@@ -20,9 +20,9 @@ import orjson
 from playwright.sync_api import Page
 from sqlalchemy import text
 
+from app.access.operators import create_operator
 from app.core.database import db
-from app.core.operators import create_operator
-from bench import shop
+from bench import dataset
 from bench.bad_lines import BAD_LINES, Wanted, write_file
 from bench.databases import db_name, on_both
 from bench.import_rate import prepared
@@ -35,7 +35,7 @@ def loaded(url: str, rows: int, folder: Path) -> None:
     app, dice = prepared(url), random.Random(5)
     print(f"\n{db_name(url)}: {rows:,} rows, {BAD_LINES:,} of them bad", flush=True)
     with app.app_context():
-        shop.fill(db.engine, rows, dice)
+        dataset.fill(db.engine, rows, dice)
         create_operator(EDITOR, "editor", PASSWORD)
         before = checksum()
     file = folder / "customers.csv"

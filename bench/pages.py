@@ -14,11 +14,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import create_engine, make_url
 
 from app import create_app
+from app.access.authentication import sign_in
+from app.access.operators import create_operator
 from app.core.database import db
-from app.core.operators import create_operator
-from app.core.sign_in import sign_in
-from app.cursors import cursor_text
-from bench import shop
+from app.web.cursors import cursor_text
+from bench import dataset
 from tests import postgresql
 
 FEW = 1_000
@@ -29,7 +29,7 @@ cursors: dict[int, str] = {}
 
 
 def pages(stored: int) -> dict[str, str]:
-    middle = shop.document_id(stored // 2)
+    middle = dataset.document_id(stored // 2)
     return {
         "first page": "/customers",
         "first page by name": "/customers?sort=name",
@@ -76,12 +76,12 @@ def browser(url: str, stored: int) -> FlaskClient:
     app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench", "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
-        shop.fill(db.engine, stored, random.Random(1))
+        dataset.fill(db.engine, stored, random.Random(1))
         create_operator("bench@example.com", "viewer", "bench bench bench")
         secret = sign_in("bench@example.com", "bench bench bench", "bench")
     hundredth = min(100, stored // PAGE)  # of a thousand customers, the last one
     with app.test_request_context("/customers"):
-        cursors[stored] = cursor_text(shop.document_id((hundredth - 1) * PAGE - 1))
+        cursors[stored] = cursor_text(dataset.document_id((hundredth - 1) * PAGE - 1))
     client = app.test_client()
     with client.session_transaction() as session:
         session["sign_in"] = secret

@@ -13,9 +13,9 @@ import orjson
 from sqlalchemy import create_engine, make_url
 
 from app import create_app
+from app.access.api_tokens import create_token
 from app.core.database import db
-from app.core.tokens import create_token
-from bench import shop
+from bench import dataset
 from bench.timing import Work
 from tests.gunicorn import Server, serving
 
@@ -30,7 +30,7 @@ class Service:
     server: Server
     headers: dict[str, str]
 
-    def replacing(self, customers: shop.Customers, address: str | None = None) -> Work:
+    def replacing(self, customers: dataset.Customers, address: str | None = None) -> Work:
         """One request to us, or to whoever else is at `address`; everybody sent must be updated."""
         body = orjson.dumps({"customers": customers})
 
@@ -74,7 +74,7 @@ def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterato
         flask_migrate.upgrade()
         if db.session.execute(db.text("SELECT 1 FROM customers LIMIT 1")).first() is None:
             db.session.remove()
-            shop.fill(db.engine, stored, random.Random(1))
+            dataset.fill(db.engine, stored, random.Random(1))
         db.session.remove()
         secret = create_token(f"bench-{random.randrange(10**9)}")
         db.engine.dispose()

@@ -9,10 +9,9 @@ from pathlib import Path
 import flask_migrate
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, StorageState, sync_playwright
 
-from app import create_app
-from app.core import demo
+from app import create_app, demo_data
+from app.access.operators import create_operator
 from app.core.database import db
-from app.core.operators import create_operator
 from tests.gunicorn import Server, serving
 from tests.pages import PASSWORD
 
@@ -48,7 +47,7 @@ def shop(folder: Path, customers: int) -> Iterator[Server]:
     with app.app_context():
         flask_migrate.upgrade()
         if customers:
-            demo.fill(customers, lambda filled: None)
+            demo_data.fill(customers, lambda filled: None)
         for email, role in OPERATORS.items():
             create_operator(email, role, PASSWORD)
         db.session.remove()

@@ -17,13 +17,13 @@ from sqlalchemy import create_engine, make_url, text
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.core import operators
-from app.core.changes import Actor
-from app.core.customers import Customer
+from app.access import operators
+from app.access.api_tokens import create_token
+from app.core.changes.profiles import save_customers
+from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, in_transaction
-from app.core.facts import save_customers
-from app.core.segments import replace_segments
-from app.core.tokens import create_token
+from app.core.models.change_sets import Actor
+from app.core.models.customers import Customer
 from tests import postgresql
 from tests.browser import EDITOR, WAYS, Visit, chromium, shop, visiting
 from tests.gunicorn import Server

@@ -21,12 +21,12 @@ from schemathesis import BaseSchema, Case, GenerationMode, checks, openapi
 from schemathesis.generation.stateful.state_machine import APIStateMachine
 
 from app import create_app
+from app.access.api_tokens import create_token
 from app.api.operations import GOLD
-from app.core.changes import Actor
+from app.core.changes.profiles import save_customers
+from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, in_transaction
-from app.core.facts import save_customers
-from app.core.segments import replace_segments
-from app.core.tokens import create_token
+from app.core.models.change_sets import Actor
 from tests import postgresql
 from tests.gunicorn import serving
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.core.operators import create_operator
+from app.access.operators import create_operator
 
 PASSWORD = "correct horse"
 VOID = {"meta", "link", "input", "img", "br"}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.core.changes import ChangeSet
+from app.core.counts.recount import recount
 from app.core.database import db
-from app.core.recount import recount
-from app.files import applying
+from app.core.models.change_sets import ChangeSet
+from app.jobs import apply_file
 from tests.conftest import GOLD, SILVER, TESTER, Shell, add_customers, all_segments, give
 from tests.test_import_customers import rejected
 
@@ -135,8 +135,8 @@ def test_nothing_is_half_done(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    real = applying.replace_in
-    monkeypatch.setattr(applying, "replace_in", replace_in)
+    real = apply_file.replace_in
+    monkeypatch.setattr(apply_file, "replace_in", replace_in)
     shell("segments", "apply", shell.file("f", lines), exit_code=1)
     assert not any(segments for id_, segments in all_segments().items() if id_ != "b")
     assert recount(TESTER) == []

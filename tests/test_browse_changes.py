@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from app.core.changes import Actor
-from app.core.compaction import compact
+from app.core.changes.replace_segments import replace_segments
+from app.core.counts.compaction import compact
+from app.core.counts.segment_deltas import movements_of
 from app.core.database import now
-from app.core.movements import movements_of
-from app.core.prune import prune
-from app.core.segments import replace_segments
+from app.core.history.retention import prune
+from app.core.models.change_sets import Actor
 from tests.conftest import GOLD, SILVER, TESTER, add_customers, all_segments, give
 from tests.pages import Operator
 

@@ -6,7 +6,7 @@ import io
 import pytest
 from flask import Flask
 
-from app.core.demo import fill
+from app.demo_data import fill
 from app.files.export import marked, unmarked
 from app.pages import customers as page_of_customers
 from tests.conftest import GOLD, SILVER, Shell, add_customers, give

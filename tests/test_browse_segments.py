@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
-from app.core.counts import SegmentCount
+from app.core.counts.segment_counts import SegmentCount
+from app.core.counts.trends import DAYS, trends
 from app.core.database import in_transaction, now
-from app.core.trends import DAYS, trends
 from tests.conftest import GOLD, SILVER, add_customers, give
 from tests.pages import Operator
 

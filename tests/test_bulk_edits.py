@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core import bulk_edits, dialects
-from app.core.bulk_edits import BulkEdit
-from app.core.customers import Customer
+from app.core import dialects
+from app.core.counts.recount import recount
 from app.core.database import db
-from app.core.lookalikes import all_look_alikes, one_letter_off
-from app.core.recount import recount
-from app.core.search import Filter
+from app.core.models.customers import Customer
+from app.core.search.customers import Filter
+from app.core.search.similar_segments import all_look_alikes, one_letter_off
+from app.jobs import bulk_edits
+from app.jobs.bulk_edits import BulkEdit
 from tests.conftest import GOLD, SILVER, TESTER, add_customers, all_segments, give
 from tests.pages import Operator, Page
 from tests.test_imports import effect, work

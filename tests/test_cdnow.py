@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from app.core.changes import ChangeSet
-from app.core.customers import Customer
+from app.core.counts.recount import recount
 from app.core.database import db
-from app.core.recount import recount
+from app.core.models.change_sets import ChangeSet
+from app.core.models.customers import Customer
 from tests.conftest import TESTER, Api, Segments, Shell, all_segments
 from tests.test_feed import read_all, replay
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from flask import Flask
 
-from app.compression import LEAST
+from app.web.compression import LEAST
 from tests.conftest import GOLD, Api, add_customers, all_segments
 from tests.pages import Operator
 

@@ -6,10 +6,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, func, insert, select, update
 
-from app.core import compaction, segments, totals
-from app.core.counts import SegmentCount
-from app.core.customers import Customer
+from app.core.changes import replace_segments
+from app.core.counts import compaction, customer_totals
+from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db, in_transaction
+from app.core.models.customers import Customer
 from tests.conftest import GOLD, SILVER, Shell, add_customers, give
 
 
@@ -83,7 +84,7 @@ def test_recount_puts_right_what_differs_and_says_so(shell: Shell) -> None:
 
 
 def test_more_kinds_of_customers_than_memory_is_meant_for(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "MOST_KINDS", 3)
+    monkeypatch.setattr(replace_segments, "MOST_KINDS", 3)
     lines = "".join(f'{{"document_id":"{n}","segments":[{{"type":"t","value":"{n % 50}"}}]}}\n' for n in range(11_000))
     shell("customers", "import", shell.file("c.jsonl", lines))
     assert sums() == {str(n): 220 for n in range(50)}
@@ -98,11 +99,11 @@ def test_the_totals_are_kept_by_whatever_changes_them(shell: Shell, monkeypatch:
         give(document_id, GOLD)
     give("1", SILVER)
     give("2", [])
-    assert totals.totals() == totals.Totals(customers=4, carrying=2)
+    assert customer_totals.totals() == customer_totals.Totals(customers=4, carrying=2)
     lines = '{"document_id":"3","segments":[]}\n{"document_id":"5","segments":[{"type":"t","value":"v"}]}\n'
     shell("customers", "import", shell.file("c.jsonl", lines))
-    assert totals.totals() == totals.Totals(customers=5, carrying=2)
+    assert customer_totals.totals() == customer_totals.Totals(customers=5, carrying=2)
     assert "Every count was right" in shell("segments", "recount").stderr
-    in_transaction(lambda session: session.execute(delete(totals.CustomerTotal)))
+    in_transaction(lambda session: session.execute(delete(customer_totals.CustomerTotal)))
     assert shell("segments", "recount").stdout.splitlines() == ["customers +5", "customers with segments +2"]
-    assert totals.totals() == totals.Totals(customers=5, carrying=2)
+    assert customer_totals.totals() == customer_totals.Totals(customers=5, carrying=2)

@@ -1,6 +1,6 @@
 """flask demo"""
 
-from app.core.recount import recount
+from app.core.counts.recount import recount
 from tests.conftest import TESTER, Shell, add_customers, all_segments
 
 

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.api.refusal_codes import ERRORS
+from app.api.error_codes import ERRORS
 from tests.conftest import Shell, add_customers
 from tests.gunicorn import ROOT
 

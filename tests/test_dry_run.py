@@ -2,9 +2,9 @@
 
 from sqlalchemy import func, select
 
-from app.core.changes import ChangeSet, SegmentChange
-from app.core.counts import SegmentCount
+from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
+from app.core.models.change_sets import ChangeSet, SegmentChange
 from tests.conftest import GOLD, SILVER, Api, add_customers, all_segments, give
 
 ENTRIES = [{"document_id": id_, "segments": GOLD} for id_ in ("a", "b", "x", "a")]

@@ -8,10 +8,10 @@ import pytest
 from flask import Flask
 
 from app.core.database import db, now
-from app.core.differences import difference
-from app.core.history import timeline
-from app.core.lookalikes import near
-from app.core.prune import prune
+from app.core.history.retention import prune
+from app.core.history.segment_diff import difference
+from app.core.history.timeline import timeline
+from app.core.search.similar_segments import near
 from tests.conftest import GOLD, SILVER, Segments, add_customers, all_segments, give
 from tests.pages import Operator, Page
 

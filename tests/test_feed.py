@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes import ChangeSet
+from app.core.changes.replace_segments import recording, replace_in, replace_segments
+from app.core.changes.segment_updates import Asked
 from app.core.database import db
-from app.core.edits import Asked
-from app.core.segments import recording, replace_in, replace_segments
+from app.core.models.change_sets import ChangeSet
 from tests.conftest import GOLD, SILVER, TESTER, Api, Segments, add_customers, all_segments, give
 
 

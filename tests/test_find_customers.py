@@ -5,11 +5,11 @@ from itertools import pairwise
 import pytest
 from flask import Flask
 
-from app.core import search
+from app.core.changes.profiles import save_customers
 from app.core.database import db, in_transaction
-from app.core.demo import fill
-from app.core.facts import save_customers
-from app.core.search import Count, Filter, Order, count_customers, find_customers, find_on_page_before
+from app.core.search import customers
+from app.core.search.customers import Count, Filter, Order, count_customers, find_customers, find_on_page_before
+from app.demo_data import fill
 from tests.conftest import GOLD, SILVER, add_customers, empty, give
 
 PEOPLE = [
@@ -68,7 +68,7 @@ def ids(wanted: Filter, order: Order = BY_ID) -> list[str]:
 )
 def test_it_finds(q: str, expected: list[str], walked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not walked:
-        monkeypatch.setattr(search, "_rare", lambda *_: True)
+        monkeypatch.setattr(customers, "_rare", lambda *_: True)
     assert ids(Filter(q)) == expected
 
 
@@ -132,10 +132,10 @@ def fill_shop() -> None:
 def test_walking_and_collecting_find_the_same(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_shop()
     walked = [ids(wanted) for wanted in FILTERS]
-    monkeypatch.setattr(search, "_rare", lambda *_: True)
+    monkeypatch.setattr(customers, "_rare", lambda *_: True)
     assert [ids(wanted) for wanted in FILTERS] == walked
-    monkeypatch.setattr(search, "_rare", lambda *_: False)
-    monkeypatch.setattr(search, "_steps", lambda _: 10)  # gives up early, and collects
+    monkeypatch.setattr(customers, "_rare", lambda *_: False)
+    monkeypatch.setattr(customers, "_steps", lambda _: 10)  # gives up early, and collects
     assert [ids(wanted) for wanted in FILTERS] == walked
 
 

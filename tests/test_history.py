@@ -6,12 +6,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from app.core import history
-from app.core.changes import Actor, ChangeSet
 from app.core.database import in_transaction
 from app.core.errors import CustomerNotFound, NoLongerKnown
-from app.core.history import provenance, segments_at, timeline
-from app.core.prune import prune
+from app.core.history import timeline as timeline_module
+from app.core.history.retention import prune
+from app.core.history.timeline import provenance, segments_at, timeline
+from app.core.models.change_sets import Actor, ChangeSet
 from tests.conftest import GOLD, SILVER, add_customers, all_segments, give
 
 WINE = [{"type": "interest", "value": "WINE"}]
@@ -77,7 +77,7 @@ def test_provenance_tells_since_when_and_by_whom(past: str) -> None:
 
 
 def test_a_long_past_is_walked_to_its_end(app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "PAGE", 3)
+    monkeypatch.setattr(timeline_module, "PAGE", 3)
     give(ana, WINE)
     for number in range(10):
         give(ana, [*WINE, {"type": "n", "value": str(number)}])

@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.core.customers import find_customer
+from app.core.changes.revert import revert
+from app.core.counts.recount import recount
 from app.core.database import db
-from app.core.history import provenance, timeline
-from app.core.recount import recount
-from app.core.search import Filter, Order, find_customers
-from app.core.undo import revert
+from app.core.history.timeline import provenance, timeline
+from app.core.models.customers import find_customer
+from app.core.search.customers import Filter, Order, find_customers
 from tests.conftest import GOLD, SILVER, TESTER, Shell, add_customers, all_segments, give
 from tests.pages import Operator
 

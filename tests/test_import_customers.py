@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.core.counts import SegmentCount
-from app.core.customers import Customer
+from app.core.counts.recount import recount
+from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
-from app.core.recount import recount
+from app.core.models.customers import Customer
 from tests.conftest import GOLD, SILVER, TESTER, Shell, all_segments, give
 
 

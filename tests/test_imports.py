@@ -12,20 +12,21 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app import background
-from app.core import work as working
-from app.core.changes import ChangeSet
-from app.core.customers import Customer
+from app.access.operators import Operator as OperatorRow
+from app.core.changes.profiles import save_customers
+from app.core.changes.revert import revert
+from app.core.counts.recount import recount
 from app.core.database import db, in_transaction
 from app.core.errors import Unavailable
-from app.core.facts import save_customers
-from app.core.jobs import Job
-from app.core.operators import Operator as OperatorRow
-from app.core.recount import recount
-from app.core.undo import revert
-from app.core.uploads import FilePart
-from app.core.work import LeaseLost
-from app.files import importing, lines, staging
+from app.core.models.change_sets import ChangeSet
+from app.core.models.customers import Customer
+from app.files import lines, staging
 from app.files.columns import recognised_columns
+from app.jobs import imports
+from app.jobs import runner as working
+from app.jobs.jobs import Job
+from app.jobs.runner import LeaseLost
+from app.jobs.uploads import FilePart
 from tests.conftest import GOLD, SILVER, TESTER, add_customers, all_segments, give
 from tests.pages import Operator, Page, signed_in
 
@@ -311,7 +312,7 @@ def test_a_file_made_to_fill_the_disk_is_given_up(
     editor: Operator, monkeypatch: pytest.MonkeyPatch, limit: str, content: bytes, told: str
 ) -> None:
     url = send(editor, content)
-    monkeypatch.setattr(importing, limit, 100)
+    monkeypatch.setattr(imports, limit, 100)
     meanings = ["document_id", "name"] if limit == "MOST_BAD" else ["document_id"]
     page = check(editor, url, meanings)
     assert told in page.text

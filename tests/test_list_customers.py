@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.core.demo import fill
-from app.core.tokens import create_token
-from app.cursors import cursor_text
+from app.access.api_tokens import create_token
+from app.demo_data import fill
+from app.web.cursors import cursor_text
 from tests.conftest import GOLD, SILVER, Api, add_customers, give
 
 URL = "/api/v3/customers"

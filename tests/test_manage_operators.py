@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.core import operators
+from app.access import operators
+from app.access.operators import Operator as Row
 from app.core.database import db
-from app.core.operators import Operator as Row
 from tests.pages import Operator, Page
 
 

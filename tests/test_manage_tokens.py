@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.core import tokens
+from app.access import api_tokens
+from app.access.api_tokens import SCOPES, Token, create_token
+from app.access.token_request_log import TokenRequest, Waiting, requests_of, token_requests
 from app.core.database import db
-from app.core.token_requests import TokenRequest, Waiting, requests_of, token_requests
-from app.core.tokens import SCOPES, Token, create_token
 from tests.conftest import GOLD, SILVER, Api
 from tests.pages import Operator, Page
 from tests.test_busy_database import another_writer
@@ -172,8 +172,8 @@ def test_rotating_leaves_time_to_change_over(app: Flask, admin: Operator, monkey
         Api(app.test_client(), secret).get("/api/v3/segments")
     assert "works until" in admin.get(url).text
     assert "Rotating again ends it at once" in admin.get(f"{url}/rotate").text
-    real = tokens.now
-    monkeypatch.setattr(tokens, "now", lambda: real() + timedelta(hours=24, seconds=1))
+    real = api_tokens.now
+    monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(hours=24, seconds=1))
     Api(app.test_client(), first).get("/api/v3/segments", status=401, code="UNAUTHENTICATED")
     Api(app.test_client(), second).get("/api/v3/segments")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from app.webhooks.delivering import deliver_next
+from app.background import deliver_webhooks
 from tests.conftest import GOLD, give
 from tests.pages import Operator, Page
 from tests.receiver import Receiver, receiving
@@ -92,7 +92,7 @@ def test_deleting_asks_first(admin: Operator, receiver: Receiver, ana: str) -> N
     assert "cannot be undone" in admin.get(admin.get("/webhooks/1").links["Delete"]).text
     assert "told nothing any more" in admin.submit("/webhooks/1/delete").text
     give(ana, GOLD)
-    assert not deliver_next(STOP)
+    assert not deliver_webhooks(STOP)
     for path in ("", "/rotate", "/delete"):
         admin.get(f"/webhooks/1{path}", status=404)
     admin.post("/webhooks/1/pause", status=404)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.recount import recount
+from app.core.counts.recount import recount
 from tests.conftest import GOLD, SILVER, TESTER, Api, all_segments, give
 
 WINE = [{"type": "interest", "value": "WINE"}]

@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from app.core.changes import ChangeSet, SegmentChange
-from app.core.compaction import compact
-from app.core.counts import SegmentCount
+from app.core.counts.compaction import compact
+from app.core.counts.recount import recount
+from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
-from app.core.recount import recount
-from app.schemas import Invalid, problems, read_replacements
-from app.schemas import ReplaceSegments as ReplaceSchema
+from app.core.models.change_sets import ChangeSet, SegmentChange
+from app.serialization.request_schemas import Invalid, problems, read_replacements
+from app.serialization.request_schemas import ReplaceSegments as ReplaceSchema
 from tests.conftest import TESTER, Api, Segments, add_customers, all_segments
 
 # Few, so that they meet; odd, so that quoting, ordering and comparing are put to the test.

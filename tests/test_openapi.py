@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 
+from app.api.error_codes import ERRORS
 from app.api.errors import BY_FRAMEWORK, REFUSALS
 from app.api.operation import Operation
 from app.api.operations import OPERATIONS
-from app.api.refusal_codes import ERRORS
 from tests.conftest import GOLD, Api, add_customers, give
 
 UNDESCRIBED = ("api.docs", "api.docs_asset")

@@ -5,8 +5,8 @@ from argon2 import PasswordHasher
 from flask import Flask
 from sqlalchemy import select
 
+from app.access.operators import Operator
 from app.core.database import db
-from app.core.operators import Operator
 from tests.conftest import Shell
 
 

@@ -3,11 +3,11 @@
 import pytest
 from flask import Flask
 
+from app.access import refusal_counts
+from app.access.refusal_counts import Refused
 from app.api import errors
-from app.core import refused_requests
-from app.core.changes import Actor
-from app.core.refused_requests import Refused
-from app.core.segments import replace_segments
+from app.core.changes.replace_segments import replace_segments
+from app.core.models.change_sets import Actor
 from tests.conftest import GOLD, Api, add_customers, give
 from tests.pages import Operator
 
@@ -27,7 +27,7 @@ def test_refused_requests_are_told_by_token_and_reason(
     app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(errors, "refused_requests", Refused())
-    monkeypatch.setattr(refused_requests, "NOTED_EVERY", 0)
+    monkeypatch.setattr(refusal_counts, "NOTED_EVERY", 0)
     api.replace([], status=400, code="VALIDATION_ERROR")
     for _ in range(3):
         api.call(

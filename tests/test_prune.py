@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from app.core import prune
-from app.core.changes import Pruning, SegmentChange
+from app.core.changes.replace_segments import replace_segments
+from app.core.counts.recount import recount
 from app.core.database import db
-from app.core.recount import recount
-from app.core.segments import replace_segments
+from app.core.history import retention
+from app.core.models.change_sets import Pruning, SegmentChange
 from tests.conftest import GOLD, SILVER, TESTER, Api, Shell, add_customers, all_segments, give
 from tests.test_feed import read, read_all
 from tests.test_history import date
@@ -40,7 +40,7 @@ def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
 
 
 def test_it_goes_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prune, "BATCH", 1)
+    monkeypatch.setattr(retention, "BATCH", 1)
     assert "4 change sets with 6 changes forgotten" in shell("changes", "prune", "--older-than", "1h").stdout
     assert db.session.scalar(select(func.count()).select_from(Pruning)) == 1
     assert all_segments() == aged

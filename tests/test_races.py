@@ -13,11 +13,11 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from app.core.edits import Merge
-from app.core.history import timeline
-from app.core.recount import recount
-from app.core.segments import replace_segments
-from app.core.undo import revert
+from app.core.changes.replace_segments import replace_segments
+from app.core.changes.revert import revert
+from app.core.changes.segment_updates import Merge
+from app.core.counts.recount import recount
+from app.core.history.timeline import timeline
 from tests.conftest import TESTER, add_customers, all_segments
 
 SECONDS = float(os.environ.get("RACE_SECONDS", "1"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from app.access.api_tokens import create_token
 from app.api import rate_limit
-from app.core.tokens import create_token
 from tests.conftest import Api
 from tests.gunicorn import serving
 

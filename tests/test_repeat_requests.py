@@ -8,11 +8,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from app.access import idempotency
+from app.access.api_tokens import create_token
 from app.api import segments as view
-from app.core import idempotency
-from app.core.changes import ChangeSet
 from app.core.database import db
-from app.core.tokens import create_token
+from app.core.models.change_sets import ChangeSet
 from tests.conftest import GOLD, SILVER, Api, all_segments, give
 
 KEY = {"Idempotency-Key": "night 2026-11-23"}

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from app.core.recount import recount
-from app.core.undo import revert
+from app.core.changes.revert import revert
+from app.core.counts.recount import recount
 from tests import test_cdnow
 from tests.conftest import GOLD, SILVER, TESTER, Api, Shell, add_customers, all_segments, give
 

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from flask import Flask
 
-from app.core.customers import Customer
+from app.core.changes.profiles import save_customers
+from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, in_transaction
-from app.core.facts import save_customers
-from app.core.segments import replace_segments
+from app.core.models.customers import Customer
 from tests.conftest import TESTER, Shell, empty
 from tests.pages import Operator
 from tests.test_imports import apply, check, send

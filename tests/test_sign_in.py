@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.core import operators, sign_in
+from app.access import authentication, operators
+from app.access.operators import OperatorSession, create_operator
 from app.core.database import db
-from app.core.operators import OperatorSession, create_operator
 from tests.conftest import GOLD, Shell, add_customers, give
 from tests.pages import PASSWORD, Operator, signed_in
 
@@ -89,8 +89,8 @@ def test_too_many_wrong_passwords_close_the_door_for_a_while(app: Flask, monkeyp
         answers = [guesser.sign_in("wrong password", status=403).text for _ in range(5)]
         assert all("do not belong together" in answer for answer in answers)
         assert "Too many wrong passwords" in guesser.sign_in(PASSWORD, status=429).text
-    real = sign_in.now
-    monkeypatch.setattr(sign_in, "now", lambda: real() + timedelta(minutes=16))
+    real = authentication.now
+    monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(minutes=16))
     assert Operator(app.test_client(), "ada@example.com").sign_in()
 
 
@@ -108,19 +108,19 @@ def test_a_right_password_forgets_the_wrong_ones(app: Flask) -> None:
 def test_a_session_ends_when_it_is_not_used(
     app: Flask, viewer: Operator, later: timedelta, ended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = sign_in.now
-    monkeypatch.setattr(sign_in, "now", lambda: real() + later)
+    real = authentication.now
+    monkeypatch.setattr(authentication, "now", lambda: real() + later)
     assert (viewer.client.get("/account").status_code == 302) is ended
 
 
 def test_a_session_that_is_used_lasts_a_week_at_most(
     app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = sign_in.now
+    real = authentication.now
     for hours in range(10, 24 * 7, 10):
-        monkeypatch.setattr(sign_in, "now", lambda later=timedelta(hours=hours): real() + later)
+        monkeypatch.setattr(authentication, "now", lambda later=timedelta(hours=hours): real() + later)
         viewer.get("/account")
-    monkeypatch.setattr(sign_in, "now", lambda: real() + timedelta(days=7, minutes=1))
+    monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(days=7, minutes=1))
     assert viewer.client.get("/account").status_code == 302
 
 

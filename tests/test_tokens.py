@@ -7,9 +7,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from app import create_app
-from app.core import tokens
+from app.access import api_tokens
+from app.access.api_tokens import Token, create_token
 from app.core.database import db
-from app.core.tokens import Token, create_token
 from tests.conftest import GOLD, Api, Shell
 from tests.statements import asked
 
@@ -45,10 +45,10 @@ def test_scopes_open_only_what_they_name(app: Flask, shell: Shell, ana: str) -> 
 
 def test_it_expires(app: Flask, shell: Shell, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = shell("tokens", "create", "t", "--expires", "90d").stdout.splitlines()[-1]
-    real = tokens.now
-    monkeypatch.setattr(tokens, "now", lambda: real() + timedelta(days=89, hours=23))
+    real = api_tokens.now
+    monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(days=89, hours=23))
     api_with(app, secret).get(READ)
-    monkeypatch.setattr(tokens, "now", lambda: real() + timedelta(days=90, seconds=1))
+    monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(days=90, seconds=1))
     api_with(app, secret).get(READ, status=401, code="UNAUTHENTICATED")
     assert "expired" in shell("tokens", "list").stdout
 
@@ -92,7 +92,7 @@ def test_every_route_of_the_api_names_the_scope_that_opens_it(app: Flask) -> Non
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/api"):
             scope = vars(app.view_functions[rule.endpoint])["scope"]
-            assert scope in tokens.SCOPES or rule.endpoint in ("api.openapi", "api.docs", "api.docs_asset"), rule
+            assert scope in api_tokens.SCOPES or rule.endpoint in ("api.openapi", "api.docs", "api.docs_asset"), rule
 
 
 @pytest.mark.parametrize(

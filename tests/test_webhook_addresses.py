@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from app.webhooks import sending
-from app.webhooks.addresses import Target, UnfitAddress, addresses_of, is_outside, read_url
-from app.webhooks.sending import NotReached, post
+from app.webhooks import http_client
+from app.webhooks.http_client import NotReached, post
+from app.webhooks.url_policy import Target, UnfitAddress, addresses_of, is_outside, read_url
 from tests.gunicorn import free_port
 from tests.receiver import receiving
 
@@ -253,7 +253,7 @@ def endless(connection: socket.socket) -> None:
 def test_who_does_not_answer_is_not_waited_for(
     answer: Callable[[socket.socket], None], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
     with listening(answer) as target:
         started = time.monotonic()
         with pytest.raises(NotReached, match=said):
@@ -297,7 +297,7 @@ def test_the_certificate_must_be_valid_for_the_name(
     subprocess.run([*made, "-out", certificate, "-keyout", key], check=True, capture_output=True)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    sending._tls.cache_clear()
+    http_client._tls.cache_clear()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
@@ -311,11 +311,11 @@ def test_the_certificate_must_be_valid_for_the_name(
                 post(target, ["127.0.0.1"], {}, b"{}")
         else:
             assert post(target, ["127.0.0.1"], {}, b"{}") == 204
-    sending._tls.cache_clear()
+    http_client._tls.cache_clear()
 
 
 def test_hands_that_are_not_shaken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
     with listening(silent) as target:
         tls = Target(True, target.host, target.port, "/", True)
         with pytest.raises(NotReached, match="no answer"):

@@ -13,15 +13,15 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.core import webhook_turns, webhooks
-from app.core.changes import ChangeSet
+from app.background import deliver_webhooks
+from app.core.changes.replace_segments import recording, replace_in
+from app.core.changes.segment_updates import Asked
 from app.core.database import db
-from app.core.edits import Asked
 from app.core.errors import Unavailable
-from app.core.prune import prune
-from app.core.segments import recording, replace_in
-from app.core.webhook_turns import end_turn, pause_after, take_turn
-from app.core.webhooks import (
+from app.core.history.retention import prune
+from app.core.models.change_sets import ChangeSet
+from app.webhooks import models, queue
+from app.webhooks.models import (
     Webhook,
     WebhookDelivery,
     create_webhook,
@@ -31,7 +31,7 @@ from app.core.webhooks import (
     send_again,
     set_paused,
 )
-from app.webhooks.delivering import deliver_next
+from app.webhooks.queue import end_turn, pause_after, take_turn
 from app.webhooks.signing import new_secret
 from tests.conftest import GOLD, SILVER, TESTER, Api, add_customers, give
 from tests.gunicorn import ROOT, serving
@@ -69,7 +69,7 @@ def deliver(most: int = 100) -> int:
     """Do the background's duty until nothing is due: how many were sent."""
     for sent in range(most):
         db.session.remove()
-        if not deliver_next(STOP):
+        if not deliver_webhooks(STOP):
             db.session.remove()
             return sent
     raise AssertionError(f"more than {most}")
@@ -79,7 +79,7 @@ def at_once() -> None:
     """As if the pause before the next attempt were over."""
     db.session.remove()
     with db.engine.begin() as connection:
-        connection.execute(update(WebhookDelivery).values(next_attempt_at=webhooks.now()))
+        connection.execute(update(WebhookDelivery).values(next_attempt_at=models.now()))
 
 
 def states() -> list[tuple[str, int, str | None]]:
@@ -149,7 +149,7 @@ def test_it_fails_nine_times_and_is_told_once_in_order(ana: str, receiver: Recei
 
 def test_it_is_tried_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     for chance in (1, 1.5):
-        monkeypatch.setattr(webhook_turns.random, "uniform", lambda *_, chance=chance: chance)
+        monkeypatch.setattr(queue.random, "uniform", lambda *_, chance=chance: chance)
         pauses = [pause_after(attempts).total_seconds() / chance for attempts in (1, 2, 3, 10, 11, 12, 1000)]
         assert pauses == [5, 10, 20, 2560, 3600, 3600, 3600]
 
@@ -160,8 +160,8 @@ def test_after_a_day_it_is_given_up_and_the_next_has_its_turn(
     receiver.answers = [500, 500]
     change(ana, 2)
     deliver()
-    real = webhook_turns.now
-    monkeypatch.setattr(webhook_turns, "now", lambda: real() + timedelta(hours=24, seconds=1))
+    real = queue.now
+    monkeypatch.setattr(queue, "now", lambda: real() + timedelta(hours=24, seconds=1))
     deliver()
     assert states() == [("failed", 2, "answered 500"), ("delivered", 1, "answered 204")]
     assert receiver.accepted() == ["2"]
@@ -176,7 +176,7 @@ def test_several_processes_never_send_twice(app: Flask, ana: str, receiver: Rece
         with app.app_context():
             while quiet < 20:
                 try:
-                    quiet = 0 if deliver_next(STOP) else quiet + 1
+                    quiet = 0 if deliver_webhooks(STOP) else quiet + 1
                 except Unavailable:
                     pass
                 finally:
@@ -203,8 +203,8 @@ def test_while_one_sends_nobody_else_does_until_the_lease_ends(
     died = take_turn()
     assert died is not None
     assert take_turn() is None
-    real = webhook_turns.now
-    monkeypatch.setattr(webhook_turns, "now", lambda: real() + webhook_turns.LEASE + timedelta(seconds=1))
+    real = queue.now
+    monkeypatch.setattr(queue, "now", lambda: real() + queue.LEASE + timedelta(seconds=1))
     assert deliver() == 2
     assert receiver.received[0].headers["webhook-id"] == died.delivery.message_id
     end_turn(died, False, "too late to tell")
@@ -250,7 +250,7 @@ def test_what_was_pruned_meanwhile_is_not_told(ana: str, receiver: Receiver, sec
     receiver.answers = [500]
     change(ana)
     deliver()
-    prune(webhooks.now())
+    prune(models.now())
     change(ana)
     at_once()
     deliver()
@@ -282,8 +282,8 @@ def test_a_rotation_signs_with_both_for_a_while(
     deliver()
     assert is_ours(secret, receiver.received[0])
     assert is_ours(new, receiver.received[0])
-    real = webhooks.now
-    monkeypatch.setattr(webhooks, "now", lambda: real() + timedelta(hours=1, seconds=1))
+    real = models.now
+    monkeypatch.setattr(models, "now", lambda: real() + timedelta(hours=1, seconds=1))
     change(ana)
     deliver()
     assert not is_ours(secret, receiver.received[1])
@@ -314,7 +314,7 @@ def test_looking_for_work_in_vain_is_one_query(ana: str, receiver: Receiver, sec
     change(ana)
     deliver()
     with asked() as statements:
-        assert not deliver_next(STOP)
+        assert not deliver_webhooks(STOP)
     statements = [statement for statement in statements if not statement.startswith("BEGIN")]
     assert len(statements) == 1
 
@@ -322,7 +322,7 @@ def test_looking_for_work_in_vain_is_one_query(ana: str, receiver: Receiver, sec
 def test_old_deliveries_are_forgotten(
     ana: str, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_turns, "KEPT", 3)
+    monkeypatch.setattr(queue, "KEPT", 3)
     change(ana, 8)
     deliver()
     assert db.session.scalar(select(func.count()).select_from(WebhookDelivery)) == 4, "three, and the one under way"
@@ -332,7 +332,7 @@ def test_a_deleted_webhook_leaves_nothing(ana: str, receiver: Receiver, secret: 
     change(ana)
     turn = take_turn()
     assert turn is not None
-    webhooks.delete_webhook(1)
+    models.delete_webhook(1)
     end_turn(turn, True, "answered 200")
     for table in (Webhook, WebhookDelivery):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0

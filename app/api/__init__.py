@@ -2,12 +2,12 @@
 
 from flask import Blueprint
 
-from app.api import auth, conditional, rate_limit, token_requests
+from app.api import auth, etag, rate_limit, token_requests
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 blueprint.before_request(auth.admit)
 blueprint.after_request(rate_limit.tell)
 blueprint.after_request(token_requests.note)
-blueprint.after_request(conditional.answer)
+blueprint.after_request(etag.answer)
 
 from app.api import catalogue, changes, customers, openapi, segments  # noqa: E402, F401 - they register their routes on `blueprint`

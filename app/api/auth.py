@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 import structlog
 from flask import current_app, g, request
 
+from app.access.api_tokens import Caller, caller, note_use
+from app.access.ip_allowlist import within
 from app.api import rate_limit
 from app.core.errors import Refusal
-from app.core.networks import within
-from app.core.tokens import Caller, caller, note_use
 
 View = TypeVar("View", bound=Callable[..., Any])
 

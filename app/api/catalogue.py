@@ -5,8 +5,8 @@ from flask import Response, jsonify
 from app.api import blueprint, cursors
 from app.api.auth import needs
 from app.api.parameters import limit, text
-from app.core.counts import catalogue
-from app.cursors import cursor_text
+from app.core.counts.segment_counts import catalogue
+from app.web.cursors import cursor_text
 
 
 @blueprint.get("/v3/segments")

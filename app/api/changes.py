@@ -4,16 +4,16 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from app.access.token_request_log import Counts
 from app.api import blueprint, cursors, token_requests
-from app.api.answers import with_change_set
 from app.api.auth import needs, the_caller
+from app.api.headers import with_change_set
 from app.api.parameters import flag, limit
-from app.core.changes import find_change_set
-from app.core.feed import START, Change, Place, read_feed
-from app.core.token_requests import Counts
-from app.core.undo import revert
-from app.cursors import cursor_text
-from app.record_json import change_set_json, id_text, time_text
+from app.core.changes.revert import revert
+from app.core.history.feed import START, Change, Place, read_feed
+from app.core.models.change_sets import find_change_set
+from app.serialization.change_set_json import change_set_json, id_text, time_text
+from app.web.cursors import cursor_text
 
 
 @blueprint.get("/v3/changes")

@@ -4,8 +4,8 @@ from typing import Any
 
 from flask import request
 
-from app.cursors import InvalidCursor, read_cursor
-from app.schemas import Invalid
+from app.serialization.request_schemas import Invalid
+from app.web.cursors import InvalidCursor, read_cursor
 
 
 def read(name: str, *types: type) -> Any:

@@ -5,19 +5,19 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy.orm import Session
 
+from app.access.token_request_log import Counts
 from app.api import blueprint, cursors, token_requests
-from app.api.answers import with_change_set
 from app.api.auth import needs, the_caller
-from app.api.bodies import customers_body
+from app.api.headers import with_change_set
 from app.api.parameters import choice, limit, segments, text
+from app.api.request_body import customers_body
+from app.core.changes.profiles import Saved, save_customers
+from app.core.changes.replace_segments import recording
 from app.core.database import in_transaction
-from app.core.facts import Saved, save_customers
-from app.core.search import Filter, Found, Order, find_customers
-from app.core.segments import recording
-from app.core.token_requests import Counts
-from app.cursors import cursor_text
-from app.record_json import time_text
-from app.schemas import read_customers
+from app.core.search.customers import Filter, Found, Order, find_customers
+from app.serialization.change_set_json import time_text
+from app.serialization.request_schemas import read_customers
+from app.web.cursors import cursor_text
 
 
 @blueprint.get("/v3/customers")

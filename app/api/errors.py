@@ -7,15 +7,15 @@ from flask import Response, g, jsonify
 from flask.json import dumps
 from werkzeug.exceptions import HTTPException
 
+from app.access.idempotency import IdempotencyMismatch
+from app.access.refusal_counts import NO_TOKEN, refused_requests
 from app.api import token_requests
 from app.api.auth import Forbidden, Unauthenticated
-from app.api.bodies import MalformedJson, TooLarge, UnsupportedMediaType
 from app.api.rate_limit import RateLimited
+from app.api.request_body import MalformedJson, TooLarge, UnsupportedMediaType
+from app.core.changes.replace_segments import ChangeTooLarge
 from app.core.errors import AmbiguousEmail, CustomerNotFound, NoLongerKnown, NotFound, Refusal, Unavailable
-from app.core.idempotency import IdempotencyMismatch
-from app.core.refused_requests import NO_TOKEN, refused_requests
-from app.core.segments import ChangeTooLarge
-from app.schemas import Invalid
+from app.serialization.request_schemas import Invalid
 
 REFUSALS: dict[type[Refusal], tuple[int, str]] = {
     MalformedJson: (400, "MALFORMED_JSON"),

@@ -4,9 +4,9 @@ from hashlib import sha256
 
 from flask import g, request
 
+from app.access.idempotency import Repeatable
 from app.api.auth import the_caller
-from app.core.idempotency import Repeatable
-from app.schemas import Invalid
+from app.serialization.request_schemas import Invalid
 
 LONGEST_KEY = 255
 

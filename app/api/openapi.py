@@ -10,14 +10,14 @@ from flask import Response, current_app, jsonify, render_template, send_from_dir
 from flask_swagger_ui import __file__ as swagger_ui
 
 from app.api import blueprint
-from app.api.answer_schemas import Error
 from app.api.auth import open_to_all
+from app.api.error_codes import DETAILS, ERRORS, GUARDED
 from app.api.operation import IF_NONE_MATCH, Operation
 from app.api.operations import OPERATIONS
 from app.api.parameters import MOST_ON_A_PAGE
 from app.api.rate_limit import rate_text
-from app.api.refusal_codes import DETAILS, ERRORS, GUARDED
-from app.schemas import MergeSegments, ReplaceSegments, SaveCustomers
+from app.api.response_schemas import Error
+from app.serialization.request_schemas import MergeSegments, ReplaceSegments, SaveCustomers
 
 DIST = swagger_ui.replace("__init__.py", "dist")
 ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js")

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from marshmallow import Schema
 
+from app.api.error_codes import QUERY
 from app.api.parameters import MOST_ON_A_PAGE
-from app.api.refusal_codes import QUERY
 
 Parameter = dict[str, Any]
 

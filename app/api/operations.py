@@ -1,9 +1,9 @@
 """Every operation of the API, as the documentation tells it: contract §1 to §3."""
 
-from app.api import answer_schemas as answers
+from app.api import response_schemas as answers
+from app.api.error_codes import ANY, BODY, CHANGE, QUERY
 from app.api.operation import DRY_RUN, EXTRAS, LIMIT, Operation, link, path, query
-from app.api.refusal_codes import ANY, BODY, CHANGE, QUERY
-from app.schemas import MergeSegments, ReplaceSegments, SaveCustomers
+from app.serialization.request_schemas import MergeSegments, ReplaceSegments, SaveCustomers
 
 GOLD = {"type": "membership", "value": "GOLD"}
 ANA = {"document_id": "1232-2323", "name": "Ana Gómez", "email": "ana@example.com", "phone": "+57 300 123 4567"}

@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import request
 
-from app.core.customers import storable
-from app.schemas import Invalid, read_moment
-from app.segment_text import InvalidSegment, parse_segment
+from app.core.models.customers import storable
+from app.serialization.request_schemas import Invalid, read_moment
+from app.serialization.segment_notation import InvalidSegment, parse_segment
 
 MOST_ON_A_PAGE = 1000
 

@@ -15,8 +15,8 @@ from math import ceil
 import limits
 from flask import Response, current_app, g
 
+from app.access.api_tokens import Caller
 from app.core.errors import Refusal
-from app.core.tokens import Caller
 
 
 class Windows:

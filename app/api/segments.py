@@ -7,20 +7,20 @@ from flask import Response, jsonify, request
 from flask.json import dumps
 from sqlalchemy.orm import Session
 
+from app.access.idempotency import Answer, once
+from app.access.token_request_log import Counts
 from app.api import blueprint, token_requests
-from app.api.answers import with_change_set
 from app.api.auth import needs, the_caller
-from app.api.bodies import customers_body
 from app.api.errors import too_large_a_change
+from app.api.headers import with_change_set
 from app.api.idempotency import repeatable
 from app.api.parameters import flag, moment
-from app.core.customers import Segments, segments_of, segments_of_email
-from app.core.edits import Asked
-from app.core.idempotency import Answer, once
-from app.core.segments import ChangeTooLarge, Outcome, replace_segments
-from app.core.token_requests import Counts
-from app.record_json import id_text
-from app.schemas import Invalid, read_merges, read_replacements
+from app.api.request_body import customers_body
+from app.core.changes.replace_segments import ChangeTooLarge, Outcome, replace_segments
+from app.core.changes.segment_updates import Asked
+from app.core.models.customers import Segments, segments_of, segments_of_email
+from app.serialization.change_set_json import id_text
+from app.serialization.request_schemas import Invalid, read_merges, read_replacements
 
 
 @blueprint.post("/v3/customers/segments")

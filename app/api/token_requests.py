@@ -4,9 +4,9 @@ import time
 
 from flask import Response, g, request
 
+from app.access.token_request_log import Counts, Noted, token_requests
 from app.api.auth import the_caller
 from app.core.database import now
-from app.core.token_requests import Counts, Noted, token_requests
 
 MOST_PATHS = 20
 

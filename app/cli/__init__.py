@@ -6,9 +6,9 @@ from app.cli.changes import changes
 from app.cli.customers import customers
 from app.cli.demo import demo
 from app.cli.operators import operators
+from app.cli.quickstart import welcome
 from app.cli.segments import segments
 from app.cli.tokens import tokens
-from app.cli.welcome import welcome
 
 
 def init_app(app: Flask) -> None:

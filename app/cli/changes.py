@@ -6,9 +6,9 @@ import click
 from flask.cli import AppGroup
 
 from app.cli.terminal import command_line, duration, honest, number
+from app.core.changes.revert import revert
 from app.core.database import now
-from app.core.prune import prune
-from app.core.undo import revert
+from app.core.history.retention import prune
 
 changes = AppGroup("changes", help="Undo changes; forget old ones.")
 

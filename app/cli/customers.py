@@ -8,16 +8,16 @@ import click
 import orjson
 from flask.cli import AppGroup
 
-from app.cli.rejects import keep_rejected
+from app.cli.rejected_rows import keep_rejected
 from app.cli.terminal import SOME_REJECTED, command_line, give_up, honest, number, progress
-from app.core.customers import storable
-from app.core.identities import change_document_id
-from app.core.search import Filter, every_found
-from app.files.applying import apply, staged
+from app.core.changes.document_ids import change_document_id
+from app.core.models.customers import storable
+from app.core.search.customers import Filter, every_found
 from app.files.export import csv_texts
 from app.files.reading import opened
-from app.schemas import LONGEST
-from app.segment_text import InvalidSegment, parse_segment
+from app.jobs.apply_file import apply, staged
+from app.serialization.request_schemas import LONGEST
+from app.serialization.segment_notation import InvalidSegment, parse_segment
 
 customers = AppGroup("customers", help="Import and export customers.")
 

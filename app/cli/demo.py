@@ -3,7 +3,7 @@
 import click
 
 from app.cli.terminal import honest, number, progress
-from app.core.demo import fill
+from app.demo_data import fill
 
 
 @click.command("demo")

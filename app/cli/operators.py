@@ -5,8 +5,8 @@ import sys
 import click
 from flask.cli import AppGroup
 
+from app.access.operators import ROLES, create_operator, set_password
 from app.cli.terminal import honest
-from app.core.operators import ROLES, create_operator, set_password
 
 operators = AppGroup("operators", help="Create operators, who sign in to the pages.")
 

@@ -7,14 +7,14 @@ import click
 import orjson
 from flask.cli import AppGroup
 
-from app.cli.rejects import keep_rejected
+from app.cli.rejected_rows import keep_rejected
 from app.cli.terminal import SOME_REJECTED, command_line, honest, number, progress, say
-from app.core.compaction import compact
-from app.core.recount import recount
-from app.files.applying import Applied, apply, staged
+from app.core.counts.compaction import compact
+from app.core.counts.recount import recount
 from app.files.reading import opened
 from app.files.staging import Staging
-from app.schemas import read_moment
+from app.jobs.apply_file import Applied, apply, staged
+from app.serialization.request_schemas import read_moment
 
 segments = AppGroup("segments", help="Apply files of segments; look after their counts.")
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import DBAPIError
 
-from app.core.changes import Actor
 from app.core.database import raise_unavailable
 from app.core.errors import Refusal
+from app.core.models.change_sets import Actor
 from app.files.formats import Unreadable
 
 SOME_REJECTED = 1

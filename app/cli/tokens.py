@@ -5,9 +5,9 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
+from app.access.api_tokens import SCOPES, all_tokens, create_token, revoke_token
 from app.cli.terminal import duration, honest, say
-from app.core.segments import Guard
-from app.core.tokens import SCOPES, all_tokens, create_token, revoke_token
+from app.core.changes.replace_segments import Guard
 
 tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 

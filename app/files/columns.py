@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.core.customers import FACTS, Segments
-from app.core.words import folded
+from app.core.models.customers import FACTS, Segments
+from app.core.search.terms import folded
 from app.files.export import unmarked
 from app.files.formats import Format
 from app.files.lines import Line
-from app.schemas import LONGEST, Invalid, read_facts
+from app.serialization.request_schemas import LONGEST, Invalid, read_facts
 
 IGNORED = ""
 SEGMENT_OF = "segment:"

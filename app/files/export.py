@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.core.customers import FACTS
+from app.core.models.customers import FACTS
 
 STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would take for a formula."""

@@ -12,7 +12,7 @@ from typing import IO, Any
 import ijson
 import orjson
 
-from app.core.customers import made_storable, storable
+from app.core.models.customers import made_storable, storable
 from app.files.formats import SAYS_SEPARATOR, Format, Unreadable
 
 LONGEST_LINE = 32 * 1024 * 1024

@@ -2,21 +2,21 @@
 
 from flask import Blueprint
 
-from app.pages import charts, guard, shortcut, texts, theme
+from app.pages import auth, charts, shortcut, template_filters, theme
 
 blueprint = Blueprint("pages", __name__)
-blueprint.before_request(guard.admit)
+blueprint.before_request(auth.admit)
 charts.register(blueprint)
-texts.register(blueprint)
+template_filters.register(blueprint)
 theme.register(blueprint)
 shortcut.register(blueprint)
 
 from app.pages import (  # noqa: E402, F401 - they register their routes on `blueprint`
     account,
+    bulk_edits,
     changes,
     customer,
     customers,
-    edits,
     imports,
     operators,
     overview,

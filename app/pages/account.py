@@ -7,10 +7,10 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo
 
-from app.core.operators import SHORTEST_PASSWORD, UnfitPassword
-from app.core.sign_in import LockedOut, WrongPassword, change_password, end_session, sessions_of
+from app.access.authentication import LockedOut, WrongPassword, change_password, end_session, sessions_of
+from app.access.operators import SHORTEST_PASSWORD, UnfitPassword
 from app.pages import blueprint
-from app.pages.guard import at_work, me, open_to
+from app.pages.auth import at_work, me, open_to
 
 
 class PasswordForm(FlaskForm):  # type: ignore[misc]

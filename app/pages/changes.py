@@ -5,17 +5,17 @@ from typing import Any
 
 from flask import flash, redirect, render_template, url_for
 
-from app.core.change_list import Chosen, changes_in, known_actors, list_change_sets, reverted_by
-from app.core.changes import find_change_set
-from app.core.differences import difference
+from app.core.changes.profiles import fact_changes_in
+from app.core.changes.revert import revert
+from app.core.counts.segment_deltas import movements_of
 from app.core.errors import CustomerNotFound
-from app.core.facts import fact_changes_in
-from app.core.history import kept_since
-from app.core.movements import movements_of
-from app.core.undo import revert
-from app.cursors import cursor_text
-from app.pages import asked, blueprint
-from app.pages.guard import actor, open_to
+from app.core.history.change_sets import Chosen, changes_in, known_actors, list_change_sets, reverted_by
+from app.core.history.segment_diff import difference
+from app.core.history.timeline import kept_since
+from app.core.models.change_sets import find_change_set
+from app.pages import blueprint, list_query
+from app.pages.auth import actor, open_to
+from app.web.cursors import cursor_text
 
 PAGE = 50
 CUSTOMERS = 50
@@ -30,7 +30,7 @@ SOURCES = ("api", "page", "command")
 @blueprint.get("/changes")
 @open_to("viewer")
 def changes() -> Any:
-    chosen, before = _chosen(), asked.place("before", int)
+    chosen, before = _chosen(), list_query.place("before", int)
     try:
         found = list_change_sets(chosen, before=before[0] if before else None, most=PAGE + 1)
         problem = None
@@ -43,25 +43,25 @@ def changes() -> Any:
         movements=movements_of([change_set.id for change_set in shown]),
         chosen=chosen,
         problem=problem,
-        following=asked.url_with(before=cursor_text(shown[-1].id)) if len(found) > PAGE else None,
-        first=asked.url_with() if before else None,
+        following=list_query.url_with(before=cursor_text(shown[-1].id)) if len(found) > PAGE else None,
+        first=list_query.url_with() if before else None,
         actors=known_actors(most=MOST_ACTORS),
         sources=SOURCES,
         kept_since=kept_since(),
-        url_with=asked.url_with,
+        url_with=list_query.url_with,
     )
 
 
 def _chosen() -> Chosen:
-    since, until = asked.day("since"), asked.day("until")
-    segment = asked.text("segment")
+    since, until = list_query.day("since"), list_query.day("until")
+    segment = list_query.text("segment")
     return Chosen(
-        source=asked.text("source") or None,
-        actor=asked.text("actor") or None,
-        document_id=asked.text("customer") or None,
-        segment=asked.segment(segment) if segment else None,
-        since=asked.beginning(since),
-        until=asked.beginning(until and until + timedelta(days=1)),
+        source=list_query.text("source") or None,
+        actor=list_query.text("actor") or None,
+        document_id=list_query.text("customer") or None,
+        segment=list_query.segment(segment) if segment else None,
+        since=list_query.beginning(since),
+        until=list_query.beginning(until and until + timedelta(days=1)),
     )
 
 
@@ -69,7 +69,7 @@ def _chosen() -> Chosen:
 @open_to("viewer")
 def change_set(change_set_id: int) -> Any:
     found = find_change_set(change_set_id)
-    after = asked.place("after", str)
+    after = list_query.place("after", str)
     rows = changes_in(change_set_id, after=after[0] if after else "", most=CUSTOMERS + 1)
     shown = rows[:CUSTOMERS]
     movements = movements_of([change_set_id])[change_set_id]
@@ -79,8 +79,8 @@ def change_set(change_set_id: int) -> Any:
         movements=movements[:MOST_MOVEMENTS],
         more_movements=max(0, len(movements) - MOST_MOVEMENTS),
         changes=[(row, difference(row.before, row.after)) for row in shown],
-        following=asked.url_with(after=cursor_text(shown[-1].document_id)) if len(rows) > CUSTOMERS else None,
-        first=asked.url_with() if after else None,
+        following=list_query.url_with(after=cursor_text(shown[-1].document_id)) if len(rows) > CUSTOMERS else None,
+        first=list_query.url_with() if after else None,
         fact_changes=[] if after else fact_changes_in(change_set_id, most=FACTS),
         undone_by=reverted_by(change_set_id),
     )

@@ -4,20 +4,20 @@ from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 
-from app.core.counts import largest_segments
-from app.core.customers import Customer, Segments, find_customer, storable
-from app.core.differences import carried_over, difference
-from app.core.edits import Version
+from app.core.changes.document_ids import change_document_id
+from app.core.changes.replace_segments import replace_segments
+from app.core.changes.revert import Undoing, undoing
+from app.core.changes.segment_updates import Version
+from app.core.counts.segment_counts import largest_segments
 from app.core.errors import NameTaken
-from app.core.history import provenance, timeline
-from app.core.identities import change_document_id
-from app.core.segments import replace_segments
-from app.core.undo import Undoing, undoing
-from app.pages import asked, blueprint
-from app.pages.asked import NotUnderstood
+from app.core.history.segment_diff import carried_over, difference
+from app.core.history.timeline import provenance, timeline
+from app.core.models.customers import Customer, Segments, find_customer, storable
+from app.pages import blueprint, list_query
+from app.pages.auth import actor, open_to
 from app.pages.editor import Editor, editor_of, read_editor
-from app.pages.guard import actor, open_to
-from app.schemas import LONGEST
+from app.pages.list_query import NotUnderstood
+from app.serialization.request_schemas import LONGEST
 
 STEPS = 20
 MOST_SUGGESTED = 100
@@ -49,7 +49,7 @@ def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
 
 
 def _change_set(name: str) -> int:
-    value = asked.text(name) or request.form.get(name, "")
+    value = list_query.text(name) or request.form.get(name, "")
     if not (value.isdecimal() and value.isascii() and len(value) < 19):
         raise NotUnderstood("A change set is named by its number.")
     return int(value)

@@ -6,16 +6,16 @@ from typing import Any
 import orjson
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
-from app.core.counts import largest_segments
-from app.core.customers import is_customer
-from app.core.search import Count, Filter, count_at_once, count_customers, every_found, find_customers
-from app.core.search import find_on_page_before as find_before
-from app.core.totals import totals
+from app.core.counts.customer_totals import totals
+from app.core.counts.segment_counts import largest_segments
+from app.core.models.customers import is_customer
+from app.core.search.customers import Count, Filter, count_at_once, count_customers, every_found, find_customers
+from app.core.search.customers import find_on_page_before as find_before
 from app.files.export import csv_texts
-from app.pages import asked, blueprint
-from app.pages.asked import Asked, NotUnderstood, asked_customers
-from app.pages.guard import open_to
-from app.segment_text import segment_text
+from app.pages import blueprint, list_query
+from app.pages.auth import open_to
+from app.pages.list_query import Asked, NotUnderstood, asked_customers
+from app.serialization.segment_notation import segment_text
 
 PAGE = 50
 MOST_COUNTED = 10_000
@@ -36,13 +36,13 @@ def customers() -> Any:
         asked=wanted,
         customers=found,
         count=_count(wanted, len(found), later),
-        previous=asked.url_with(before=wanted.cursor(found[0])) if earlier and found else None,
-        following=asked.url_with(after=wanted.cursor(found[-1])) if later and found else None,
+        previous=list_query.url_with(before=wanted.cursor(found[0])) if earlier and found else None,
+        following=list_query.url_with(after=wanted.cursor(found[-1])) if later and found else None,
         suggested=largest_segments(most=MOST_SUGGESTED),
         there_are_any=bool(found or totals().customers),
-        url_with=asked.url_with,
-        without_one=asked.without_one,
-        state=asked.state(),
+        url_with=list_query.url_with,
+        without_one=list_query.without_one,
+        state=list_query.state(),
     )
 
 
@@ -50,9 +50,9 @@ def _with_added_filter() -> Any:
     kind = request.args.get("kind", "segment")
     if kind not in ("segment", "without"):
         raise NotUnderstood("A filter is by a segment that customers have, or have not.")
-    pair = segment_text(asked.segment(asked.text("pair")))
+    pair = segment_text(list_query.segment(list_query.text("pair")))
     added = [*request.args.getlist(kind), pair]
-    return redirect(asked.url_with(**{kind: list(dict.fromkeys(added)), "pair": None, "kind": None}))
+    return redirect(list_query.url_with(**{kind: list(dict.fromkeys(added)), "pair": None, "kind": None}))
 
 
 def _page(wanted: Asked) -> tuple[list[Any], bool, bool]:
@@ -84,7 +84,7 @@ def customer_count() -> Any:
 @open_to("viewer")
 def customer_export() -> Response:
     """All customers of the list as a file that can be imported again: CSV for spreadsheets, or `?format=jsonl`."""
-    wanted, format_ = asked_customers().filter, asked.text("format") or "csv"
+    wanted, format_ = asked_customers().filter, list_query.text("format") or "csv"
     if format_ not in EXPORTED:
         raise NotUnderstood("A list is exported as csv or jsonl.")
     mimetype, rows = EXPORTED[format_]

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import orjson
 from werkzeug.datastructures import MultiDict
 
-from app.core.counts import held_by
-from app.core.customers import Segments, storable
-from app.core.edits import Version
-from app.core.lookalikes import Held, near
+from app.core.changes.segment_updates import Version
+from app.core.counts.segment_counts import held_by
+from app.core.models.customers import Segments, storable
+from app.core.search.similar_segments import Held, near
 
 LONGEST = 1000
 

@@ -5,10 +5,10 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from app.access.operators import LastAdmin
 from app.core.errors import NoLongerKnown, NotFound, Refusal, Unavailable
-from app.core.operators import LastAdmin
-from app.pages.asked import NotUnderstood
-from app.pages.guard import NotAllowed, look
+from app.pages.auth import NotAllowed, look
+from app.pages.list_query import NotUnderstood
 
 STATUSES: tuple[tuple[type[Refusal], int], ...] = (
     (NotFound, 404),

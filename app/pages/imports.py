@@ -5,18 +5,18 @@ from typing import Any
 
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
-from app.core.customers import made_storable
-from app.core.jobs import Job, find_job, list_jobs, move_on, stop
-from app.core.uploads import is_kept, rejected_lines
-from app.cursors import cursor_text
+from app.core.models.customers import made_storable
 from app.files.columns import IGNORED, MEANINGS, SEGMENT_OF, problem_with
 from app.files.export import rejected_texts
 from app.files.formats import DELIMITERS, ENCODINGS, Format, Unreadable
-from app.files.importing import look, receive
-from app.pages import asked, blueprint
-from app.pages.asked import NotUnderstood
-from app.pages.guard import actor, open_to
+from app.jobs.imports import look, receive
+from app.jobs.jobs import Job, find_job, list_jobs, move_on, stop
+from app.jobs.uploads import is_kept, rejected_lines
+from app.pages import blueprint, list_query
+from app.pages.auth import actor, open_to
 from app.pages.jobs import set_going, shown
+from app.pages.list_query import NotUnderstood
+from app.web.cursors import cursor_text
 
 PAGE = 30
 MOST_REJECTED = 50
@@ -39,7 +39,7 @@ DELIMITERS_CALLED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 @blueprint.get("/imports")
 @open_to("viewer")
 def imports() -> Any:
-    before = asked.place("before", int)
+    before = list_query.place("before", int)
     return _list(before[0] if before else None)
 
 
@@ -48,7 +48,7 @@ def _list(before: int | None = None, problem: str | None = None, status: int = 2
     return render_template(
         "imports.html",
         imports=found[:PAGE],
-        following=asked.url_with(before=cursor_text(found[PAGE - 1].id)) if len(found) > PAGE else None,
+        following=list_query.url_with(before=cursor_text(found[PAGE - 1].id)) if len(found) > PAGE else None,
         first=url_for("pages.imports") if before else None,
         problem=problem,
     ), status

@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 from app import background
-from app.core.differences import difference
-from app.core.jobs import Job, find_job
+from app.core.history.segment_diff import difference
+from app.jobs.jobs import Job, find_job
 
 AT_ONCE_S = 0.8
 LOOK_EVERY_S = 0.04

@@ -8,8 +8,7 @@ from wtforms import EmailField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Regexp
 
-from app.core.errors import NameTaken
-from app.core.operators import (
+from app.access.operators import (
     ROLES,
     LastAdmin,
     Operator,
@@ -20,8 +19,9 @@ from app.core.operators import (
     set_active,
     set_role,
 )
+from app.core.errors import NameTaken
 from app.pages import blueprint
-from app.pages.guard import open_to
+from app.pages.auth import open_to
 
 MAY = {
     "viewer": "sees everything but tokens and operators",

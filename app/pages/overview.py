@@ -5,14 +5,14 @@ from typing import Any
 
 from flask import render_template
 
-from app.core.change_list import Chosen, changed_by_day, changed_by_source, list_change_sets
-from app.core.counts import largest_segments
+from app.access.refusal_counts import refused_since
+from app.core.counts.customer_totals import totals
+from app.core.counts.segment_counts import largest_segments
+from app.core.counts.segment_deltas import biggest_movements
 from app.core.database import now
-from app.core.movements import biggest_movements
-from app.core.refused_requests import refused_since
-from app.core.totals import totals
+from app.core.history.change_sets import Chosen, changed_by_day, changed_by_source, list_change_sets
 from app.pages import blueprint
-from app.pages.guard import open_to
+from app.pages.auth import open_to
 
 DAY = timedelta(days=1)
 CHART_DAYS = 14

@@ -5,15 +5,15 @@ from typing import Any
 
 from flask import render_template
 
-from app.core.counts import catalogue, held_by
+from app.core.counts.customer_totals import totals
+from app.core.counts.segment_counts import catalogue, held_by
+from app.core.counts.trends import days, trends
 from app.core.errors import NotFound
-from app.core.lookalikes import all_look_alikes
-from app.core.search import Filter, Order, find_customers
-from app.core.totals import totals
-from app.core.trends import days, trends
-from app.cursors import cursor_text
-from app.pages import asked, blueprint
-from app.pages.guard import open_to
+from app.core.search.customers import Filter, Order, find_customers
+from app.core.search.similar_segments import all_look_alikes
+from app.pages import blueprint, list_query
+from app.pages.auth import open_to
+from app.web.cursors import cursor_text
 
 PAGE = 50
 MEMBERS = 20
@@ -23,16 +23,16 @@ MOST_GROUPS = 100
 @blueprint.get("/segments")
 @open_to("viewer")
 def segments() -> Any:
-    after = asked.place("after", str, str)
-    found = catalogue(tuple(after) if after else None, most=PAGE + 1, type_=asked.text("type") or None)
+    after = list_query.place("after", str, str)
+    found = catalogue(tuple(after) if after else None, most=PAGE + 1, type_=list_query.text("type") or None)
     shown = found[:PAGE]
     return render_template(
         "segments.html",
         types=[(type_, list(held)) for type_, held in groupby(shown, key=lambda held: held[0])],
         trends=trends([held[:2] for held in shown]),
         totals=totals(),
-        following=asked.url_with(after=cursor_text(*shown[-1][:2])) if len(found) > PAGE else None,
-        first=asked.url_with() if after else None,
+        following=list_query.url_with(after=cursor_text(*shown[-1][:2])) if len(found) > PAGE else None,
+        first=list_query.url_with() if after else None,
     )
 
 

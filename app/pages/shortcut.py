@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from app.pages.guard import open_to
+from app.pages.auth import open_to
 from app.pages.theme import YEAR
 
 

@@ -7,11 +7,11 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField
 from wtforms.validators import DataRequired
 
-from app.core import sign_in as core
-from app.core.operators import SHORTEST_PASSWORD, UnfitPassword, accept_invitation, invited
-from app.core.sign_in import LockedOut, WrongPassword
+from app.access import authentication as core
+from app.access.authentication import LockedOut, WrongPassword
+from app.access.operators import SHORTEST_PASSWORD, UnfitPassword, accept_invitation, invited
 from app.pages import blueprint
-from app.pages.guard import ANYBODY, SECRET, at_work, open_to, safe_next
+from app.pages.auth import ANYBODY, SECRET, at_work, open_to, safe_next
 
 LONGEST_NAME = 200
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from flask import render_template
 
-from app.core.counts import largest_segments
-from app.pages import asked, blueprint
+from app.core.counts.segment_counts import largest_segments
+from app.pages import blueprint, list_query
+from app.pages.auth import open_to
 from app.pages.editor import near_if_new
-from app.pages.guard import open_to
 
 MOST_SUGGESTED = 100
 
@@ -16,7 +16,7 @@ MOST_SUGGESTED = 100
 @open_to("viewer")
 def segment_check() -> Any:
     """Whether a segment is new, and spelled almost like another one: asked while it is typed."""
-    type_, value = asked.text("type"), asked.text("value")
+    type_, value = list_query.text("type"), list_query.text("value")
     return render_template("components/near.html", near=near_if_new(type_, value) if type_ and value else [], row=None)
 
 
@@ -24,5 +24,5 @@ def segment_check() -> Any:
 @open_to("viewer")
 def segment_suggestions() -> Any:
     """The values that customers hold of a type, for the editor's list."""
-    held = largest_segments(most=MOST_SUGGESTED, type_=asked.text("type"))
+    held = largest_segments(most=MOST_SUGGESTED, type_=list_query.text("type"))
     return render_template("components/suggestions.html", held=held)

@@ -3,7 +3,7 @@
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from app.pages.guard import ANYBODY, open_to, safe_next
+from app.pages.auth import ANYBODY, open_to, safe_next
 
 THEMES = ("system", "light", "dark")
 YEAR = 365 * 24 * 3600

@@ -10,12 +10,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from app.core.database import now
-from app.core.errors import NameTaken
-from app.core.networks import NotANetwork, read_networks
-from app.core.segments import Guard
-from app.core.token_requests import KEPT, requests_of
-from app.core.tokens import (
+from app.access.api_tokens import (
     SCOPES,
     Token,
     all_tokens,
@@ -25,10 +20,15 @@ from app.core.tokens import (
     revoke_token,
     rotate_token,
 )
+from app.access.ip_allowlist import NotANetwork, read_networks
+from app.access.token_request_log import KEPT, requests_of
+from app.core.changes.replace_segments import Guard
+from app.core.database import now
+from app.core.errors import NameTaken
 from app.pages import blueprint
-from app.pages.guard import open_to
+from app.pages.auth import open_to
 from app.pages.rotation import RotationForm
-from app.pages.texts import day
+from app.pages.template_filters import day
 
 OPENS = {
     "segments:read": "read segments and the catalogue",

@@ -7,7 +7,10 @@ from flask_wtf import FlaskForm
 from wtforms import Field, URLField, ValidationError
 from wtforms.validators import DataRequired
 
-from app.core.webhooks import (
+from app.pages import blueprint
+from app.pages.auth import open_to
+from app.pages.rotation import RotationForm
+from app.webhooks.models import (
     MOST_BEHIND,
     Webhook,
     all_webhooks,
@@ -20,11 +23,8 @@ from app.core.webhooks import (
     send_again,
     set_paused,
 )
-from app.pages import blueprint
-from app.pages.guard import open_to
-from app.pages.rotation import RotationForm
-from app.webhooks.addresses import UnfitAddress, addresses_of, read_url
 from app.webhooks.signing import new_secret
+from app.webhooks.url_policy import UnfitAddress, addresses_of, read_url
 
 SHOWN = 50
 

@@ -10,8 +10,8 @@ import hmac
 import secrets
 from collections.abc import Iterable
 
-from app.core.secret_texts import digest_of
-from app.core.webhooks import Webhook
+from app.access.secret_digests import digest_of
+from app.webhooks.models import Webhook
 
 PREFIX = "whsec_"
 

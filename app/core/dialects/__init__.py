@@ -4,7 +4,9 @@ Constructs here render themselves for the database at hand, so that every statem
 """
 
 from app.core.dialects.connections import away_or_busy, engine_options, looking, prepare, worth_another_try, writing
-from app.core.dialects.json_rows import (
+from app.core.dialects.feed_positions import next_change_set_id, position_of, settled_position
+from app.core.dialects.full_text import found_by_words, has_words
+from app.core.dialects.json_functions import (
     elements,
     entries,
     holds,
@@ -15,9 +17,7 @@ from app.core.dialects.json_rows import (
     renamed,
     texts,
 )
-from app.core.dialects.order import next_change_set_id, position_of, settled_position
 from app.core.dialects.types import Exact, Id, Json, Words
-from app.core.dialects.words import found_by_words, has_words
 from app.core.dialects.writes import RecordedUpdate, Together, create, increase, insert_new, update_rows
 
 __all__ = [

@@ -16,7 +16,7 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers rows by itself only where the type is exactly INTEGER."""
 
 Words = String().with_variant(TSVECTOR(), "postgresql")
-"""Words, each after a blank; written and asked through `app.core.words`, whose words need no quoting anywhere."""
+"""Terms, each after a space; `app.core.search.terms` makes them and the queries, so no term needs quoting."""
 
 
 class Condition(FunctionElement[bool]):

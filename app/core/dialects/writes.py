@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.core.dialects.json_rows import elements, json_value, texts
+from app.core.dialects.json_functions import elements, json_value, texts
 from app.core.dialects.types import Json
 
 

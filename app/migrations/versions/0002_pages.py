@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from app.core.words import sort_name, words_of
+from app.core.search.terms import sort_name, words_of
 
 revision = "0002"
 down_revision = "0001"

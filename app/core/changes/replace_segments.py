@@ -1,0 +1,203 @@
+"""The rule of the product: one function replaces segments, and leaves one change set behind."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core import dialects
+from app.core.changes.segment_updates import Asked, AsOf, Edit, Merge, Sent, changing, kind, left_out, seen
+from app.core.counts.compaction import compact_when_due
+from app.core.counts.customer_totals import MORE, more
+from app.core.counts.segment_counts import MOVED, Movements, moved
+from app.core.database import in_transaction, now
+from app.core.errors import Refusal
+from app.core.models.change_sets import NEW_CHANGE_SET, TOLD, Actor, new_change_set
+from app.core.models.customers import Segments
+
+RECORDED = "recorded"
+"""Under this name a session's `info` holds what was recorded in it, for whoever watches what is committed."""
+
+MOST_KINDS = 50_000
+"""Different lists of segments counted in memory; a file of any size may have one for each customer."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """How many customers may lose all their segments at once: that many, or that percentage of those sent."""
+
+    customers: int | None = None
+    percent: int | None = None
+
+    def holds(self, emptied: int, sent: int) -> bool:
+        few = self.customers is None or emptied <= self.customers
+        return few and (self.percent is None or emptied * 100 <= self.percent * sent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the customers asked for; the lists in the order in which they were asked for."""
+
+    changed: int
+    unchanged: int
+    not_found: list[str]
+    stale: list[str]
+    change_set_id: int | None = None
+    """None when nothing changed: then nothing was recorded either."""
+
+
+class ChangeTooLarge(Refusal):
+    """More customers would have lost all their segments than the guard allows; `outcome` is what would have been."""
+
+    def __init__(self, emptied: int, outcome: Outcome) -> None:
+        who = "1 customer" if emptied == 1 else f"{emptied} customers"
+        super().__init__(f"{who} would lose all their segments: more than the guard of the token allows.")
+        self.outcome = outcome
+
+
+@dataclass
+class Recording:
+    """A change set in the making: everything recorded in it is committed together, or not at all."""
+
+    session: Session
+    actor: Actor
+    note: str | None
+    reverts: int | None
+    id: int
+    at: datetime
+    changed: int = 0
+    unchanged: int = 0
+    emptied: int = 0
+    """How many customers lost all their segments."""
+    created: int = 0
+    updated: int = 0
+    """Customers who are new, and those of whom a fact was changed."""
+    movements: Movements = field(default_factory=Movements)
+
+    @property
+    def written(self) -> bool:
+        """Whether there is anything to record."""
+        return bool(self.changed or self.created or self.updated)
+
+    def count(self) -> None:
+        """Write into the ledgers of counts what moved since the last time."""
+        _COUNTED.run(self.session, self._moved())
+
+    def close(self) -> None:
+        """The last act: the change set itself, which takes its position in the feed, and what moved."""
+        told = new_change_set(self.id, self.at, self.actor, {name: getattr(self, name) for name in TOLD})
+        _CLOSED.run(self.session, {**self._moved(), **told})
+
+    def _moved(self) -> dict[str, Any]:
+        day, carrying = self.at.date(), self.movements.carrying()
+        return {**more(day, carrying=carrying), **moved(day, self.actor.name, self.id, self.movements.taken())}
+
+
+_COUNTED = dialects.Together(MORE, MOVED)
+_CLOSED = dialects.Together(MORE, MOVED, NEW_CHANGE_SET)
+
+
+def replace_segments(  # noqa: PLR0913 - one function for everything that the contract's §1 and §2 say of a request
+    wanted: Mapping[str, Segments] | Mapping[str, Merge] | Asked,
+    actor: Actor,
+    *,
+    as_of: AsOf = None,
+    note: str | None = None,
+    guard: Guard | None = None,
+    dry_run: bool = False,
+    session: Session | None = None,
+) -> Outcome:
+    """Give each customer in `wanted`, `{document_id: segments}`, exactly those segments: contract §1.
+
+    All of it happens in one transaction, or none. Customers are never created; those changed after `as_of` are left
+    alone (contract §2): a moment, or the version in which one customer was seen. With a `Merge` in place of segments,
+    hers are merged with it; what is `Asked` already is the same in less memory. A `dry_run` does everything as it would
+    be done, and takes it back. With a `session` it is part of that transaction, which the caller commits.
+
+    Raises ChangeTooLarge, if there is a `guard`, and Unavailable when the database is away or busy.
+    """
+
+    asked = wanted if isinstance(wanted, Asked) else Asked.of(wanted)
+
+    def work(session: Session) -> Outcome:
+        with recording(session, actor, note=note) as change_set:
+            outcome = replace_in(change_set, asked, as_of=as_of)
+            if guard and not guard.holds(change_set.emptied, len(asked.document_ids)):
+                raise ChangeTooLarge(change_set.emptied, replace(outcome, change_set_id=None))
+        return outcome
+
+    if session is not None:
+        return work(session)
+    outcome = in_transaction(work, keep=not dry_run)
+    if dry_run:
+        return replace(outcome, change_set_id=None)
+    if outcome.change_set_id:
+        compact_when_due(outcome.change_set_id)
+    return outcome
+
+
+_NUMBER = select(dialects.next_change_set_id())
+
+
+@contextmanager
+def recording(
+    session: Session,
+    actor: Actor,
+    *,
+    note: str | None = None,
+    reverts: int | None = None,
+    at: datetime | None = None,
+) -> Iterator[Recording]:
+    """Open a change set in this transaction; written at the end, if anything was changed.
+
+    `reverts` is the id of the change set that this one undoes; `at` is now, except in an invented past.
+    """
+    number = session.scalars(_NUMBER).one()
+    change_set = Recording(session, actor, note, reverts, number, at or now())
+    yield change_set
+    session.info.setdefault(RECORDED, []).append(change_set)
+    if change_set.written:
+        change_set.close()
+
+
+def replace_in(change_set: Recording, asked: Asked, *, as_of: AsOf = None) -> Outcome:
+    """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
+    changed = set(apply_edit(change_set, asked.edit, asked.sent, as_of=as_of))
+    outcome = _outcome(change_set, asked.document_ids, changed, as_of)
+    change_set.unchanged += outcome.unchanged
+    return outcome
+
+
+def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: AsOf = None) -> list[str]:
+    """The one statement that changes segments. Gives back whose, and keeps the record and the counts."""
+    made = {**sent, **seen(as_of), "made_at": change_set.at, "made_in": change_set.id}
+    rows = changing(edit, kind(as_of)).run(change_set.session, made)
+    if not rows:
+        return []
+    changed, before, after = zip(*rows, strict=True)
+    change_set.movements.add(before, after)
+    if len(change_set.movements) > MOST_KINDS:
+        change_set.count()
+    change_set.changed += len(changed)
+    change_set.emptied += after.count("[]")
+    return list(changed)
+
+
+def _outcome(change_set: Recording, document_ids: list[str], changed: set[str], as_of: AsOf) -> Outcome:
+    """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
+    rest = [document_id for document_id in document_ids if document_id not in changed]
+    left: dict[str, bool] = {}
+    if rest:
+        rows = change_set.session.execute(left_out(kind(as_of)), {"rest": rest, **seen(as_of)})
+        left = {document_id: bool(is_there) for document_id, is_there in rows}
+    return Outcome(
+        changed=len(changed),
+        unchanged=len(rest) - len(left),
+        not_found=[document_id for document_id in rest if left.get(document_id) is False],
+        stale=[document_id for document_id in rest if left.get(document_id)],
+        change_set_id=change_set.id if changed else None,
+    )

@@ -1,0 +1,133 @@
+"""One customer's past: her timeline, her segments at a moment, and where each pair she holds came from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import cast, literal, select
+
+from app.core.database import db
+from app.core.errors import CustomerNotFound, NoLongerKnown, NotFound
+from app.core.models.change_sets import ChangeSet, Pruning, SegmentChange
+from app.core.models.customers import Customer, Segments
+
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change of her segments: by which change set, from what, to what."""
+
+    change_set: ChangeSet
+    before: Segments
+    after: Segments
+    previous_change_set_id: int | None
+
+
+def timeline(document_id: str, *, most: int, before: int | None = None) -> list[Step]:
+    """Her changes, newest first; those older than the change set `before`, to go on from there.
+
+    She is a chain of changes, each of which names the one before: it is walked, one look-up by key a step. Ends where
+    older ones are no longer kept. Raises CustomerNotFound.
+    """
+    start = _newest(document_id) if before is None else _previous(document_id, before)
+    if start is None:
+        return []
+    first = cast(literal(start), ChangeSet.id.type)
+    walk = select(first.label("change_set_id"), literal(1).label("n")).cte("walk", recursive=True)
+    walk = walk.union_all(
+        select(SegmentChange.previous_change_set_id, walk.c.n + 1)
+        .join(walk, SegmentChange.change_set_id == walk.c.change_set_id)
+        .where(SegmentChange.document_id == document_id, walk.c.n < most)
+    )
+    query = (
+        select(ChangeSet, SegmentChange.before, SegmentChange.after, SegmentChange.previous_change_set_id)
+        .join(walk, ChangeSet.id == walk.c.change_set_id)
+        .join(SegmentChange, SegmentChange.change_set_id == ChangeSet.id)
+        .where(SegmentChange.document_id == document_id)
+        .order_by(walk.c.n)
+    )
+    return [Step(*row) for row in db.session.execute(query)]
+
+
+def find_step(document_id: str, change_set_id: int) -> Step:
+    """One change of hers. Raises NotFound."""
+    query = (
+        select(ChangeSet, SegmentChange.before, SegmentChange.after, SegmentChange.previous_change_set_id)
+        .join(SegmentChange, SegmentChange.change_set_id == ChangeSet.id)
+        .where(SegmentChange.document_id == document_id, SegmentChange.change_set_id == change_set_id)
+    )
+    found = db.session.execute(query).one_or_none()
+    if found is None:
+        raise NotFound("This change of the customer is not on record, or no longer kept.")
+    return Step(*found)
+
+
+def _newest(document_id: str) -> int | None:
+    found = db.session.execute(select(Customer.change_set_id).where(Customer.document_id == document_id)).one_or_none()
+    if found is None:
+        raise CustomerNotFound("No customer has this document_id.")
+    return found[0]
+
+
+def _previous(document_id: str, change_set_id: int) -> int | None:
+    change = db.session.get(SegmentChange, (change_set_id, document_id))
+    return change.previous_change_set_id if change else None
+
+
+def _steps(document_id: str) -> Iterator[Step]:
+    """Her whole timeline, as far as it is asked for."""
+    page = timeline(document_id, most=PAGE)
+    while page:
+        yield from page
+        page = timeline(document_id, most=PAGE, before=page[-1].change_set.id) if len(page) == PAGE else []
+
+
+def kept_since() -> datetime | None:
+    """The moment before which the record is incomplete; None if nothing was ever pruned."""
+    pruned = db.session.get(Pruning, 1)
+    return pruned.until if pruned else None
+
+
+def segments_at(document_id: str, moment: datetime) -> Segments:
+    """Her segments at that moment. Raises CustomerNotFound, and NoLongerKnown for one that is no longer on record."""
+    kept = kept_since()
+    earliest: Step | None = None
+    for step in _steps(document_id):
+        if step.change_set.at <= moment:
+            return step.after
+        earliest = step
+    if earliest and earliest.previous_change_set_id is None:
+        return earliest.before
+    newest = _newest(document_id)
+    if newest is not None and kept and moment < kept:
+        raise NoLongerKnown(f"Changes before {kept:%Y-%m-%d %H:%M} UTC are no longer kept.")
+    return earliest.before if earliest else _current(document_id)
+
+
+def _current(document_id: str) -> Segments:
+    return db.session.scalars(select(Customer.segments).where(Customer.document_id == document_id)).one()
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pair she holds, and the change that gave it to her; None where that is no longer on record."""
+
+    type: str
+    value: str
+    since: ChangeSet | None
+
+
+def provenance(document_id: str) -> list[Held]:
+    """Each different pair she holds, in her order, and since when and by whom. Raises CustomerNotFound."""
+    _newest(document_id)
+    pairs = dict.fromkeys((segment["type"], segment["value"]) for segment in _current(document_id))
+    since: dict[tuple[str, str], ChangeSet] = {}
+    for step in _steps(document_id):
+        had = {(segment["type"], segment["value"]) for segment in step.before}
+        for pair in pairs:
+            if pair not in had:
+                since.setdefault(pair, step.change_set)
+        if len(since) == len(pairs):
+            break
+    return [Held(*pair, since.get(pair)) for pair in pairs]

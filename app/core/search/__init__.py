@@ -1,0 +1,1 @@
+"""Finding customers by terms and segments, and segments that look alike."""

@@ -1,0 +1,129 @@
+"""Files that were sent to be imported: kept in the database, where every process finds them, for as long as needed."""
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import IO, Any
+
+from sqlalchemy import Engine, ForeignKey, and_, delete, insert, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.core import dialects
+from app.core.database import Base, db, in_transaction, now
+from app.jobs.jobs import Job
+
+PART = 1024 * 1024
+"""Bytes of a file in a row."""
+
+KEPT = timedelta(days=30)
+"""After this time the file and its rejected lines are forgotten; what it changed stays on record."""
+
+LONGEST_UPLOAD = timedelta(days=1)
+
+REJECTED_AT_ONCE = 1_000
+
+
+class FilePart(Base):
+    """Some bytes of a file, packed."""
+
+    __tablename__ = "file_parts"
+
+    job_id: Mapped[int] = mapped_column(dialects.Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    packed: Mapped[bytes]
+
+
+class RejectedLine(Base):
+    """A line of a file that could not be applied, why, and what stood there."""
+
+    __tablename__ = "rejected_lines"
+
+    job_id: Mapped[int] = mapped_column(dialects.Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    line: Mapped[int] = mapped_column(dialects.Id)
+    error: Mapped[str]
+    kept: Mapped[Any] = mapped_column(dialects.Json)
+
+
+parts, lines = FilePart.__table__, RejectedLine.__table__
+
+
+def keep_file(job_id: int, file: IO[bytes]) -> int:
+    """Store the file's bytes; gives back how many. A part at a time, so that others who write get their turn.
+
+    Raises Unavailable.
+    """
+    size = 0
+    for number, content in enumerate(iter(lambda: file.read(PART), b"")):
+        row = {"job_id": job_id, "number": number, "packed": zlib.compress(content, 1)}
+        in_transaction(lambda session, row=row: session.execute(insert(parts).values(row)))  # type: ignore[misc]
+        size += len(content)
+    return size
+
+
+class KeptFile(io.RawIOBase):
+    """Reads a kept file, from its beginning to its end."""
+
+    def __init__(self, job_id: int, size: int, engine: Engine | None = None) -> None:
+        self.job_id, self.size = job_id, size
+        self._engine = engine or db.engine
+        self._number, self._part, self._read = 0, memoryview(b""), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._part:
+            query = select(parts.c.packed).where(parts.c.job_id == self.job_id, parts.c.number == self._number)
+            with self._engine.connect() as connection:
+                packed = connection.execute(query).scalar()
+            self._number += 1
+            self._part = memoryview(zlib.decompress(packed) if packed is not None else b"")
+        count = min(len(buffer), len(self._part))
+        buffer[:count] = self._part[:count]
+        self._part = self._part[count:]
+        self._read += count
+        return count
+
+    def tell(self) -> int:
+        return self._read
+
+
+def forget_old_files() -> None:
+    """Those of imports long over, or thrown away, and what came of those that never arrived. Raises Unavailable."""
+    broken_off = and_(Job.state == "uploading", Job.created_at < now() - LONGEST_UPLOAD)
+    over = or_(Job.created_at < now() - KEPT, Job.state == "discarded", broken_off)
+    old = select(Job.id).where(Job.kind == "import", over)
+
+    def work(session: Session) -> None:
+        for table in (parts, lines):
+            session.execute(delete(table).where(table.c.job_id.in_(old)))
+
+    in_transaction(work)
+
+
+def is_kept(job_id: int) -> bool:
+    return db.session.scalar(select(parts.c.number).where(parts.c.job_id == job_id).limit(1)) is not None
+
+
+# Rejected lines
+
+
+def keep_rejected(session: Session, job_id: int, rejected: Iterable[tuple[int, str, Any]]) -> None:
+    """Write (line, error, what stood there), in place of those of an earlier reading."""
+    session.execute(delete(lines).where(lines.c.job_id == job_id))
+    rows = (
+        {"job_id": job_id, "number": number, "line": line, "error": error, "kept": kept}
+        for number, (line, error, kept) in enumerate(rejected)
+    )
+    while some := list(islice(rows, REJECTED_AT_ONCE)):
+        session.execute(insert(lines), some)
+
+
+def rejected_lines(job_id: int, most: int | None = None) -> Iterator[tuple[int, str, Any]]:
+    """(line, error, what stood there), in the order of the file, streamed."""
+    query = select(lines.c.line, lines.c.error, lines.c.kept).where(lines.c.job_id == job_id).order_by(lines.c.number)
+    for row in db.session.execute(query.limit(most).execution_options(yield_per=REJECTED_AT_ONCE)):
+        yield row.line, row.error, row.kept

@@ -1,0 +1,74 @@
+"""Who is at work, and may they? Every page is closed until it names the role that opens it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import structlog
+from flask import current_app, g, redirect, request, session, url_for
+from werkzeug.wrappers import Response
+
+from app.access.authentication import SignedIn, signed_in
+from app.access.operators import Operator
+from app.core.errors import Refusal
+from app.core.models.change_sets import Actor
+
+ANYBODY = "anybody"
+SECRET = "sign_in"  # noqa: S105 - the name under which it lies in the cookie
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class NotAllowed(Refusal):
+    """The operator's role does not allow this."""
+
+
+def open_to(role: str) -> Callable[[View], View]:
+    """Open a view to operators of this role, or a higher one; to `ANYBODY` without a sign-in."""
+
+    def mark(view: View) -> View:
+        view.role = role  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def look() -> None:
+    """See who is at work, nobody perhaps: from here on in `g.signed_in`."""
+    g.signed_in = signed_in(session[SECRET]) if SECRET in session else None
+
+
+def admit() -> Response | None:
+    """Let the request in, with who is at work in `g.signed_in`; or lead to the sign-in. Raises NotAllowed."""
+    look()
+    role: str = vars(current_app.view_functions[str(request.endpoint)])["role"]
+    if role == ANYBODY:
+        return None
+    if g.signed_in is None:
+        session.pop(SECRET, None)
+        back = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("pages.sign_in", next=back if back != "/" else None))
+    structlog.contextvars.bind_contextvars(operator=g.signed_in.operator.id)
+    if not g.signed_in.operator.may(role):
+        raise NotAllowed(f"This needs the role {role}; yours is {g.signed_in.operator.role}. Nothing was changed.")
+    return None
+
+
+def at_work() -> SignedIn:
+    return cast(SignedIn, g.signed_in)
+
+
+def me() -> Operator:
+    return at_work().operator
+
+
+def actor() -> Actor:
+    return me().actor()
+
+
+def safe_next(url: str | None) -> str:
+    """Where to go after signing in: a page of ours, never another site."""
+    url = url or "/"
+    parts = urlsplit(url)
+    elsewhere = parts.scheme or parts.netloc or not url.startswith("/") or url.startswith(("//", "/\\"))
+    return url_for("pages.overview") if elsewhere or not url.isprintable() else url

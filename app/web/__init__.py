@@ -1,0 +1,1 @@
+"""The web plumbing that the API and the pages share: logging, metrics, health, headers, compression, assets."""
