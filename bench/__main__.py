@@ -11,7 +11,7 @@ import psycopg
 
 from bench import bulk_replace, scaling, single_customer, worker_footprint
 from bench.report import Report
-from tests import postgresql
+from tests.support import postgresql
 
 
 @dataclass(frozen=True)

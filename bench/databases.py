@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import postgresql
+from tests.support import postgresql
 
 
 def on_both(name: str, described: str, measure: Callable[[str, int, Path], None]) -> None:

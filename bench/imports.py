@@ -26,9 +26,9 @@ from bench import dataset
 from bench.bad_lines import BAD_LINES, Wanted, write_file
 from bench.databases import db_name, on_both
 from bench.import_rate import prepared
-from tests.browser import EDITOR, Visit, chromium, visit
-from tests.gunicorn import Server, serving
-from tests.pages import PASSWORD
+from tests.support.browser import EDITOR, Visit, chromium, visit
+from tests.support.gunicorn import Server, serving
+from tests.support.html_client import PASSWORD
 
 
 def loaded(url: str, rows: int, folder: Path) -> None:

@@ -19,7 +19,7 @@ from app.access.operators import create_operator
 from app.core.database import db
 from app.web.cursors import cursor_text
 from bench import dataset
-from tests import postgresql
+from tests.support import postgresql
 
 FEW = 1_000
 PAGE = 50

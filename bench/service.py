@@ -17,7 +17,7 @@ from app.access.api_tokens import create_token
 from app.core.database import db
 from bench import dataset
 from bench.timing import Work
-from tests.gunicorn import Server, serving
+from tests.support.gunicorn import Server, serving
 
 SEGMENTS = "/api/v3/customers/segments"
 

@@ -11,7 +11,7 @@ import orjson
 from bench import dataset
 from bench.report import Report
 from bench.service import SEGMENTS, ask, service
-from tests.gunicorn import ROOT, clean
+from tests.support.gunicorn import ROOT, clean
 
 START = """
 import time

@@ -1,7 +1,7 @@
 """What the API answers, declared once with marshmallow, for its description of itself.
 
 The views put their answers together by hand, since a large one would take many times as long through a schema. That
-every answer is as declared here is what tests/test_generated_requests.py holds.
+every answer is as declared here is what tests/api/test_generated_requests.py holds.
 """
 
 from typing import Any

@@ -1,0 +1,86 @@
+"""?as_of=T: a snapshot of T does not overwrite what was changed since."""
+
+import sqlite3
+import threading
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import quote
+
+from flask import Flask
+
+from tests.core.test_busy_database import another_writer
+from tests.support.clients import Api
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, give
+
+
+def at(moment: datetime) -> str:
+    return "?report=true&as_of=" + quote(moment.isoformat())
+
+
+def test_it_works(api: Api) -> None:
+    add_customers("early", "late", "never")
+    give("early", SILVER)
+    snapshot = datetime.now(UTC)
+    give("late", SILVER)
+    entries = [{"document_id": id_, "segments": GOLD} for id_ in ("late", "early", "never", "x")]
+    answer = api.replace(entries, at(snapshot)).json
+    assert answer["updatedCustomers"] == ["early", "never"]
+    assert answer["report"] | {"changeSet": None} == {
+        "changed": 2,
+        "unchanged": 0,
+        "notFound": ["x"],
+        "duplicates": [],
+        "stale": ["late"],
+        "changeSet": None,
+    }
+    assert all_segments() == {"early": GOLD, "late": SILVER, "never": GOLD}
+
+
+def test_also_who_holds_it_already_is_stale(api: Api, ana: str) -> None:
+    snapshot = datetime.now(UTC)
+    give(ana, GOLD)
+    answer = api.replace([{"document_id": ana, "segments": GOLD}], at(snapshot)).json
+    assert answer["updatedCustomers"] == []
+    assert answer["report"]["stale"] == [ana]
+
+
+def test_any_offset_means_the_same_moment(api: Api, ana: str) -> None:
+    give(ana, SILVER)
+    for hours, stale in ((-1, [ana]), (1, [])):
+        for offset in (-5, 0, 9):
+            there = timezone(timedelta(hours=offset))
+            moment = (datetime.now(UTC) + timedelta(hours=hours)).astimezone(there).isoformat()
+            for spelled in (moment.replace("+", "%2B"), moment):
+                url = f"?dry_run=true&as_of={spelled}"
+                report = api.replace([{"document_id": ana, "segments": GOLD}], url).json["report"]
+                assert report["stale"] == stale
+
+
+def test_a_time_may_be_spelled_as_rfc_3339_allows(api: Api, ana: str) -> None:
+    give(ana, SILVER)
+    for spelled in ("2001-02-03T04:05:06Z", "2001-02-03t04:05:06.123456789z", "2001-02-03%2004:05:06-00:00"):
+        report = api.replace([{"document_id": ana, "segments": GOLD}], f"?dry_run=true&as_of={spelled}").json["report"]
+        assert report["stale"] == [ana]
+
+
+def test_it_is_decided_when_the_row_is_written(api: Api, app: Flask, ana: str) -> None:
+    """The request waits for an operator's change to commit, and then must not overwrite it."""
+    snapshot = datetime.now(UTC)
+    answers = []
+    token = api.headers["Authorization"].removeprefix("Bearer ")
+
+    def call() -> None:
+        entries = [{"document_id": ana, "segments": GOLD}]
+        answers.append(Api(app.test_client(), token).replace(entries, at(snapshot)).json)
+
+    with another_writer(ana) as other:
+        nightly = threading.Thread(target=call)
+        nightly.start()
+        time.sleep(0.5)
+        zone = "" if isinstance(other, sqlite3.Connection) else "+00"
+        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}{zone}"
+        other.execute(f"UPDATE customers SET changed_at = '{now}' WHERE document_id = '{ana}'")
+        other.execute("COMMIT")
+        nightly.join(timeout=20)
+    assert answers[0]["report"]["stale"] == [ana]
+    assert all_segments() == {ana: []}

@@ -1,0 +1,46 @@
+"""GET /api/v3/segments: which segments there are, and how many hold each (contract §3)."""
+
+import pytest
+
+from tests.support.clients import Api
+from tests.support.customers import GOLD, SILVER, add_customers, give
+
+URL = "/api/v3/segments"
+WINE = [{"type": "interest", "value": "WINE"}]
+
+
+@pytest.fixture(autouse=True)
+def customers(api: Api) -> None:
+    add_customers("1", "2", "3")
+    give("1", [*GOLD, *WINE, *WINE])
+    give("2", GOLD)
+    give("3", SILVER)
+    give("3", [])
+
+
+def test_it_works(api: Api) -> None:
+    assert api.get(URL).json == {
+        "segments": [{**WINE[0], "customers": 1}, {**GOLD[0], "customers": 2}],
+        "next": None,
+    }
+
+
+def test_of_one_type(api: Api) -> None:
+    assert api.get(f"{URL}?type=interest").json["segments"] == [{**WINE[0], "customers": 1}]
+    assert api.get(f"{URL}?type=Interest").json["segments"] == []
+
+
+def test_page_by_page_in_the_order_of_bytes(api: Api) -> None:
+    values = ["Z", "a", "á", "A", "", "~", "😀", "aa"]
+    give("3", [{"type": "t", "value": value} for value in values])
+    found, cursor = [], ""
+    while cursor is not None:
+        answer = api.get(f"{URL}?type=t&limit=3&cursor={cursor}").json
+        found += [segment["value"] for segment in answer["segments"]]
+        cursor = answer["next"]
+    assert found == sorted(values, key=str.encode)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "type=%00", "cursor=x", "cursor=WzEsMl0"])
+def test_it_refuses(api: Api, query: str) -> None:
+    api.get(f"{URL}?{query}", status=400, code="VALIDATION_ERROR")

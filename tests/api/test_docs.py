@@ -1,0 +1,112 @@
+"""docs/api.md: every call in it works as it stands there, and is answered as it stands there."""
+
+import gzip
+import json
+import re
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from app.api.error_codes import ERRORS
+from tests.support.clients import Shell
+from tests.support.customers import add_customers
+from tests.support.gunicorn import ROOT
+
+GUIDE = (ROOT / "docs" / "api.md").read_text()
+HOST = "http://segments.test"
+
+
+class Reader:
+    """Somebody who goes through the guide with a shell: runs what it says, and compares what it shows."""
+
+    def __init__(self, app: Flask, shell: Shell) -> None:
+        self.app, self.shell, self.folder = app, shell, shell.folder
+        self.variables = {"URL": HOST}
+        self.answer: TestResponse | None = None
+        self.calls = 0
+
+    def run(self, command: str) -> None:
+        variable, flask = re.fullmatch(r"(?:(\w+)=\$\()?(.*?)\)?", command, re.DOTALL).groups()  # type: ignore[union-attr]
+        if variable and flask.startswith("date "):
+            self.variables[variable] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        elif variable:
+            arguments = shlex.split(flask.removeprefix(".venv/bin/flask "))
+            self.variables[variable] = self.shell(*arguments).stdout.splitlines()[-1]
+        elif command.startswith("gzip "):
+            (self.folder / "night.json.gz").write_bytes(gzip.compress((self.folder / "night.json").read_bytes()))
+        else:
+            self.curl(shlex.split(Template(command.replace("\\\n", "")).substitute(self.variables)))
+
+    def curl(self, arguments: list[str]) -> None:
+        assert arguments.pop(0) == "curl"
+        method, url, body, headers = "GET", "", None, {}
+        while arguments:
+            argument = arguments.pop(0)
+            if argument == "-X":
+                method = arguments.pop(0)
+            elif argument == "-H":
+                name, value = arguments.pop(0).split(": ", 1)
+                headers[name] = value
+            elif argument == "-d":
+                body = arguments.pop(0).encode()
+            elif argument == "--data-binary":
+                body = (self.folder / arguments.pop(0).removeprefix("@")).read_bytes()
+            else:
+                url = argument
+        self.calls += 1
+        path = url.removeprefix(HOST)
+        self.answer = self.app.test_client().open(path, method=method, headers=headers, data=body)
+        self.variables["CHANGE_SET"] = self.answer.headers.get("Change-Set", "")
+        self.variables["NEXT"] = str((self.answer.json or {}).get("next"))
+
+    def read(self, text: str, told: str) -> None:
+        """A file, or the answer to the last call, with its status unless that is 200."""
+        if told.endswith(".json"):
+            (self.folder / told).write_text(text)
+            return
+        assert self.answer is not None
+        assert self.answer.status_code == int(told or 200), self.answer.text
+        assert masked(json.loads(text), self.answer.json) == json.loads(text)
+        self.answer = None
+
+
+def masked(told: Any, real: Any) -> Any:
+    """`real`, with … wherever that is what is told of a text."""
+    if told == "…" and isinstance(real, str):
+        return told
+    if isinstance(told, dict) and isinstance(real, dict):
+        return {name: masked(told.get(name), value) for name, value in real.items()}
+    if isinstance(told, list) and isinstance(real, list) and len(told) == len(real):
+        return [masked(*pair) for pair in zip(told, real, strict=True)]
+    return real
+
+
+def test_every_call_works_and_is_answered_as_told(app: Flask, shell: Shell) -> None:
+    add_customers("1232-2323", name="Ana Gómez", email="ana@example.com")
+    add_customers("4711")
+    reader = Reader(app, shell)
+    blocks = re.findall(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    for language, told, text in blocks:
+        if language == "sh":
+            assert reader.answer is None, "every call is followed by its answer"
+            reader.run(text.strip())
+        else:
+            reader.read(text, told)
+    assert reader.answer is None
+    assert reader.calls == GUIDE.count("\ncurl ") >= 15
+
+
+def test_every_error_stands_in_the_table() -> None:
+    told = {(int(status), code) for status, code in re.findall(r"^\| (\d{3}) \| `(\w+)` \|", GUIDE, re.MULTILINE)}
+    assert told == {(error.status, code) for code, error in ERRORS.items()}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
+def test_it_is_found(name: str) -> None:
+    assert "docs/api.md" in Path(ROOT / name).read_text()

@@ -1,0 +1,36 @@
+"""Requests that nobody thought of: none fails, and every answer is as the API describes itself."""
+
+import pytest
+from flask import Flask
+from schemathesis import GenerationMode
+
+from app.api.operations import OPERATIONS
+from tests.support.generated_requests import FEW, Caller, fill, in_process, operations
+
+NAMES = [operation.name for operation in OPERATIONS if operation.name != "describe"]
+"""The description itself is where they come from."""
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_answer_is_as_described(app: Flask, name: str, mode: GenerationMode) -> None:
+    caller = Caller(fill())
+    (operation,) = (one for one in operations(in_process(app)) if one.definition.raw["operationId"] == name)
+    caller.send_generated(operation, mode, FEW)
+
+
+def test_so_are_those_of_the_examples(app: Flask) -> None:
+    caller, schema = Caller(fill()), in_process(app)
+    caller.send_examples(schema)
+    assert {status for _, status in caller.answered} == {200}
+    assert {"replaceSegments", "mergeSegments", "gateway", "readSegments", "saveCustomers", "revertChangeSet"} <= {
+        operation.definition.raw["operationId"]
+        for operation in operations(schema)
+        if (operation.label, 200) in caller.answered
+    }
+
+
+def test_so_are_those_of_requests_made_of_answers(app: Flask) -> None:
+    caller = Caller(fill())
+    caller.follow_links(in_process(app), FEW)
+    assert ("POST /api/v3/change-sets/{change_set_id}/revert", 200) in caller.answered

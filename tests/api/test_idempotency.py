@@ -1,0 +1,125 @@
+"""Idempotency-Key: a request done once, and answered each time it comes (contract §2)."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from app.access import idempotency
+from app.access.api_tokens import create_token
+from app.api import segments as view
+from app.core.database import db
+from app.core.models.change_sets import ChangeSet
+from tests.support.clients import Api
+from tests.support.customers import GOLD, SILVER, all_segments, give
+
+KEY = {"Idempotency-Key": "night 2026-11-23"}
+
+
+def change_sets() -> int:
+    db.session.rollback()
+    return db.session.scalars(select(func.count()).select_from(ChangeSet)).one()
+
+
+def test_it_works(api: Api, ana: str) -> None:
+    sent = [{"document_id": ana, "segments": GOLD}, {"document_id": "nobody", "segments": []}]
+    first = api.replace(sent, "?report=true", headers=KEY)
+    give(ana, SILVER)
+    again = api.replace(sent, "?report=true", headers=KEY)
+    assert (again.json, again.headers["Change-Set"]) == (first.json, first.headers["Change-Set"])
+    assert again.mimetype == "application/json"
+    assert all_segments() == {ana: SILVER}, "it was not done again"
+
+
+def test_the_same_body_is_the_same_request(api: Api, ana: str) -> None:
+    """Contract §2: the same key, token and body; whatever else the repeat asks for, it answers what the first did."""
+    sent = [{"document_id": ana, "segments": GOLD}]
+    first = api.replace(sent, headers=KEY)
+    give(ana, SILVER)
+    for query in ("?report=true", "?as_of=2001-02-03T04:05:06Z"):
+        again = api.replace(sent, query, headers=KEY | {"Guard": "override"})
+        assert (again.json, again.headers["Change-Set"]) == (first.json, first.headers["Change-Set"])
+    assert all_segments() == {ana: SILVER}
+
+
+def test_without_a_key_each_request_counts(api: Api, ana: str) -> None:
+    for segments in (GOLD, SILVER, GOLD):
+        api.replace([{"document_id": ana, "segments": segments}])
+    assert change_sets() == 3
+
+
+def test_another_request_with_the_same_key_is_refused(api: Api, ana: str) -> None:
+    api.replace([{"document_id": ana, "segments": GOLD}], headers=KEY)
+    refused: dict[str, Any] = {"status": 422, "code": "IDEMPOTENCY_MISMATCH", "headers": KEY}
+    api.replace([{"document_id": ana, "segments": SILVER}], **refused)
+    patch = {"customers": [{"document_id": ana, "add": SILVER, "remove": []}]}
+    api.call("PATCH", "/api/v3/customers/segments", json=patch, **refused)
+    assert all_segments() == {ana: GOLD}
+
+
+def test_a_key_belongs_to_its_token(app: Flask, api: Api, ana: str) -> None:
+    api.replace([{"document_id": ana, "segments": GOLD}], headers=KEY)
+    Api(app.test_client(), create_token("other")).replace([{"document_id": ana, "segments": SILVER}], headers=KEY)
+    assert all_segments() == {ana: SILVER}
+
+
+def test_it_is_forgotten_after_a_day(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.replace([{"document_id": ana, "segments": GOLD}], headers=KEY)
+    real = idempotency.now
+    monkeypatch.setattr(idempotency, "now", lambda: real() + timedelta(hours=23))
+    api.replace([{"document_id": ana, "segments": SILVER}], headers=KEY, status=422, code="IDEMPOTENCY_MISMATCH")
+    monkeypatch.setattr(idempotency, "now", lambda: real() + timedelta(hours=25))
+    api.replace([{"document_id": ana, "segments": SILVER}], headers=KEY)
+    assert all_segments() == {ana: SILVER}
+
+
+def test_a_refusal_and_a_dry_run_use_up_no_key(api: Api, ana: str) -> None:
+    api.replace([], headers=KEY, status=400, code="VALIDATION_ERROR")
+    api.replace([{"document_id": ana, "segments": GOLD}], "?dry_run=true", headers=KEY)
+    api.replace([{"document_id": ana, "segments": GOLD}], headers=KEY)
+    assert all_segments() == {ana: GOLD}
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "é"])
+def test_a_key_is_printable_and_not_too_long(api: Api, ana: str, key: str) -> None:
+    sent = [{"document_id": ana, "segments": GOLD}]
+    error: Any = api.replace(sent, headers={"Idempotency-Key": key}, status=400, code="VALIDATION_ERROR").json
+    assert error["error"]["details"][0]["path"] == "Idempotency-Key"
+    api.replace(sent, headers={"Idempotency-Key": "~ " * 127 + "x"})
+
+
+def test_five_at_once_are_done_once_and_answered_alike(app: Flask, api: Api, ana: str) -> None:
+    answers: list[Any] = []
+
+    def send() -> None:
+        one = Api(app.test_client(), api.headers["Authorization"].removeprefix("Bearer "))
+        answer = one.replace([{"document_id": ana, "segments": GOLD}], "?report=true", headers=KEY)
+        answers.append((answer.json, answer.headers["Change-Set"]))
+
+    callers = [threading.Thread(target=send) for _ in range(5)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(answers) == 5
+    assert all(answer == answers[0] for answer in answers)
+    assert change_sets() == 1
+
+
+def test_who_dies_before_answering_has_answered(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    sent = [{"document_id": ana, "segments": GOLD}]
+    with monkeypatch.context() as dying:
+        dying.setattr(view, "with_change_set", die)  # what comes right after the commit
+        with pytest.raises(SystemExit):
+            api.replace(sent, "?report=true", headers=KEY)
+    assert all_segments() == {ana: GOLD}
+    answer: Any = api.replace(sent, "?report=true", headers=KEY).json
+    assert answer["updatedCustomers"] == [ana]
+    assert answer["report"]["changed"] == 1
+    assert change_sets() == 1

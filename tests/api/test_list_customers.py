@@ -1,0 +1,94 @@
+"""GET /api/v3/customers: contract §3."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.access.api_tokens import create_token
+from app.demo_data import fill
+from app.web.cursors import cursor_text
+from tests.support.clients import Api
+from tests.support.customers import GOLD, SILVER, add_customers, give
+
+URL = "/api/v3/customers"
+
+
+def ids(api: Api, query: str = "") -> list[str]:
+    answer: Any = api.get(f"{URL}?{query}").json
+    return [customer["document_id"] for customer in answer["customers"]]
+
+
+def test_it_works(api: Api, ana: str) -> None:
+    answer: Any = api.get(URL).json
+    facts = {"document_id": ana, "name": "Ana Gómez", "email": "Ana@Example.com", "phone": None}
+    assert answer == {"customers": [{**facts, "segments": [], "changedAt": None}], "next": None}
+    give(ana, GOLD)
+    answer = api.get(URL).json
+    assert answer["customers"][0]["segments"] == GOLD
+    assert answer["customers"][0]["changedAt"].endswith("Z")
+
+
+def test_filters_hold_together(api: Api) -> None:
+    add_customers("1", name="Ana")
+    add_customers("2", name="Ána")
+    add_customers("3", name="Luis")
+    give("1", [*GOLD, *SILVER])
+    give("3", [*GOLD, {"type": "a:b%", "value": "c:d"}])
+    assert ids(api, "q=ANA") == ["1", "2"]
+    assert ids(api, "segment=membership:GOLD") == ["1", "3"]
+    assert ids(api, "segment=membership:GOLD&segment=membership:SILVER") == ["1"]
+    assert ids(api, "segment=membership:GOLD&without=membership:SILVER") == ["3"]
+    assert ids(api, "segment=a%253Ab%2525:c:d") == ["3"]
+    assert ids(api, "has=none") == ["2"]
+    assert ids(api, "has=any&q=luis") == ["3"]
+
+
+@pytest.mark.parametrize("query", ["", "q=ana", "segment=activity:ACTIVE", "without=membership:GOLD&has=any"])
+def test_pages_are_complete_while_others_write(api: Api, query: str) -> None:
+    fill(400, lambda _done: None)
+    whole = ids(api, query)
+    seen: list[str] = []
+    answer: Any = api.get(f"{URL}?{query}&limit=7").json
+    while True:
+        seen += [customer["document_id"] for customer in answer["customers"]]
+        add_customers(f"0-{len(seen):04}", name="Ana, new and ahead of them all")
+        if not answer["next"]:
+            break
+        answer = api.get(f"{URL}?{query}&limit=7&cursor={answer['next']}").json
+    assert seen == whole
+    assert len(seen) > 7
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("segment=GOLD", "segment"),
+        ("without=x", "without"),
+        ("segment=a:%00", "segment"),
+        ("has=some", "has"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("q=%00", "q"),
+        ("cursor=x", "cursor"),
+    ],
+)
+def test_it_refuses(api: Api, query: str, path: str) -> None:
+    error: Any = api.get(f"{URL}?{query}", status=400, code="VALIDATION_ERROR").json
+    assert error["error"]["details"][0]["path"] == path
+
+
+def test_a_cursor_is_good_for_its_own_list_only_and_cannot_be_made_up(app: Flask, api: Api) -> None:
+    add_customers("1", "2")
+    answer: Any = api.get(f"{URL}?limit=1").json
+    made_up = "WyIyIl0." + answer["next"].split(".")[1]  # another place, with this one's signature
+    give("1", [*GOLD, *SILVER])
+    of_segments: Any = api.get("/api/v3/segments?limit=1").json
+    with app.test_request_context("/customers"):
+        of_a_page = cursor_text("1")
+    for cursor in (of_segments["next"], of_a_page, answer["next"][:-1], "WyIxIl0", made_up):
+        api.get(f"{URL}?cursor={cursor}", status=400, code="VALIDATION_ERROR")
+
+
+def test_it_needs_its_own_scope(app: Flask) -> None:
+    Api(app.test_client(), create_token("t", ("segments:read",))).get(URL, status=403, code="FORBIDDEN")

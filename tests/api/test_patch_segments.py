@@ -1,0 +1,79 @@
+"""PATCH /api/v3/customers/segments: add and remove, instead of replace (contract §3)."""
+
+from typing import Any
+
+import pytest
+
+from app.core.counts.recount import recount
+from tests.support.clients import Api
+from tests.support.customers import GOLD, SILVER, TESTER, all_segments, give
+
+WINE = [{"type": "interest", "value": "WINE"}]
+TOYS = [{"type": "interest", "value": "TOYS"}]
+ODD = [{"type": '"', "value": "\\\n😀'\x1f"}]
+
+
+def patch(api: Api, customers: Any, query: str = "", **kwargs: Any) -> Any:
+    url = f"/api/v3/customers/segments{query}"
+    return api.call("PATCH", url, json={"customers": customers}, **kwargs).json
+
+
+def test_it_works(api: Api, ana: str) -> None:
+    give(ana, [*GOLD, *WINE])
+    customers = [{"document_id": ana, "add": TOYS, "remove": GOLD}, {"document_id": "x", "add": TOYS}]
+    assert patch(api, customers) == {"updatedCustomers": [ana]}
+    assert all_segments() == {ana: [*WINE, *TOYS]}
+
+
+@pytest.mark.parametrize(
+    ("had", "add", "remove", "has"),
+    [
+        pytest.param(GOLD, GOLD, [], GOLD, id="what she has is not added again"),
+        pytest.param(GOLD, [*WINE, *WINE], [], [*GOLD, *WINE], id="nor twice"),
+        pytest.param([*GOLD, *GOLD], WINE, [], [*GOLD, *GOLD, *WINE], id="what is there stays as it is"),
+        pytest.param([*GOLD, *WINE, *GOLD], [], GOLD, WINE, id="every equal one is removed"),
+        pytest.param(GOLD, [], WINE, GOLD, id="what she has not needs no removing"),
+        pytest.param([*GOLD, *WINE], GOLD, GOLD, [*WINE, *GOLD], id="removed first, then added"),
+        pytest.param(GOLD, [], GOLD, [], id="to the last"),
+        pytest.param([], [*TOYS, *GOLD, *WINE], [], [*TOYS, *GOLD, *WINE], id="in the order sent"),
+        pytest.param(GOLD, None, None, GOLD, id="null is nothing"),
+        pytest.param([*ODD, *GOLD], WINE, ODD, [*GOLD, *WINE], id="odd characters removed"),
+        pytest.param(GOLD, ODD, SILVER, [*GOLD, *ODD], id="odd characters added"),
+        pytest.param(GOLD, [], [{"type": "membership", "value": "gold"}], GOLD, id="to the letter"),
+    ],
+)
+def test_it_merges(api: Api, ana: str, had: Any, add: Any, remove: Any, has: Any) -> None:
+    give(ana, had)
+    report = patch(api, [{"document_id": ana, "add": add, "remove": remove}], "?report=true")["report"]
+    assert report["changed"] == (had != has)
+    assert all_segments() == {ana: has}
+    assert recount(TESTER) == []
+    assert api.replace([{"document_id": ana, "segments": has}], "?report=true").json["report"]["unchanged"] == 1
+
+
+def test_it_takes_the_first_of_several_entries(api: Api, ana: str) -> None:
+    entries = [{"document_id": ana, "add": GOLD}, {"document_id": ana, "add": WINE}]
+    assert patch(api, entries, "?report=true")["report"]["duplicates"] == [ana]
+    assert all_segments() == {ana: GOLD}
+
+
+def test_a_dry_run_changes_nothing(api: Api, ana: str) -> None:
+    report = patch(api, [{"document_id": ana, "add": GOLD}], "?dry_run=true")["report"]
+    assert (report["changed"], report["changeSet"]) == (1, None)
+    assert all_segments() == {ana: []}
+
+
+@pytest.mark.parametrize(
+    ("customers", "path"),
+    [
+        ([], "customers"),
+        ([{"add": []}], "customers[0].document_id"),
+        ([{"document_id": "1", "add": {}}], "customers[0].add"),
+        ([{"document_id": "1", "add": [{"type": "t"}]}], "customers[0].add[0].value"),
+        ([{"document_id": "1", "remove": [7]}], "customers[0].remove[0]"),
+        (["x"], "customers[0]"),
+    ],
+)
+def test_it_refuses_the_wrong_shape(api: Api, customers: Any, path: str) -> None:
+    error = patch(api, customers, status=400, code="VALIDATION_ERROR")["error"]
+    assert error["details"][0]["path"] == path

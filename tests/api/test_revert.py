@@ -1,0 +1,142 @@
+"""Undoing a change set, by API and by command: contract §3 and §5."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from app.core.changes.revert import revert
+from app.core.counts.recount import recount
+from tests.core import test_cdnow
+from tests.support.clients import Api, Shell
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+
+URL = "/api/v3/change-sets/{}/revert"
+
+months = test_cdnow.months
+
+
+def undo(api: Api, change_set: str, query: str = "") -> Any:
+    return api.call("POST", URL.format(change_set) + query).json
+
+
+def replaced(api: Api, segments: Any, *document_ids: str) -> str:
+    return api.replace([{"document_id": id_, "segments": segments} for id_ in document_ids]).headers["Change-Set"]
+
+
+def test_it_works(api: Api) -> None:
+    add_customers("a", "b", "c")
+    give("b", SILVER)
+    nightly = replaced(api, GOLD, "a", "b", "c")
+    give("c", SILVER)
+    assert undo(api, nightly) == {"changed": 2, "unchanged": 0, "conflicts": ["c"], "changeSet": "4"}
+    assert all_segments() == {"a": [], "b": SILVER, "c": SILVER}
+    assert recount(TESTER) == []
+    assert api.get("/api/v3/change-sets/4").json["reverts"] == nightly
+
+
+def test_an_undo_can_be_undone(api: Api, ana: str) -> None:
+    nightly = replaced(api, GOLD, ana)
+    first = undo(api, nightly)["changeSet"]
+    assert all_segments() == {ana: []}
+    undo(api, first)
+    assert all_segments() == {ana: GOLD}
+
+
+def test_a_dry_run_previews_and_changes_nothing(api: Api) -> None:
+    add_customers("a", "b")
+    nightly = replaced(api, GOLD, "a", "b")
+    give("b", SILVER)
+    preview = undo(api, nightly, "?dry_run=true")
+    assert preview == {"changed": 1, "unchanged": 0, "conflicts": ["b"], "changeSet": None}
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+    assert undo(api, nightly) | {"changeSet": None} == preview
+
+
+def test_who_is_as_before_already_is_no_conflict(api: Api, ana: str) -> None:
+    nightly = replaced(api, GOLD, ana)
+    undo(api, nightly)
+    assert undo(api, nightly) == {"changed": 0, "unchanged": 1, "conflicts": [], "changeSet": None}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("id_", ["0", "99", "9" * 18, "9" * 40, "x", "-1", "1.0"])
+def test_unknown_change_sets_are_not_found(api: Api, method: str, id_: str) -> None:
+    url = URL.format(id_) if method == "POST" else f"/api/v3/change-sets/{id_}"
+    api.call(method, url, status=404, code="NOT_FOUND")
+
+
+def test_a_change_set_tells_its_totals(api: Api) -> None:
+    add_customers("a", "b")
+    give("b", GOLD)
+    nightly = replaced(api, GOLD, "a", "b", "x")
+    told = api.get(f"/api/v3/change-sets/{nightly}").json
+    assert told.pop("at").endswith("Z")
+    assert told == {
+        "id": nightly,
+        "actor": "token crm-nightly",
+        "source": "api",
+        "note": None,
+        "reverts": None,
+        "changed": 1,
+        "unchanged": 1,
+        "created": 0,
+        "updated": 0,
+    }
+
+
+def test_by_command(api: Api, shell: Shell) -> None:
+    add_customers("a", "b")
+    nightly = replaced(api, GOLD, "a", "b")
+    give("b", SILVER)
+    dry = shell("changes", "revert", nightly, "--dry-run")
+    assert "1 customer would be put back" in dry.stderr
+    assert dry.stdout == "b\n"
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+    assert shell("changes", "revert", nightly).stdout == "b\n"
+    assert all_segments() == {"a": [], "b": SILVER}
+    shell("changes", "revert", "99", exit_code=2)
+
+
+def test_many_customers_in_several_parts(api: Api, shell: Shell) -> None:
+    add_customers(*(f"{n:05}" for n in range(45_000)))
+    wanted = [{"document_id": f"{n:05}", "segments": GOLD} for n in range(45_000)]
+    nightly = api.replace(wanted).headers["Change-Set"]
+    give("00000", SILVER)
+    give("20000", SILVER)
+    answer = undo(api, nightly)
+    assert (answer["changed"], answer["conflicts"]) == (44_998, ["00000", "20000"])
+    assert recount(TESTER) == []
+    assert sum(bool(segments) for segments in all_segments().values()) == 2
+
+
+def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> None:
+    """Five customers edited by hand since keep the edit; all others are as the eleventh month left them."""
+    change_sets = []
+    states = []
+    for month in months[-3:]:
+        change_sets.append(orjson.loads(shell("segments", "apply", str(month)).stdout)["changeSet"])
+        states.append(all_segments())
+    eleventh, twelfth, last = states[0], states[1], states[-1]
+    touched = [id_ for id_ in twelfth if eleventh[id_] != twelfth[id_]]
+    still = [id_ for id_ in touched if last[id_] == twelfth[id_]]
+    edited = {id_: [*last[id_], {"type": "note", "value": "CALLED"}] for id_ in still[:5]}
+    for document_id, segments in edited.items():
+        give(document_id, segments)
+    before = all_segments()
+
+    undone = revert(int(change_sets[1]), TESTER)
+
+    restored = {id_: eleventh[id_] for id_ in still[5:]}
+    assert all_segments() == before | restored
+    assert undone.changed == len(restored)
+    as_before = {id_ for id_ in touched if last[id_] == eleventh[id_]}
+    assert set(undone.conflicts) == {*edited, *touched} - set(restored) - as_before
+    assert undone.unchanged == len(as_before)
+
+    assert undone.change_set_id
+    again = revert(undone.change_set_id, TESTER)
+    assert again.conflicts == []
+    assert all_segments() == before
+    assert recount(TESTER) == []

@@ -1,0 +1,165 @@
+"""What operators do to many customers at once, in a real Chromium: by mouse, without JavaScript, on a phone."""
+
+import csv
+import os
+import re
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import Visit
+from tests.support.gunicorn import Server
+
+COLUMNS = "Cédula;Nombre;membership\n"
+
+
+def arrived(page: Page, what: str) -> None:
+    """Wait for what a job leads to. Without a script, by looking again."""
+    place = page.get_by_text(re.compile(what)).first
+    for _ in range(60):
+        if place.is_visible():
+            return
+        again = page.get_by_role("link", name="Look again")
+        if again.is_visible():
+            again.click()
+        page.wait_for_timeout(250)
+    expect(place).to_be_visible()
+
+
+def load(visit: Visit, path: Path) -> Page:
+    page = visit.go("/imports")
+    page.get_by_label("CSV or JSON Lines").set_input_files(path)
+    page.get_by_role("button", name="Look into the file").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(path.name)
+    return page
+
+
+def check_columns(page: Page) -> None:
+    page.get_by_role("combobox", name="membership").select_option("segment:membership")
+    page.get_by_role("button", name="See what it would do").click()
+    arrived(page, "Nothing is changed yet")
+
+
+def undo(page: Page, link: str) -> None:
+    page.get_by_role("link", name=link).click()
+    page.get_by_role("button", name=re.compile("^Put back")).click()
+    expect(page.get_by_text(re.compile("as before"))).to_be_visible()
+
+
+def test_load_a_file_and_undo_it(at: Visit, tmp_path: Path) -> None:
+    path = tmp_path / "spring.csv"
+    path.write_text(COLUMNS + "N-1;=Núñez;GOLD\nN-2;Eva;\n;Luis;GOLD\n", encoding="cp1252")
+    page = load(at, path)
+    expect(page.get_by_text("=Núñez")).to_be_visible()
+    check_columns(page)
+    expect(page.get_by_text("Line 4: document_id")).to_be_visible()
+    page.get_by_role("button", name="Apply to 2 customers").click()
+    arrived(page, "This is change")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download them all").click()
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as lines:
+        (row,) = csv.DictReader(lines)
+    assert (row["Nombre"], row["line"]) == ("Luis", "4")
+    at.go("/customers/N-1")
+    expect(at.page.get_by_role("heading", level=1)).to_have_text("=Núñez")
+    at.page.go_back()
+    undo(at.page, "Undo this import …")
+    assert at.context.request.get(at.address + "/customers/N-1").status == 404
+
+
+def test_change_all_who_match_and_undo_it(at: Visit) -> None:
+    page = at.go("/customers?q=gomez")
+    page.get_by_role("link", name=re.compile("^Change all")).click()
+    expect(page.get_by_text("“gomez”")).to_be_visible()
+    page.get_by_label("Type of segment 1").fill("campaign")
+    page.get_by_label("Value of segment 1").fill("SPRING")
+    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
+    arrived(page, "Nothing is changed yet")
+    page.get_by_role("button", name=re.compile("^Add to [0-9]+ customers")).click()
+    arrived(page, "This is change")
+    expect(page.get_by_text(re.compile("[0-9]+ customers changed"))).to_be_visible()
+    undo(page, "Undo it …")
+
+
+def test_change_the_ticked_ones(at: Visit) -> None:
+    page = at.go("/customers?segment=membership:SILVER")
+    for n in (0, 2):
+        page.get_by_role("checkbox", name=re.compile("^Tick [0-9]")).nth(n).check()
+    page.get_by_role("button", name="Change the ticked").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Change segments of 2 customers")
+    page.get_by_label("Remove all segments").check()
+    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
+    arrived(page, "Nothing is changed yet")
+    page.get_by_role("button", name="Remove all segments from 2 customers").click()
+    arrived(page, "This is change")
+    undo(page, "Undo it …")
+
+
+def test_rename_a_segment_and_merge_it_back(at: Visit) -> None:
+    page = at.go("/segments/interest/COFFEE")
+    page.get_by_role("link", name="Rename or merge").click()
+    page.get_by_label("Value").fill("Coffee")
+    page.get_by_role("button", name="See what it would do").click()
+    if page.get_by_text("is this the spelling that you mean").is_visible():
+        page.get_by_role("button", name="See what it would do").click()
+    arrived(page, "Nothing is changed yet")
+    page.get_by_role("button", name=re.compile("^Rename for")).click()
+    arrived(page, "This is change")
+    undo(page, "Undo it …")
+
+
+def test_a_new_id(at: Visit) -> None:
+    page = at.go("/customers/1969-1110")
+    for old, new in (("1969-1110", "NEW/1"), ("NEW/1", "1969-1110")):
+        expect(page.locator(".facts .id").first).to_have_text(old)
+        page.get_by_role("link", name="new id").click()
+        page.get_by_label("New id").fill(new)
+        page.get_by_role("button", name="Change the id").click()
+        expect(page.locator(".facts .id").first).to_have_text(new)
+
+
+def test_all_are_ticked_with_one_key(desk: Visit) -> None:
+    page = desk.go("/customers")
+    page.get_by_role("checkbox", name="Tick all on this page").press("Space")
+    expect(page.get_by_text("50 ticked")).to_be_visible()
+
+
+def taken_up(service: Server, state: str) -> bool:
+    """Whether a worker has begun with a job."""
+    jobs = "SELECT count(*) FROM jobs WHERE state = ? AND lease IS NOT NULL"
+    with closing(sqlite3.connect(service.log.parent / "shop.db")) as database:
+        return bool(database.execute(jobs, [state]).fetchone()[0])
+
+
+@pytest.mark.parametrize("state", ["checking", "applying"])
+def test_a_dead_worker_does_not_stop_an_import(service: Server, desk: Visit, tmp_path: Path, state: str) -> None:
+    """The page says how far it is, outlives the worker, and in the end everything is there once."""
+    path = tmp_path / f"{state}.csv"
+    rows = 20_000
+    path.write_text(COLUMNS + "".join(f"{state}-{n};Name {n};GOLD\n" for n in range(rows)))
+    page = load(desk, path)
+    address = page.url
+    page.get_by_role("combobox", name="membership").select_option("segment:membership")
+    if state == "applying":
+        page.get_by_role("button", name="See what it would do").click()
+        page.get_by_role("button", name=re.compile("^Apply")).wait_for(timeout=60_000)
+    button = "^Apply" if state == "applying" else "^See what it would do"
+    page.get_by_role("button", name=re.compile(button)).click(no_wait_after=True)
+    while not taken_up(service, state):
+        time.sleep(0.01)
+    (worker,) = service.workers()
+    os.kill(worker, signal.SIGKILL)
+    while service.workers() in ([], [worker]):
+        time.sleep(0.05)
+    page.goto(address)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    if state == "checking":
+        page.get_by_role("button", name=f"Apply to {rows:,} customers").click(timeout=90_000)
+    expect(page.get_by_text("This is change")).to_be_visible(timeout=90_000)
+    expect(page.locator(".figures > div", has_text="new customers")).to_contain_text(f"{rows:,}")
+    undo(page, "Undo this import …")

@@ -1,0 +1,109 @@
+"""What is quicker with a script, and how pages look to whoever uses them, in a real Chromium."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import ADMIN, PHONE, Visit, visiting
+from tests.support.editor_page import LUCIA, add, clear, expect_values
+from tests.support.gunicorn import Server
+
+
+def test_search_as_you_type(desk: Visit) -> None:
+    page = desk.go("/customers")
+    page.get_by_label("Search by id").press_sequentially("gomez", delay=20)
+    expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
+    expect(page).to_have_url(re.compile("q=gomez"))
+    expect(page.get_by_role("cell", name=re.compile("Gómez")).first).to_be_visible()
+    assert page.get_by_label("Search by id").input_value() == "gomez"
+    page.reload()
+    expect(page.get_by_role("cell", name=re.compile("Gómez")).first).to_be_visible()
+    page.locator(".customers .id").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Gómez"))
+    page.go_back()
+    expect(page.get_by_label("Search by id")).to_have_value("gomez")
+    expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
+
+
+def test_a_count_comes_after_the_page(desk: Visit) -> None:
+    page = desk.go("/customers?without=membership:GOLD")
+    expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{3} customers"))
+    expect(page.get_by_role("link", name="Count them")).to_have_count(0)
+
+
+def test_unsaved_changes_are_marked_and_guarded(desk: Visit) -> None:
+    page = clear(desk, LUCIA)
+    add(page, "membership", "GOLD")
+    expect(page.get_by_text("Not saved yet")).to_be_visible()
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="Segments", exact=True).click()
+    page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    page.get_by_role("link", name="Discard").click()
+    page.wait_for_load_state()
+    assert asked == ["beforeunload"]
+    expect_values(page)
+
+
+def test_a_spelling_is_checked_while_it_is_typed(desk: Visit) -> None:
+    page = clear(desk, LUCIA)
+    add(page, "membership", "GOLDD")
+    expect(page.get_by_text(re.compile("GOLD exists"))).to_be_visible()
+    page.get_by_role("button", name="Use it").click()
+    expect_values(page, "GOLD")
+    page.get_by_role("link", name="Discard").click()
+
+
+def test_the_search_is_one_key_away(desk: Visit) -> None:
+    page = desk.go("/segments/membership/GOLD")
+    for key in ("/", "Control+k"):
+        page.keyboard.press(key)
+        expect(page.get_by_label("Find a customer")).to_be_focused()
+        expect(page.get_by_label("Find a customer")).to_have_value("")
+        page.locator("h1").click()
+    inside = page.get_by_role("searchbox", name="Search inside")
+    inside.press_sequentially("a/b")
+    expect(inside).to_have_value("a/b")
+    desk.go("/account").get_by_role("button", name="Turn the key / off").click()
+    expect(page.get_by_text("The key / is turned off.")).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Find a customer")).not_to_be_focused()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_label("Find a customer")).to_be_focused()
+
+
+def test_what_tables_promise(desk: Visit) -> None:
+    page = desk.go("/customers")
+    page.mouse.wheel(0, 3_000)
+    page.wait_for_function("scrollY > 500")
+    head = page.locator(".customers th").nth(1)
+    assert head.bounding_box()["y"] == pytest.approx(0, abs=1), "it stays when the list is scrolled"
+    told = page.locator(".customers time").first
+    expect(told).to_have_attribute("title", re.compile("^20.{17} UTC$"))
+    expect(told).to_have_attribute("datetime", re.compile("^20.+Z$"))
+    assert "monospace" in page.locator(".customers .id").first.evaluate("e => getComputedStyle(e).fontFamily")
+    expect(page.get_by_role("button", name="Copy the id 1232-2323")).to_be_visible()
+    page = desk.go("/segments")
+    numbers = page.locator("td.number")
+    assert numbers.evaluate_all("all => new Set(all.map(e => getComputedStyle(e).textAlign)).size") == 1
+    assert numbers.first.evaluate("e => getComputedStyle(e).textAlign") == "right"
+
+
+def test_a_page_is_printed_without_its_buttons(desk: Visit) -> None:
+    page = desk.go("/customers")
+    page.emulate_media(media="print", color_scheme="dark")
+    for what in (page.get_by_role("navigation").first, page.locator(".bulk"), page.locator(".filters").first):
+        expect(what).to_be_hidden()
+    expect(page.get_by_role("cell", name="Lucía Díaz").first).to_be_visible()
+    red = page.locator("body").evaluate("body => Number(/[0-9]+/.exec(getComputedStyle(body).color)[0])")
+    assert red < 100, "dark ink, whatever the theme"
+
+
+def test_the_page_one_is_on_is_in_sight(browser: Browser, service: Server) -> None:
+    with visiting(browser, service.address, ADMIN, viewport=PHONE) as at:
+        here = at.go("/operators").locator("nav [aria-current]")
+        place = here.bounding_box()
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= 390

@@ -1,0 +1,127 @@
+"""What operators do, by keyboard alone: the focus can be seen wherever it is."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import ADMIN, Visit, visiting
+from tests.support.editor_page import LUCIA, clear, expect_values
+from tests.support.gunicorn import Server
+
+
+def test_by_keyboard_alone(desk: Visit) -> None:
+    page = clear(desk, LUCIA)
+    keys = page.keyboard
+    keys.press("Control+k")
+    keys.type(LUCIA)
+    keys.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lucía Díaz")
+    tab_to(page, "Add a segment")
+    for type_, value in (("membership", "SILVER"), ("interest", "TOYS")):
+        keys.press("Enter")
+        keys.type(type_)
+        keys.press("Tab")
+        keys.type(value)
+        tab_to(page, "Add a segment")
+    tab_to(page, "Value of segment 2", "Shift+Tab")
+    keys.press("Alt+ArrowUp")
+    keys.press("Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect_values(page, "TOYS", "SILVER")
+    tab_to(page, "Remove: segment 1")
+    keys.press("Enter")
+    expect_values(page, "SILVER")
+    tab_to(page, "Save")
+    keys.press("Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect_values(page, "SILVER")
+
+
+def test_the_other_jobs_by_keyboard_alone(desk: Visit) -> None:
+    page = desk.go("/")
+    keys = page.keyboard
+
+    def enter() -> None:
+        with page.expect_navigation():
+            keys.press("Enter")
+
+    tab_to(page, "Customers")
+    enter()
+    tab_to(page, "Segment, as type:value")
+    keys.type("membership:SILVER")
+    enter()
+    expect(page.get_by_role("link", name="Remove the filter has membership:SILVER")).to_be_visible()
+    tab_to(page, "Remove the filter has membership:SILVER")
+    enter()
+    tab_to(page, "Segments")
+    enter()
+    tab_to(page, "SILVER")
+    enter()
+    tab_to(page, "Search inside")
+    keys.type("gomez")
+    enter()
+    expect(page.get_by_role("cell", name=re.compile("Gómez")).first).to_be_visible()
+    tab_to(page, "Changes")
+    enter()
+    tab_to(page, "Who")
+    keys.type("token crm-nightly")
+    enter()
+    tab_to(page, "24")
+    enter()
+    tab_to(page, "Undo this change …")
+    enter()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Undo change 24?")
+    tab_to(page, "dark")
+    enter()
+    expect(page.get_by_role("button", name="dark")).to_have_attribute("aria-pressed", "true")
+    keys.press("Tab")
+    tab_to(page, "system", "Shift+Tab")
+    enter()
+
+
+def test_the_jobs_of_an_admin_by_keyboard_alone(browser: Browser, service: Server) -> None:
+    with visiting(browser, service.address, ADMIN) as boss:
+        page = boss.go("/")
+        keys = page.keyboard
+
+        def enter() -> None:
+            with page.expect_navigation():
+                keys.press("Enter")
+
+        tab_to(page, "Tokens")
+        enter()
+        tab_to(page, "Name")
+        keys.type("by-keyboard")
+        tab_to(page, "read segments and the catalogue segments:read")
+        keys.press("Space")
+        tab_to(page, "Make the token")
+        enter()
+        secret = page.locator(".secret code").first.inner_text()
+        headers = {"Authorization": f"Bearer {secret}"}
+        assert boss.context.request.get(boss.address + "/api/v3/segments", headers=headers).status == 200
+        tab_to(page, "Back to the tokens")
+        enter()
+        tab_to(page, "Revoke by-keyboard")
+        enter()
+        tab_to(page, "Revoke by-keyboard")
+        enter()
+        expect(page.get_by_text("opens nothing any more").first).to_be_visible()
+
+
+def tab_to(page: Page, name: str, key: str = "Tab") -> None:
+    """Press Tab until the control with this name has the focus, which must be visible wherever it is."""
+    for _ in range(60):
+        page.keyboard.press(key)
+        focused = page.evaluate(
+            """() => {
+                const at = document.activeElement, style = getComputedStyle(at);
+                const ring = style.outlineStyle !== "none" || style.boxShadow !== "none";
+                const label = at.labels?.[0]?.textContent || at.textContent;
+                const name = at.getAttribute("aria-label") || label.trim().replace(/\\s+/g, " ");
+                return [name, ring || at === document.body];
+            }"""
+        )
+        assert focused[1], f"the focus cannot be seen on {focused[0]!r}"
+        if focused[0] == name:
+            return
+    raise AssertionError(f"Tab never came to {name!r}")

@@ -1,0 +1,143 @@
+"""flask segments apply FILE"""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.core.counts.recount import recount
+from app.core.database import db
+from app.core.models.change_sets import ChangeSet
+from app.jobs import apply_file
+from tests.cli.test_import_customers import rejected
+from tests.support.clients import Shell
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+
+BODY = {"customers": [{"document_id": "a", "segments": GOLD}, {"document_id": "x", "segments": GOLD}]}
+PRETTY = json.dumps(BODY, indent=2).encode()
+LINES = "\n".join(json.dumps(row) for row in BODY["customers"]).encode()
+CSV = b"document_id,type,value\na,membership,GOLD\nx,membership,GOLD\n"
+
+
+@pytest.fixture(autouse=True)
+def customers(shell: Shell) -> None:
+    add_customers("a", "b")
+    give("b", SILVER)
+
+
+def apply(shell: Shell, content: bytes | str, *options: str, exit_code: int = 0) -> Any:
+    return json.loads(shell("segments", "apply", shell.file("f", content), *options, exit_code=exit_code).stdout)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(json.dumps(BODY).encode(), id="the endpoint's body"),
+        pytest.param(PRETTY, id="the body, indented"),
+        pytest.param(LINES, id="JSON Lines"),
+        pytest.param(CSV, id="CSV"),
+        pytest.param(gzip.compress(PRETTY), id="gzip"),
+    ],
+)
+def test_it_works(shell: Shell, content: bytes) -> None:
+    report = apply(shell, content)
+    assert report == {
+        "changed": 1,
+        "unchanged": 0,
+        "notFound": ["x"],
+        "duplicates": [],
+        "stale": [],
+        "changeSet": "2",
+    }
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+    assert apply(shell, content)["changeSet"] is None
+
+
+def test_a_dry_run_reports_the_same_and_changes_nothing(shell: Shell) -> None:
+    dry = apply(shell, LINES, "--dry-run")
+    assert all_segments() == {"a": [], "b": SILVER}
+    assert recount(TESTER) == []
+    assert db.session.scalars(select(ChangeSet.id)).all() == [1]
+    assert apply(shell, LINES) | {"changeSet": None} == dry
+
+
+def test_the_first_of_several_lines_is_taken(shell: Shell) -> None:
+    lines = [json.dumps({"document_id": id_, "segments": s}) for id_, s in [("b", GOLD), ("a", GOLD), ("b", [])]]
+    assert apply(shell, "\n".join(lines))["duplicates"] == ["b"]
+    assert all_segments() == {"a": GOLD, "b": GOLD}
+
+
+def test_a_csv_has_a_row_a_segment_in_order_and_an_empty_one_to_clear(shell: Shell) -> None:
+    apply(shell, "value,document_id,type\nGOLD,a,membership\n,b,\nWINE,a,interest\nGOLD,a,membership\n")
+    wine = [{"type": "interest", "value": "WINE"}]
+    assert all_segments() == {"a": [*GOLD, *wine, *GOLD], "b": []}
+
+
+def test_a_bad_row_of_a_csv_keeps_the_customer_as_she_was(shell: Shell) -> None:
+    content = "document_id,type,value\nb,membership,GOLD\na,membership,GOLD\nb,membership,\n,x,y\n"
+    file = shell.file("f.csv", content)
+    shell("segments", "apply", file, exit_code=1)
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+    rows = rejected(file)
+    assert [(row["line"], row["document_id"]) for row in rows] == [("2", "b"), ("4", "b"), ("5", "")]
+
+
+def test_so_does_a_row_with_a_quote_where_none_may_be(shell: Shell) -> None:
+    content = 'document_id,type,value\nb,membership,GOLD\nb,interest,"WINE"x\na,membership,GOLD\n'
+    shell("segments", "apply", shell.file("f.csv", content), exit_code=1)
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+
+
+def test_empty_texts_are_kept_where_json_can_tell_them(shell: Shell) -> None:
+    apply(shell, '{"document_id": "a", "segments": [{"type": "", "value": ""}]}')
+    assert all_segments()["a"] == [{"type": "", "value": ""}]
+
+
+def test_customers_changed_since_are_left_alone(shell: Shell) -> None:
+    lines = "\n".join(json.dumps({"document_id": id_, "segments": GOLD}) for id_ in ("b", "a"))
+    assert apply(shell, lines, "--as-of", "2020-01-01T00:00:00Z")["stale"] == ["b"]
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+    assert apply(shell, lines, "--as-of", "2999-01-01T00:00:00+02:00")["changed"] == 1
+
+
+def test_it_refuses_a_time_without_an_offset(shell: Shell) -> None:
+    shell("segments", "apply", shell.file("f", LINES), "--as-of", "2020-01-01T00:00:00", exit_code=2)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [PRETTY[:-5], b'{"customers": [{}', b'{"customers": [1e999]}', b"document_id,type\na,b\n", b"\xff\xfe", b""],
+)
+def test_it_refuses_a_file_it_cannot_read_and_applies_nothing(shell: Shell, content: bytes) -> None:
+    shell("segments", "apply", shell.file("f", content), exit_code=2)
+    assert all_segments() == {"a": [], "b": SILVER}
+
+
+def test_elements_of_a_body_are_rejected_by_number(shell: Shell) -> None:
+    body = {"customers": [{"document_id": "a", "segments": GOLD}, {"document_id": 1}, {"document_id": "b\ud800"}]}
+    file = shell.file("f.json", json.dumps(body))
+    shell("segments", "apply", file, exit_code=1)
+    assert all_segments() == {"a": GOLD, "b": SILVER}
+    assert [row["line"] for row in rejected(file)] == ["2", "3"]
+
+
+def test_nothing_is_half_done(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash in the second batch takes the first with it."""
+    add_customers(*(str(n) for n in range(6_000)))
+    lines = "\n".join(json.dumps({"document_id": str(n), "segments": GOLD}) for n in range(6_000))
+
+    calls = []
+
+    def replace_in(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    real = apply_file.replace_in
+    monkeypatch.setattr(apply_file, "replace_in", replace_in)
+    shell("segments", "apply", shell.file("f", lines), exit_code=1)
+    assert not any(segments for id_, segments in all_segments().items() if id_ != "b")
+    assert recount(TESTER) == []

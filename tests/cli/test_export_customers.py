@@ -1,0 +1,67 @@
+"""flask customers export"""
+
+import csv
+import io
+import json
+
+import pytest
+
+from tests.cli.test_import_customers import stored
+from tests.support.clients import Shell
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, empty, give
+
+ODD = [{"type": "a:b%", "value": ',";\n\r\n😀 مرحبا'}, {"type": "=1+1", "value": "@x"}]
+
+
+@pytest.fixture(autouse=True)
+def customers(shell: Shell) -> None:
+    add_customers("b", "a", 'c,"\n', name='Ana, la "Gó"\nmez', email="ANA@x.co", phone="+57")
+    give("a", [*GOLD, *ODD])
+    give("b", SILVER)
+
+
+def test_it_works(shell: Shell) -> None:
+    rows = list(csv.DictReader(io.StringIO(shell("customers", "export").stdout, newline="")))
+    assert [row["document_id"] for row in rows] == ["a", "b", 'c,"\n']
+    assert json.loads(rows[1]["segments"]) == SILVER
+    assert rows[0]["name"] == 'Ana, la "Gó"\nmez'
+
+
+def test_json_lines(shell: Shell) -> None:
+    first = json.loads(shell("customers", "export", "--format", "jsonl").stdout.splitlines()[0])
+    assert first == {
+        "document_id": "a",
+        "name": 'Ana, la "Gó"\nmez',
+        "email": "ANA@x.co",
+        "phone": "+57",
+        "segments": [*GOLD, *ODD],
+    }
+
+
+@pytest.mark.parametrize(
+    ("segments", "found"),
+    [
+        (["membership:GOLD"], ["a"]),
+        (["membership:gold"], []),
+        (["membership:GOLD", "=1+1:@x"], ["a"]),
+        (["membership:GOLD", "membership:SILVER"], []),
+        (["a%3Ab%25:" + ODD[0]["value"]], ["a"]),
+    ],
+)
+def test_only_who_holds_all_of_the_segments(shell: Shell, segments: list[str], found: list[str]) -> None:
+    options = [word for segment in segments for word in ("--segment", segment)]
+    lines = shell("customers", "export", "--format", "jsonl", *options).stdout.splitlines()
+    assert [json.loads(line)["document_id"] for line in lines] == found
+
+
+def test_it_refuses_what_is_no_segment(shell: Shell) -> None:
+    shell("customers", "export", "--segment", "GOLD", exit_code=2)
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+def test_what_is_exported_can_be_imported(shell: Shell, format_: str) -> None:
+    before = stored(), all_segments()
+    exported = shell("customers", "export", "--format", format_).stdout_bytes
+    empty()
+    shell("customers", "import", shell.file("again", exported))
+    assert (stored(), all_segments()) == before

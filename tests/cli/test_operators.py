@@ -1,0 +1,42 @@
+"""flask operators …, until there are pages to sign in to."""
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from sqlalchemy import select
+
+from app.access.operators import Operator
+from app.core.database import db
+from tests.support.clients import Shell
+
+
+def password_of(email: str) -> str:
+    db.session.rollback()
+    return db.session.scalars(select(Operator.password_hash).where(Operator.email == email)).one()
+
+
+def test_it_works(shell: Shell) -> None:
+    shell("operators", "create", "Ana@Example.com", "--role", "editor", "--password-stdin", stdin="correct horse\n")
+    assert PasswordHasher().verify(password_of("ana@example.com"), "correct horse")
+    shell("operators", "set-password", "ana@example.com", "--password-stdin", stdin="battery staple\n")
+    assert PasswordHasher().verify(password_of("ana@example.com"), "battery staple")
+
+
+def test_it_asks_for_the_password_twice(app: Flask, shell: Shell) -> None:
+    shell("operators", "create", "a@b.co", "--role", "admin", stdin="correct horse\ncorrect horse\n")
+    assert PasswordHasher().verify(password_of("a@b.co"), "correct horse")
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin"),
+    [
+        (("create", "a@b.co", "--role", "admin", "--password-stdin"), "short\n"),
+        (("create", "a@b.co", "--role", "king", "--password-stdin"), "correct horse\n"),
+        (("create", "a@b.co", "--password-stdin"), "correct horse\n"),
+        (("create", "Taken@b.co", "--role", "admin", "--password-stdin"), "correct horse\n"),
+        (("set-password", "nobody@b.co", "--password-stdin"), "correct horse\n"),
+    ],
+)
+def test_it_refuses(shell: Shell, args: tuple[str, ...], stdin: str) -> None:
+    shell("operators", "create", "taken@b.co", "--role", "viewer", "--password-stdin", stdin="correct horse\n")
+    shell("operators", *args, stdin=stdin, exit_code=2)

@@ -1,0 +1,73 @@
+"""flask changes prune --older-than 90d: forgets what was, never what is."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from app.core.changes.replace_segments import replace_segments
+from app.core.counts.recount import recount
+from app.core.database import db
+from app.core.history import retention
+from app.core.models.change_sets import Pruning, SegmentChange
+from tests.api.test_feed import read, read_all
+from tests.core.test_timeline import date
+from tests.support.clients import Api, Shell
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def aged(shell: Shell) -> dict[str, Any]:
+    """Change sets of 100, 99, 2 and 1 days ago."""
+    add_customers("a", "b", "c")
+    replace_segments(dict.fromkeys("abc", GOLD), TESTER)
+    give("a", SILVER)
+    give("b", SILVER)
+    give("a", GOLD)
+    for id_, days in ((1, 100), (2, 99), (3, 2), (4, 1)):
+        date(id_, NOW - timedelta(days=days))
+    return all_segments()
+
+
+def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
+    assert "2 change sets with 4 changes forgotten" in shell("changes", "prune", "--older-than", "90d").stdout
+    assert all_segments() == aged
+    assert recount(TESTER) == []
+    assert db.session.scalars(select(SegmentChange.change_set_id)).all() == [3, 4]
+    assert "0 change sets" in shell("changes", "prune", "--older-than", "90d").stdout
+
+
+def test_it_goes_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 1)
+    assert "4 change sets with 6 changes forgotten" in shell("changes", "prune", "--older-than", "1h").stdout
+    assert db.session.scalar(select(func.count()).select_from(Pruning)) == 1
+    assert all_segments() == aged
+
+
+def test_it_leaves_no_holes(shell: Shell, aged: dict[str, Any]) -> None:
+    """A change set between newer ones, by a clock that went wrong, is kept."""
+    date(3, NOW - timedelta(days=95))
+    date(2, NOW - timedelta(days=1))
+    assert "1 change set with 3 changes" in shell("changes", "prune", "--older-than", "90d").stdout
+
+
+def test_the_feed_says_what_it_cannot_tell_any_more(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
+    (_, early), (_, late) = read(api, most=1), read(api, most=4)
+    shell("changes", "prune", "--older-than", "90d")
+    api.get(f"/api/v3/changes?after={early}", status=410, code="NO_LONGER_KNOWN")
+    assert [change["changeSet"] for change in read_all(api, late)[0]] == ["3", "4"]
+    assert [change["changeSet"] for change in read_all(api)[0]] == ["3", "4"]
+
+
+def test_what_was_pruned_cannot_be_reverted(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
+    shell("changes", "prune", "--older-than", "90d")
+    api.call("POST", "/api/v3/change-sets/1/revert", status=404, code="NOT_FOUND")
+    assert all_segments() == aged
+
+
+@pytest.mark.parametrize("args", [(), ("--older-than", "soon")])
+def test_it_asks_for_an_age(shell: Shell, args: tuple[str, ...]) -> None:
+    shell("changes", "prune", *args, exit_code=2)

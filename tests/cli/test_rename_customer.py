@@ -1,0 +1,81 @@
+"""A customer's new document_id: her segments and her history stay hers."""
+
+import pytest
+
+from app.core.changes.revert import revert
+from app.core.counts.recount import recount
+from app.core.database import db
+from app.core.history.timeline import provenance, timeline
+from app.core.models.customers import find_customer
+from app.core.search.customers import Filter, Order, find_customers
+from tests.support.clients import Shell
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.html_client import Operator
+
+
+@pytest.fixture
+def lucia(shell: Shell) -> str:
+    add_customers("1", name="Lucía Díaz")
+    give("1", SILVER)
+    give("1", GOLD)
+    return "1"
+
+
+def test_segments_and_history_stay_with_her(shell: Shell, lucia: str) -> None:
+    assert "Change set 3" in shell("customers", "change-id", lucia, "AB/2").stdout
+    db.session.rollback()
+    assert all_segments() == {"AB/2": GOLD}
+    assert [step.after for step in timeline("AB/2", most=9)] == [GOLD, SILVER]
+    assert [held.since.id for held in provenance("AB/2") if held.since] == [2]
+    assert [one.document_id for one in find_customers(Filter(q="ab"), Order(), most=9)] == ["AB/2"]
+    assert find_customers(Filter(q="1"), Order(), most=9) == []
+    assert revert(2, TESTER).conflicts == []
+    assert all_segments() == {"AB/2": SILVER}
+    assert recount(TESTER) == []
+
+
+def test_it_can_be_undone(shell: Shell, lucia: str) -> None:
+    shell("customers", "change-id", lucia, "2")
+    revert(3, TESTER)
+    assert all_segments() == {"1": GOLD}
+    assert len(timeline("1", most=9)) == 2
+    revert(4, TESTER)
+    assert all_segments() == {"2": GOLD}
+
+
+def test_another_customers_id_is_refused(shell: Shell, lucia: str) -> None:
+    add_customers("2")
+    assert "Another customer" in shell("customers", "change-id", lucia, "2", exit_code=2).stderr
+    assert "No customer" in shell("customers", "change-id", "nobody", "3", exit_code=2).stderr
+    shell("customers", "change-id", lucia, "x" * 513, exit_code=2)
+    assert find_customer("1").name == "Lucía Díaz"
+
+
+def test_the_id_of_somebody_who_is_gone_and_came_with_her_is_refused(shell: Shell) -> None:
+    shell("customers", "import", shell.file("c.csv", "document_id,name\n1,Ana\n2,Luis\n"))
+    shell("customers", "import", shell.file("c.csv", "document_id,name\n1,Anna\n"))
+    shell("changes", "revert", "1")
+    assert set(all_segments()) == {"1"}
+    assert "or had it" in shell("customers", "change-id", "1", "2", exit_code=2).stderr
+    assert find_customer("1").name == "Anna"
+
+
+def test_on_her_page(editor: Operator, lucia: str) -> None:
+    page = editor.get("/customers/1")
+    form = editor.get(page.links["new id …"])
+    assert "New id for Lucía Díaz" in form.text
+    assert "Lucía Díaz" in editor.submit("/customers/1?new-id=yes", {"document_id": " 1/2 "}).text
+    assert all_segments() == {"1/2": GOLD}
+    add_customers("3")
+    assert "Another customer" in editor.post("/customers/3?new-id=yes", {"document_id": "1/2"}, status=422).text
+    assert "1 to 512" in editor.post("/customers/3?new-id=yes", {"document_id": " "}, status=422).text
+
+
+def test_it_is_on_record(editor: Operator, lucia: str) -> None:
+    editor.post("/customers/1?new-id=yes", {"document_id": "2"})
+    assert "Changes the document_id 1 to 2" in editor.get("/changes/3").text
+    assert "3" in editor.get("/changes").links
+
+
+def test_a_viewer_cannot(viewer: Operator, lucia: str) -> None:
+    viewer.post("/customers/1?new-id=yes", {"document_id": "2"}, status=403)

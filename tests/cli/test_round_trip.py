@@ -1,0 +1,86 @@
+"""Export, wipe, import: nothing is lost, whatever stands in names and segments."""
+
+import csv
+import io
+from typing import Any
+
+import orjson
+import pytest
+from flask import Flask
+
+from app.core.changes.profiles import save_customers
+from app.core.changes.replace_segments import replace_segments
+from app.core.database import db, in_transaction
+from app.core.models.customers import Customer
+from tests.pages.test_imports import apply, check, send
+from tests.support.clients import Shell
+from tests.support.customers import TESTER, empty
+from tests.support.html_client import Operator
+
+TEXTS = [
+    'a, "b"; c',
+    "two\nlines",
+    "\r\n",
+    "😀",
+    "שלום\u200f",
+    "=1+1",
+    "+57",
+    "-1",
+    "@x",
+    "'=x",
+    "''",
+    "\tx",
+    "\n=x",
+    "＝1",
+    "ñ",
+    " x ",
+    "a|b",
+    "{",
+]
+
+
+def everybody() -> Any:
+    db.session.rollback()
+    return {one.document_id: (one.name, one.email, one.phone, one.segments) for one in db.session.query(Customer).all()}
+
+
+@pytest.fixture
+def filled(app: Flask) -> Any:
+    rows = [{"document_id": f"{n}{text}", "name": text, "email": text, "phone": text} for n, text in enumerate(TEXTS)]
+    in_transaction(lambda session: save_customers(session, [*rows, {"document_id": "bare"}]))
+    segments = {
+        row["document_id"]: [{"type": row["name"], "value": other} for other in (TEXTS[n - 1], "")]
+        for n, row in enumerate(rows)
+    }
+    replace_segments(segments, TESTER)
+    return everybody()
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+def test_by_command(shell: Shell, filled: Any, format_: str) -> None:
+    exported = shell("customers", "export", "--format", format_).stdout_bytes
+    empty()
+    shell("customers", "import", shell.file("all", exported))
+    assert everybody() == filled
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+def test_by_page(editor: Operator, app: Flask, filled: Any, format_: str) -> None:
+    exported = editor.client.get(f"/customer-export?format={format_}").data
+    in_transaction(lambda session: session.query(Customer).delete())
+    url = send(editor, exported, f"customers.{format_}")
+    check(editor, url, ["document_id", "name", "email", "phone", "segments"] if format_ == "csv" else None)
+    apply(editor, url)
+    assert everybody() == filled
+
+
+def test_no_cell_of_the_csv_is_a_formula(editor: Operator, filled: Any) -> None:
+    text = editor.client.get("/customer-export").text.lstrip("\ufeff")
+    for row in csv.reader(io.StringIO(text, newline="")):
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝")) for cell in row)
+
+
+def test_a_filtered_list_is_exported_and_nobody_else(editor: Operator, filled: Any) -> None:
+    found = editor.client.get("/customer-export?format=jsonl&has=none").data
+    assert [orjson.loads(line)["document_id"] for line in found.splitlines()] == ["bare"]
+    editor.get("/customer-export?format=xlsx", status=400)

@@ -1,0 +1,60 @@
+"""How often one request asks the database: no more with many customers than with few, and no more than listed here."""
+
+import pytest
+from flask import Flask
+
+from tests.support.clients import Api
+from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.html_client import Operator
+from tests.support.query_log import asked
+
+MANY = 60
+
+
+@pytest.fixture
+def shop(app: Flask) -> None:
+    ids = [f"{number:03}" for number in range(MANY)]
+    add_customers(*ids, name="Ana Gómez")
+    for number in range(0, MANY, 5):
+        give(ids[number], GOLD if number % 2 else SILVER)
+
+
+@pytest.mark.parametrize("customers", [1, MANY])
+def test_replacing_segments(shop: None, api: Api, app: Flask, customers: int) -> None:
+    """The token; begin, the change set's number, the change, what moved, commit, which is no statement."""
+    sent = [{"document_id": f"{number:03}", "segments": [*GOLD, *SILVER]} for number in range(customers)]
+    api.get("/api/customers/segments?document_id=000")  # the first use of a token is noted
+    with asked() as statements:
+        api.replace(sent)
+    # SQLite has no statement that writes to two tables.
+    assert len(statements) == (5 if app.config["DATABASE_URL"].startswith("postgresql") else 8), statements
+
+
+def test_the_gateway(shop: None, api: Api) -> None:
+    api.get("/api/customers/segments?document_id=000")
+    with asked() as statements:
+        api.get("/api/customers/segments?document_id=000")
+    assert len(statements) == 2, statements
+
+
+PAGES = {
+    "/": 9,
+    "/customers": 5,
+    "/customers?q=gomez": 6,
+    "/customers?segment=membership:GOLD": 6,
+    "/customers/000": 10,
+    "/segments": 5,
+    "/segments/membership/GOLD": 8,
+    "/changes": 7,
+    "/changes/1": 7,
+    "/look-alikes": 3,
+    "/imports": 3,
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages(shop: None, viewer: Operator, path: str) -> None:
+    viewer.get(path)
+    with asked() as statements:
+        viewer.get(path)
+    assert len(statements) <= PAGES[path], statements

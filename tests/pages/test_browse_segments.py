@@ -1,0 +1,87 @@
+"""/segments and one segment: the catalogue, its counts and trends."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert
+
+from app.core.counts.segment_counts import SegmentCount
+from app.core.counts.trends import DAYS, trends
+from app.core.database import in_transaction, now
+from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.html_client import Operator
+
+
+def test_it_works(viewer: Operator) -> None:
+    add_customers("1", "2", "3", "4")
+    for document_id in "123":
+        give(document_id, GOLD)
+    give("3", SILVER)
+    page = viewer.get("/segments")
+    assert "3 of 4 customers carry segments" in page.text
+    assert "GOLD 2 50 %" in page.text
+    assert "SILVER 1 25 %" in page.text
+    members = viewer.get(page.links["GOLD"])
+    assert "2 customers , 50 % of all" in members.text
+    assert {"1", "2"} <= members.links.keys()
+    assert "3" not in members.links
+    assert "segment=membership:GOLD" in members.links["Export as CSV"].replace("%3A", ":")
+
+
+def test_a_segment_that_nobody_holds_any_more_still_tells_its_past(viewer: Operator) -> None:
+    add_customers("1")
+    give("1", GOLD)
+    give("1", SILVER)
+    assert "GOLD" not in viewer.get("/segments").links
+    page = viewer.get("/segments/membership/GOLD")
+    assert "Nobody carries it any more" in page.text
+    assert "Change" in viewer.get(page.links["Changes that moved it"]).text
+    viewer.get("/segments/membership/PLATINUM", status=404)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [("a/b", "c/d"), ("", ""), ("%", "%2F"), ("a:b%", "=1+1"), ("..", "."), ("t", "\n"), ("😀", "مرحبا"), ("t", "?#&")],
+)
+def test_any_segment_has_a_page(viewer: Operator, type_: str, value: str) -> None:
+    add_customers("1")
+    give("1", [{"type": type_, "value": value}])
+    catalogue = viewer.get("/segments")
+    url = next(url for url in catalogue.links.values() if url.startswith("/segments/"))
+    assert "/./" not in url
+    assert not url.endswith(("/.", "/.."))
+    page = viewer.get(url)
+    assert "1 customer ," in page.text
+    for text in ("Changes that moved it", "Export as CSV"):
+        assert viewer.client.get(page.links[text]).status_code == 200
+
+
+def test_the_catalogue_goes_on_page_by_page(viewer: Operator) -> None:
+    add_customers("1")
+    give("1", [{"type": f"t{n % 3}", "value": f"{n:03}"} for n in range(150)])
+    pages = [viewer.get("/segments")]
+    while "Next →" in pages[-1].links:
+        pages.append(viewer.get(pages[-1].links["Next →"]))
+    values = [link for page in pages for link in page.links if link.isdecimal()]
+    assert len(values) == len(set(values)) == 150
+
+
+def test_a_trend_is_what_customers_held_at_the_end_of_each_day(app: Flask) -> None:
+    today = now().date()
+    moves = {0: -1, 1: 5, 30: 10, DAYS - 1: 1, DAYS: 100, 400: 1000}
+    rows = [
+        {"day": today - timedelta(days=ago), "actor": "a", "type": "t", "value": "v", "delta": delta}
+        for ago, delta in moves.items()
+    ]
+    in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
+    trend = trends([("t", "v"), ("t", "never")])["t", "v"]
+    assert trend.customers[0] == 1101
+    assert trend.customers[-32:-30] == [1101, 1111]
+    assert trend.customers[-2:] == [1116, 1115]
+    assert (trend.grown, trend.first_seen, trend.last_moved) == (14, today - timedelta(days=400), today)
+    assert ("t", "never") not in trends([("t", "never")])
+
+
+def test_empty_says_what_to_do_next(viewer: Operator) -> None:
+    assert "No segments yet" in viewer.get("/segments").text

@@ -1,0 +1,240 @@
+"""/edits: one change for the ticked customers or for all who match, previewed, then made, and undone."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core import dialects
+from app.core.counts.recount import recount
+from app.core.database import db
+from app.core.models.customers import Customer
+from app.core.search.customers import Filter
+from app.core.search.similar_segments import all_look_alikes, one_letter_off
+from app.jobs import bulk_edits
+from app.jobs.bulk_edits import BulkEdit
+from tests.pages.test_imports import effect, work
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.html_client import Operator, Page
+
+WINE = [{"type": "interest", "value": "WINE"}]
+FORM: list[tuple[str, str]] = [("base", "[]"), ("version", "")]
+
+
+@pytest.fixture(autouse=True)
+def customers(app: Any) -> None:
+    add_customers("a", "b", "c", "d")
+    give("a", GOLD)
+    give("b", [*GOLD, *WINE])
+    give("c", SILVER)
+
+
+def prepare(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "", status: int = 302) -> str:
+    """The address of a prepared change: for these ids, or for all who match."""
+    rows = [pair for one in segments for pair in (("type", one["type"]), ("value", one["value"]), ("was", ""))]
+    form = [*FORM, ("verb", verb), *(("id", id_) for id_ in ids), *rows]
+    response = editor.post(f"/edits?{query}", form, status=status)
+    return response.headers.get("Location", response.text)
+
+
+def make(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "") -> Page:
+    url = prepare(editor, verb, segments, ids, query)
+    assert work()
+    assert "Nothing is changed yet" in editor.get(url).text
+    editor.post(url, {"action": "apply"})
+    assert work()
+    assert recount(TESTER) == []
+    return editor.get(url)
+
+
+BEFORE = {"a": GOLD, "b": [*GOLD, *WINE], "c": SILVER, "d": []}
+
+
+@pytest.mark.parametrize(
+    ("verb", "segments", "ids", "query", "after", "told"),
+    [
+        ("add", WINE, "abd", "", {"a": [*GOLD, *WINE], "d": WINE}, (2, 0, 1)),
+        ("remove", GOLD, "", "everybody=yes&segment=membership:GOLD", {"a": [], "b": WINE}, (0, 2, 0)),
+        ("replace", SILVER, "", "everybody=yes", {"a": SILVER, "b": SILVER, "d": SILVER}, (3, 2, 1)),
+        ("clear", [], "", "everybody=yes&has=any", {id_: [] for id_ in "abc"}, (0, 3, 0)),
+        ("add", WINE, "", "everybody=yes&without=interest:WINE&q=c", {"c": [*SILVER, *WINE]}, (1, 0, 0)),
+    ],
+)  # fmt: skip
+def test_it_does_what_the_preview_said(
+    editor: Operator, verb: str, segments: Any, ids: str, query: str, after: Any, told: tuple[int, ...]
+) -> None:
+    page = make(editor, verb, segments, ids, query)
+    assert all_segments() == BEFORE | after
+    numbers = effect()
+    assert (numbers["gain"], numbers["lose"], numbers["unchanged"]) == told
+    assert f"{len(after)} customer" in page.text
+    undo = editor.get(page.links["Undo it …"])
+    assert "Put back" in undo.text
+    editor.post(page.links["Undo it …"])
+    assert all_segments() == BEFORE
+    assert recount(TESTER) == []
+
+
+def test_nothing_happens_before_it_is_confirmed(editor: Operator) -> None:
+    url = prepare(editor, "clear", [], "ab")
+    assert work()
+    page = editor.get(url)
+    assert "Remove all segments from 2 customers" in page.text
+    assert all_segments() == BEFORE
+    editor.post(url, {"action": "discard"})
+    editor.post(url, {"action": "apply"}, status=409)
+    assert not work()
+    assert all_segments() == BEFORE
+
+
+def test_who_matches_is_decided_by_the_database_at_that_moment(editor: Operator) -> None:
+    """Somebody changed between preview and confirmation is neither overwritten by an old look nor forgotten."""
+    url = prepare(editor, "add", WINE, query="everybody=yes&segment=membership:GOLD")
+    assert work()
+    give("c", GOLD)
+    give("a", [*GOLD, *SILVER])
+    editor.post(url, {"action": "apply"})
+    assert work()
+    assert all_segments() == BEFORE | {"a": [*GOLD, *SILVER, *WINE], "c": [*GOLD, *WINE]}
+
+
+def test_more_customers_than_one_part_holds(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_edits, "PART", 2)
+    make(editor, "remove", GOLD, query="everybody=yes")
+    assert all_segments() == {"a": [], "b": WINE, "c": SILVER, "d": []}
+
+
+@pytest.mark.parametrize(
+    ("verb", "segments", "ids", "query", "status"),
+    [
+        ("add", [], "a", "", 422),
+        ("add", [{"type": "x", "value": ""}], "a", "", 422),
+        ("add", [{"type": "x", "value": "v" * 1001}], "a", "", 422),
+        ("add", GOLD, "", "", 400),
+        ("nonsense", GOLD, "a", "", 400),
+        ("add", GOLD, "", "everybody=yes&segment=nonsense", 400),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    editor: Operator, verb: str, segments: Any, ids: str, query: str, status: int
+) -> None:
+    prepare(editor, verb, segments, ids, query, status=status)
+    assert not work()
+
+
+def test_a_close_spelling_is_pointed_out_first(editor: Operator) -> None:
+    text = prepare(editor, "add", [{"type": "membership", "value": "gold"}], "d", status=422)
+    assert re.search("GOLD.*exists", text, re.DOTALL)
+    form = [*FORM, ("verb", "add"), ("id", "d"), ("type", "membership"), ("value", "gold"), ("was", "")]
+    editor.post("/edits", [*form, ("confirmed", "yes")])
+    assert work()
+
+
+def test_rows_are_added_and_removed_without_a_script(editor: Operator) -> None:
+    page = editor.get("/edits/new?everybody=yes&segment=membership:GOLD")
+    assert "Change segments of 2 customers" in page.text
+    form = [*FORM, ("verb", "remove"), ("type", "x"), ("value", "y"), ("was", ""), ("action", "add")]
+    response = editor.post("/edits?everybody=yes", form, status=200)
+    assert response.text.count('name="type"') == 3  # and one in the template
+
+
+def test_who_is_not_there_any_more_is_not_told_to_be_like_that_already(editor: Operator) -> None:
+    page = make(editor, "add", WINE, "abx")
+    assert "1 customer changed" in page.text
+    assert "1 were like that already" in page.text
+
+
+def test_the_ticked_ones_come_from_the_list(editor: Operator) -> None:
+    page = editor.get("/customers")
+    assert [value for name, value in page.fields if name == "id"] == ["a", "b", "c", "d"]
+    response = editor.post("/edits/new", [("id", "a"), ("id", "c")], status=200)
+    assert "Change segments of 2 customers" in " ".join(response.text.split())
+    editor.post("/edits/new", status=400)
+
+
+def test_viewers_cannot(viewer: Operator) -> None:
+    viewer.get("/edits/new?everybody=yes", status=403)
+    viewer.post("/edits?everybody=yes", [*FORM, ("verb", "clear")], status=403)
+    assert [value for name, value in viewer.get("/customers").fields if name == "id"] == []
+
+
+# Renaming and merging
+
+
+def rename(editor: Operator, old: dict[str, str], new: dict[str, str]) -> None:
+    url = f"/segments/{old['type']}/{old['value']}/rename"
+    editor.get(url)
+    response = editor.post(url, {**new, "confirmed": "yes"})
+    assert work()
+    editor.post(response.headers["Location"], {"action": "apply"})
+    assert work()
+    assert recount(TESTER) == []
+
+
+def test_a_segment_is_renamed_where_it_stands(editor: Operator) -> None:
+    give("b", [*WINE, *GOLD, *SILVER])
+    rename(editor, GOLD[0], {"type": "membership", "value": "ORO"})
+    oro = {"type": "membership", "value": "ORO"}
+    assert all_segments() == BEFORE | {"a": [oro], "b": [*WINE, oro, *SILVER]}
+
+
+def test_two_spellings_are_merged_and_unmerged(editor: Operator) -> None:
+    other = {"type": "membership", "value": "Gold "}
+    give("c", [other, *WINE])
+    give("d", [other, *GOLD, other])
+    before = all_segments()
+    rename(editor, other, GOLD[0])
+    assert all_segments() == BEFORE | {"c": [*GOLD, *WINE], "d": GOLD}
+    editor.post("/changes/6/undo")
+    assert all_segments() == before
+
+
+def test_a_name_it_has_already_is_refused(editor: Operator) -> None:
+    editor.post("/segments/membership/GOLD/rename", GOLD[0], status=422)
+    editor.post("/segments/membership/GOLD/rename", {"type": "membership", "value": ""}, status=422)
+
+
+def test_look_alikes_stand_side_by_side(editor: Operator) -> None:
+    spellings = ["GOLD", "Gold", "gold ", "Göld", "GOLDD"]
+    for n, value in enumerate(spellings):
+        add_customers(f"x{n}")
+        give(f"x{n}", [{"type": "membership", "value": value}])
+    for n, value in enumerate(["STORE_001", "STORE_002", "A", "B"]):
+        add_customers(f"y{n}")
+        give(f"y{n}", [{"type": "store", "value": value}])
+    (group,) = all_look_alikes()
+    assert {value for _, value, _ in group} == set(spellings)
+    assert group[0][1] == "GOLD"
+    page = editor.get("/look-alikes")
+    assert "Merge into the first" in page.text
+    assert "STORE_001" not in page.text
+
+
+def test_texts_too_long_to_be_names_are_not_taken_apart() -> None:
+    assert one_letter_off("membership", "membershop")
+    assert not one_letter_off("x" * 100 + "a", "x" * 100 + "b")
+
+
+def test_without_look_alikes_it_says_so(viewer: Operator) -> None:
+    assert "No look-alikes" in viewer.get("/look-alikes").text
+
+
+PAIR = st.builds(lambda type_, value: {"type": type_, "value": value}, st.sampled_from("tT"), st.sampled_from('12"é'))
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(segments=st.lists(PAIR, max_size=5), old=PAIR, new=PAIR)
+@pytest.mark.usefixtures("app")
+def test_renaming_is_the_same_on_every_database(segments: Any, old: Any, new: Any) -> None:
+    if old == new:
+        return
+    give("a", segments)
+    edit = BulkEdit("rename", [old, new], Filter())
+    query = db.select(dialects.json_text(edit.result())).where(Customer.document_id == "a")
+    db.session.rollback()
+    held = new in segments
+    expected = [new if one == old else one for one in segments if one != old or not held]
+    assert json.loads(db.session.scalar(query) or "") == expected

@@ -1,0 +1,57 @@
+"""/: did last night's sync go well?"""
+
+import pytest
+from flask import Flask
+
+from app.access import refusal_counts
+from app.access.refusal_counts import Refused
+from app.api import errors
+from app.core.changes.replace_segments import replace_segments
+from app.core.models.change_sets import Actor
+from tests.support.clients import Api
+from tests.support.customers import GOLD, add_customers, give
+from tests.support.html_client import Operator
+
+
+def test_it_works(viewer: Operator) -> None:
+    add_customers("1", "2", "3")
+    replace_segments({"1": GOLD, "2": GOLD}, Actor("token crm-nightly", "api"))
+    give("1", [])
+    page = viewer.get("/")
+    for text in ("customers 3", "carry segments, 33 % 1", "changed in the last 24 hours 3", "API 1 2", "test 1 1"):
+        assert text in page.text
+    assert "GOLD +2 membership token crm-nightly" in page.text
+    assert "GOLD −1 membership tester" in page.text
+
+
+def test_refused_requests_are_told_by_token_and_reason(
+    app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "refused_requests", Refused())
+    monkeypatch.setattr(refusal_counts, "NOTED_EVERY", 0)
+    api.replace([], status=400, code="VALIDATION_ERROR")
+    for _ in range(3):
+        api.call(
+            "GET", "/api/v3/segments", headers={"Authorization": "Bearer wrong"}, status=401, code="UNAUTHENTICATED"
+        )
+    api.get("/api/customers/segments?document_id=nobody", status=404, code="CUSTOMER_NOT_FOUND")
+    api.get("/api/v3/segments?limit=0", status=400, code="VALIDATION_ERROR")
+    page = viewer.get("/")
+    assert "requests refused since yesterday 5" in page.text
+    assert "crm-nightly VALIDATION_ERROR 2" in page.text
+    assert "no valid token UNAUTHENTICATED 3" in page.text
+    assert "CUSTOMER_NOT_FOUND" not in page.text, "an answer like any other"
+
+
+def test_empty_says_what_to_do_next(viewer: Operator) -> None:
+    assert "flask demo" in viewer.get("/").text
+
+
+@pytest.mark.parametrize("name", ["staging", "Production"])
+def test_a_badge_names_the_environment(
+    app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert 'class="environment' not in viewer.get("/").html
+    monkeypatch.setitem(app.config, "ENVIRONMENT_NAME", name)
+    for page in (viewer.get("/"), Operator(app.test_client()).get("/sign-in")):
+        assert f'class="environment environment-{name.lower()}">{name}<' in page.html

@@ -1,0 +1,39 @@
+"""The editor of a customer's segments in a browser, as operators work with it."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import Visit
+
+LUCIA, ANOTHER = "1232-2323", "1969-1110"
+
+
+def expect_values(page: Page, *values: str) -> None:
+    """The editor has these values, now or in a moment: a click may lead to another page first."""
+    fields = page.get_by_label(re.compile("^Value of segment"))
+    expect(fields).to_have_count(len(values))
+    for n, value in enumerate(values):
+        expect(fields.nth(n)).to_have_value(value)
+
+
+def clear(at: Visit, document_id: str) -> Page:
+    """The customer's page, once she has no segments."""
+    page = at.go(f"/customers/{document_id}")
+    remove = page.get_by_role("button", name=re.compile("^Remove: segment"))
+    for left in reversed(range(remove.count())):
+        remove.first.click()
+        expect(remove).to_have_count(left)
+    save(page)
+    return page
+
+
+def save(page: Page) -> None:
+    with page.expect_navigation():
+        page.get_by_role("button", name=re.compile("^Save"), exact=False).locator("visible=true").last.click()
+
+
+def add(page: Page, type_: str, value: str) -> None:
+    page.get_by_role("button", name="Add a segment").click()
+    page.get_by_label(re.compile("^Type of segment")).last.fill(type_)
+    page.get_by_label(re.compile("^Value of segment")).last.fill(value)

@@ -1,0 +1,173 @@
+"""Requests made up out of the API's own description, each answer held against it.
+
+`python -m tests.support.generated_requests` sends 10,000 of them to gunicorn, on a PostgreSQL of its own.
+"""
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import hypothesis
+from flask import Flask
+from hypothesis.strategies import SearchStrategy
+from schemathesis import BaseSchema, Case, GenerationMode, checks, openapi
+from schemathesis.generation.stateful.state_machine import APIStateMachine
+
+from app import create_app
+from app.access.api_tokens import create_token
+from app.api.operations import GOLD
+from app.core.changes.profiles import save_customers
+from app.core.changes.replace_segments import replace_segments
+from app.core.database import db, in_transaction
+from app.core.models.change_sets import Actor
+from tests.support import postgresql
+from tests.support.gunicorn import serving
+
+DESCRIPTION = "/api/v3/openapi.json"
+HELD = [  # not that a parameter is refused that nobody declared: it is ignored, as extra properties are
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.unsupported_method,
+]
+FEW = 10
+"""Requests of each kind to each operation, where it has to be quick."""
+STEPS = 6
+
+IDS = ("1232-2323", "0", "/", "..", "é", " ")
+
+
+def fill() -> str:
+    """Some customers, so that some requests find one, and 42 change sets. Gives back a token that may do all."""
+    rows = [{"document_id": id_, "name": f"Ana {id_}", "email": f"{n}@example.com"} for n, id_ in enumerate(IDS)]
+    in_transaction(lambda session: save_customers(session, rows))
+    for n in range(42):
+        replace_segments({id_: [GOLD, {"type": "n", "value": str(n)}] for id_ in IDS}, Actor("tester", "test"))
+    return create_token("generated")
+
+
+@cache
+def in_process(app: Flask) -> BaseSchema:
+    return openapi.from_wsgi(DESCRIPTION, app)
+
+
+class Caller:
+    """Sends cases, holds their answers against the description, and counts them by operation and status."""
+
+    def __init__(self, token: str) -> None:
+        # Not gzipped: in process, nobody would unpack it.
+        self.headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
+        self.answered: Counter[tuple[str, int]] = Counter()
+
+    def send(self, case: Case) -> None:
+        answer = case.call_and_validate(headers=self.headers, checks=HELD)
+        self.answered[case.operation.label, answer.status_code] += 1
+
+    def send_all(self, schema: BaseSchema, each: int) -> None:
+        """To every operation, `each` cases as described and as many that are not."""
+        for operation in operations(schema):
+            for mode in GenerationMode:
+                self.send_generated(operation, mode, each)
+
+    def send_generated(self, operation: Any, mode: GenerationMode, most: int) -> None:
+        try:
+            self.send_out_of(operation.as_strategy(generation_mode=mode), most)
+        except hypothesis.errors.Unsatisfiable:
+            assert mode is GenerationMode.NEGATIVE, "there is always something that may be asked"
+
+    def send_examples(self, schema: BaseSchema) -> None:
+        """What the description itself shows: chance hardly ever hits on it."""
+        for operation in operations(schema):
+            for example in operation.get_strategies_from_examples():
+                self.send_out_of(example, 1)
+
+    def send_out_of(self, cases: SearchStrategy[Case], most: int) -> None:
+        @settings(most)
+        @hypothesis.given(cases)
+        def test(case: Case) -> None:
+            self.send(case)
+
+        test()
+
+    def follow_links(self, schema: BaseSchema, scenarios: int) -> None:
+        """Ask what can be asked next, with what an answer held: links, a few in a row."""
+        caller = self
+
+        class Scenario(schema.as_state_machine()):  # type: ignore[misc]
+            def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+                return {"headers": caller.headers}
+
+            def validate_response(self, response: Any, case: Case, **kwargs: Any) -> None:
+                case.validate_response(response, checks=HELD, headers=caller.headers)
+                caller.answered[case.operation.label, response.status_code] += 1
+
+        for seed in range(0, scenarios, FEW):
+            machine: type[APIStateMachine] = hypothesis.seed(seed)(Scenario)
+            # What can be asked next depends on what was answered, which is not always the same: then on to the next.
+            with suppress(hypothesis.errors.FlakyStrategyDefinition):
+                machine.run(settings=settings(min(FEW, scenarios), stateful_step_count=STEPS))
+
+
+def settings(examples: int, **more: Any) -> hypothesis.settings:
+    """Always the same requests, and as many as asked for."""
+    return hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        **more,
+    )
+
+
+def operations(schema: BaseSchema) -> Iterator[Any]:
+    for found in schema.get_all_operations():
+        yield found.ok()
+
+
+def never_answered_by_200(caller: Caller, schema: BaseSchema) -> set[str]:
+    """Operations of which only refusals were seen: not that what they answer is as described."""
+    return {one.label for one in operations(schema)} - {one for one, status in caller.answered if status == 200}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.support.generated_requests")
+    parser.add_argument("--cases", type=int, default=10_000)
+    wanted = parser.parse_args().cases
+    started = time.monotonic()
+    with postgresql.running() as url, tempfile.TemporaryDirectory() as folder:
+        environ = {"DATABASE_URL": url, "SECRET_KEY": "generated", "LOG_FORMAT": "json"}
+        app = create_app(environ)
+        with app.app_context():
+            flask_migrate.upgrade()
+            caller = Caller(fill())
+            db.engine.dispose()
+        with serving(environ, Path(folder) / "log") as server:
+            schema = openapi.from_url(server.address + DESCRIPTION)
+            caller.send_examples(schema)
+            caller.follow_links(schema, wanted // 10 // STEPS)
+            print(f"{caller.answered.total():,} of them made of examples and answers")
+            kinds = 2 * sum(1 for _ in operations(schema))
+            while (left := wanted - caller.answered.total()) > 0:
+                caller.send_all(schema, max(1, left // kinds))
+    told(caller.answered, time.monotonic() - started)
+    assert not never_answered_by_200(caller, schema)
+
+
+def told(answered: Counter[tuple[str, int]], seconds: float) -> None:
+    for (operation, status), times in sorted(answered.items()):
+        print(f"{operation:52} {status} {times:6,}")
+    print(f"{answered.total():,} requests in {seconds:.0f} s: every answer as described")
+
+
+if __name__ == "__main__":
+    main()
