@@ -13,7 +13,7 @@ setup: .venv/runtime ## Install what the service runs on, into .venv
 
 run: .venv/runtime ## Set up, migrate, fill an empty embedded database with the demo, and serve
 	@$(BIN)/flask db upgrade
-	@$(BIN)/flask welcome
+	@$(BIN)/flask quickstart
 	@exec $(BIN)/gunicorn wsgi:app
 
 test: .venv/browser ## All tests, on SQLite and a real PostgreSQL that they start, and in a real Chromium

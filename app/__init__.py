@@ -19,8 +19,8 @@ from app.core.database import db, engine_options
 from app.settings import read_settings
 from app.web import assets, compression, health, logging, metrics, request_id, security_headers, session_cookie
 from app.web.json_provider import OrjsonProvider
-from app.web.template_whitespace import Unindented
-from app.web.url_converters import DocumentId, Number, SegmentPart
+from app.web.template_whitespace import StripIndentEnvironment
+from app.web.url_converters import DocumentIdConverter, NumberConverter, SegmentPartConverter
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,10 +35,14 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
     )
     app.json = OrjsonProvider(app)
-    app.jinja_environment = Unindented
+    app.jinja_environment = StripIndentEnvironment
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False  # a document_id may hold several in a row
-    app.url_map.converters |= {"document_id": DocumentId, "number": Number, "segment_part": SegmentPart}
+    app.url_map.converters |= {
+        "document_id": DocumentIdConverter,
+        "number": NumberConverter,
+        "segment_part": SegmentPartConverter,
+    }
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
@@ -49,7 +53,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     errors.init_app(app)
     db.init_app(app)
     with app.app_context():
-        dialects.prepare(db.engine)
+        dialects.configure_engine(db.engine)
     metrics.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)
     Bootstrap5(app)

@@ -8,24 +8,37 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.core.changes.profiles import save_customers
-from app.core.changes.replace_segments import recording, replace_in
-from app.core.changes.segment_updates import Asked
-from app.core.database import in_transaction, now
-from app.core.errors import AlreadyFilled
+from app.core.changes.profiles import upsert_customers
+from app.core.changes.replace_segments import open_change_set, replace_segments_in
+from app.core.changes.segment_updates import PreparedUpdate
+from app.core.database import now, run_in_transaction
+from app.core.errors import DatabaseNotEmpty
 from app.core.models.change_sets import Actor
-from app.core.models.customers import Segments, any_customer
+from app.core.models.customers import Segments, has_customers
 
 EXAMPLE = "1232-2323"
 """The customer who exists in the endpoint's document (contract §1). Its other one, 222-133, is never invented."""
 
 BATCH = 5_000
 
-NIGHTS = (120, 87, 80, 73, 66, 59, 52, 45, 38, 31, 24, 17, 13, 12, 11, 10, 9, 8, 6, 5, 4, 3, 2, 1, 0)
+NIGHTLY_RUNS = (120, 87, 80, 73, 66, 59, 52, 45, 38, 31, 24, 17, 13, 12, 11, 10, 9, 8, 6, 5, 4, 3, 2, 1, 0)
 """Days ago on which the shop's nightly job sent something, the first of them everything."""
 
-GIVEN = ("Ana", "Beatriz", "Camila", "Carlos", "Daniela", "Diego", "Isabela", "João", "José", "Lucía", "María", "Mateo")
-FAMILY = (
+GIVEN_NAMES = (
+    "Ana",
+    "Beatriz",
+    "Camila",
+    "Carlos",
+    "Daniela",
+    "Diego",
+    "Isabela",
+    "João",
+    "José",
+    "Lucía",
+    "María",
+    "Mateo",
+)
+FAMILY_NAMES = (
     "Almeida",
     "Castro",
     "Díaz",
@@ -45,39 +58,43 @@ ACTIVITY = {"ACTIVE": 55, "LAPSED": 45}
 INTERESTS = ["COFFEE", "GARDEN", "KITCHEN", "MUSIC", "TOYS", "WINE"]
 
 
-def fill(customers: int, progress: Callable[[int], None]) -> None:
+def fill_demo(customers: int, progress: Callable[[int], None]) -> None:
     """Invent that many customers and what happened to them, in one transaction. Raises AlreadyFilled."""
-    if any_customer():
-        raise AlreadyFilled("The database has customers already; the demo only fills an empty one.")
+    if has_customers():
+        raise DatabaseNotEmpty("The database has customers already; the demo only fills an empty one.")
 
     def work(session: Session) -> None:
         dice = random.Random(1232)  # noqa: S311 - the same shop each time
         last_night = now().replace(hour=2, minute=10, second=0, microsecond=0)
-        nights = [last_night - timedelta(days=days) for days in NIGHTS if last_night - timedelta(days=days) <= now()]
+        nights = [
+            last_night - timedelta(days=days) for days in NIGHTLY_RUNS if last_night - timedelta(days=days) <= now()
+        ]
         carried: dict[str, Segments] = {}
         note = "Invented by flask demo"
-        with recording(session, Actor("demo", "command"), note=note, at=nights[0]) as change_set:
+        with open_change_set(session, Actor("demo", "command"), note=note, at=nights[0]) as change_set:
             for batch in _batches(customers, dice):
-                save_customers(session, batch)
+                upsert_customers(session, batch)
                 wanted = {row["document_id"]: row["segments"] for row in batch if row["segments"]}
-                replace_in(change_set, Asked.of(wanted))
+                replace_segments_in(change_set, PreparedUpdate.of(wanted))
                 carried |= wanted
                 progress(min(customers, change_set.changed + change_set.unchanged))
         for night in nights[1:]:
-            with recording(session, Actor("token crm-nightly", "api"), note=note, at=night) as change_set:
-                moved = {document_id: _moved(carried[document_id], dice) for document_id in _some(carried, dice)}
-                replace_in(change_set, Asked.of(moved))
+            with open_change_set(session, Actor("token crm-nightly", "api"), note=note, at=night) as change_set:
+                moved = {
+                    document_id: _changed_segments(carried[document_id], dice) for document_id in _sample(carried, dice)
+                }
+                replace_segments_in(change_set, PreparedUpdate.of(moved))
                 carried |= moved
         progress(customers)
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
-def _some(carried: dict[str, Segments], dice: random.Random) -> list[str]:
+def _sample(carried: dict[str, Segments], dice: random.Random) -> list[str]:
     return dice.sample(sorted(carried), len(carried) * dice.randint(2, 7) // 100)
 
 
-def _moved(segments: Segments, dice: random.Random) -> Segments:
+def _changed_segments(segments: Segments, dice: random.Random) -> Segments:
     """A new membership or activity, more often a better one: the shop does well."""
     better = {
         "BRONZE": "SILVER",
@@ -101,7 +118,7 @@ def _batches(customers: int, dice: random.Random) -> Iterator[list[dict[str, Any
 
 
 def _customer(n: int, dice: random.Random) -> dict[str, Any]:
-    given, family = dice.choice(GIVEN), dice.choice(FAMILY)
+    given, family = dice.choice(GIVEN_NAMES), dice.choice(FAMILY_NAMES)
     login = unicodedata.normalize("NFKD", f"{given}.{family}").encode("ascii", "ignore").decode().lower()
     return {
         # Numbers apart by a prime do not run in order, and none comes twice.

@@ -8,50 +8,50 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.api import errors as api_errors
-from app.core.database import raise_unavailable
-from app.core.errors import Refusal, Unavailable
+from app.core.database import raise_if_unavailable
+from app.core.errors import DomainError, Unavailable
 from app.pages import errors as page_errors
 
 log = structlog.get_logger()
 
-Answer = BaseResponse | tuple[str, int]
+ViewResponse = BaseResponse | tuple[str, int]
 
 
 def init_app(app: Flask) -> None:
-    app.register_error_handler(Refusal, _refused)
-    app.register_error_handler(HTTPException, _refused_by_framework)
-    app.register_error_handler(DBAPIError, _database_failed)
-    app.register_error_handler(PoolTimeout, _database_failed)
-    app.register_error_handler(Exception, _failed)
+    app.register_error_handler(DomainError, _domain_error)
+    app.register_error_handler(HTTPException, _http_exception)
+    app.register_error_handler(DBAPIError, _database_error)
+    app.register_error_handler(PoolTimeout, _database_error)
+    app.register_error_handler(Exception, _internal_error)
 
 
 def _for_api() -> bool:
     return request.path == "/api" or request.path.startswith("/api/")
 
 
-def _refused(refusal: Refusal) -> Answer:
-    return api_errors.refused(refusal) if _for_api() else page_errors.refused(refusal)
+def _domain_error(refusal: DomainError) -> ViewResponse:
+    return api_errors.handle_domain_error(refusal) if _for_api() else page_errors.handle_domain_error(refusal)
 
 
-def _refused_by_framework(error: HTTPException) -> Answer:
+def _http_exception(error: HTTPException) -> ViewResponse:
     if error.code is None or error.code < 400:  # a redirect
         return error.get_response()
     if _for_api():
-        return api_errors.refused_by_framework(error)
-    return page_errors.refused_by_framework(error)
+        return api_errors.handle_http_exception(error)
+    return page_errors.handle_http_exception(error)
 
 
-def _database_failed(error: DBAPIError | PoolTimeout) -> Answer:
+def _database_error(error: DBAPIError | PoolTimeout) -> ViewResponse:
     try:
-        raise_unavailable(error)
+        raise_if_unavailable(error)
     except Unavailable as refusal:
         log.warning("database unavailable", exc_info=error)
-        return _refused(refusal)
-    return _failed(error)
+        return _domain_error(refusal)
+    return _internal_error(error)
 
 
-def _failed(error: Exception) -> Answer:
+def _internal_error(error: Exception) -> ViewResponse:
     log.error("failed", exc_info=error)
     if _for_api():
-        return api_errors.failed(g.request_id)
-    return page_errors.failed()
+        return api_errors.internal_error(g.request_id)
+    return page_errors.internal_error()

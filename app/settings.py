@@ -49,11 +49,11 @@ def _database_url(value: str) -> str:
     if url.get_backend_name() == "sqlite":
         return value
     if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-        return _rendered(url.set(drivername="postgresql+psycopg"))
+        return _normalize_database_url(url.set(drivername="postgresql+psycopg"))
     raise ValueError("must begin with postgresql:// or sqlite:///")
 
 
-def _rendered(url: URL) -> str:
+def _normalize_database_url(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
@@ -126,13 +126,13 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
     if embedded:
         instance.mkdir(parents=True, exist_ok=True)
         settings["DATABASE_URL"] = f"sqlite:///{instance / 'customer-segments.db'}"
-        settings["SECRET_KEY"] = settings["SECRET_KEY"] or _kept_secret(instance / "secret_key")
+        settings["SECRET_KEY"] = settings["SECRET_KEY"] or _load_or_create_secret(instance / "secret_key")
     settings["EMBEDDED"] = embedded
     settings["WEB_CONCURRENCY"] = settings["WEB_CONCURRENCY"] or os.cpu_count() or 1
     return settings
 
 
-def _kept_secret(path: Path) -> str:
+def _load_or_create_secret(path: Path) -> str:
     """The secret in `path`, made if need be. Linking decides between workers that start at the same moment."""
     if not path.exists():
         draft = path.with_suffix(f".{os.getpid()}")

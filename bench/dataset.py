@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Engine
 
-from app.core.search.terms import sort_name, words_of
+from app.core.search.terms import index_terms, sort_name
 
 MEMBERSHIPS = ("BRONZE", "SILVER", "GOLD", "PLATINUM")
 AFFILIATIONS = ("NEW_CUSTOMER", "RECURRENT_CUSTOMER", "LOST_CUSTOMER")
@@ -125,7 +125,7 @@ def _search(customers: int) -> Iterator[tuple[Any, ...]]:
         name, n = _folded(told["name"]), f"{number:09}"
         id_ = document_id(number)
         words = f" {name} 57 3{n} {id_} 573{n} 73{n} {n} c{number} example com"
-        assert number % 100_000 or words == words_of(id_, told), (words, words_of(id_, told))
+        assert number % 100_000 or words == index_terms(id_, told), (words, index_terms(id_, told))
         yield (id_, told["email"], name, words)
 
 

@@ -19,8 +19,8 @@ from flask import Flask
 from app import create_app
 from app.core.database import db
 from app.core.models.change_sets import Actor
-from app.files.reading import opened
-from app.jobs.apply_file import apply, staged
+from app.files.reading import open_path
+from app.jobs.apply_file import apply_file, stage_file
 from bench.bad_lines import write_file
 from bench.databases import db_name, on_both
 
@@ -36,9 +36,9 @@ def rate(url: str, rows: int, folder: Path) -> None:
     print(f"\n{db_name(url)}: {rows:,} new customers with segments", flush=True)
     with app.app_context():
         started = time.perf_counter()
-        with opened(str(file)) as source, staged(source, lambda done: None) as staging:
+        with open_path(str(file)) as source, stage_file(source, lambda done: None) as staging:
             read = time.perf_counter() - started
-            apply(staging, Actor("bench", "bench"), lambda done: None, create=True)
+            apply_file(staging, Actor("bench", "bench"), lambda done: None, create=True)
         imported = time.perf_counter() - started
         there = _taken(url)
     # SQLite's full text keeps marks of what was deleted: a new database, not an emptied one.

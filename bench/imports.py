@@ -26,7 +26,7 @@ from bench import dataset
 from bench.bad_lines import BAD_LINES, Wanted, write_file
 from bench.databases import db_name, on_both
 from bench.import_rate import prepared
-from tests.support.browser import EDITOR, Visit, chromium, visit
+from tests.support.browser import EDITOR, BrowserSession, chromium, visit
 from tests.support.gunicorn import Server, serving
 from tests.support.html_client import PASSWORD
 
@@ -62,7 +62,7 @@ def loaded(url: str, rows: int, folder: Path) -> None:
             say("the undo brought back the state before", checksum() == before)
 
 
-def _load(at: Visit, server: Server, file: Path, memory: dict[str, int]) -> None:
+def _load(at: BrowserSession, server: Server, file: Path, memory: dict[str, int]) -> None:
     page = at.go("/imports")
     page.get_by_label("CSV or JSON Lines").set_input_files(file)
     page.get_by_role("button", name="Look into the file").click()

@@ -17,7 +17,7 @@ from app import create_app
 from app.access.authentication import sign_in
 from app.access.operators import create_operator
 from app.core.database import db
-from app.web.cursors import cursor_text
+from app.web.cursors import encode_cursor
 from bench import dataset
 from tests.support import postgresql
 
@@ -81,7 +81,7 @@ def browser(url: str, stored: int) -> FlaskClient:
         secret = sign_in("bench@example.com", "bench bench bench", "bench")
     hundredth = min(100, stored // PAGE)  # of a thousand customers, the last one
     with app.test_request_context("/customers"):
-        cursors[stored] = cursor_text(dataset.document_id((hundredth - 1) * PAGE - 1))
+        cursors[stored] = encode_cursor(dataset.document_id((hundredth - 1) * PAGE - 1))
     client = app.test_client()
     with client.session_transaction() as session:
         session["sign_in"] = secret

@@ -14,8 +14,8 @@ from app.api import request_body
 from app.api import segments as api_segments
 from app.core import dialects
 from app.core.changes import replace_segments as core_segments
-from app.core.changes.segment_updates import changing
-from app.core.counts.segment_counts import Movements
+from app.core.changes.segment_updates import build_update
+from app.core.counts.segment_counts import SegmentDeltas
 
 Times = dict[str, float]
 
@@ -40,9 +40,9 @@ def watched() -> Iterator[Times]:
     with (
         watch(request_body, "_parsed", "parse"),
         watch(api_segments, "read_replacements", "validate"),
-        watch(dialects.RecordedUpdate, "run", "statement and history"),
-        watch(Movements, "add", "counts"),
-        watch(core_segments.Recording, "close", "change set and counts"),
+        watch(dialects.UpdateWithHistory, "run", "statement and history"),
+        watch(SegmentDeltas, "add", "counts"),
+        watch(core_segments.ChangeSetBuilder, "close", "change set and counts"),
         watch(core_segments, "_outcome", "who was left out"),
         watch(Session, "commit", "commit"),
         watch(api_segments, "dumps", "answer"),
@@ -50,7 +50,7 @@ def watched() -> Iterator[Times]:
         yield times
 
 
-class Unrecorded(dialects.RecordedUpdate):
+class Unrecorded(dialects.UpdateWithHistory):
     """The same statement, with nothing recorded of what it changed."""
 
     def __init__(self, change: Update, returning: Mapping[str, Any], into: Table) -> None:
@@ -63,7 +63,7 @@ class Unrecorded(dialects.RecordedUpdate):
 
 @contextmanager
 def without_history() -> Iterator[None]:
-    changing.cache_clear()
+    build_update.cache_clear()
     with mock.patch.object(dialects, "RecordedUpdate", Unrecorded):
         yield
-    changing.cache_clear()
+    build_update.cache_clear()

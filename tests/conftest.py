@@ -16,9 +16,9 @@ from app.access import operators
 from app.access.api_tokens import create_token
 from app.core.database import db
 from tests.support import postgresql
-from tests.support.browser import EDITOR, WAYS, Visit, chromium, shop, visiting
+from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, chromium, shop, visiting
 from tests.support.clients import Api, Client, Shell
-from tests.support.customers import add_customers, empty
+from tests.support.customers import add_customers, reset_database
 from tests.support.gunicorn import Server
 from tests.support.html_client import Operator, signed_in
 
@@ -74,7 +74,7 @@ def app(apps: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flas
     """The application on an empty, migrated database of each kind in turn."""
     app = apps[request.param]
     with app.app_context():
-        empty()
+        reset_database()
         yield app
         db.session.remove()
 
@@ -127,15 +127,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=WAYS)
-def at(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[Visit]:
+@pytest.fixture(params=BROWSER_MODES)
+def at(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[BrowserSession]:
     """An editor at work, in one of three ways."""
-    with visiting(browser, service.address, EDITOR, **WAYS[request.param]) as at:
+    with visiting(browser, service.address, EDITOR, **BROWSER_MODES[request.param]) as at:
         yield at
 
 
 @pytest.fixture
-def desk(browser: Browser, service: Server) -> Iterator[Visit]:
+def desk(browser: Browser, service: Server) -> Iterator[BrowserSession]:
     """An editor at her desk."""
     with visiting(browser, service.address, EDITOR) as at:
         yield at

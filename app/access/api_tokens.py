@@ -10,41 +10,41 @@ from sqlalchemy import ColumnElement, bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.access.ip_allowlist import read_networks
-from app.access.secret_digests import digest_of, new_secret
+from app.access.ip_allowlist import parse_networks
+from app.access.secret_digests import new_secret, sha256_hex
 from app.core import dialects
 from app.core.changes.replace_segments import Guard
-from app.core.database import Base, Moment, db, in_transaction, look_up, now
-from app.core.errors import NameTaken, NotFound, Refusal, Unavailable
+from app.core.database import Base, UtcDateTime, db, fetch_autocommit, now, run_in_transaction
+from app.core.errors import DomainError, DuplicateName, NotFound, Unavailable
 from app.core.models.change_sets import Actor
 
 SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
 PREFIX = "cs_"
-USE_NOTED_EVERY = timedelta(minutes=1)
+LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
-class TokenRevoked(Refusal):
+class TokenRevoked(DomainError):
     """A revoked token stays as it was."""
 
 
-class Token(Base):
+class ApiToken(Base):
     __tablename__ = "tokens"
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     digest: Mapped[str] = mapped_column(unique=True)
     scopes: Mapped[list[str]] = mapped_column(dialects.Json)
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    expires_at: Mapped[datetime | None] = mapped_column(Moment)
-    revoked_at: Mapped[datetime | None] = mapped_column(Moment)
-    last_used_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     guard_customers: Mapped[int | None]
     guard_percent: Mapped[int | None]
     networks: Mapped[list[str]] = mapped_column(dialects.Json)
     """Where it may be used from; anywhere, if there is none."""
     previous_digest: Mapped[str | None] = mapped_column(index=True, unique=True)
     """Of the secret before the last rotation, which opens the token until `previous_until`."""
-    previous_until: Mapped[datetime | None] = mapped_column(Moment)
+    previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
     def state(self) -> str:
@@ -70,7 +70,7 @@ class Token(Base):
 
 
 @dataclass(frozen=True)
-class Caller:
+class ApiClient:
     """Who a token speaks for, and what it may do."""
 
     id: int
@@ -94,15 +94,15 @@ def create_token(
     networks: Iterable[str] = (),
 ) -> str:
     """The secret of a new token; it cannot be had again. Raises NameTaken and NotANetwork."""
-    allowed = read_networks(networks)
+    allowed = parse_networks(networks)
     secret = new_secret(PREFIX)
 
     def work(session: Session) -> None:
         at = now()
         session.add(
-            Token(
+            ApiToken(
                 name=name,
-                digest=digest_of(secret),
+                digest=sha256_hex(secret),
                 scopes=list(scopes),
                 created_at=at,
                 expires_at=expires_in and at + expires_in,
@@ -113,35 +113,35 @@ def create_token(
         )
 
     try:
-        in_transaction(work)
+        run_in_transaction(work)
     except IntegrityError:
-        raise NameTaken(f"A token named {name} exists already; names are not used twice.") from None
+        raise DuplicateName(f"A token named {name} exists already; names are not used twice.") from None
     return secret
 
 
-def all_tokens() -> list[Token]:
-    return list(db.session.scalars(select(Token).order_by(Token.name)))
+def list_tokens() -> list[ApiToken]:
+    return list(db.session.scalars(select(ApiToken).order_by(ApiToken.name)))
 
 
-def find_token(token_id: int) -> Token:
+def get_token(token_id: int) -> ApiToken:
     """Raises NotFound."""
-    token = db.session.get(Token, token_id)
+    token = db.session.get(ApiToken, token_id)
     if token is None:
         raise NotFound("There is no such token.")
     return token
 
 
-def change_token(token_id: int, guard: Guard, networks: Iterable[str], expires_at: datetime | None) -> None:
+def update_token(token_id: int, guard: Guard, networks: Iterable[str], expires_at: datetime | None) -> None:
     """Set what limits a token, from the next request on. Raises NotFound, TokenRevoked and NotANetwork."""
-    allowed = read_networks(networks)
+    allowed = parse_networks(networks)
 
     def work(session: Session) -> None:
-        token = _to_change(session, token_id)
+        token = _for_update(session, token_id)
         token.guard_customers, token.guard_percent = guard.customers, guard.percent
         token.networks = allowed
         token.expires_at = expires_at
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
 def rotate_token(token_id: int, overlap: timedelta) -> str:
@@ -152,17 +152,17 @@ def rotate_token(token_id: int, overlap: timedelta) -> str:
     secret = new_secret(PREFIX)
 
     def work(session: Session) -> None:
-        token = _to_change(session, token_id)
+        token = _for_update(session, token_id)
         token.previous_digest = token.digest if overlap else None
         token.previous_until = now() + overlap if overlap else None
-        token.digest = digest_of(secret)
+        token.digest = sha256_hex(secret)
 
-    in_transaction(work)
+    run_in_transaction(work)
     return secret
 
 
-def _to_change(session: Session, token_id: int) -> Token:
-    token = session.get(Token, token_id)
+def _for_update(session: Session, token_id: int) -> ApiToken:
+    token = session.get(ApiToken, token_id)
     if token is None:
         raise NotFound("There is no such token.")
     if token.revoked_at:
@@ -174,26 +174,28 @@ def revoke_token(name: str) -> None:
     """From the next request on, the token opens nothing. Raises NotFound."""
 
     def work(session: Session) -> None:
-        token = session.scalar(select(Token).where(Token.name == name))
+        token = session.scalar(select(ApiToken).where(ApiToken.name == name))
         if token is None:
             raise NotFound(f"No token is named {name}.")
         token.revoked_at = token.revoked_at or now()
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
-_asked: ColumnElement[str] = bindparam("asked")
-_WITH_DIGEST = select(Token.__table__).where(or_(Token.digest == _asked, Token.previous_digest == _asked))
+_TOKEN_COLUMNS: ColumnElement[str] = bindparam("asked")
+_BY_DIGEST = select(ApiToken.__table__).where(
+    or_(ApiToken.digest == _TOKEN_COLUMNS, ApiToken.previous_digest == _TOKEN_COLUMNS)
+)
 
 
-def caller(secret: str) -> Caller | None:
+def authenticate_token(secret: str) -> ApiClient | None:
     """Whoever this secret was given to, unless it is unknown, expired or revoked."""
-    digest = digest_of(secret)
-    found = look_up(_WITH_DIGEST, {"asked": digest})
-    token = Token(**found[0]._mapping) if found else None
+    digest = sha256_hex(secret)
+    found = fetch_autocommit(_BY_DIGEST, {"asked": digest})
+    token = ApiToken(**found[0]._mapping) if found else None
     if token is None or not token.opened_by(digest) or token.state != "active":
         return None
-    return Caller(
+    return ApiClient(
         token.id,
         token.name,
         frozenset(token.scopes),
@@ -204,16 +206,16 @@ def caller(secret: str) -> Caller | None:
     )
 
 
-def note_use(who: Caller) -> None:
+def touch_last_used(who: ApiClient) -> None:
     """Remember that the token was used just now, to the minute: not with a write per request."""
-    before = now() - USE_NOTED_EVERY
+    before = now() - LAST_USED_RESOLUTION
     if who.last_used_at and who.last_used_at > before:
         return
-    unless_noted = or_(Token.last_used_at.is_(None), Token.last_used_at <= before)
-    mark = update(Token).where(Token.id == who.id, unless_noted).values(last_used_at=now())
+    unless_noted = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= before)
+    mark = update(ApiToken).where(ApiToken.id == who.id, unless_noted).values(last_used_at=now())
 
     def work(session: Session) -> None:
         session.execute(mark)
 
     with suppress(Unavailable):  # busy with what matters more: the next request notes it
-        in_transaction(work, patient=False)
+        run_in_transaction(work, patient=False)

@@ -3,34 +3,34 @@
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from app.core.errors import Refusal
+from app.core.errors import DomainError
 
-MOST_NETWORKS = 50
+MAX_NETWORKS = 50
 
 
-class NotANetwork(Refusal):
+class InvalidNetwork(DomainError):
     """It cannot be read as a network, or there are too many of them."""
 
 
-def read_networks(texts: Iterable[str]) -> list[str]:
+def parse_networks(texts: Iterable[str]) -> list[str]:
     """The networks in their usual spelling, each once. Raises NotANetwork."""
-    networks = list(dict.fromkeys(_read(text.strip()) for text in texts if text.strip()))
-    if len(networks) > MOST_NETWORKS:
-        raise NotANetwork(f"{len(networks)} networks are more than {MOST_NETWORKS}.")
+    networks = list(dict.fromkeys(_parse_network(text.strip()) for text in texts if text.strip()))
+    if len(networks) > MAX_NETWORKS:
+        raise InvalidNetwork(f"{len(networks)} networks are more than {MAX_NETWORKS}.")
     return networks
 
 
-def _read(text: str) -> str:
+def _parse_network(text: str) -> str:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise NotANetwork(f"{text[:60]} is not a network such as 203.0.113.0/24 or 2001:db8::/32.") from None
+        raise InvalidNetwork(f"{text[:60]} is not a network such as 203.0.113.0/24 or 2001:db8::/32.") from None
     if "/" in text and ip_address(text.partition("/")[0]) != network.network_address:
-        raise NotANetwork(f"{text} is an address in a network. Write {network}, or the address alone.")
+        raise InvalidNetwork(f"{text} is an address in a network. Write {network}, or the address alone.")
     return str(network)
 
 
-def within(address: str | None, networks: Iterable[str]) -> bool:
+def is_allowed(address: str | None, networks: Iterable[str]) -> bool:
     """Whether the address lies in one of the networks; what is no address lies in none."""
     try:
         ip = ip_address(address or "")

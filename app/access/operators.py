@@ -9,27 +9,27 @@ from sqlalchemy import ForeignKey, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.access.secret_digests import digest_of, new_secret
+from app.access.secret_digests import new_secret, sha256_hex
 from app.core import dialects
-from app.core.database import Base, Moment, db, in_transaction, now
-from app.core.errors import NameTaken, NotFound, Refusal
+from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
+from app.core.errors import DomainError, DuplicateName, NotFound
 from app.core.models.change_sets import Actor
 
 ROLES = ("viewer", "editor", "admin")
 """A viewer sees; an editor also changes segments and imports; an admin also manages tokens and operators."""
 
-SHORTEST_PASSWORD = 10
-LONGEST_PASSWORD = 500
-INVITATION = timedelta(days=7)
+MIN_PASSWORD_LENGTH = 10
+MAX_PASSWORD_LENGTH = 500
+INVITATION_LIFETIME = timedelta(days=7)
 
 _hasher = PasswordHasher()
 
 
-class UnfitPassword(Refusal):
+class InvalidPassword(DomainError):
     """The password is too short, or too long, to be one."""
 
 
-class LastAdmin(Refusal):
+class LastAdmin(DomainError):
     """Without this operator nobody could manage operators any more."""
 
 
@@ -41,14 +41,14 @@ class Operator(Base):
     role: Mapped[str]
     password_hash: Mapped[str | None]
     """None until the invitation is taken up."""
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     invitation_digest: Mapped[str | None] = mapped_column(unique=True)
-    invited_until: Mapped[datetime | None] = mapped_column(Moment)
-    deactivated_at: Mapped[datetime | None] = mapped_column(Moment)
+    invited_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
     def state(self) -> str:
-        """`active`, `invited` or `deactivated`."""
+        """`active`, `get_invitation` or `deactivated`."""
         if self.deactivated_at:
             return "deactivated"
         return "active" if self.password_hash else "invited"
@@ -70,15 +70,15 @@ class OperatorSession(Base):
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(unique=True)
     browser: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    last_used_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-def all_operators() -> list[Operator]:
+def list_operators() -> list[Operator]:
     return list(db.session.scalars(select(Operator).order_by(Operator.email)))
 
 
-def find_operator(operator_id: int, session: Session | None = None) -> Operator:
+def get_operator(operator_id: int, session: Session | None = None) -> Operator:
     """Raises NotFound."""
     operator = (session or db.session).get(Operator, operator_id)
     if operator is None:
@@ -88,7 +88,7 @@ def find_operator(operator_id: int, session: Session | None = None) -> Operator:
 
 def create_operator(email: str, role: str, password: str) -> None:
     """E-mails are compared without regard to case. Raises NameTaken and UnfitPassword."""
-    _add(Operator(email=email.casefold(), role=role, password_hash=hashed(password), created_at=now()))
+    _add(Operator(email=email.casefold(), role=role, password_hash=hash_password(password), created_at=now()))
 
 
 def invite_operator(email: str, role: str) -> str:
@@ -100,8 +100,8 @@ def invite_operator(email: str, role: str) -> str:
             email=email.casefold(),
             role=role,
             created_at=at,
-            invitation_digest=digest_of(secret),
-            invited_until=at + INVITATION,
+            invitation_digest=sha256_hex(secret),
+            invited_until=at + INVITATION_LIFETIME,
         )
     )
     return secret
@@ -109,26 +109,26 @@ def invite_operator(email: str, role: str) -> str:
 
 def _add(operator: Operator) -> None:
     try:
-        in_transaction(lambda session: session.add(operator))
+        run_in_transaction(lambda session: session.add(operator))
     except IntegrityError:
-        raise NameTaken(f"An operator with the e-mail {operator.email} exists already.") from None
+        raise DuplicateName(f"An operator with the e-mail {operator.email} exists already.") from None
 
 
-def invite_again(operator_id: int) -> str:
+def reissue_invitation(operator_id: int) -> str:
     """A new invitation, also for who has forgotten the password; an earlier one ends. Raises NotFound."""
     secret = new_secret()
 
     def work(session: Session) -> None:
-        operator = find_operator(operator_id, session)
-        operator.invitation_digest, operator.invited_until = digest_of(secret), now() + INVITATION
+        operator = get_operator(operator_id, session)
+        operator.invitation_digest, operator.invited_until = sha256_hex(secret), now() + INVITATION_LIFETIME
 
-    in_transaction(work)
+    run_in_transaction(work)
     return secret
 
 
-def invited(secret: str, session: Session | None = None) -> Operator:
+def get_invitation(secret: str, session: Session | None = None) -> Operator:
     """Whom an invitation is for. Raises NotFound for one that is unknown, taken up or too old."""
-    query = select(Operator).where(Operator.invitation_digest == digest_of(secret), Operator.deactivated_at.is_(None))
+    query = select(Operator).where(Operator.invitation_digest == sha256_hex(secret), Operator.deactivated_at.is_(None))
     operator = (session or db.session).scalar(query)
     if operator is None or operator.invited_until is None or operator.invited_until <= now():
         raise NotFound("This invitation is not valid any more. Ask an admin for a new link.")
@@ -137,54 +137,54 @@ def invited(secret: str, session: Session | None = None) -> Operator:
 
 def accept_invitation(secret: str, password: str) -> str:
     """Set the first password (or a forgotten one); gives back the e-mail. Raises NotFound and UnfitPassword."""
-    password_hash = hashed(password)
+    password_hash = hash_password(password)
 
     def work(session: Session) -> str:
-        operator = invited(secret, session)
+        operator = get_invitation(secret, session)
         operator.password_hash = password_hash
         operator.invitation_digest = operator.invited_until = None
-        end_sessions(session, operator.id)
+        revoke_sessions(session, operator.id)
         return operator.email
 
-    return in_transaction(work)
+    return run_in_transaction(work)
 
 
 def set_password(email: str, password: str) -> None:
     """Also ends the operator's sessions. Raises NotFound and UnfitPassword."""
-    password_hash = hashed(password)
+    password_hash = hash_password(password)
 
     def work(session: Session) -> None:
         operator = session.scalar(select(Operator).where(Operator.email == email.casefold()))
         if operator is None:
             raise NotFound(f"No operator has the e-mail {email}.")
         operator.password_hash = password_hash
-        end_sessions(session, operator.id)
+        revoke_sessions(session, operator.id)
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
 def set_role(operator_id: int, role: str) -> None:
     """Raises NotFound and LastAdmin."""
 
     def work(session: Session) -> None:
-        find_operator(operator_id, session).role = role
+        get_operator(operator_id, session).role = role
         _keep_an_admin(session)
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
 def set_active(operator_id: int, active: bool) -> None:
     """Whoever is not active cannot sign in, and is signed out at once. Raises NotFound and LastAdmin."""
 
     def work(session: Session) -> None:
-        operator = find_operator(operator_id, session)
+        operator = get_operator(operator_id, session)
         operator.deactivated_at = None if active else operator.deactivated_at or now()
         if not active:
             operator.invitation_digest = operator.invited_until = None
-            end_sessions(session, operator_id)
+            revoke_sessions(session, operator_id)
         _keep_an_admin(session)
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
 def _keep_an_admin(session: Session) -> None:
@@ -194,29 +194,32 @@ def _keep_an_admin(session: Session) -> None:
         raise LastAdmin("This is the last admin who can sign in: make somebody else an admin first.")
 
 
-def end_sessions(session: Session, operator_id: int, *, but: int | None = None) -> None:
+def revoke_sessions(session: Session, operator_id: int, *, but: int | None = None) -> None:
     """Sign the operator out everywhere, or everywhere but in one session."""
     mine = delete(OperatorSession).where(OperatorSession.operator_id == operator_id)
     session.execute(mine if but is None else mine.where(OperatorSession.id != but))
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """Raises UnfitPassword."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise UnfitPassword(f"A password has at least {SHORTEST_PASSWORD} characters, and at most {LONGEST_PASSWORD}.")
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise InvalidPassword(
+            f"A password has at least {MIN_PASSWORD_LENGTH} characters, and at most {MAX_PASSWORD_LENGTH}."
+        )
     return _hasher.hash(password)
 
 
 @cache
-def _nobodys() -> str:
+def _dummy_hash() -> str:
     return _hasher.hash("nobody has this password")
 
 
-def is_password(password: str, password_hash: str | None) -> bool:
+def verify_password(password: str, password_hash: str | None) -> bool:
     """Takes as long when there is no hash at all: how long it took must not tell who is an operator."""
     try:
         return (
-            _hasher.verify(password_hash or _nobodys(), password[: LONGEST_PASSWORD + 1]) and password_hash is not None
+            _hasher.verify(password_hash or _dummy_hash(), password[: MAX_PASSWORD_LENGTH + 1])
+            and password_hash is not None
         )
     except VerificationError:
         return False

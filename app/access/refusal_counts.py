@@ -8,16 +8,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, db, in_transaction, now
+from app.core.database import Base, db, now, run_in_transaction
 from app.core.errors import Unavailable
 
-NOTED_EVERY = 2.0
+WRITE_INTERVAL = 2.0
 """Seconds. Whoever sends a thousand wrong requests a second must not make the database write as often."""
 
 NO_TOKEN = ""
 
 
-class RefusedRequest(Base):
+class RefusalCount(Base):
     __tablename__ = "refused_requests"
 
     day: Mapped[date] = mapped_column(primary_key=True)
@@ -27,43 +27,43 @@ class RefusedRequest(Base):
     requests: Mapped[int] = mapped_column(dialects.Id)
 
 
-class Refused:
+class RefusalCounter:
     """What this process refused and has not noted yet: lost if it dies within those seconds."""
 
     def __init__(self) -> None:
         self._waiting: Counter[tuple[date, str, str]] = Counter()
-        self._noted_at = -NOTED_EVERY
+        self._noted_at = -WRITE_INTERVAL
 
     def add(self, token: str, code: str) -> None:
         self._waiting[now().date(), token, code] += 1
         self.note_when_due()
 
     def note_when_due(self) -> None:
-        if self._waiting and time.monotonic() - self._noted_at >= NOTED_EVERY:
+        if self._waiting and time.monotonic() - self._noted_at >= WRITE_INTERVAL:
             self._noted_at = time.monotonic()
             waiting, self._waiting = self._waiting, Counter()
             try:
-                in_transaction(lambda session: _note(session, waiting), patient=False)
+                run_in_transaction(lambda session: _write(session, waiting), patient=False)
             except Unavailable:
                 self._waiting += waiting  # busy with what matters more: the next one notes it
 
 
-refused_requests = Refused()
+refusal_counter = RefusalCounter()
 
 
-def _note(session: Session, waiting: Counter[tuple[date, str, str]]) -> None:
+def _write(session: Session, waiting: Counter[tuple[date, str, str]]) -> None:
     for (day, token, code), requests in sorted(waiting.items()):
         key = {"day": day, "token": token, "code": code}
-        dialects.increase(session, RefusedRequest.__table__, key, "requests", requests)
+        dialects.upsert_increment(session, RefusalCount.__table__, key, "requests", requests)
 
 
-def refused_since(day: date) -> list[tuple[str, str, int]]:
+def refusals_since(day: date) -> list[tuple[str, str, int]]:
     """(token, code, requests) since the beginning of that day in UTC, the most first."""
-    requests = func.sum(RefusedRequest.requests)
+    requests = func.sum(RefusalCount.requests)
     query = (
-        select(RefusedRequest.token, RefusedRequest.code, requests)
-        .where(RefusedRequest.day >= day)
-        .group_by(RefusedRequest.token, RefusedRequest.code)
-        .order_by(requests.desc(), RefusedRequest.token, RefusedRequest.code)
+        select(RefusalCount.token, RefusalCount.code, requests)
+        .where(RefusalCount.day >= day)
+        .group_by(RefusalCount.token, RefusalCount.code)
+        .order_by(requests.desc(), RefusalCount.token, RefusalCount.code)
     )
     return [(token, code, int(n)) for token, code, n in db.session.execute(query)]

@@ -8,6 +8,6 @@ def new_secret(prefix: str = "") -> str:
     return prefix + secrets.token_urlsafe(32)
 
 
-def digest_of(secret: str) -> str:
+def sha256_hex(secret: str) -> str:
     """What is kept. A password's slow hash would be wrong: a random secret needs none, and every request pays."""
     return hashlib.sha256(secret.encode()).hexdigest()

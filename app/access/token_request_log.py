@@ -14,13 +14,13 @@ from sqlalchemy import ForeignKey, Index, delete, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db, in_transaction
+from app.core.database import Base, UtcDateTime, db, run_in_transaction
 from app.core.errors import Unavailable
 
-KEPT = 50
+MAX_KEPT = 50
 """Requests kept of each token."""
 
-WRITTEN_EVERY_S = 2.0
+WRITE_INTERVAL_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class TokenRequest(Base):
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id", ondelete="CASCADE"))
-    at: Mapped[datetime] = mapped_column(Moment)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
     method: Mapped[str]
     route: Mapped[str]
     """The rule of the URL, such as `/api/v3/customers/<document_id>/segments`: never whose segments were asked for."""
@@ -49,7 +49,7 @@ class TokenRequest(Base):
 
 
 @dataclass(frozen=True)
-class Counts:
+class CustomerCounts:
     """What a request did with customers; None where it does not count them."""
 
     sent: int | None = None
@@ -59,8 +59,8 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Noted:
-    """One request, as a row of `token_requests` will tell it."""
+class LogEntry:
+    """One request, as a row of `log_buffer` will tell it."""
 
     token_id: int
     at: datetime
@@ -72,25 +72,25 @@ class Noted:
     milliseconds: int
     dry_run: bool
     old_secret: bool
-    counts: Counts
+    counts: CustomerCounts
 
     def row(self) -> dict[str, object]:
         fields = asdict(self)
         return {**fields, **fields.pop("counts")}
 
 
-class Waiting:
+class LogBuffer:
     """What this process answered and has not written yet; lost if it is killed within those seconds."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._noted: dict[int, deque[Noted]] = self._empty()
+        self._noted: dict[int, deque[LogEntry]] = self._empty()
 
     @staticmethod
-    def _empty() -> dict[int, deque[Noted]]:
-        return defaultdict(lambda: deque(maxlen=KEPT))
+    def _empty() -> dict[int, deque[LogEntry]]:
+        return defaultdict(lambda: deque(maxlen=MAX_KEPT))
 
-    def add(self, noted: Noted) -> None:
+    def add(self, noted: LogEntry) -> None:
         with self._lock:
             self._noted[noted.token_id].append(noted)
 
@@ -101,7 +101,7 @@ class Waiting:
         if not taken:
             return
         try:
-            in_transaction(lambda session: _write(session, taken), patient=False)
+            run_in_transaction(lambda session: _write(session, taken), patient=False)
         except Unavailable:
             with self._lock:
                 for token_id, newer in self._noted.items():
@@ -109,25 +109,25 @@ class Waiting:
                 self._noted = taken
 
 
-token_requests = Waiting()
+log_buffer = LogBuffer()
 
 
-def write_token_requests(stop: Event) -> bool:
+def write_request_log(stop: Event) -> bool:
     """The duty: every two seconds, and once more when the process ends."""
-    stop.wait(WRITTEN_EVERY_S)
-    token_requests.write()
+    stop.wait(WRITE_INTERVAL_S)
+    log_buffer.write()
     return True
 
 
-def _write(session: Session, noted: dict[int, deque[Noted]]) -> None:
+def _write(session: Session, noted: dict[int, deque[LogEntry]]) -> None:
     session.execute(insert(TokenRequest), [one.row() for token_id in sorted(noted) for one in noted[token_id]])
     for token_id in sorted(noted):
         newest = select(TokenRequest.id).where(TokenRequest.token_id == token_id).order_by(TokenRequest.id.desc())
-        outdated = newest.offset(KEPT).limit(1).scalar_subquery()
+        outdated = newest.offset(MAX_KEPT).limit(1).scalar_subquery()
         session.execute(delete(TokenRequest).where(TokenRequest.token_id == token_id, TokenRequest.id <= outdated))
 
 
-def requests_of(token_id: int) -> list[TokenRequest]:
+def list_requests(token_id: int) -> list[TokenRequest]:
     """Its last requests, the newest first."""
     query = select(TokenRequest).where(TokenRequest.token_id == token_id)
-    return list(db.session.scalars(query.order_by(TokenRequest.at.desc(), TokenRequest.id.desc()).limit(KEPT)))
+    return list(db.session.scalars(query.order_by(TokenRequest.at.desc(), TokenRequest.id.desc()).limit(MAX_KEPT)))

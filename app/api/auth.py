@@ -6,24 +6,24 @@ from typing import Any, TypeVar
 import structlog
 from flask import current_app, g, request
 
-from app.access.api_tokens import Caller, caller, note_use
-from app.access.ip_allowlist import within
+from app.access.api_tokens import ApiClient, authenticate_token, touch_last_used
+from app.access.ip_allowlist import is_allowed
 from app.api import rate_limit
-from app.core.errors import Refusal
+from app.core.errors import DomainError
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(DomainError):
     def __init__(self) -> None:
         super().__init__("A valid token is needed: Authorization: Bearer <token>.")
 
 
-class Forbidden(Refusal):
+class Forbidden(DomainError):
     """The token is a valid one, but not for this."""
 
 
-def needs(scope: str) -> Callable[[View], View]:
+def require_scope(scope: str) -> Callable[[View], View]:
     """Open a view to tokens with this scope."""
 
     def mark(view: View) -> View:
@@ -33,31 +33,31 @@ def needs(scope: str) -> Callable[[View], View]:
     return mark
 
 
-def open_to_all(view: View) -> View:
+def public(view: View) -> View:
     """Open a view to everybody, without a token."""
     view.scope = None  # type: ignore[attr-defined]
     return view
 
 
-def admit() -> None:
+def authenticate() -> None:
     """Let the request in, with its caller in `g.caller`. Raises Unauthenticated and Forbidden."""
     scope: str | None = vars(current_app.view_functions[str(request.endpoint)])["scope"]
     if scope is None:
         return
     header = request.authorization
-    who = caller(header.token) if header and header.type == "bearer" and header.token else None
+    who = authenticate_token(header.token) if header and header.type == "bearer" and header.token else None
     if who is None:
         raise Unauthenticated()
     g.caller = who
     structlog.contextvars.bind_contextvars(token=who.name)
-    if who.networks and not within(request.remote_addr, who.networks):
+    if who.networks and not is_allowed(request.remote_addr, who.networks):
         # Before it counts: whoever found the token must not use up its rate.
         raise Forbidden("The token may not be used from this address.")
     rate_limit.count(who)
     if scope not in who.scopes:
         raise Forbidden(f"The token lacks the scope {scope}.")
-    note_use(who)
+    touch_last_used(who)
 
 
-def the_caller() -> Caller:
+def current_client() -> ApiClient:
     return g.caller  # type: ignore[no-any-return]

@@ -3,14 +3,14 @@
 from flask import Response, jsonify
 
 from app.api import blueprint, cursors
-from app.api.auth import needs
+from app.api.auth import require_scope
 from app.api.parameters import limit, text
 from app.core.counts.segment_counts import catalogue
-from app.web.cursors import cursor_text
+from app.web.cursors import encode_cursor
 
 
 @blueprint.get("/v3/segments")
-@needs("segments:read")
+@require_scope("segments:read")
 def segments() -> Response:
     """Segments that somebody holds, by type and value: contract §3."""
     most = limit()
@@ -18,4 +18,4 @@ def segments() -> Response:
     found = catalogue(tuple(after) if after else None, most=most + 1, type_=text("type"))
     page = [{"type": type_, "value": value, "customers": customers} for type_, value, customers in found[:most]]
     more = len(found) > most
-    return jsonify(segments=page, next=cursor_text(*found[most - 1][:2]) if more else None)
+    return jsonify(segments=page, next=encode_cursor(*found[most - 1][:2]) if more else None)

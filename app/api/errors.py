@@ -8,24 +8,24 @@ from flask.json import dumps
 from werkzeug.exceptions import HTTPException
 
 from app.access.idempotency import IdempotencyMismatch
-from app.access.refusal_counts import NO_TOKEN, refused_requests
+from app.access.refusal_counts import NO_TOKEN, refusal_counter
 from app.api import token_requests
 from app.api.auth import Forbidden, Unauthenticated
 from app.api.rate_limit import RateLimited
 from app.api.request_body import MalformedJson, TooLarge, UnsupportedMediaType
 from app.core.changes.replace_segments import ChangeTooLarge
-from app.core.errors import AmbiguousEmail, CustomerNotFound, NoLongerKnown, NotFound, Refusal, Unavailable
-from app.serialization.request_schemas import Invalid
+from app.core.errors import AmbiguousEmail, CustomerNotFound, DomainError, NoLongerRetained, NotFound, Unavailable
+from app.serialization.request_schemas import InvalidInput
 
-REFUSALS: dict[type[Refusal], tuple[int, str]] = {
+STATUS_CODES: dict[type[DomainError], tuple[int, str]] = {
     MalformedJson: (400, "MALFORMED_JSON"),
-    Invalid: (400, "VALIDATION_ERROR"),
+    InvalidInput: (400, "VALIDATION_ERROR"),
     Unauthenticated: (401, "UNAUTHENTICATED"),
     Forbidden: (403, "FORBIDDEN"),
     CustomerNotFound: (404, "CUSTOMER_NOT_FOUND"),
     NotFound: (404, "NOT_FOUND"),
     AmbiguousEmail: (409, "AMBIGUOUS_EMAIL"),
-    NoLongerKnown: (410, "NO_LONGER_KNOWN"),
+    NoLongerRetained: (410, "NO_LONGER_KNOWN"),
     TooLarge: (413, "TOO_LARGE"),
     UnsupportedMediaType: (415, "UNSUPPORTED_MEDIA_TYPE"),
     IdempotencyMismatch: (422, "IDEMPOTENCY_MISMATCH"),
@@ -33,51 +33,51 @@ REFUSALS: dict[type[Refusal], tuple[int, str]] = {
     Unavailable: (503, "UNAVAILABLE"),
 }
 
-BY_FRAMEWORK = {
+FRAMEWORK_ERRORS = {
     404: ("NOT_FOUND", "There is nothing at this URL."),
     405: ("METHOD_NOT_ALLOWED", "This URL does not answer to this method; the header Allow names those it does."),
 }
 
-NOT_COUNTED = ("CUSTOMER_NOT_FOUND", "UNAVAILABLE")
+UNCOUNTED = ("CUSTOMER_NOT_FOUND", "UNAVAILABLE")
 """Refusals that the overview does not tell of: an answer like any other, and one that could not be noted."""
 
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
 
-def refused(refusal: Refusal) -> Response:
-    status, code = REFUSALS[type(refusal)]
-    details = refusal.details if isinstance(refusal, Invalid) else []
-    return envelope(status, code, str(refusal), [{"path": path, "message": text} for path, text in details])
+def handle_domain_error(refusal: DomainError) -> Response:
+    status, code = STATUS_CODES[type(refusal)]
+    details = refusal.details if isinstance(refusal, InvalidInput) else []
+    return error_response(status, code, str(refusal), [{"path": path, "message": text} for path, text in details])
 
 
-def too_large_a_change(refusal: ChangeTooLarge, report: dict[str, Any]) -> Response:
+def change_too_large(refusal: ChangeTooLarge, report: dict[str, Any]) -> Response:
     """With the report of what would have been: contract §2."""
-    response = envelope(
+    response = error_response(
         409, "CHANGE_TOO_LARGE", f"{refusal} Nothing was changed. To do it all the same: Guard: override."
     )
     response.set_data(dumps({**response.get_json(), "report": report}))
     return response
 
 
-def refused_by_framework(error: HTTPException) -> Response:
+def handle_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
-    code, message = BY_FRAMEWORK.get(status, ("BAD_REQUEST", error.description or error.name))
-    response = envelope(status, code, message)
+    code, message = FRAMEWORK_ERRORS.get(status, ("BAD_REQUEST", error.description or error.name))
+    response = error_response(status, code, message)
     response.headers.extend(
         (name, value) for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")
     )
     return response
 
 
-def failed(request_id: str) -> Response:
-    return envelope(500, "INTERNAL", f"Something went wrong on our side. Request id: {request_id}")
+def internal_error(request_id: str) -> Response:
+    return error_response(500, "INTERNAL", f"Something went wrong on our side. Request id: {request_id}")
 
 
-def envelope(status: int, code: str, message: str, details: list[dict[str, str]] | None = None) -> Response:
+def error_response(status: int, code: str, message: str, details: list[dict[str, str]] | None = None) -> Response:
     structlog.contextvars.bind_contextvars(error=code)
     token_requests.problem(code, [detail["path"] for detail in details or []])
-    if code not in NOT_COUNTED:
-        refused_requests.add(g.caller.name if "caller" in g else NO_TOKEN, code)
+    if code not in UNCOUNTED:
+        refusal_counter.add(g.caller.name if "caller" in g else NO_TOKEN, code)
     error: dict[str, Any] = {"code": code, "message": message, "details": details or []}
     response = jsonify(error=error)
     response.status_code = status

@@ -3,7 +3,7 @@
 from flask import Response, request
 
 
-def answer(response: Response) -> Response:
+def apply_etag(response: Response) -> Response:
     """Give what was asked for an ETag, and answer 304 if that is what the caller has: of whatever it can GET.
 
     The ETag is weak: it names what is said, not its bytes, which are others when they are gzipped. Whoever keeps an

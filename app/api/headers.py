@@ -3,7 +3,7 @@
 from flask import Response
 
 
-def with_change_set(response: Response, change_set_id: int | None) -> Response:
+def add_change_set(response: Response, change_set_id: int | None) -> Response:
     """Name the change set that was made, if one was: contract §2."""
     if change_set_id is not None:
         response.headers["Change-Set"] = str(change_set_id)

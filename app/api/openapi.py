@@ -10,14 +10,14 @@ from flask import Response, current_app, jsonify, render_template, send_from_dir
 from flask_swagger_ui import __file__ as swagger_ui
 
 from app.api import blueprint
-from app.api.auth import open_to_all
+from app.api.auth import public
 from app.api.error_codes import DETAILS, ERRORS, GUARDED
 from app.api.operation import IF_NONE_MATCH, Operation
 from app.api.operations import OPERATIONS
-from app.api.parameters import MOST_ON_A_PAGE
-from app.api.rate_limit import rate_text
+from app.api.parameters import MAX_PAGE_SIZE
+from app.api.rate_limit import format_rate
 from app.api.response_schemas import Error
-from app.serialization.request_schemas import MergeSegments, ReplaceSegments, SaveCustomers
+from app.serialization.request_schemas import PatchSegmentsSchema, ReplaceSegmentsSchema, UpsertCustomersSchema
 
 DIST = swagger_ui.replace("__init__.py", "dist")
 ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js")
@@ -41,25 +41,25 @@ class Limits:
     customers: int
     bytes: int
     rate: str
-    page: int = MOST_ON_A_PAGE
+    page: int = MAX_PAGE_SIZE
 
 
 @blueprint.get("/v3/openapi.json")
-@open_to_all
+@public
 def openapi() -> Response:
     setting = current_app.config
-    rate = rate_text(setting["RATE_LIMIT"]) if setting["RATE_LIMIT"] else NO_RATE
+    rate = format_rate(setting["RATE_LIMIT"]) if setting["RATE_LIMIT"] else NO_RATE
     return jsonify(specification(Limits(setting["MAX_CUSTOMERS_PER_REQUEST"], setting["MAX_BODY_BYTES"], rate)))
 
 
 @blueprint.get("/docs")
-@open_to_all
+@public
 def docs() -> str:
     return render_template("api_docs.html", assets=ASSETS)
 
 
 @blueprint.get("/docs/<any('swagger-ui.css', 'swagger-ui-bundle.js'):name>")
-@open_to_all
+@public
 def docs_asset(name: str) -> Response:
     """Swagger UI's own files, out of its package."""
     return send_from_directory(DIST, name)
@@ -82,7 +82,7 @@ def specification(limits: Limits) -> dict[str, Any]:
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     for name, header in HEADERS.items():
         spec.components.header(name, header)
-    for schema in (ReplaceSegments, MergeSegments, SaveCustomers):
+    for schema in (ReplaceSegmentsSchema, PatchSegmentsSchema, UpsertCustomersSchema):
         spec.components.schema(schema.__name__, schema=schema)
         spec.components.schemas[schema.__name__]["properties"]["customers"]["maxItems"] = limits.customers
     for code in ERRORS:

@@ -7,7 +7,7 @@ import orjson
 from marshmallow import Schema
 
 from app.api.error_codes import QUERY
-from app.api.parameters import MOST_ON_A_PAGE
+from app.api.parameters import MAX_PAGE_SIZE
 
 Parameter = dict[str, Any]
 
@@ -28,7 +28,7 @@ def header(name: str, told: str, **schema: Any) -> Parameter:
 IF_NONE_MATCH = header("If-None-Match", "The ETag of an answer before: 304 if it is still the same.")
 FLAG = {"type": "boolean", "default": False}
 DRY_RUN = query("dry_run", "Same checks and answer, with the report; nothing is written.", **FLAG)
-LIMIT = query("limit", "How many at most.", type="integer", minimum=1, maximum=MOST_ON_A_PAGE, default=MOST_ON_A_PAGE)
+LIMIT = query("limit", "How many at most.", type="integer", minimum=1, maximum=MAX_PAGE_SIZE, default=MAX_PAGE_SIZE)
 EXTRAS = (
     DRY_RUN,
     query("report", "Adds the report: who was changed, unchanged, not found, repeated or stale.", **FLAG),

@@ -3,7 +3,7 @@
 from app.api import response_schemas as answers
 from app.api.error_codes import ANY, BODY, CHANGE, QUERY
 from app.api.operation import DRY_RUN, EXTRAS, LIMIT, Operation, link, path, query
-from app.serialization.request_schemas import MergeSegments, ReplaceSegments, SaveCustomers
+from app.serialization.request_schemas import PatchSegmentsSchema, ReplaceSegmentsSchema, UpsertCustomersSchema
 
 GOLD = {"type": "membership", "value": "GOLD"}
 ANA = {"document_id": "1232-2323", "name": "Ana Gómez", "email": "ana@example.com", "phone": "+57 300 123 4567"}
@@ -36,7 +36,7 @@ OPERATIONS = (
         CHANGED,
         CHANGE,
         EXTRAS,
-        ReplaceSegments,
+        ReplaceSegmentsSchema,
         {"customers": [{"document_id": "1232-2323", "segments": [GOLD]}, {"document_id": "222-133", "segments": None}]},
         headers=("Change-Set",),
         links=MADE_A_CHANGE_SET,
@@ -54,7 +54,7 @@ OPERATIONS = (
         CHANGED,
         CHANGE,
         EXTRAS,
-        MergeSegments,
+        PatchSegmentsSchema,
         {"customers": [{"document_id": "1232-2323", "add": [GOLD], "remove": []}]},
         headers=("Change-Set",),
         links=MADE_A_CHANGE_SET,
@@ -139,7 +139,7 @@ OPERATIONS = (
         {"created": 1, "updated": 0, "unchanged": 0},
         BODY,
         (),
-        SaveCustomers,
+        UpsertCustomersSchema,
         {"customers": [ANA]},
         headers=("Change-Set",),
         links={

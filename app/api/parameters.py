@@ -5,34 +5,34 @@ from typing import Any
 
 from flask import request
 
-from app.core.models.customers import storable
-from app.serialization.request_schemas import Invalid, read_moment
+from app.core.models.customers import is_storable
+from app.serialization.request_schemas import InvalidInput, parse_timestamp
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 
-MOST_ON_A_PAGE = 1000
+MAX_PAGE_SIZE = 1000
 
 
-def flag(name: str) -> bool:
+def boolean(name: str) -> bool:
     """`?name=true`; false when it is missing. Raises Invalid for anything that is neither."""
     value = request.args.get(name, "false").lower()
     if value not in ("true", "false"):
-        raise Invalid(iter([(name, "Must be true or false.")]), "the query")
+        raise InvalidInput(iter([(name, "Must be true or false.")]), "the query")
     return value == "true"
 
 
-def limit(most: int = MOST_ON_A_PAGE) -> int:
+def limit(most: int = MAX_PAGE_SIZE) -> int:
     """`?limit=100`, up to `most`, which is also what a missing one means. Raises Invalid."""
     value = request.args.get("limit", str(most))
     if not (value.isascii() and value.isdecimal() and len(value) < 10 and 0 < int(value) <= most):
-        raise Invalid(iter([("limit", f"Must be a whole number from 1 to {most}.")]), "the query")
+        raise InvalidInput(iter([("limit", f"Must be a whole number from 1 to {most}.")]), "the query")
     return int(value)
 
 
 def text(name: str) -> str | None:
     """`?name=…`, any text that a database can hold. Raises Invalid."""
     value = request.args.get(name)
-    if value is not None and not storable(value):
-        raise Invalid(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
+    if value is not None and not is_storable(value):
+        raise InvalidInput(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
     return value
 
 
@@ -40,7 +40,7 @@ def choice(name: str, *values: str) -> Any:
     """`?name=…`, one of these; None if it is missing. Raises Invalid."""
     value = request.args.get(name)
     if value not in (None, *values):
-        raise Invalid(iter([(name, f"Must be {' or '.join(values)}.")]), "the query")
+        raise InvalidInput(iter([(name, f"Must be {' or '.join(values)}.")]), "the query")
     return value
 
 
@@ -49,18 +49,20 @@ def segments(name: str) -> tuple[dict[str, str], ...]:
     try:
         found = tuple(parse_segment(value) for value in dict.fromkeys(request.args.getlist(name)))
     except InvalidSegment:
-        raise Invalid(iter([(name, "Must be type:value, such as membership:GOLD.")]), "the query") from None
-    if not all(storable(part) for segment in found for part in segment.values()):
-        raise Invalid(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
+        raise InvalidInput(iter([(name, "Must be type:value, such as membership:GOLD.")]), "the query") from None
+    if not all(is_storable(part) for segment in found for part in segment.values()):
+        raise InvalidInput(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
     return found
 
 
-def moment(name: str) -> datetime | None:
+def timestamp(name: str) -> datetime | None:
     """`?name=2026-11-23T08:00:00Z`, an RFC 3339 time. Raises Invalid."""
     value = request.args.get(name)
     if value is None:
         return None
     try:
-        return read_moment(value[:11] + value[11:].replace(" ", "+"))  # what an unencoded + becomes
+        return parse_timestamp(value[:11] + value[11:].replace(" ", "+"))  # what an unencoded + becomes
     except ValueError:
-        raise Invalid(iter([(name, "Must be an RFC 3339 time such as 2026-11-23T08:00:00Z.")]), "the query") from None
+        raise InvalidInput(
+            iter([(name, "Must be an RFC 3339 time such as 2026-11-23T08:00:00Z.")]), "the query"
+        ) from None

@@ -15,11 +15,11 @@ from math import ceil
 import limits
 from flask import Response, current_app, g
 
-from app.access.api_tokens import Caller
-from app.core.errors import Refusal
+from app.access.api_tokens import ApiClient
+from app.core.errors import DomainError
 
 
-class Windows:
+class SharedCounters:
     """Memory that a server shares with the workers it forks: when the window of each token ends, and calls in it.
 
     It lies in a file without a name because its locks end with whoever held them, also if that is killed.
@@ -52,28 +52,28 @@ class Windows:
         return calls + 1, ceil(ends - at)
 
 
-windows = Windows()
+counters = SharedCounters()
 
 
-class RateLimited(Refusal):
+class RateLimited(DomainError):
     def __init__(self, setting: str) -> None:
-        super().__init__(f"The token may call {rate_text(setting)}. Nothing was changed; see Retry-After.")
+        super().__init__(f"The token may call {format_rate(setting)}. Nothing was changed; see Retry-After.")
 
 
-def rate_text(setting: str) -> str:
+def format_rate(setting: str) -> str:
     """RATE_LIMIT in words: `600 per 5 minutes` is "600 times per 5 minutes"."""
     limit = limits.parse(setting)
     period = limit.GRANULARITY.name
     return f"{limit.amount} times per {period if limit.multiples == 1 else f'{limit.multiples} {period}s'}"
 
 
-def count(who: Caller) -> None:
+def count(who: ApiClient) -> None:
     """Count a call of this token. Raises RateLimited."""
     setting = current_app.config["RATE_LIMIT"]
     if not setting:
         return
     limit = limits.parse(setting)
-    calls, seconds = windows.count(who.id, limit.get_expiry())
+    calls, seconds = counters.count(who.id, limit.get_expiry())
     g.rate_limit_headers = {
         "RateLimit-Limit": str(limit.amount),
         "RateLimit-Remaining": str(max(0, limit.amount - calls)),
@@ -84,6 +84,6 @@ def count(who: Caller) -> None:
         raise RateLimited(setting)
 
 
-def tell(response: Response) -> Response:
+def add_headers(response: Response) -> Response:
     response.headers.update(g.pop("rate_limit_headers", {}))
     return response

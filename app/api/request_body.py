@@ -11,18 +11,18 @@ import orjson
 from flask import current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.core.errors import Refusal
+from app.core.errors import DomainError
 
 
-class UnsupportedMediaType(Refusal):
+class UnsupportedMediaType(DomainError):
     """Not JSON in UTF-8, plain or gzipped."""
 
 
-class MalformedJson(Refusal):
+class MalformedJson(DomainError):
     """The body is not JSON."""
 
 
-class TooLarge(Refusal):
+class TooLarge(DomainError):
     """More than one request may carry; the message names the limit."""
 
 
@@ -46,21 +46,21 @@ def json_body() -> Any:
         raise UnsupportedMediaType("Send Content-Type: application/json, in UTF-8.")
     limit = current_app.config["MAX_BODY_BYTES"]
     try:
-        body = _decoded(request.get_data(cache=False), limit)
+        body = _decode(request.get_data(cache=False), limit)
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
     if "Idempotency-Key" in request.headers:
         g.body_digest = sha256(body).hexdigest()
-    return _parsed(body)
+    return _parse_json(body)
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         told_apart = _without_lone_surrogates(body)
         if told_apart != body:
-            return _parsed(told_apart)
+            return _parse_json(told_apart)
         raise MalformedJson(f"The body is not JSON: {error.msg}." if body else "The body is empty.") from None
 
 
@@ -76,10 +76,10 @@ def _without_lone_surrogates(body: bytes) -> bytes:
     return LONE.sub(rb"\\u0000", body.replace(backslash, stand_in)).replace(stand_in, backslash)
 
 
-def _decoded(body: bytes, limit: int) -> bytes:
+def _decode(body: bytes, limit: int) -> bytes:
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding == "gzip":
-        return _gunzipped(body, limit)
+        return _gunzip(body, limit)
     if encoding != "identity":
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
     if len(body) > limit:
@@ -87,7 +87,7 @@ def _decoded(body: bytes, limit: int) -> bytes:
     return body
 
 
-def _gunzipped(body: bytes, limit: int) -> bytes:
+def _gunzip(body: bytes, limit: int) -> bytes:
     """Never much more than `limit` bytes come into being, whatever the body would unfold to."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:

@@ -4,30 +4,30 @@ import time
 
 from flask import Response, g, request
 
-from app.access.token_request_log import Counts, Noted, token_requests
-from app.api.auth import the_caller
+from app.access.token_request_log import CustomerCounts, LogEntry, log_buffer
+from app.api.auth import current_client
 from app.core.database import now
 
-MOST_PATHS = 20
+MAX_PATHS = 20
 
 
-def count(counts: Counts, *, dry_run: bool = False) -> None:
+def count(counts: CustomerCounts, *, dry_run: bool = False) -> None:
     """Tell what this request did with customers."""
     g.counts, g.dry_run = counts, dry_run
 
 
 def problem(code: str, paths: list[str]) -> None:
     """Tell why this request is refused, and where in it the problems are."""
-    g.problem = code, list(dict.fromkeys(paths))[:MOST_PATHS]
+    g.problem = code, list(dict.fromkeys(paths))[:MAX_PATHS]
 
 
-def note(response: Response) -> Response:
+def log_request(response: Response) -> Response:
     """Note a request that came with a valid token. Without a body, a value, or a path that holds an id."""
     if "caller" in g and request.url_rule:
         code, paths = g.get("problem", (None, []))
-        token_requests.add(
-            Noted(
-                token_id=the_caller().id,
+        log_buffer.add(
+            LogEntry(
+                token_id=current_client().id,
                 at=now(),
                 method=request.method,
                 route=request.url_rule.rule.replace("<document_id:", "<").replace("<number:", "<"),
@@ -36,8 +36,8 @@ def note(response: Response) -> Response:
                 paths=paths,
                 milliseconds=round((time.perf_counter() - g.started) * 1000),
                 dry_run=g.get("dry_run", False),
-                old_secret=the_caller().old_secret,
-                counts=g.get("counts") or Counts(),
+                old_secret=current_client().old_secret,
+                counts=g.get("counts") or CustomerCounts(),
             )
         )
     return response

@@ -6,11 +6,11 @@ from app.cli.changes import changes
 from app.cli.customers import customers
 from app.cli.demo import demo
 from app.cli.operators import operators
-from app.cli.quickstart import welcome
+from app.cli.quickstart import quickstart
 from app.cli.segments import segments
 from app.cli.tokens import tokens
 
 
 def init_app(app: Flask) -> None:
-    for command in (customers, segments, changes, tokens, operators, demo, welcome):
+    for command in (customers, segments, changes, tokens, operators, demo, quickstart):
         app.cli.add_command(command)

@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from app.access.operators import ROLES, create_operator, set_password
-from app.cli.terminal import honest
+from app.cli.terminal import reports_errors
 
 operators = AppGroup("operators", help="Create operators, who sign in to the pages.")
 
@@ -23,7 +23,7 @@ def _password(from_stdin: bool) -> str:
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), required=True)
 @password_stdin
-@honest
+@reports_errors
 def create(email: str, role: str, password_stdin: bool) -> None:
     """Let the person with EMAIL sign in."""
     create_operator(email, role, _password(password_stdin))
@@ -33,7 +33,7 @@ def create(email: str, role: str, password_stdin: bool) -> None:
 @operators.command("set-password")
 @click.argument("email")
 @password_stdin
-@honest
+@reports_errors
 def set_password_(email: str, password_stdin: bool) -> None:
     """Give the operator with EMAIL another password."""
     set_password(email, _password(password_stdin))

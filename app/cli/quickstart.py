@@ -1,4 +1,4 @@
-"""flask welcome: what `make run` says before it serves."""
+"""flask quickstart: what `make run` says before it serves."""
 
 import secrets
 from pathlib import Path
@@ -8,22 +8,22 @@ import click
 import orjson
 from flask import current_app
 
-from app.access.api_tokens import caller, create_token
+from app.access.api_tokens import authenticate_token, create_token
 from app.access.operators import create_operator
-from app.cli.terminal import honest
-from app.core.models.customers import any_customer
-from app.demo_data import EXAMPLE, fill
+from app.cli.terminal import reports_errors
+from app.core.models.customers import has_customers
+from app.demo_data import EXAMPLE, fill_demo
 
 EMAIL, TOKEN = "admin@example.com", "first-steps"
 
 
-@click.command("welcome")
-@honest
-def welcome() -> None:
+@click.command("quickstart")
+@reports_errors
+def quickstart() -> None:
     """Print where the service is, how to sign in, and a first call; fill an empty embedded database with the demo."""
     address = "http://{HOST}:{PORT}".format_map(current_app.config)
     click.echo(f"\nCustomer Segments: {address}\n")
-    keys = _keys() if current_app.config["EMBEDDED"] else None
+    keys = _first_run_credentials() if current_app.config["EMBEDDED"] else None
     if keys is None:
         click.echo("Sign in:  .venv/bin/flask operators create EMAIL --role admin")
         click.echo("Call:     .venv/bin/flask tokens create NAME\n")
@@ -33,7 +33,7 @@ def welcome() -> None:
     click.echo(f"{_curl(address, keys['token'])}\n")
 
 
-def _keys() -> dict[str, Any] | None:
+def _first_run_credentials() -> dict[str, Any] | None:
     """The sign-in and token made at the first start; kept in `instance/`, readable by its owner alone.
 
     None in a database that somebody filled otherwise.
@@ -41,11 +41,11 @@ def _keys() -> dict[str, Any] | None:
     kept = Path(current_app.instance_path) / "first-steps.json"
     if kept.exists():
         keys: dict[str, Any] = orjson.loads(kept.read_bytes())
-        if caller(keys["token"]):
+        if authenticate_token(keys["token"]):
             return keys
-    if any_customer():
+    if has_customers():
         return None
-    fill(5_000, lambda _done: None)
+    fill_demo(5_000, lambda _done: None)
     keys = {"password": secrets.token_urlsafe(9), "token": create_token(TOKEN)}
     create_operator(EMAIL, "admin", keys["password"])
     kept.touch(mode=0o600)

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import raise_unavailable
-from app.core.errors import Refusal
+from app.core.database import raise_if_unavailable
+from app.core.errors import DomainError
 from app.core.models.change_sets import Actor
-from app.files.formats import Unreadable
+from app.files.formats import UnreadableFile
 
 SOME_REJECTED = 1
 """Everything but the rejected lines was applied."""
@@ -27,11 +27,11 @@ NOTHING_DONE = 2
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def command_line() -> Actor:
+def cli_actor() -> Actor:
     return Actor(f"command line {getpass.getuser()}", "command")
 
 
-def honest(command: Command) -> Command:
+def reports_errors(command: Command) -> Command:
     """A command within the application, whose refusals become one line on stderr and exit code 2."""
 
     @with_appcontext
@@ -39,21 +39,21 @@ def honest(command: Command) -> Command:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except (Refusal, Unreadable) as refusal:
-            give_up(str(refusal))
+        except (DomainError, UnreadableFile) as refusal:
+            fail(str(refusal))
         except DBAPIError as error:
             try:
-                raise_unavailable(error)
-            except Refusal as refusal:
-                give_up(str(refusal))
+                raise_if_unavailable(error)
+            except DomainError as refusal:
+                fail(str(refusal))
             if "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "42P01":
-                give_up("The database has no tables yet. Run: flask db upgrade")
+                fail("The database has no tables yet. Run: flask db upgrade")
             raise
 
     return run  # type: ignore[return-value]
 
 
-def give_up(message: str) -> NoReturn:
+def fail(message: str) -> NoReturn:
     say(message)
     raise SystemExit(NOTHING_DONE)
 
@@ -79,7 +79,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield advance
 
 
-def number(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """`1 customer`, `12,431 customers`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 

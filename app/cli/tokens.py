@@ -5,8 +5,8 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from app.access.api_tokens import SCOPES, all_tokens, create_token, revoke_token
-from app.cli.terminal import duration, honest, say
+from app.access.api_tokens import SCOPES, create_token, list_tokens, revoke_token
+from app.cli.terminal import duration, reports_errors, say
 from app.core.changes.replace_segments import Guard
 
 tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
@@ -21,7 +21,7 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 @click.option(
     "--allow", "networks", multiple=True, metavar="NETWORK", help="May be used from there only, such as 1.2.3.0/24."
 )
-@honest
+@reports_errors
 def create(  # noqa: PLR0913 - as many as there are options
     name: str,
     *,
@@ -38,17 +38,17 @@ def create(  # noqa: PLR0913 - as many as there are options
 
 
 @tokens.command("list")
-@honest
+@reports_errors
 def list_() -> None:
     """Every token: name, state, last use, scopes."""
-    for token in all_tokens():
+    for token in list_tokens():
         used = f"{token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "never"
         click.echo(f"{token.name}\t{token.state}\tlast used {used}\t{' '.join(token.scopes)}")
 
 
 @tokens.command("revoke")
 @click.argument("name")
-@honest
+@reports_errors
 def revoke(name: str) -> None:
     """End the token NAME at once."""
     revoke_token(name)

@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeDecorator
 from app.core import dialects
 from app.core.errors import Unavailable
 
-ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base)
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """A point in time: always aware and in UTC, whatever the database keeps."""
 
     impl = DateTime(timezone=True)
@@ -76,7 +76,7 @@ def engine_options(url: str) -> dict[str, Any]:
     }
 
 
-def in_transaction(work: Callable[[Session], T], *, keep: bool = True, patient: bool = True) -> T:
+def run_in_transaction(work: Callable[[Session], T], *, keep: bool = True, patient: bool = True) -> T:
     """Run `work` in one transaction that may write, and again when the database asks for that.
 
     Everything `work` does is there afterwards, or nothing is; with `keep=False` nothing is (a dry run). It must be
@@ -89,42 +89,42 @@ def in_transaction(work: Callable[[Session], T], *, keep: bool = True, patient: 
     db.session.remove()
 
     def transaction() -> T:
-        with Session(dialects.writing(db.engine, patient), expire_on_commit=False) as session:
+        with Session(dialects.for_writing(db.engine, patient), expire_on_commit=False) as session:
             result = work(session)
             if keep:
                 session.commit()
             return result
 
-    return _insisting(transaction, ATTEMPTS if patient else 1)
+    return _with_retries(transaction, MAX_ATTEMPTS if patient else 1)
 
 
-def _insisting(work: Callable[[], T], attempts: int) -> T:
+def _with_retries(work: Callable[[], T], attempts: int) -> T:
     """Run `work` again while the database asks for that, at most so often. Raises Unavailable."""
     for attempt in range(1, attempts + 1):
         try:
             return work()
         except (DBAPIError, PoolTimeout) as error:
-            if not dialects.worth_another_try(error) or attempt == attempts:
-                raise_unavailable(error)
+            if not dialects.is_retryable(error) or attempt == attempts:
+                raise_if_unavailable(error)
                 raise
             time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def look_up(query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+def fetch_autocommit(query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
     """The rows, a few at most, of one statement that reads: what every request asks first takes no transaction.
 
     Raises Unavailable when the database is away, or busy past its timeout.
     """
 
     def look() -> Sequence[Row[Any]]:
-        with dialects.looking(db.engine).connect() as connection:
+        with dialects.autocommit_reads(db.engine).connect() as connection:
             return connection.execute(query, parameters).all()
 
-    return _insisting(look, ATTEMPTS)
+    return _with_retries(look, MAX_ATTEMPTS)
 
 
-def raise_unavailable(error: Exception) -> None:
+def raise_if_unavailable(error: Exception) -> None:
     """Raise Unavailable if `error` means that the database is away or busy; otherwise do nothing."""
-    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialects.away_or_busy(error)):
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialects.is_unavailable(error)):
         raise Unavailable() from error

@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.core.models.customers import FACTS, Segments
-from app.core.search.terms import folded
-from app.files.export import unmarked
-from app.files.formats import Format
+from app.core.models.customers import PROFILE_FIELDS, Segments
+from app.core.search.terms import fold_accents
+from app.files.export import unescape_formula
+from app.files.formats import FileFormat
 from app.files.lines import Line
-from app.serialization.request_schemas import LONGEST, Invalid, read_facts
+from app.serialization.request_schemas import MAX_LENGTHS, InvalidInput, parse_profile
 
 IGNORED = ""
 SEGMENT_OF = "segment:"
 """`segment:membership`: each cell that is not empty is the value of a segment of that type."""
-MEANINGS = ("document_id", *FACTS, "segments", "type", "value", "row")
+COLUMN_ROLES = ("document_id", *PROFILE_FIELDS, "segments", "type", "value", "row")
 """What a column may hold: the customer's facts, her segments as JSON, or one segment's type and value, of which she has
 as many rows as segments; or (in a file of rejected lines) a whole JSON line."""
 
@@ -32,7 +32,7 @@ _OUR_OWN = ("line", "error")
 """What was added to the columns of a file of rejected lines."""
 
 
-class Entry(NamedTuple):
+class CustomerEntry(NamedTuple):
     """What a file says of a customer; `segments` is None where it says nothing of them."""
 
     document_id: str
@@ -40,11 +40,11 @@ class Entry(NamedTuple):
     segments: Segments | None
 
 
-def recognised_columns(columns: Sequence[str]) -> list[str]:
+def detect_columns(columns: Sequence[str]) -> list[str]:
     """The meaning of each column as far as its name tells it; `IGNORED` for the others."""
-    plain = ["".join(filter(str.isalnum, folded(name))) for name in columns]
+    plain = ["".join(filter(str.isalnum, fold_accents(name))) for name in columns]
     meanings = [IGNORED] * len(columns)
-    for meaning in MEANINGS:
+    for meaning in COLUMN_ROLES:
         names = (meaning.replace("_", ""), *SYNONYMS.get(meaning, ()))
         found = (plain.index(name) for name in names if name in plain)
         position = next((position for position in found if not meanings[position]), None)
@@ -53,7 +53,7 @@ def recognised_columns(columns: Sequence[str]) -> list[str]:
     return [IGNORED if name in _OUR_OWN else meaning for name, meaning in zip(plain, meanings, strict=True)]
 
 
-def problem_with(meanings: Sequence[str]) -> str | None:
+def validate_columns(meanings: Sequence[str]) -> str | None:
     """Why a file cannot be read with these columns; None if it can."""
     if "row" in meanings:
         return None
@@ -71,23 +71,23 @@ def problem_with(meanings: Sequence[str]) -> str | None:
     return None
 
 
-def reader_of(format: Format, meanings: Sequence[str] | None) -> Callable[[Line], Entry]:
+def make_row_parser(format: FileFormat, meanings: Sequence[str] | None) -> Callable[[Line], CustomerEntry]:
     """What turns a line into an entry, or raises Invalid; `meanings` are those of a CSV's columns."""
     if format.kind != "csv" or meanings is None:
-        return lambda line: _of_json(_sound(line))
+        return lambda line: _json_entry(_is_parsed(line))
     return _Rows(meanings).entry
 
 
-def _sound(line: Line) -> Any:
+def _is_parsed(line: Line) -> Any:
     if line.error:
-        raise Invalid(iter([("line", line.error)]), "the line")
+        raise InvalidInput(iter([("line", line.error)]), "the line")
     return line.row
 
 
-def _of_json(row: Any) -> Entry:
-    read = read_facts(row)
+def _json_entry(row: Any) -> CustomerEntry:
+    read = parse_profile(row)
     document_id, segments = read.pop("document_id"), read.pop("segments", None)
-    return Entry(document_id, read, segments)
+    return CustomerEntry(document_id, read, segments)
 
 
 class _Rows:
@@ -96,39 +96,39 @@ class _Rows:
     def __init__(self, meanings: Sequence[str]) -> None:
         at = {meaning: position for position, meaning in enumerate(meanings) if meaning != IGNORED}
         self.document_id = at.get("document_id", -1)
-        self.facts = [(fact, at[fact]) for fact in FACTS if fact in at]
+        self.facts = [(fact, at[fact]) for fact in PROFILE_FIELDS if fact in at]
         self.segments = at.get("segments")
         self.pair = (at["type"], at["value"]) if "type" in at else None
         self.valued = [(meaning.removeprefix(SEGMENT_OF), n) for meaning, n in at.items() if SEGMENT_OF in meaning]
         self.row = at.get("row")
 
-    def entry(self, line: Line) -> Entry:
-        cells = _sound(line)
+    def entry(self, line: Line) -> CustomerEntry:
+        cells = _is_parsed(line)
         if self.row is not None:
-            return _of_json(_json(unmarked(cells[self.row]), "row"))
+            return _json_entry(_json(unescape_formula(cells[self.row]), "row"))
         # An empty cell empties the fact.
-        facts = {fact: unmarked(cells[n]) or None for fact, n in self.facts}
-        document_id = unmarked(cells[self.document_id])
-        if not 0 < len(document_id) <= LONGEST["document_id"] or any(
-            value and len(value) > LONGEST[fact] for fact, value in facts.items()
+        facts = {fact: unescape_formula(cells[n]) or None for fact, n in self.facts}
+        document_id = unescape_formula(cells[self.document_id])
+        if not 0 < len(document_id) <= MAX_LENGTHS["document_id"] or any(
+            value and len(value) > MAX_LENGTHS[fact] for fact, value in facts.items()
         ):
-            read_facts({"document_id": document_id, **facts})  # says what is wrong
-        return Entry(document_id, facts, self._segments(cells))
+            parse_profile({"document_id": document_id, **facts})  # says what is wrong
+        return CustomerEntry(document_id, facts, self._segments(cells))
 
     def _segments(self, cells: list[str]) -> Segments | None:
         if self.pair:
-            type_, value = (unmarked(cells[n]) for n in self.pair)
+            type_, value = (unescape_formula(cells[n]) for n in self.pair)
             if bool(type_) != bool(value):
                 error = "type and value go together; both empty stand for no segments."
-                raise Invalid(iter([("value", error)]), "the line")
+                raise InvalidInput(iter([("value", error)]), "the line")
             return [{"type": type_, "value": value}] if type_ else []
         if self.segments is None and not self.valued:
             return None
         segments: Segments = []
         if self.segments is not None and cells[self.segments]:
             sent = _json(cells[self.segments], "segments")
-            segments = read_facts({"document_id": "1", "segments": sent})["segments"]
-        return segments + [{"type": type_, "value": unmarked(cells[n])} for type_, n in self.valued if cells[n]]
+            segments = parse_profile({"document_id": "1", "segments": sent})["segments"]
+        return segments + [{"type": type_, "value": unescape_formula(cells[n])} for type_, n in self.valued if cells[n]]
 
 
 def _json(text: str, column: str) -> Any:
@@ -136,4 +136,4 @@ def _json(text: str, column: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         shape = '[{"type": "…", "value": "…"}]' if column == "segments" else '{"document_id": "…"}'
-        raise Invalid(iter([(column, f"Must be JSON: {shape}.")]), "the line") from None
+        raise InvalidInput(iter([(column, f"Must be JSON: {shape}.")]), "the line") from None

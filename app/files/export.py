@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.core.models.customers import FACTS
+from app.core.models.customers import PROFILE_FIELDS
 
 STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would take for a formula."""
@@ -15,31 +15,34 @@ FORMULA = (*STARTS_FORMULA, "'")
 """Or whose own apostrophe would get lost."""
 
 
-def csv_texts(customers: Iterable[dict[str, Any]], *, for_spreadsheets: bool = False) -> Iterator[str]:
+def csv_chunks(customers: Iterable[dict[str, Any]], *, for_spreadsheets: bool = False) -> Iterator[str]:
     """Line by line, headed. For spreadsheets, what looks like a formula is marked as text by an apostrophe."""
     yield from _lines(_rows(customers, for_spreadsheets))
 
 
 def _rows(customers: Iterable[dict[str, Any]], for_spreadsheets: bool) -> Iterator[list[Any]]:
-    yield ["document_id", *FACTS, "segments"]
+    yield ["document_id", *PROFILE_FIELDS, "segments"]
     for customer in customers:
-        cells = [customer["document_id"], *(customer[fact] for fact in FACTS)]
-        cells = [marked(cell) if cell and (for_spreadsheets or unmarked(cell) != cell) else cell for cell in cells]
+        cells = [customer["document_id"], *(customer[fact] for fact in PROFILE_FIELDS)]
+        cells = [
+            escape_formula(cell) if cell and (for_spreadsheets or unescape_formula(cell) != cell) else cell
+            for cell in cells
+        ]
         yield [*cells, orjson.dumps(customer["segments"]).decode()]
 
 
-def rejected_texts(columns: Sequence[str] | None, rejected: Iterable[tuple[int, str, Any]]) -> Iterator[str]:
+def rejected_csv_chunks(columns: Sequence[str] | None, rejected: Iterable[tuple[int, str, Any]]) -> Iterator[str]:
     """Lines that were rejected, line by line: in the file's own columns, with `line` and `error`.
 
     A line of JSON stands as a whole in a column `row`. What a row has beyond its columns comes last. What looks like a
     formula is marked: these are cells as they stood in a file, where an apostrophe of their own was a mark already.
     """
-    names = [_harmless(name) for name in columns or ["row"]]
+    names = [_cell(name) for name in columns or ["row"]]
 
     def rows() -> Iterator[list[Any]]:
         yield [*names, "line", "error"]
         for line, error, kept in rejected:
-            cells = list(map(_harmless, [kept] if isinstance(kept, str) else kept))
+            cells = list(map(_cell, [kept] if isinstance(kept, str) else kept))
             cells += [""] * (len(names) - len(cells))
             yield [*cells[: len(names)], line, error, *cells[len(names) :]]
 
@@ -56,14 +59,14 @@ def _lines(rows: Iterable[list[Any]]) -> Iterator[str]:
         line.truncate()
 
 
-def _harmless(cell: str) -> str:
+def _cell(cell: str) -> str:
     return f"'{cell}" if cell.startswith(STARTS_FORMULA) else cell
 
 
-def marked(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
-def unmarked(cell: str) -> str:
-    """The cell as it was before `marked`."""
+def unescape_formula(cell: str) -> str:
+    """The cell as it was before `escape_formula`."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from app.core.errors import Refusal
+from app.core.errors import DomainError
 
 DELIMITERS = ",;\t|"
 ENCODINGS = {
@@ -15,23 +15,23 @@ ENCODINGS = {
 }
 """What spreadsheets write, by Python's names."""
 
-SAYS_SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """The line by which some tell a spreadsheet what stands between the columns."""
 
 _BODY = re.compile(rb'\s*\{\s*"customers"\s*:')
 _ARRAY = re.compile(rb"\s*\[\s*\{")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
-_MOST_CONTROL = 1 / 12
+_MAX_CONTROL = 1 / 12
 """The share of control characters from which on something is no text: of what is packed, one byte in nine is one."""
 
 
-class Unreadable(Refusal):
+class UnreadableFile(DomainError):
     """The file as a whole cannot be read: nothing of it was applied."""
 
 
 @dataclass(frozen=True)
-class Format:
+class FileFormat:
     """How a file is written; all but `kind` say something of a CSV only."""
 
     kind: Literal["csv", "json lines", "json body", "json array"]
@@ -41,28 +41,28 @@ class Format:
     """Whether the first line holds the names of the columns."""
 
 
-def recognised(start: bytes) -> Format:
+def detect_format(start: bytes) -> FileFormat:
     """How a file that begins like this is written. Raises Unreadable if it is no text at all."""
     if start.startswith(_WORKBOOKS):
-        raise Unreadable("This is a workbook or an archive. Save the sheet as “CSV UTF-8”, and load that.")
+        raise UnreadableFile("This is a workbook or an archive. Save the sheet as “CSV UTF-8”, and load that.")
     if _BODY.match(start):
-        return Format("json body")
+        return FileFormat("json body")
     if _ARRAY.match(start):
-        return Format("json array")
+        return FileFormat("json array")
     if start.lstrip().startswith(b"{"):
-        return Format("json lines")
+        return FileFormat("json lines")
     encoding = _encoding(start)
     text = start.decode(encoding, errors="replace").lstrip("\ufeff")
-    if len(_CONTROL.findall(text)) > len(text) * _MOST_CONTROL:
-        raise Unreadable("This is no text: a picture, a program or something packed. Load a CSV or JSON Lines.")
+    if len(_CONTROL.findall(text)) > len(text) * _MAX_CONTROL:
+        raise UnreadableFile("This is no text: a picture, a program or something packed. Load a CSV or JSON Lines.")
     if encoding != "utf-8" and text.lstrip().startswith(("{", "[")):
-        raise Unreadable(f"JSON is written in UTF-8, and this is {ENCODINGS[encoding]}. Save it as UTF-8.")
-    return Format("csv", encoding, _delimiter(text))
+        raise UnreadableFile(f"JSON is written in UTF-8, and this is {ENCODINGS[encoding]}. Save it as UTF-8.")
+    return FileFormat("csv", encoding, _delimiter(text))
 
 
 def _delimiter(text: str) -> str:
     first = next(filter(None, map(str.strip, text.splitlines())), "")
-    said = SAYS_SEPARATOR.fullmatch(first)
+    said = SEPARATOR_LINE.fullmatch(first)
     return said[1] if said and said[1] in DELIMITERS else max(DELIMITERS, key=first.count)
 
 

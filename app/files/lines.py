@@ -12,16 +12,16 @@ from typing import IO, Any
 import ijson
 import orjson
 
-from app.core.models.customers import made_storable, storable
-from app.files.formats import SAYS_SEPARATOR, Format, Unreadable
+from app.core.models.customers import is_storable, replace_unstorable
+from app.files.formats import SEPARATOR_LINE, FileFormat, UnreadableFile
 
-LONGEST_LINE = 32 * 1024 * 1024
-TOO_LONG = f"Longer than {LONGEST_LINE:,} bytes."
+MAX_LINE_LENGTH = 32 * 1024 * 1024
+TOO_LONG = f"Longer than {MAX_LINE_LENGTH:,} bytes."
 
-LONGEST_KEPT = 10_000
+MAX_RAW_LENGTH = 10_000
 """Characters of what could not be told apart into columns."""
 
-DEEPEST = 500
+MAX_DEPTH = 500
 """Levels of JSON within JSON."""
 
 # The C parser turns lone surrogates into question marks; what is stored must be what was sent, or nothing.
@@ -44,13 +44,13 @@ class Line:
     @property
     def kept(self) -> list[str] | str:
         """What is kept of a bad line, to be repaired and loaded again."""
-        return [made_storable(cell) for cell in self.row] if self.text is None else made_storable(self.text)
+        return [replace_unstorable(cell) for cell in self.row] if self.text is None else replace_unstorable(self.text)
 
 
 # JSON
 
 
-def elements(stream: IO[bytes], format: Format) -> Iterator[Line]:
+def json_array(stream: IO[bytes], format: FileFormat) -> Iterator[Line]:
     """Those of an array, which stands alone or in the endpoint's body."""
     events = _ijson.parse(_shallow(_ijson.basic_parse(stream, use_float=True)))
     where = "item" if format.kind == "json array" else "customers.item"
@@ -58,7 +58,7 @@ def elements(stream: IO[bytes], format: Format) -> Iterator[Line]:
         for number, row in enumerate(_ijson.items(events, where), start=1):
             yield Line(number, row, json.dumps(row, ensure_ascii=False))
     except ijson.JSONError as error:
-        raise Unreadable(f"The file is not JSON: {error}.") from None
+        raise UnreadableFile(f"The file is not JSON: {error}.") from None
 
 
 def _shallow(events: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -66,19 +66,19 @@ def _shallow(events: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     depth = 0
     for event in events:
         depth += event[0].startswith("start_") - event[0].startswith("end_")
-        if depth > DEEPEST:
-            raise Unreadable(f"The JSON is nested more than {DEEPEST} levels deep.")
+        if depth > MAX_DEPTH:
+            raise UnreadableFile(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
         yield event
 
 
-def json_lines(stream: IO[bytes], _format: Format) -> Iterator[Line]:
+def json_lines(stream: IO[bytes], _format: FileFormat) -> Iterator[Line]:
     number = 0
-    while raw := stream.readline(LONGEST_LINE + 1):
+    while raw := stream.readline(MAX_LINE_LENGTH + 1):
         number += 1
-        if len(raw) > LONGEST_LINE:
-            start = raw[:LONGEST_KEPT].decode(errors="replace")
+        if len(raw) > MAX_LINE_LENGTH:
+            start = raw[:MAX_RAW_LENGTH].decode(errors="replace")
             while raw and not raw.endswith(b"\n"):
-                raw = stream.readline(LONGEST_LINE)
+                raw = stream.readline(MAX_LINE_LENGTH)
             yield Line(number, None, start, error=TOO_LONG)
             continue
         if not raw.strip():
@@ -97,49 +97,49 @@ class _TooLong(Exception):
     pass
 
 
-class _Texts:
+class _CountingReader:
     """The lines of a text, for a CSV reader: counted, and those of one row kept, in case it is none."""
 
     def __init__(self, text: IO[str]) -> None:
         self._text, self.number = text, 0
         self.row: list[str] = []
 
-    def __iter__(self) -> "_Texts":
+    def __iter__(self) -> "_CountingReader":
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(LONGEST_LINE)
+        line = self._text.readline(MAX_LINE_LENGTH)
         if not line:
             raise StopIteration
         self.number += 1
         self.row.append(line)
-        if len(line) == LONGEST_LINE and not line.endswith(("\n", "\r")):
+        if len(line) == MAX_LINE_LENGTH and not line.endswith(("\n", "\r")):
             while line and not line.endswith(("\n", "\r")):
-                line = self._text.readline(LONGEST_LINE)
+                line = self._text.readline(MAX_LINE_LENGTH)
             raise _TooLong
         return line
 
 
-def csv_rows(stream: IO[bytes], format: Format, open_files: ExitStack) -> tuple[Iterator[Line], list[str]]:
-    csv.field_size_limit(LONGEST_LINE)
+def csv_rows(stream: IO[bytes], format: FileFormat, open_files: ExitStack) -> tuple[Iterator[Line], list[str]]:
+    csv.field_size_limit(MAX_LINE_LENGTH)
     # What is not UTF-8 becomes lone surrogates, which are found row by row.
     errors = "surrogateescape" if format.encoding == "utf-8" else "replace"
-    texts = _Texts(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
+    texts = _CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
     try:
         first = next(filter(_is_row, csv.reader(texts, delimiter=format.delimiter)), [])
     except (csv.Error, _TooLong) as error:
-        raise Unreadable(f"The first line is not CSV: {str(error) or TOO_LONG}") from None
+        raise UnreadableFile(f"The first line is not CSV: {str(error) or TOO_LONG}") from None
     if format.header:
-        return _csv_lines(texts, format.delimiter, len(first)), [made_storable(name.strip()) for name in first]
+        return _csv_lines(texts, format.delimiter, len(first)), [replace_unstorable(name.strip()) for name in first]
     rest = _csv_lines(texts, format.delimiter, len(first))
     return chain([_checked(texts.number, first, len(first))], rest), [f"column {n + 1}" for n in range(len(first))]
 
 
 def _is_row(cells: list[str]) -> bool:
-    return any(cells) and not (len(cells) <= 2 and SAYS_SEPARATOR.match(cells[0] + ";"))
+    return any(cells) and not (len(cells) <= 2 and SEPARATOR_LINE.match(cells[0] + ";"))
 
 
-def _csv_lines(texts: _Texts, delimiter: str, columns: int) -> Iterator[Line]:
+def _csv_lines(texts: _CountingReader, delimiter: str, columns: int) -> Iterator[Line]:
     rows = csv.reader(texts, delimiter=delimiter, strict=True)
     while True:
         texts.row.clear()
@@ -149,7 +149,7 @@ def _csv_lines(texts: _Texts, delimiter: str, columns: int) -> Iterator[Line]:
         except StopIteration:
             return
         except _TooLong:
-            yield Line(number, None, texts.row[-1][:LONGEST_KEPT], TOO_LONG)
+            yield Line(number, None, texts.row[-1][:MAX_RAW_LENGTH], TOO_LONG)
         except csv.Error as error:
             yield _not_csv(number, error, texts, delimiter)
         else:
@@ -160,14 +160,14 @@ def _csv_lines(texts: _Texts, delimiter: str, columns: int) -> Iterator[Line]:
 def _checked(number: int, values: list[str], columns: int) -> Line:
     if len(values) != columns:
         return Line(number, values, error=f"{len(values)} columns where the first line has {columns}.")
-    if not storable("".join(values)):
+    if not is_storable("".join(values)):
         return Line(number, values, error="Not UTF-8, or with U+0000 in it.")
     return Line(number, values)
 
 
-def _not_csv(number: int, error: csv.Error, texts: _Texts, delimiter: str) -> Line:
+def _not_csv(number: int, error: csv.Error, texts: _CountingReader, delimiter: str) -> Line:
     """A row with quotes where none may be. If it is one line, its cells are what they seem to be."""
     if texts.number == number:
         return Line(number, next(csv.reader(texts.row, delimiter=delimiter), []), error=f"Not CSV: {error}.")
     told = f"Not CSV: {error}; up to line {texts.number} this is read as one row."
-    return Line(number, None, "".join(texts.row)[:LONGEST_KEPT], told)
+    return Line(number, None, "".join(texts.row)[:MAX_RAW_LENGTH], told)

@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
-from app.files.formats import Format, Unreadable, recognised
-from app.files.lines import Line, csv_rows, elements, json_lines
+from app.files.formats import FileFormat, UnreadableFile, detect_format
+from app.files.lines import Line, csv_rows, json_array, json_lines
 
-LOOKED_AT = 64 * 1024
+SNIFF_SIZE = 64 * 1024
 """Bytes at the beginning by which a file is recognised."""
 
 
@@ -21,7 +21,7 @@ class Source:
     """An open file: its lines, how it is written, and how many bytes of it were read so far."""
 
     lines: Iterator[Line]
-    format: Format
+    format: FileFormat
     columns: list[str] | None
     """The header of a CSV; None for JSON."""
     position: Callable[[], int]
@@ -29,19 +29,19 @@ class Source:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Source]:
+def open_path(path: str) -> Iterator[Source]:
     """The rows of the file at `path`, `-` for standard input. Raises Unreadable, also while reading."""
     try:
-        raw = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed by `reading`
+        raw = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed by `open_stream`
     except OSError as error:
-        raise Unreadable(f"{path} cannot be opened: {error.strerror}.") from None
-    with reading(cast(io.RawIOBase, raw)) as source:
+        raise UnreadableFile(f"{path} cannot be opened: {error.strerror}.") from None
+    with open_stream(cast(io.RawIOBase, raw)) as source:
         yield source
 
 
 @contextmanager
-def reading(
-    raw: io.RawIOBase, format: Format | None = None, *, most_unpacked: float = float("inf")
+def open_stream(
+    raw: io.RawIOBase, format: FileFormat | None = None, *, most_unpacked: float = float("inf")
 ) -> Iterator[Source]:
     """The rows of an open file, closed afterwards; in this format, or as recognised. Raises Unreadable.
 
@@ -49,20 +49,20 @@ def reading(
     """
     size = _size(raw)
     position = raw.tell if size else (lambda: 0)
-    with io.BufferedReader(raw, LOOKED_AT) as packed:
+    with io.BufferedReader(raw, SNIFF_SIZE) as packed:
         zipped = packed.peek(2)[:2] == b"\x1f\x8b"
         plain = packed
         if zipped:
-            plain = io.BufferedReader(cast(io.RawIOBase, _Unpacked(packed, most_unpacked)), LOOKED_AT)
+            plain = io.BufferedReader(cast(io.RawIOBase, _BoundedGzip(packed, most_unpacked)), SNIFF_SIZE)
         with ExitStack() as open_files:
             open_files.callback(plain.close)
             try:
                 yield _source(plain, format, position, size, open_files)
             except (gzip.BadGzipFile, zlib.error, EOFError, OSError, UnicodeError) as error:
-                raise Unreadable(f"The file cannot be read: {error}.") from None
+                raise UnreadableFile(f"The file cannot be read: {error}.") from None
 
 
-class _Unpacked(gzip.GzipFile):
+class _BoundedGzip(gzip.GzipFile):
     """What is in a packed file, as long as there is not more of it than that."""
 
     def __init__(self, packed: IO[bytes], most: float) -> None:
@@ -73,7 +73,7 @@ class _Unpacked(gzip.GzipFile):
         part = super().read(size)
         self._read += len(part)
         if self._read > self._most:
-            raise Unreadable(f"Unpacked, the file has more than {self._most:,} bytes. Load it in parts.")
+            raise UnreadableFile(f"Unpacked, the file has more than {self._most:,} bytes. Load it in parts.")
         return part
 
 
@@ -87,17 +87,17 @@ def _size(raw: io.RawIOBase) -> int | None:
 
 def _source(
     stream: "io.BufferedReader[Any]",
-    format: Format | None,
+    format: FileFormat | None,
     position: Callable[[], int],
     size: int | None,
     open_files: ExitStack,
 ) -> Source:
-    start = stream.peek(LOOKED_AT)[:LOOKED_AT]
+    start = stream.peek(SNIFF_SIZE)[:SNIFF_SIZE]
     if start.startswith(b"\xef\xbb\xbf"):
         stream.read(3)
         start = start[3:]
-    format = format or recognised(start)
-    of_json = {"json body": elements, "json array": elements, "json lines": json_lines}.get(format.kind)
+    format = format or detect_format(start)
+    of_json = {"json body": json_array, "json array": json_array, "json lines": json_lines}.get(format.kind)
     if of_json:
         return Source(of_json(stream, format), format, None, position, size)
     lines, columns = csv_rows(stream, format, open_files)

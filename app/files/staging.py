@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from app.core.errors import Refusal
-from app.files.columns import Entry
+from app.core.errors import DomainError
+from app.files.columns import CustomerEntry
 from app.files.lines import Line
 
 SCHEMA = """
@@ -26,20 +26,20 @@ CREATE TABLE rejected (line INTEGER, error TEXT, kept TEXT);
 CREATE TABLE left_out (document_id TEXT, why TEXT);
 """
 
-BATCH = 5_000
+BATCH_SIZE = 5_000
 
-YOUNG = 1
+GC_GENERATION = 1
 """The generations of garbage swept up after a batch. SQLAlchemy's statements hold their parameters in circles, and the
 collector, which `gunicorn.conf.py` tells to look seldom, would let hundreds of megabytes of them pile up."""
 
-Kept = Sequence[str] | str
+StagedRow = Sequence[str] | str
 """What stood in a bad line: the cells of a CSV, or the text of another file's line."""
 
 
-NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")
+DISK_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")
 
 
-class NoRoom(Refusal):
+class DiskFull(DomainError):
     """The disk for temporary files is full."""
 
 
@@ -62,17 +62,17 @@ class Staging:
     ) -> None:
         """Raises NoRoom."""
         self._db.close()
-        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname in NO_ROOM:
-            raise NoRoom("There is no room for the file on the server's disk, where temporary files lie.") from error
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname in DISK_FULL:
+            raise DiskFull("There is no room for the file on the server's disk, where temporary files lie.") from error
 
     # Taking in
 
-    def add(self, line: Line, entry: Entry) -> None:
+    def add(self, line: Line, entry: CustomerEntry) -> None:
         """What a good line says; and the line itself, should another one of that customer be bad."""
         content = orjson.dumps([entry.facts, entry.segments])
         whole = orjson.dumps(line.kept) if self.pairs else None
         self._waiting.append((entry.document_id, line.number, content, whole))
-        if len(self._waiting) == BATCH:
+        if len(self._waiting) == BATCH_SIZE:
             self._write()
 
     def _write(self) -> None:
@@ -80,7 +80,7 @@ class Staging:
         self._db.executemany(insert, self._waiting)
         self._waiting.clear()
 
-    def reject(self, line: int, error: str, kept: Kept, document_id: str | None = None) -> None:
+    def reject(self, line: int, error: str, kept: StagedRow, document_id: str | None = None) -> None:
         """A bad line. In a file of pairs, none of the lines of that customer is applied: half of her segments would be
         wrong ones."""
         self._db.execute("INSERT INTO rejected VALUES (?, ?, ?)", (line, error, orjson.dumps(kept).decode()))
@@ -97,7 +97,7 @@ class Staging:
 
     # Giving out
 
-    def batches(self) -> Iterator[dict[str, Entry]]:
+    def batches(self) -> Iterator[dict[str, CustomerEntry]]:
         """`{document_id: entry}`, some thousands at a time, in the order in which PostgreSQL keeps JSON keys.
 
         Of several lines the first is taken; in a file of pairs, the segments of all of them.
@@ -105,25 +105,25 @@ class Staging:
         rows = self._db.execute(
             "SELECT document_id, content FROM entries ORDER BY length(CAST(document_id AS BLOB)), document_id, line"
         )
-        batch: dict[str, Entry] = {}
+        batch: dict[str, CustomerEntry] = {}
         for document_id, content in rows:
             known = batch.get(document_id)
             if known is None:
-                if len(batch) == BATCH:
+                if len(batch) == BATCH_SIZE:
                     yield batch
                     batch = {}
-                    gc.collect(YOUNG)
-                batch[document_id] = Entry(document_id, *orjson.loads(content))
+                    gc.collect(GC_GENERATION)
+                batch[document_id] = CustomerEntry(document_id, *orjson.loads(content))
             elif self.pairs and known.segments is not None:
                 known.segments.extend(orjson.loads(content)[1])
         if batch:
             yield batch
-        gc.collect(YOUNG)
+        gc.collect(GC_GENERATION)
 
     def customers(self) -> int:
         return self._number("SELECT count(DISTINCT document_id) FROM entries")
 
-    def rejected(self) -> Iterator[tuple[int, str, Kept]]:
+    def rejected(self) -> Iterator[tuple[int, str, StagedRow]]:
         """(line, error, what stood there), in the order of the file."""
         for line, error, kept in self._db.execute("SELECT line, error, kept FROM rejected ORDER BY line"):
             yield line, error, orjson.loads(kept)

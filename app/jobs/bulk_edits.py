@@ -10,17 +10,17 @@ from sqlalchemy import ColumnElement, bindparam, func, select, true
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.preview import MOST_EXAMPLES, Effect
-from app.core.changes.profiles import known_customers
-from app.core.changes.replace_segments import apply_edit, recording
-from app.core.changes.segment_updates import Edit
+from app.core.changes.preview import MAX_EXAMPLES, ChangePreview
+from app.core.changes.profiles import existing_ids
+from app.core.changes.replace_segments import apply_update, open_change_set
+from app.core.changes.segment_updates import SegmentUpdate
 from app.core.counts.compaction import compact_when_due
-from app.core.database import db, in_transaction
+from app.core.database import db, run_in_transaction
 from app.core.models.customers import Customer, Segments
-from app.core.search.customers import Filter, count_at_once, every_id
-from app.jobs.runner import Work
+from app.core.search.customers import Filter, iter_ids, known_count
+from app.jobs.runner import JobRun
 
-PART = 5_000
+BATCH_SIZE = 5_000
 
 Action = Literal["add", "remove", "replace", "clear", "rename"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -57,23 +57,23 @@ class BulkEdit:
     def result(self) -> ColumnElement[Any]:
         """A customer's segments afterwards, made from hers as they are when she is written."""
         if self.action == "add":
-            return dialects.merged(customers.segments, add=_json(self.segments), remove=_json([]))
+            return dialects.patch_segments(customers.segments, add=_json(self.segments), remove=_json([]))
         if self.action == "remove":
-            return dialects.merged(customers.segments, add=_json([]), remove=_json(self.segments))
+            return dialects.patch_segments(customers.segments, add=_json([]), remove=_json(self.segments))
         if self.action == "rename":
-            return dialects.renamed(customers.segments, *self.segments)
+            return dialects.rename_segments(customers.segments, *self.segments)
         return _json(self.segments if self.action == "replace" else [])
 
     def number(self) -> int | None:
         """How many customers it is about, if that is known at once."""
         if self.filter is None:
             return len(self.document_ids)
-        count = count_at_once(self.filter)
+        count = known_count(self.filter)
         return count.customers if count else None
 
     def parts(self) -> Iterator[list[str]]:
-        ids = iter(self.document_ids) if self.filter is None else every_id(self.filter)
-        while part := list(islice(ids, PART)):
+        ids = iter(self.document_ids) if self.filter is None else iter_ids(self.filter)
+        while part := list(islice(ids, BATCH_SIZE)):
             yield part
 
 
@@ -81,21 +81,21 @@ def _json(segments: Segments) -> ColumnElement[Any]:
     return dialects.json_value(list({(one["type"], one["value"]): one for one in segments}.values()))
 
 
-def check_edit(work: Work) -> None:
+def preview_bulk_edit(work: JobRun) -> None:
     """What it would do: compared in the database, kind by kind of customers alike in their segments. Reads only."""
-    edit, effect, done = BulkEdit.read(work.job.wanted), Effect(), 0
+    edit, effect, done = BulkEdit.read(work.job.wanted), ChangePreview(), 0
     work.begin("comparing", edit.number())
     for part in edit.parts():
-        there = _compare(effect, part, edit)
+        there = _preview_batch(effect, part, edit)
         effect.unknown += len(part) - there
         done += len(part)
         work.tell(done)
-    in_transaction(lambda session: work.finish(session, state="ready", effect=effect.told(), finished_at=None))
+    run_in_transaction(lambda session: work.finish(session, state="ready", effect=effect.told(), finished_at=None))
 
 
-def _compare(effect: Effect, document_ids: list[str], edit: BulkEdit) -> int:
+def _preview_batch(effect: ChangePreview, document_ids: list[str], edit: BulkEdit) -> int:
     """Take in what the edit would do to these; gives back how many of them are there."""
-    ids, there = dialects.texts(document_ids), 0
+    ids, there = dialects.json_strings(document_ids), 0
     before, after = (dialects.json_text(value) for value in (customers.segments, edit.result()))
     each = (
         select(customers.document_id, before.label("before"), after.label("after"))
@@ -108,7 +108,7 @@ def _compare(effect: Effect, document_ids: list[str], edit: BulkEdit) -> int:
         before_, after_ = orjson.loads(had), orjson.loads(has)
         if effect.add(before_, after_, times):
             effect.touched += times
-            if len(effect.examples) < MOST_EXAMPLES:
+            if len(effect.examples) < MAX_EXAMPLES:
                 name = db.session.scalar(select(Customer.name).where(Customer.document_id == one))
                 effect.show(one, name, before_, after_)
         else:
@@ -116,19 +116,19 @@ def _compare(effect: Effect, document_ids: list[str], edit: BulkEdit) -> int:
     return there
 
 
-def apply_bulk_edit(work: Work) -> None:
+def apply_bulk_edit(work: JobRun) -> None:
     """All of it or nothing, as one change set."""
     edit, job = BulkEdit.read(work.job.wanted), work.job
     work.begin("applying", edit.number())
 
     def change(session: Session) -> int | None:
         done = 0
-        ids = dialects.texts(bindparam("ids", type_=dialects.Json))
-        becoming = Edit(ids, ids.c.value, edit.result(), true())
-        with recording(session, job.by(), note=described(edit)) as change_set:
+        ids = dialects.json_strings(bindparam("ids", type_=dialects.Json))
+        becoming = SegmentUpdate(ids, ids.c.value, edit.result(), true())
+        with open_change_set(session, job.by(), note=describe(edit)) as change_set:
             for part in edit.parts():
-                there = part if edit.filter else list(known_customers(session, part))
-                changed = apply_edit(change_set, becoming, {"ids": there})
+                there = part if edit.filter else list(existing_ids(session, part))
+                changed = apply_update(change_set, becoming, {"ids": there})
                 change_set.unchanged += len(there) - len(changed)
                 done += len(part)
                 work.tell(done)
@@ -137,12 +137,12 @@ def apply_bulk_edit(work: Work) -> None:
         work.finish(session, state="done", result=result, change_set_id=made)
         return made
 
-    made = in_transaction(change)
+    made = run_in_transaction(change)
     if made:
         compact_when_due(made)
 
 
-def described(edit: BulkEdit) -> str:
+def describe(edit: BulkEdit) -> str:
     """`Renames membership Gold to membership GOLD`, the note of the change set."""
     named = [f"{one['type']} {one['value']}" for one in edit.segments]
     if edit.action == "rename":

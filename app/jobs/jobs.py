@@ -10,17 +10,17 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db, in_transaction, now
-from app.core.errors import NotFound, Refusal, Unavailable
+from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
+from app.core.errors import DomainError, NotFound, Unavailable
 from app.core.models.change_sets import Actor
 
 Json = dict[str, Any]
 
-BUSY = ("checking", "applying")
+RUNNING = ("checking", "applying")
 """The states in which there is something to do."""
 
 
-class NotReady(Refusal):
+class NotReady(DomainError):
     """The job is not in the state for this: somebody else was faster, perhaps."""
 
 
@@ -40,8 +40,8 @@ class Job(Base):
     actor: Mapped[str]
     """Who made it; whoever has it applied is from then on the one by whom the change is."""
     source: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     wanted: Mapped[Json] = mapped_column(dialects.Json)
     effect: Mapped[Json | None] = mapped_column(dialects.Json)
     """What it would do: `app.core.changes.preview.Effect.told`."""
@@ -52,12 +52,12 @@ class Job(Base):
     total: Mapped[int | None] = mapped_column(dialects.Id)
     attempts: Mapped[int] = mapped_column(default=0)
     lease: Mapped[str | None]
-    leased_until: Mapped[datetime | None] = mapped_column(Moment)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
 
     @property
     def busy(self) -> bool:
-        return self.state in BUSY
+        return self.state in RUNNING
 
     @property
     def sender(self) -> str:
@@ -74,7 +74,7 @@ jobs = Job.__table__
 # Asking for them
 
 
-def new_job(kind: str, actor: Actor, wanted: Json, state: str) -> int:
+def create_job(kind: str, actor: Actor, wanted: Json, state: str) -> int:
     """Raises Unavailable."""
 
     def work(session: Session) -> int:
@@ -84,10 +84,10 @@ def new_job(kind: str, actor: Actor, wanted: Json, state: str) -> int:
         session.flush()
         return job.id
 
-    return in_transaction(work)
+    return run_in_transaction(work)
 
 
-def find_job(job_id: int, kind: str) -> Job:
+def get_job(job_id: int, kind: str) -> Job:
     """As it is now. Raises NotFound."""
     db.session.remove()  # what was read before this moment may be as of another one
     found = db.session.get(Job, job_id)
@@ -102,7 +102,7 @@ def list_jobs(kind: str, *, before: int | None = None, most: int) -> list[Job]:
     return list(db.session.scalars(query if before is None else query.where(Job.id < before)))
 
 
-def move_on(  # noqa: PLR0913 - one step, and what comes with it
+def transition(  # noqa: PLR0913 - one step, and what comes with it
     job_id: int,
     state: str,
     *,
@@ -118,7 +118,7 @@ def move_on(  # noqa: PLR0913 - one step, and what comes with it
 
     def work(session: Session) -> None:
         change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(from_))
-        values: Json = {"state": state, "problem": problem, **AFRESH}
+        values: Json = {"state": state, "problem": problem, **RESET_PROGRESS}
         if wanted is not None:
             values |= {"wanted": wanted, "effect": None}
         if by is not None:
@@ -126,16 +126,16 @@ def move_on(  # noqa: PLR0913 - one step, and what comes with it
         if not session.execute(change.values(values)).rowcount:  # type: ignore[attr-defined]
             raise NotReady("This was started, applied or thrown away already. Nothing was changed now.")
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
-AFRESH: Json = {"done": 0, "total": None, "phase": None, "attempts": 0, "lease": None, "leased_until": None}
+RESET_PROGRESS: Json = {"done": 0, "total": None, "phase": None, "attempts": 0, "lease": None, "leased_until": None}
 
 
-def stop(job: Job) -> None:
+def cancel(job: Job) -> None:
     """Take it back to where it was before it was begun. Raises NotReady if that is too late."""
     before = {"checking": "draft" if job.kind == "import" else "discarded", "applying": "ready"}
     try:
-        move_on(job.id, before.get(job.state, ""), from_=(job.state,) if job.busy else ())
+        transition(job.id, before.get(job.state, ""), from_=(job.state,) if job.busy else ())
     except (NotReady, Unavailable):  # on SQLite nobody else writes while it is applied
         raise NotReady("It cannot be stopped any more. Once it is applied, it can be undone.") from None

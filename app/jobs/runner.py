@@ -25,24 +25,24 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.database import db, in_transaction, now, raise_unavailable
-from app.core.errors import Refusal, Unavailable
-from app.jobs.jobs import BUSY, Job, jobs
+from app.core.database import db, now, raise_if_unavailable, run_in_transaction
+from app.core.errors import DomainError, Unavailable
+from app.jobs.jobs import RUNNING, Job, jobs
 
 LEASE = timedelta(seconds=15)
-RENEWED_EVERY_S = 2.0
-MOST_ATTEMPTS = 8
+HEARTBEAT_S = 2.0
+MAX_ATTEMPTS = 8
 """Times a job is begun: more often than that it is not by chance that nobody brought it to its end."""
-PAUSE = timedelta(seconds=3)
+RETRY_DELAY = timedelta(seconds=3)
 """Until it is begun again after the database was busy, twice as long each time: some ten minutes in all."""
 
 
-ENDED = "each time the server ended, or the database was away, full or busy."
+WORKER_DIED = "each time the server ended, or the database was away, full or busy."
 
-others = jobs.alias("others")
+other_jobs = jobs.alias("others")
 
 
-class Stopped(Exception):
+class ShuttingDown(Exception):
     """The process is about to end; another one begins the job again."""
 
 
@@ -51,7 +51,7 @@ class LeaseLost(Exception):
 
 
 @dataclass
-class Work:
+class JobRun:
     """A job in hand."""
 
     job: Job
@@ -73,7 +73,7 @@ class Work:
         """How far it is. Raises Stopped and LeaseLost: then what was done must be taken back."""
         self.done = done
         if self.stop.is_set():
-            raise Stopped
+            raise ShuttingDown
         if self.lost:
             raise LeaseLost
 
@@ -83,7 +83,7 @@ class Work:
         On SQLite it cannot be said while our own transaction writes; nobody else can take the job over then, either.
         """
         values = {"phase": self.phase, "done": self.done, "total": self.total, "leased_until": now() + LEASE}
-        with suppress(DBAPIError, PoolTimeout), Session(dialects.writing(self.engine, patient=False)) as session:
+        with suppress(DBAPIError, PoolTimeout), Session(dialects.for_writing(self.engine, patient=False)) as session:
             self.lost = not session.execute(self.mine().values(values)).rowcount  # type: ignore[attr-defined]
             session.commit()
 
@@ -103,7 +103,7 @@ class Work:
         over = threading.Event()
 
         def beat() -> None:
-            while not over.wait(RENEWED_EVERY_S):
+            while not over.wait(HEARTBEAT_S):
                 self.renew()
 
         thread = threading.Thread(target=beat, daemon=True)
@@ -115,54 +115,63 @@ class Work:
             thread.join()
 
 
-Handler = Callable[[Work], None]
+Handler = Callable[[JobRun], None]
 """Does what a job is for; must call `finish`."""
 
 
-def work_on_next(handlers: Mapping[tuple[str, str], Handler], stop: threading.Event) -> bool:
+def run_next_job(handlers: Mapping[tuple[str, str], Handler], stop: threading.Event) -> bool:
     """Take the oldest job that is due, and do it, by its kind and state. Whether there was one."""
-    work = _taken(stop)
+    work = _claim(stop)
     if work is None:
         return False
     try:
         with work.held():
             handlers[work.job.kind, work.job.state](work)
-    except Stopped:
-        _put_down(work, attempts=work.job.attempts - 1)
+    except ShuttingDown:
+        _release(work, attempts=work.job.attempts - 1)
     except Unavailable:
-        _put_down(work, leased_until=now() + PAUSE * 2 ** (work.job.attempts - 1))
+        _release(work, leased_until=now() + RETRY_DELAY * 2 ** (work.job.attempts - 1))
     except LeaseLost:
         pass
-    except Refusal as refusal:
-        _give_up(work, str(refusal))
+    except DomainError as refusal:
+        _fail(work, str(refusal))
     except Exception:
-        _give_up(work, "A fault of ours: the log says more.")
+        _fail(work, "A fault of ours: the log says more.")
         raise
     return True
 
 
-def _give_up(work: Work, problem: str) -> None:
+def _fail(work: JobRun, problem: str) -> None:
     with suppress(LeaseLost):
-        in_transaction(lambda session: work.finish(session, state="failed", problem=f"{problem} Nothing was applied."))
+        run_in_transaction(
+            lambda session: work.finish(session, state="failed", problem=f"{problem} Nothing was applied.")
+        )
 
 
-def _held(table: Any) -> ColumnElement[bool]:
+def _is_leased(table: Any) -> ColumnElement[bool]:
     return and_(table.c.leased_until.is_not(None), table.c.leased_until >= now())
 
 
 def _due() -> Any:
     """The oldest one that nobody holds. One is applied at a time: two would wait for each other's customers."""
-    being_applied = select(others.c.id).where(others.c.state == "applying", others.c.lease.is_not(None), _held(others))
+    being_applied = select(other_jobs.c.id).where(
+        other_jobs.c.state == "applying", other_jobs.c.lease.is_not(None), _is_leased(other_jobs)
+    )
     unhindered = or_(jobs.c.state != "applying", not_(exists(being_applied)))
-    return select(jobs.c.id).where(jobs.c.state.in_(BUSY), not_(_held(jobs)), unhindered).order_by(jobs.c.id).limit(1)
+    return (
+        select(jobs.c.id)
+        .where(jobs.c.state.in_(RUNNING), not_(_is_leased(jobs)), unhindered)
+        .order_by(jobs.c.id)
+        .limit(1)
+    )
 
 
-def _taken(stop: threading.Event) -> Work | None:
+def _claim(stop: threading.Event) -> JobRun | None:
     try:
         if db.session.scalar(_due()) is None:  # mostly: and then nothing is written
             return None
     except (DBAPIError, PoolTimeout) as error:
-        raise_unavailable(error)
+        raise_if_unavailable(error)
         raise
     lease = secrets.token_hex(8)
 
@@ -171,18 +180,18 @@ def _taken(stop: threading.Event) -> Work | None:
         due = _due().with_for_update(skip_locked=True).scalar_subquery()
         taken = session.scalar(update(jobs).where(jobs.c.id == due).values(values).returning(jobs.c.id))
         job = session.get(Job, taken) if taken else None
-        if job and job.attempts > MOST_ATTEMPTS:
+        if job and job.attempts > MAX_ATTEMPTS:
             job.state, job.finished_at, job.leased_until = "failed", now(), None
-            job.problem = f"It was begun {MOST_ATTEMPTS} times: {ENDED} Nothing was applied."
+            job.problem = f"It was begun {MAX_ATTEMPTS} times: {WORKER_DIED} Nothing was applied."
             return None
         return job
 
-    job = in_transaction(work, patient=False)
-    return Work(job, lease, stop, db.engine) if job else None
+    job = run_in_transaction(work, patient=False)
+    return JobRun(job, lease, stop, db.engine) if job else None
 
 
-def _put_down(work: Work, **values: Any) -> None:
+def _release(work: JobRun, **values: Any) -> None:
     """Leave it to the next one, at once or after a while."""
     with suppress(Unavailable):
         released = work.mine().values({"lease": None, "leased_until": None, **values})
-        in_transaction(lambda session: session.execute(released), patient=False)
+        run_in_transaction(lambda session: session.execute(released), patient=False)

@@ -11,21 +11,21 @@ from sqlalchemy import Engine, ForeignKey, and_, delete, insert, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, db, in_transaction, now
+from app.core.database import Base, db, now, run_in_transaction
 from app.jobs.jobs import Job
 
-PART = 1024 * 1024
+CHUNK_SIZE = 1024 * 1024
 """Bytes of a file in a row."""
 
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """After this time the file and its rejected lines are forgotten; what it changed stays on record."""
 
-LONGEST_UPLOAD = timedelta(days=1)
+UPLOAD_TIMEOUT = timedelta(days=1)
 
-REJECTED_AT_ONCE = 1_000
+REJECTED_BATCH_SIZE = 1_000
 
 
-class FilePart(Base):
+class UploadChunk(Base):
     """Some bytes of a file, packed."""
 
     __tablename__ = "file_parts"
@@ -35,7 +35,7 @@ class FilePart(Base):
     packed: Mapped[bytes]
 
 
-class RejectedLine(Base):
+class RejectedRow(Base):
     """A line of a file that could not be applied, why, and what stood there."""
 
     __tablename__ = "rejected_lines"
@@ -47,23 +47,23 @@ class RejectedLine(Base):
     kept: Mapped[Any] = mapped_column(dialects.Json)
 
 
-parts, lines = FilePart.__table__, RejectedLine.__table__
+chunks, rejected_rows = UploadChunk.__table__, RejectedRow.__table__
 
 
-def keep_file(job_id: int, file: IO[bytes]) -> int:
+def store_upload(job_id: int, file: IO[bytes]) -> int:
     """Store the file's bytes; gives back how many. A part at a time, so that others who write get their turn.
 
     Raises Unavailable.
     """
     size = 0
-    for number, content in enumerate(iter(lambda: file.read(PART), b"")):
+    for number, content in enumerate(iter(lambda: file.read(CHUNK_SIZE), b"")):
         row = {"job_id": job_id, "number": number, "packed": zlib.compress(content, 1)}
-        in_transaction(lambda session, row=row: session.execute(insert(parts).values(row)))  # type: ignore[misc]
+        run_in_transaction(lambda session, row=row: session.execute(insert(chunks).values(row)))  # type: ignore[misc]
         size += len(content)
     return size
 
 
-class KeptFile(io.RawIOBase):
+class UploadReader(io.RawIOBase):
     """Reads a kept file, from its beginning to its end."""
 
     def __init__(self, job_id: int, size: int, engine: Engine | None = None) -> None:
@@ -76,7 +76,7 @@ class KeptFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._part:
-            query = select(parts.c.packed).where(parts.c.job_id == self.job_id, parts.c.number == self._number)
+            query = select(chunks.c.packed).where(chunks.c.job_id == self.job_id, chunks.c.number == self._number)
             with self._engine.connect() as connection:
                 packed = connection.execute(query).scalar()
             self._number += 1
@@ -91,39 +91,43 @@ class KeptFile(io.RawIOBase):
         return self._read
 
 
-def forget_old_files() -> None:
+def delete_expired_uploads() -> None:
     """Those of imports long over, or thrown away, and what came of those that never arrived. Raises Unavailable."""
-    broken_off = and_(Job.state == "uploading", Job.created_at < now() - LONGEST_UPLOAD)
-    over = or_(Job.created_at < now() - KEPT, Job.state == "discarded", broken_off)
+    broken_off = and_(Job.state == "uploading", Job.created_at < now() - UPLOAD_TIMEOUT)
+    over = or_(Job.created_at < now() - RETENTION, Job.state == "discarded", broken_off)
     old = select(Job.id).where(Job.kind == "import", over)
 
     def work(session: Session) -> None:
-        for table in (parts, lines):
+        for table in (chunks, rejected_rows):
             session.execute(delete(table).where(table.c.job_id.in_(old)))
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
-def is_kept(job_id: int) -> bool:
-    return db.session.scalar(select(parts.c.number).where(parts.c.job_id == job_id).limit(1)) is not None
+def has_upload(job_id: int) -> bool:
+    return db.session.scalar(select(chunks.c.number).where(chunks.c.job_id == job_id).limit(1)) is not None
 
 
 # Rejected lines
 
 
-def keep_rejected(session: Session, job_id: int, rejected: Iterable[tuple[int, str, Any]]) -> None:
+def store_rejected(session: Session, job_id: int, rejected: Iterable[tuple[int, str, Any]]) -> None:
     """Write (line, error, what stood there), in place of those of an earlier reading."""
-    session.execute(delete(lines).where(lines.c.job_id == job_id))
+    session.execute(delete(rejected_rows).where(rejected_rows.c.job_id == job_id))
     rows = (
         {"job_id": job_id, "number": number, "line": line, "error": error, "kept": kept}
         for number, (line, error, kept) in enumerate(rejected)
     )
-    while some := list(islice(rows, REJECTED_AT_ONCE)):
-        session.execute(insert(lines), some)
+    while some := list(islice(rows, REJECTED_BATCH_SIZE)):
+        session.execute(insert(rejected_rows), some)
 
 
-def rejected_lines(job_id: int, most: int | None = None) -> Iterator[tuple[int, str, Any]]:
+def iter_rejected(job_id: int, most: int | None = None) -> Iterator[tuple[int, str, Any]]:
     """(line, error, what stood there), in the order of the file, streamed."""
-    query = select(lines.c.line, lines.c.error, lines.c.kept).where(lines.c.job_id == job_id).order_by(lines.c.number)
-    for row in db.session.execute(query.limit(most).execution_options(yield_per=REJECTED_AT_ONCE)):
+    query = (
+        select(rejected_rows.c.line, rejected_rows.c.error, rejected_rows.c.kept)
+        .where(rejected_rows.c.job_id == job_id)
+        .order_by(rejected_rows.c.number)
+    )
+    for row in db.session.execute(query.limit(most).execution_options(yield_per=REJECTED_BATCH_SIZE)):
         yield row.line, row.error, row.kept

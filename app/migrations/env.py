@@ -15,7 +15,7 @@ def include_name(name: str | None, type_: str, _parents: object) -> bool:
 
 
 try:
-    connection = dialects.writing(db.engine).connect()
+    connection = dialects.for_writing(db.engine).connect()
 except OperationalError as error:
     sys.exit(f"The database cannot be reached: {error.orig}")
 

@@ -5,7 +5,7 @@ from flask import Blueprint
 from app.pages import auth, charts, shortcut, template_filters, theme
 
 blueprint = Blueprint("pages", __name__)
-blueprint.before_request(auth.admit)
+blueprint.before_request(auth.authenticate)
 charts.register(blueprint)
 template_filters.register(blueprint)
 theme.register(blueprint)

@@ -8,23 +8,23 @@ import structlog
 from flask import current_app, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
-from app.access.authentication import SignedIn, signed_in
+from app.access.authentication import AuthenticatedSession, authenticate_session
 from app.access.operators import Operator
-from app.core.errors import Refusal
+from app.core.errors import DomainError
 from app.core.models.change_sets import Actor
 
-ANYBODY = "anybody"
-SECRET = "sign_in"  # noqa: S105 - the name under which it lies in the cookie
+PUBLIC = "anybody"
+SESSION_KEY = "sign_in"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-class NotAllowed(Refusal):
+class NotAllowed(DomainError):
     """The operator's role does not allow this."""
 
 
-def open_to(role: str) -> Callable[[View], View]:
-    """Open a view to operators of this role, or a higher one; to `ANYBODY` without a sign-in."""
+def require_role(role: str) -> Callable[[View], View]:
+    """Open a view to operators of this role, or a higher one; to `PUBLIC` without a sign-in."""
 
     def mark(view: View) -> View:
         view.role = role  # type: ignore[attr-defined]
@@ -33,19 +33,19 @@ def open_to(role: str) -> Callable[[View], View]:
     return mark
 
 
-def look() -> None:
+def load_session() -> None:
     """See who is at work, nobody perhaps: from here on in `g.signed_in`."""
-    g.signed_in = signed_in(session[SECRET]) if SECRET in session else None
+    g.signed_in = authenticate_session(session[SESSION_KEY]) if SESSION_KEY in session else None
 
 
-def admit() -> Response | None:
+def authenticate() -> Response | None:
     """Let the request in, with who is at work in `g.signed_in`; or lead to the sign-in. Raises NotAllowed."""
-    look()
+    load_session()
     role: str = vars(current_app.view_functions[str(request.endpoint)])["role"]
-    if role == ANYBODY:
+    if role == PUBLIC:
         return None
     if g.signed_in is None:
-        session.pop(SECRET, None)
+        session.pop(SESSION_KEY, None)
         back = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("pages.sign_in", next=back if back != "/" else None))
     structlog.contextvars.bind_contextvars(operator=g.signed_in.operator.id)
@@ -54,16 +54,16 @@ def admit() -> Response | None:
     return None
 
 
-def at_work() -> SignedIn:
-    return cast(SignedIn, g.signed_in)
+def current_session() -> AuthenticatedSession:
+    return cast(AuthenticatedSession, g.signed_in)
 
 
-def me() -> Operator:
-    return at_work().operator
+def current_operator() -> Operator:
+    return current_session().operator
 
 
-def actor() -> Actor:
-    return me().actor()
+def current_actor() -> Actor:
+    return current_operator().actor()
 
 
 def safe_next(url: str | None) -> str:

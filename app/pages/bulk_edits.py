@@ -5,21 +5,21 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 
 from app.core.changes.segment_updates import Version
-from app.core.counts.segment_counts import held_by, largest_segments
-from app.core.models.customers import storable
+from app.core.counts.segment_counts import count_holders, largest_segments
+from app.core.models.customers import is_storable
 from app.core.search.customers import Filter, count_customers
 from app.jobs.bulk_edits import ACTIONS, BulkEdit
-from app.jobs.jobs import find_job, move_on, new_job, stop
+from app.jobs.jobs import cancel, create_job, get_job, transition
 from app.pages import blueprint, list_query
-from app.pages.auth import actor, open_to
-from app.pages.editor import LONGEST, Editor, EditorRow, near_if_new, read_editor
-from app.pages.jobs import set_going, shown
-from app.pages.list_query import NotUnderstood, asked_customers
+from app.pages.auth import current_actor, require_role
+from app.pages.editor import MAX_LENGTH, Editor, EditorRow, parse_editor, similar_if_new
+from app.pages.jobs import job_context, start_job
+from app.pages.list_query import InvalidListQuery, parse_customer_list
 
-MOST_TICKED = 1_000
-MOST_COUNTED = 100_000
-MOST_SUGGESTED = 100
-CALLED = {
+MAX_SELECTED = 1_000
+MAX_COUNTED = 100_000
+MAX_SUGGESTIONS = 100
+LABELS = {
     "add": "Add these segments",
     "remove": "Remove these segments",
     "replace": "Replace all segments by these",
@@ -28,51 +28,51 @@ CALLED = {
 
 
 @blueprint.route("/edits/new", methods=["GET", "POST"])
-@open_to("editor")
+@require_role("editor")
 def new_edit() -> Any:
     """Choose what is to become of whose segments; with `everybody`, of all who match what the list is narrowed to."""
     return _form(Editor([EditorRow()], [], Version(None)))
 
 
 def _form(editor: Editor, problem: str | None = None, status: int = 200) -> Any:
-    who, ids = _who()
+    who, ids = _selection()
     return render_template(
         "edit_new.html",
         editor=editor,
         problem=problem,
         ids=ids,
         filter=who,
-        count=count_customers(who, most=MOST_COUNTED) if who is not None else None,
+        count=count_customers(who, most=MAX_COUNTED) if who is not None else None,
         chosen=request.form.get("verb", "add"),
-        called=CALLED,
-        suggested=largest_segments(most=MOST_SUGGESTED),
-        state=list_query.state(),
+        called=LABELS,
+        suggested=largest_segments(most=MAX_SUGGESTIONS),
+        state=list_query.active_filters(),
     ), status
 
 
-def _who() -> tuple[Filter | None, tuple[str, ...]]:
+def _selection() -> tuple[Filter | None, tuple[str, ...]]:
     """All who match, or those who were ticked. Raises NotUnderstood."""
     if "everybody" in request.args:
-        return asked_customers().filter, ()
+        return parse_customer_list().filter, ()
     ids = tuple(dict.fromkeys(request.form.getlist("id")))
     if not ids:
-        raise NotUnderstood("Tick the customers first, or choose all who match. Nothing was changed.")
-    if len(ids) > MOST_TICKED or not all(map(storable, ids)):
-        raise NotUnderstood("The form did not arrive whole. Nothing was changed.")
+        raise InvalidListQuery("Tick the customers first, or choose all who match. Nothing was changed.")
+    if len(ids) > MAX_SELECTED or not all(map(is_storable, ids)):
+        raise InvalidListQuery("The form did not arrive whole. Nothing was changed.")
     return None, ids
 
 
 @blueprint.post("/edits")
-@open_to("editor")
+@require_role("editor")
 def edits() -> Any:
     """Have the preview made, or do what a button of a row says."""
-    editor, verb = read_editor(request.form), request.form.get("verb", "")
-    if editor is None or verb not in CALLED:
-        raise NotUnderstood("The form did not arrive whole. Nothing was changed.")
+    editor, verb = parse_editor(request.form), request.form.get("verb", "")
+    if editor is None or verb not in LABELS:
+        raise InvalidListQuery("The form did not arrive whole. Nothing was changed.")
     if request.form.get("action", "preview") != "preview":  # a button of a row
         editor.act(request.form["action"])
         return _form(editor)
-    who, ids = _who()
+    who, ids = _selection()
     if verb == "clear":
         return _prepared(BulkEdit("clear", [], who, ids))
     segments = [segment for segment in editor.segments() if any(segment.values())]
@@ -86,32 +86,32 @@ def edits() -> Any:
 
 
 def _prepared(edit: BulkEdit) -> Any:
-    job_id = new_job("edit", actor(), edit.wanted(), "checking")
-    set_going(job_id, "edit")
+    job_id = create_job("edit", current_actor(), edit.wanted(), "checking")
+    start_job(job_id, "edit")
     return redirect(url_for("pages.edit", edit_id=job_id))
 
 
 @blueprint.get("/edits/<number:edit_id>")
-@open_to("viewer")
+@require_role("viewer")
 def edit(edit_id: int) -> Any:
-    job = find_job(edit_id, "edit")
-    return render_template("edit.html", **shown(job), edit=BulkEdit.read(job.wanted))
+    job = get_job(edit_id, "edit")
+    return render_template("edit.html", **job_context(job), edit=BulkEdit.read(job.wanted))
 
 
 @blueprint.post("/edits/<number:edit_id>")
-@open_to("editor")
+@require_role("editor")
 def change_edit(edit_id: int) -> Any:
     action = request.form.get("action")
-    job = find_job(edit_id, "edit")
+    job = get_job(edit_id, "edit")
     if action == "apply":
-        move_on(job.id, "applying", from_=("ready",), by=actor())
-        set_going(job.id, "edit")
+        transition(job.id, "applying", from_=("ready",), by=current_actor())
+        start_job(job.id, "edit")
     elif action == "stop":
-        stop(job)
+        cancel(job)
     elif action == "discard":
-        move_on(job.id, "discarded", from_=("ready", "failed"))
+        transition(job.id, "discarded", from_=("ready", "failed"))
     else:
-        raise NotUnderstood("A prepared change can be made, stopped or thrown away.")
+        raise InvalidListQuery("A prepared change can be made, stopped or thrown away.")
     return redirect(url_for("pages.edit", edit_id=job.id))
 
 
@@ -119,13 +119,13 @@ def change_edit(edit_id: int) -> Any:
 
 
 @blueprint.route("/segments/<segment_part:type>/<segment_part:value>/rename", methods=["GET", "POST"])
-@open_to("editor")
+@require_role("editor")
 def rename_segment(type: str, value: str) -> Any:
     """Another spelling for a segment, in whoever carries it; one that is there already is merged with."""
     old = {"type": type, "value": value}
     new = {name: request.form.get(name, old[name]) for name in old}
-    problem = _problem(old, new) if request.method == "POST" else None
-    near = near_if_new(new["type"], new["value"]) if request.method == "POST" and not problem else []
+    problem = _rename_error(old, new) if request.method == "POST" else None
+    near = similar_if_new(new["type"], new["value"]) if request.method == "POST" and not problem else []
     near = [held for held in near if held[:2] != (type, value)]
     if request.method == "POST" and not problem and (not near or "confirmed" in request.form):
         return _prepared(BulkEdit("rename", [old, new], Filter(segments=(old,))))
@@ -135,14 +135,14 @@ def rename_segment(type: str, value: str) -> Any:
         new=new,
         problem=problem,
         near=near,
-        customers=held_by(type, value),
-        suggested=largest_segments(most=MOST_SUGGESTED),
+        customers=count_holders(type, value),
+        suggested=largest_segments(most=MAX_SUGGESTIONS),
     ), 422 if problem or near else 200
 
 
-def _problem(old: dict[str, str], new: dict[str, str]) -> str | None:
+def _rename_error(old: dict[str, str], new: dict[str, str]) -> str | None:
     if not (new["type"] and new["value"]):
         return "A segment needs a type and a value."
-    if any(len(part) > LONGEST or not storable(part) for part in new.values()):
-        return f"At most {LONGEST} characters, and none that cannot be stored."
+    if any(len(part) > MAX_LENGTH or not is_storable(part) for part in new.values()):
+        return f"At most {MAX_LENGTH} characters, and none that cannot be stored."
     return "This is its name already." if new == old else None

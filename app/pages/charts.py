@@ -6,11 +6,11 @@ from flask import Blueprint
 
 
 def register(blueprint: Blueprint) -> None:
-    blueprint.add_app_template_filter(line)
-    blueprint.add_app_template_filter(columns)
+    blueprint.add_app_template_filter(polyline_points)
+    blueprint.add_app_template_filter(bar_rects)
 
 
-def line(values: Sequence[int], width: int, height: int, *, from_zero: bool = False) -> str:
+def polyline_points(values: Sequence[int], width: int, height: int, *, from_zero: bool = False) -> str:
     """The `points` of a polyline through these values, in a box of that size."""
     lowest = 0 if from_zero else min(values)
     span = max(values) - lowest
@@ -20,16 +20,16 @@ def line(values: Sequence[int], width: int, height: int, *, from_zero: bool = Fa
         (round(n * step), round(height - (value - lowest) / span * height if span else level))
         for n, value in enumerate(values)
     ]
-    turns = [point for n, point in enumerate(drawn) if not _on_the_way(drawn[n - 1 : n + 2])]
+    turns = [point for n, point in enumerate(drawn) if not _turning_points(drawn[n - 1 : n + 2])]
     return " ".join(f"{x},{y}" for x, y in turns)
 
 
-def _on_the_way(three: list[tuple[int, int]]) -> bool:
+def _turning_points(three: list[tuple[int, int]]) -> bool:
     """Whether the point in the middle lies between two others at its height, and need not be said."""
     return len(three) == 3 and len({y for _, y in three}) == 1
 
 
-def columns(values: Sequence[int], width: int, height: int) -> list[tuple[float, float, float, float]]:
+def bar_rects(values: Sequence[int], width: int, height: int) -> list[tuple[float, float, float, float]]:
     """The x, y, width and height of a column for each value, in a box of that size."""
     most, step = max(values, default=0), width / max(1, len(values))
     tall = [value / most * height if most else 0 for value in values]

@@ -6,11 +6,11 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from app.core.changes.segment_updates import Version
-from app.core.counts.segment_counts import held_by
-from app.core.models.customers import Segments, storable
-from app.core.search.similar_segments import Held, near
+from app.core.counts.segment_counts import count_holders
+from app.core.models.customers import Segments, is_storable
+from app.core.search.similar_segments import SegmentSize, find_similar
 
-LONGEST = 1000
+MAX_LENGTH = 1000
 
 
 @dataclass
@@ -22,7 +22,7 @@ class EditorRow:
     was: str = ""
     """Its number among the segments that the form was made from; empty for a new one."""
     problem: str = ""
-    near: list[Held] = field(default_factory=list)
+    near: list[SegmentSize] = field(default_factory=list)
     """Segments that customers hold already, spelled almost like this one."""
 
 
@@ -51,7 +51,7 @@ class Editor:
 
     def _segment(self, row: EditorRow) -> dict[str, str]:
         was = self._was(row)
-        if was and (flat(was["type"]), flat(was["value"])) == (row.type, row.value):
+        if was and (strip_newlines(was["type"]), strip_newlines(was["value"])) == (row.type, row.value):
             return was
         return {"type": row.type, "value": row.value}
 
@@ -68,9 +68,9 @@ class Editor:
                 continue
             if not (row.type and row.value):
                 row.problem = "A segment needs a type and a value."
-            elif len(row.type) > LONGEST or len(row.value) > LONGEST:
-                row.problem = f"At most {LONGEST} characters."
-            elif not (storable(row.type) and storable(row.value)):
+            elif len(row.type) > MAX_LENGTH or len(row.value) > MAX_LENGTH:
+                row.problem = f"At most {MAX_LENGTH} characters."
+            elif not (is_storable(row.type) and is_storable(row.value)):
                 row.problem = "This contains a character that cannot be stored."
         return not any(row.problem for row in self.rows)
 
@@ -79,7 +79,7 @@ class Editor:
         for row in self.rows:
             segment = self._segment(row)
             if not self._is_blank(row) and segment not in self.base:
-                row.near = near_if_new(segment["type"], segment["value"])
+                row.near = similar_if_new(segment["type"], segment["value"])
         return any(row.near for row in self.rows)
 
     def act(self, action: str) -> None:
@@ -106,25 +106,27 @@ class Editor:
                 self.rows[at], self.rows[to] = self.rows[to], self.rows[at]
 
 
-def near_if_new(type_: str, value: str) -> list[Held]:
-    return [] if held_by(type_, value) else near(type_, value)[:3]
+def similar_if_new(type_: str, value: str) -> list[SegmentSize]:
+    return [] if count_holders(type_, value) else find_similar(type_, value)[:3]
 
 
-def flat(text: str) -> str:
+def strip_newlines(text: str) -> str:
     """As a field of one line gives it back: browsers take line breaks out."""
     return text.replace("\r", "").replace("\n", "")
 
 
-def editor_of(segments: Segments, change_set_id: int | None) -> Editor:
-    rows = [EditorRow(flat(one["type"]), flat(one["value"]), str(n)) for n, one in enumerate(segments)]
+def make_editor(segments: Segments, change_set_id: int | None) -> Editor:
+    rows = [
+        EditorRow(strip_newlines(one["type"]), strip_newlines(one["value"]), str(n)) for n, one in enumerate(segments)
+    ]
     return Editor(rows, segments, Version(change_set_id))
 
 
-def read_editor(form: MultiDict[str, str]) -> Editor | None:
+def parse_editor(form: MultiDict[str, str]) -> Editor | None:
     """The form as it was sent; None if it cannot be one of ours."""
     try:
         base = orjson.loads(form["base"])
-        assert all(one.keys() == {"type", "value"} and storable("".join(one.values())) for one in base)
+        assert all(one.keys() == {"type", "value"} and is_storable("".join(one.values())) for one in base)
         version = Version(int(form["version"]) if form["version"] else None)
     except (KeyError, ValueError, AssertionError, AttributeError, TypeError):
         return None

@@ -6,16 +6,16 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from app.access.operators import LastAdmin
-from app.core.errors import NoLongerKnown, NotFound, Refusal, Unavailable
-from app.pages.auth import NotAllowed, look
-from app.pages.list_query import NotUnderstood
+from app.core.errors import DomainError, NoLongerRetained, NotFound, Unavailable
+from app.pages.auth import NotAllowed, load_session
+from app.pages.list_query import InvalidListQuery
 
-STATUSES: tuple[tuple[type[Refusal], int], ...] = (
+STATUSES: tuple[tuple[type[DomainError], int], ...] = (
     (NotFound, 404),
     (NotAllowed, 403),
-    (NotUnderstood, 400),
+    (InvalidListQuery, 400),
     (LastAdmin, 409),
-    (NoLongerKnown, 410),
+    (NoLongerRetained, 410),
     (Unavailable, 503),
 )
 
@@ -44,16 +44,16 @@ ADVICE = {
 }
 
 
-def refused(refusal: Refusal) -> tuple[str, int]:
+def handle_domain_error(refusal: DomainError) -> tuple[str, int]:
     status = next((status for kind, status in STATUSES if isinstance(refusal, kind)), 409)
     return _page(status, str(refusal))
 
 
-def refused_by_framework(error: HTTPException) -> tuple[str, int] | Response:
+def handle_http_exception(error: HTTPException) -> tuple[str, int] | Response:
     if isinstance(error, CSRFError):
         return _page(400, "The form was too old, or did not come from here. Nothing was changed.")
     if "signed_in" not in g:  # no page of ours was asked for, but it was asked for from one
-        look()
+        load_session()
     status = error.code or 500
     most = request.max_content_length or 0
     message = {
@@ -64,7 +64,7 @@ def refused_by_framework(error: HTTPException) -> tuple[str, int] | Response:
     return _page(status, message.get(status, error.description or error.name))
 
 
-def failed() -> tuple[str, int]:
+def internal_error() -> tuple[str, int]:
     return _page(500, "This was not your fault, and nothing was changed.")
 
 

@@ -7,26 +7,26 @@ from typing import Any, Literal, cast
 from flask import request, url_for
 from werkzeug.datastructures import MultiDict
 
-from app.core.errors import Refusal
-from app.core.models.customers import storable
-from app.core.search.customers import Filter, Found, Order
+from app.core.errors import DomainError
+from app.core.models.customers import is_storable
+from app.core.search.customers import CustomerRow, Filter, Order
 from app.serialization.segment_notation import InvalidSegment, parse_segment
-from app.web.cursors import InvalidCursor, cursor_text, read_cursor
+from app.web.cursors import InvalidCursor, decode_cursor, encode_cursor
 
-LONGEST_SEARCH = 1000
+MAX_QUERY_LENGTH = 1000
 
 NARROWED_BY = ("q", "segment", "without", "has", "sort", "type", "source", "actor", "customer", "since", "until")
 
 
-class NotUnderstood(Refusal):
+class InvalidListQuery(DomainError):
     """The URL says something that this list does not have."""
 
 
 def text(name: str, args: MultiDict[str, str] | None = None) -> str:
     """`?name=…` without blanks around it; empty if it is missing. Raises NotUnderstood."""
     value = (request.args if args is None else args).get(name, "").strip()
-    if not storable(value):
-        raise NotUnderstood("The address contains characters that cannot be stored.")
+    if not is_storable(value):
+        raise InvalidListQuery("The address contains characters that cannot be stored.")
     return value
 
 
@@ -39,9 +39,9 @@ def segment(value: str) -> dict[str, str]:
     try:
         parsed = parse_segment(value)
     except InvalidSegment:
-        raise NotUnderstood("A segment is written type:value, such as membership:GOLD.") from None
-    if not all(storable(part) for part in parsed.values()):
-        raise NotUnderstood("The address contains characters that cannot be stored.")
+        raise InvalidListQuery("A segment is written type:value, such as membership:GOLD.") from None
+    if not all(is_storable(part) for part in parsed.values()):
+        raise InvalidListQuery("The address contains characters that cannot be stored.")
     return parsed
 
 
@@ -51,30 +51,30 @@ def day(name: str) -> date | None:
     try:
         return date.fromisoformat(value) if value else None
     except ValueError:
-        raise NotUnderstood("A day is written like 2026-11-23.") from None
+        raise InvalidListQuery("A day is written like 2026-11-23.") from None
 
 
-def beginning(of: date | None) -> datetime | None:
+def start_of_day(of: date | None) -> datetime | None:
     return datetime.combine(of, time(), UTC) if of else None
 
 
-def place(name: str, *types: type) -> Any:
+def cursor(name: str, *types: type) -> Any:
     """Where the list goes on: `?name=<cursor>`. Raises NotUnderstood."""
-    cursor = request.args.get(name)
+    value = request.args.get(name)
     try:
-        return read_cursor(cursor, *types) if cursor else None
+        return decode_cursor(value, *types) if value else None
     except InvalidCursor:
-        raise NotUnderstood("This place in the list does not exist. Start from its first page.") from None
+        raise InvalidListQuery("This place in the list does not exist. Start from its first page.") from None
 
 
 def url_with(**changes: Any) -> str:
     """This list's URL with some of its parameters changed, or taken out with None; back on its first page."""
-    kept = {name: value for name, value in {**state(), **changes}.items() if value not in (None, "", [], [""])}
+    kept = {name: value for name, value in {**active_filters(), **changes}.items() if value not in (None, "", [], [""])}
     return url_for(str(request.endpoint), **{**(request.view_args or {}), **kept})
 
 
 @dataclass(frozen=True)
-class Asked:
+class CustomerListQuery:
     """Which customers, in which order, from where."""
 
     filter: Filter
@@ -82,27 +82,27 @@ class Asked:
     after: tuple[str, ...] | None
     before: tuple[str, ...] | None
 
-    def cursor(self, customer: Found) -> str:
-        return cursor_text(*self.order.place_of(customer))
+    def cursor(self, customer: CustomerRow) -> str:
+        return encode_cursor(*self.order.place_of(customer))
 
     @property
     def sort(self) -> str:
         return ("-" if self.order.descending else "") + self.order.by
 
 
-def asked_customers() -> Asked:
+def parse_customer_list() -> CustomerListQuery:
     """Raises NotUnderstood."""
     has, sort = text("has"), text("sort") or "id"
     if has not in ("", "any", "none"):
-        raise NotUnderstood("has is any or none.")
+        raise InvalidListQuery("has is any or none.")
     if sort.removeprefix("-") not in ("id", "name"):
-        raise NotUnderstood("Customers are sorted by id or name.")
+        raise InvalidListQuery("Customers are sorted by id or name.")
     order = Order(cast(Literal["id", "name"], sort.removeprefix("-")), sort.startswith("-"))
     types = (str,) if order.by == "id" else (str, str)
-    after, before = place("after", *types), place("before", *types)
-    return Asked(
+    after, before = cursor("after", *types), cursor("before", *types)
+    return CustomerListQuery(
         Filter(
-            text("q")[:LONGEST_SEARCH],
+            text("q")[:MAX_QUERY_LENGTH],
             segments("segment"),
             segments("without"),
             cast(Literal["any", "none"] | None, has or None),
@@ -113,11 +113,11 @@ def asked_customers() -> Asked:
     )
 
 
-def without_one(name: str, value: str) -> str:
+def url_without(name: str, value: str) -> str:
     """The list's URL with one of several equal parameters taken out."""
     return url_with(**{name: [kept for kept in request.args.getlist(name) if kept != value]})
 
 
-def state() -> dict[str, list[str]]:
+def active_filters() -> dict[str, list[str]]:
     """What this list is narrowed to, by parameter: only those that a list of ours has, whatever else is in the URL."""
     return {name: values for name, values in request.args.lists() if name in NARROWED_BY}

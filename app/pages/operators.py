@@ -12,25 +12,25 @@ from app.access.operators import (
     ROLES,
     LastAdmin,
     Operator,
-    all_operators,
-    find_operator,
-    invite_again,
+    get_operator,
     invite_operator,
+    list_operators,
+    reissue_invitation,
     set_active,
     set_role,
 )
-from app.core.errors import NameTaken
+from app.core.errors import DuplicateName
 from app.pages import blueprint
-from app.pages.auth import open_to
+from app.pages.auth import require_role
 
-MAY = {
+ROLE_DESCRIPTIONS = {
     "viewer": "sees everything but tokens and operators",
     "editor": "also changes segments",
     "admin": "also manages tokens and operators",
 }
 
 
-CHOICES = [SelectChoice(role, f"{role} — {may}") for role, may in MAY.items()]
+CHOICES = [SelectChoice(role, f"{role} — {may}") for role, may in ROLE_DESCRIPTIONS.items()]
 
 
 class InvitationForm(FlaskForm):  # type: ignore[misc]
@@ -39,21 +39,21 @@ class InvitationForm(FlaskForm):  # type: ignore[misc]
         [DataRequired("Enter an e-mail."), Length(max=254), Regexp(r"[^@\s]+@[^@\s]+$", message="Not an e-mail.")],
     )
     role = SelectField(
-        "Role", choices=[SelectChoice(role, f"{role} — {MAY[role]}") for role in ROLES], default="editor"
+        "Role", choices=[SelectChoice(role, f"{role} — {ROLE_DESCRIPTIONS[role]}") for role in ROLES], default="editor"
     )
 
 
 @blueprint.route("/operators", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def operators() -> Any:
     form = InvitationForm()
     if form.validate_on_submit():
         try:
             secret = invite_operator(form.email.data, form.role.data)
             return _invitation(form.email.data, secret)
-        except NameTaken as refusal:
+        except DuplicateName as refusal:
             form.email.errors = [str(refusal)]
-    return render_template("operators.html", form=form, operators=all_operators(), roles=ROLES)
+    return render_template("operators.html", form=form, operators=list_operators(), roles=ROLES)
 
 
 def _invitation(email: str, secret: str) -> str:
@@ -63,12 +63,12 @@ def _invitation(email: str, secret: str) -> str:
 
 
 @blueprint.post("/operators/<number:operator_id>/<any('role', 'deactivate', 'activate', 'invite'):act>")
-@open_to("admin")
+@require_role("admin")
 def change_operator(operator_id: int, act: str) -> Any:
-    operator = find_operator(operator_id)
+    operator = get_operator(operator_id)
     email = operator.email
     if act == "invite":
-        return _invitation(email, invite_again(operator_id))
+        return _invitation(email, reissue_invitation(operator_id))
     try:
         flash(_changed(operator, act))
     except LastAdmin as refusal:

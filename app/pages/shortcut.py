@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from app.pages.auth import open_to
+from app.pages.auth import require_role
 from app.pages.theme import YEAR
 
 
@@ -12,7 +12,7 @@ def register(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/shortcut", view_func=choose_shortcut, methods=["POST"])
 
 
-@open_to("viewer")
+@require_role("viewer")
 def choose_shortcut() -> Response:
     wish = "off" if request.form.get("slash") == "off" else "on"
     flash(f"The key / is turned {wish}.")

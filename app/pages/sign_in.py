@@ -8,12 +8,12 @@ from wtforms import EmailField, PasswordField
 from wtforms.validators import DataRequired
 
 from app.access import authentication as core
-from app.access.authentication import LockedOut, WrongPassword
-from app.access.operators import SHORTEST_PASSWORD, UnfitPassword, accept_invitation, invited
+from app.access.authentication import AccountLocked, InvalidCredentials
+from app.access.operators import MIN_PASSWORD_LENGTH, InvalidPassword, accept_invitation, get_invitation
 from app.pages import blueprint
-from app.pages.auth import ANYBODY, SECRET, at_work, open_to, safe_next
+from app.pages.auth import PUBLIC, SESSION_KEY, current_session, require_role, safe_next
 
-LONGEST_NAME = 200
+MAX_BROWSER_LENGTH = 200
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
@@ -23,55 +23,55 @@ class SignInForm(FlaskForm):  # type: ignore[misc]
 
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]
     password = PasswordField(
-        "New password", [DataRequired("Choose a password.")], description=f"At least {SHORTEST_PASSWORD} characters."
+        "New password", [DataRequired("Choose a password.")], description=f"At least {MIN_PASSWORD_LENGTH} characters."
     )
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
-@open_to(ANYBODY)
+@require_role(PUBLIC)
 def sign_in() -> Any:
     if "invitation" in request.args:
-        return _take_up(request.args["invitation"])
+        return _accept(request.args["invitation"])
     if g.signed_in and request.method == "GET":
         return redirect(safe_next(request.args.get("next")))
     form, status = SignInForm(), 200
     if form.validate_on_submit():
         try:
-            return _opened(form.email.data, form.password.data)
-        except (WrongPassword, LockedOut) as refusal:
+            return _sign_in_with(form.email.data, form.password.data)
+        except (InvalidCredentials, AccountLocked) as refusal:
             form.password.errors = [str(refusal)]
-            status = 429 if isinstance(refusal, LockedOut) else 403
+            status = 429 if isinstance(refusal, AccountLocked) else 403
     return render_template("sign_in.html", form=form), status
 
 
-def _opened(email: str, password: str) -> Any:
+def _sign_in_with(email: str, password: str) -> Any:
     secret = core.sign_in(email, password, _browser())
     session.clear()  # nothing that somebody put there before outlives a sign-in
-    session[SECRET] = secret
+    session[SESSION_KEY] = secret
     return redirect(safe_next(request.args.get("next")))
 
 
 def _browser() -> str:
     """What the browser calls itself, for telling sessions apart."""
-    return (request.user_agent.string or "unknown browser")[:LONGEST_NAME]
+    return (request.user_agent.string or "unknown browser")[:MAX_BROWSER_LENGTH]
 
 
-def _take_up(invitation: str) -> Any:
-    operator = invited(invitation)
+def _accept(invitation: str) -> Any:
+    operator = get_invitation(invitation)
     form = NewPasswordForm()
     if form.validate_on_submit():
         try:
             email = accept_invitation(invitation, form.password.data)
-            return _opened(email, form.password.data)
-        except UnfitPassword as refusal:
+            return _sign_in_with(email, form.password.data)
+        except InvalidPassword as refusal:
             form.password.errors = [str(refusal)]
     return render_template("invitation.html", form=form, operator=operator)
 
 
 @blueprint.post("/sign-out")
-@open_to("viewer")
+@require_role("viewer")
 def sign_out() -> Any:
-    core.end_session(at_work().operator.id, at_work().session_id)
+    core.end_session(current_session().operator.id, current_session().session_id)
     session.clear()
     flash("You are signed out.")
     return redirect(url_for("pages.sign_in"))

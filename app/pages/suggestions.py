@@ -6,23 +6,25 @@ from flask import render_template
 
 from app.core.counts.segment_counts import largest_segments
 from app.pages import blueprint, list_query
-from app.pages.auth import open_to
-from app.pages.editor import near_if_new
+from app.pages.auth import require_role
+from app.pages.editor import similar_if_new
 
-MOST_SUGGESTED = 100
+MAX_SUGGESTIONS = 100
 
 
 @blueprint.get("/segment-check")
-@open_to("viewer")
+@require_role("viewer")
 def segment_check() -> Any:
     """Whether a segment is new, and spelled almost like another one: asked while it is typed."""
     type_, value = list_query.text("type"), list_query.text("value")
-    return render_template("components/near.html", near=near_if_new(type_, value) if type_ and value else [], row=None)
+    return render_template(
+        "components/near.html", near=similar_if_new(type_, value) if type_ and value else [], row=None
+    )
 
 
 @blueprint.get("/segment-suggestions")
-@open_to("viewer")
+@require_role("viewer")
 def segment_suggestions() -> Any:
     """The values that customers hold of a type, for the editor's list."""
-    held = largest_segments(most=MOST_SUGGESTED, type_=list_query.text("type"))
+    held = largest_segments(most=MAX_SUGGESTIONS, type_=list_query.text("type"))
     return render_template("components/suggestions.html", held=held)

@@ -6,7 +6,7 @@ from zlib import crc32
 from flask import Blueprint
 
 from app.core.database import now
-from app.serialization.segment_notation import segment_text
+from app.serialization.segment_notation import format_segment
 
 HUES = 8
 
@@ -14,9 +14,21 @@ SOURCES = {"api": "API", "page": "page", "command": "command"}
 
 
 def register(blueprint: Blueprint) -> None:
-    for text in (number, signed, share, ago, exact, machine, day, hue, source, plural, browser):
+    for text in (
+        number,
+        signed,
+        percentage,
+        relative_time,
+        utc_timestamp,
+        iso_timestamp,
+        day,
+        hue,
+        source,
+        plural,
+        browser,
+    ):
         blueprint.add_app_template_filter(text)
-    blueprint.add_app_template_filter(segment_text)
+    blueprint.add_app_template_filter(format_segment)
     blueprint.add_app_template_global(now)
 
 
@@ -33,14 +45,14 @@ def plural(value: int, one: str, many: str | None = None) -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
-def share(part: int, whole: int) -> str:
+def percentage(part: int, whole: int) -> str:
     """Percent, with as many digits as say something."""
     percent = 100 * part / whole if whole else 0.0
     digits = f"{percent:.0f}" if percent >= 10 or percent == 0 else f"{percent:.1f}" if percent >= 0.1 else "< 0.1"
     return f"{digits} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def ago(at: datetime) -> str:
+def relative_time(at: datetime) -> str:
     """`5 minutes ago`, `yesterday`, `3 May 2026`."""
     seconds = int((now() - at).total_seconds())
     days = (now().date() - at.date()).days
@@ -55,11 +67,11 @@ def ago(at: datetime) -> str:
     return day(at.date())
 
 
-def exact(at: datetime) -> str:
+def utc_timestamp(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def machine(at: datetime) -> str:
+def iso_timestamp(at: datetime) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from app.pages.auth import ANYBODY, open_to, safe_next
+from app.pages.auth import PUBLIC, require_role, safe_next
 
 THEMES = ("system", "light", "dark")
 YEAR = 365 * 24 * 3600
@@ -19,7 +19,7 @@ def _chosen() -> str:
     return chosen if chosen in THEMES else "system"
 
 
-@open_to(ANYBODY)
+@require_role(PUBLIC)
 def choose_theme() -> Response:
     response = redirect(safe_next(request.form.get("next")))
     theme = request.form.get("theme", "")

@@ -12,25 +12,25 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.access.api_tokens import (
     SCOPES,
-    Token,
-    all_tokens,
-    change_token,
+    ApiToken,
     create_token,
-    find_token,
+    get_token,
+    list_tokens,
     revoke_token,
     rotate_token,
+    update_token,
 )
-from app.access.ip_allowlist import NotANetwork, read_networks
-from app.access.token_request_log import KEPT, requests_of
+from app.access.ip_allowlist import InvalidNetwork, parse_networks
+from app.access.token_request_log import MAX_KEPT, list_requests
 from app.core.changes.replace_segments import Guard
 from app.core.database import now
-from app.core.errors import NameTaken
+from app.core.errors import DuplicateName
 from app.pages import blueprint
-from app.pages.auth import open_to
+from app.pages.auth import require_role
 from app.pages.rotation import RotationForm
 from app.pages.template_filters import day
 
-OPENS = {
+SCOPE_DESCRIPTIONS = {
     "segments:read": "read segments and the catalogue",
     "segments:write": "replace, add and remove segments; undo",
     "customers:read": "list and search customers",
@@ -38,7 +38,7 @@ OPENS = {
     "changes:read": "follow the changes",
 }
 EXPIRES = {"30": "in 30 days", "90": "in 90 days", "365": "in a year", "": "never"}
-AS_IT_IS = "as-it-is"
+UNCHANGED = "as-it-is"
 
 
 class Checkboxes(SelectMultipleField):  # type: ignore[misc]
@@ -66,8 +66,8 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
 
     def validate_networks(self, field: Field) -> None:
         try:
-            read_networks(self.lines())
-        except NotANetwork as refusal:
+            parse_networks(self.lines())
+        except InvalidNetwork as refusal:
             raise ValidationError(str(refusal)) from None
 
     def lines(self) -> list[str]:
@@ -86,7 +86,7 @@ class TokenForm(LimitsForm):
     scopes = Checkboxes(
         "May",
         [DataRequired("Choose at least one.")],
-        choices=[SelectChoice(*choice) for choice in OPENS.items()],
+        choices=[SelectChoice(*choice) for choice in SCOPE_DESCRIPTIONS.items()],
         default=["segments:write"],
     )
     expires = SelectField("Expires", choices=[SelectChoice(*choice) for choice in EXPIRES.items()], default="365")
@@ -96,9 +96,9 @@ class TokenForm(LimitsForm):
 
 
 class ChangeForm(LimitsForm):
-    expires = SelectField("Expires", default=AS_IT_IS)
+    expires = SelectField("Expires", default=UNCHANGED)
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: ApiToken) -> None:
         super().__init__(
             guard_customers=token.guard_customers,
             guard_percent=token.guard_percent,
@@ -106,25 +106,25 @@ class ChangeForm(LimitsForm):
         )
         present = f"{day(token.expires_at.date())}, as it is" if token.expires_at else "never, as it is"
         others = {days: text for days, text in EXPIRES.items() if days or token.expires_at}
-        self.expires.choices = [SelectChoice(*choice) for choice in {AS_IT_IS: present, **others}.items()]
+        self.expires.choices = [SelectChoice(*choice) for choice in {UNCHANGED: present, **others}.items()]
 
     def expires_at(self, present: datetime | None) -> datetime | None:
         days = self.expires.data
-        if days == AS_IT_IS:
+        if days == UNCHANGED:
             return present
         return now() + timedelta(days=int(days)) if days else None
 
 
 @blueprint.route("/tokens", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def tokens() -> Any:
     form = TokenForm()
     if form.validate_on_submit():
         try:
             return _created(form)
-        except NameTaken as refusal:
+        except DuplicateName as refusal:
             form.name.errors = [str(refusal)]
-    return render_template("tokens.html", form=form, tokens=all_tokens(), opens=OPENS)
+    return render_template("tokens.html", form=form, tokens=list_tokens(), opens=SCOPE_DESCRIPTIONS)
 
 
 def _created(form: TokenForm) -> str:
@@ -135,27 +135,32 @@ def _created(form: TokenForm) -> str:
 
 
 @blueprint.route("/tokens/<number:token_id>", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def token(token_id: int) -> Any:
-    token = find_token(token_id)
+    token = get_token(token_id)
     form = ChangeForm(token)
     if form.validate_on_submit():
-        change_token(token_id, form.guard(), form.lines(), form.expires_at(token.expires_at))
+        update_token(token_id, form.guard(), form.lines(), form.expires_at(token.expires_at))
         flash(f"Saved. It holds from the next request with {token.name} on.")
         return redirect(url_for("pages.token", token_id=token_id))
     return render_template(
-        "token.html", token=token, form=form, opens=OPENS, requests=requests_of(token_id), most_requests=KEPT
+        "token.html",
+        token=token,
+        form=form,
+        opens=SCOPE_DESCRIPTIONS,
+        requests=list_requests(token_id),
+        most_requests=MAX_KEPT,
     )
 
 
 @blueprint.route("/tokens/<number:token_id>/rotate", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def rotate_token_(token_id: int) -> Any:
-    token = find_token(token_id)
+    token = get_token(token_id)
     form = RotationForm()
     if form.validate_on_submit():
         secret = rotate_token(token_id, form.time())
-        token = find_token(token_id)
+        token = get_token(token_id)
         return render_template(
             "token_created.html", name=token.name, secret=secret, scopes=tuple(token.scopes), token=token
         )
@@ -163,9 +168,9 @@ def rotate_token_(token_id: int) -> Any:
 
 
 @blueprint.route("/tokens/<number:token_id>/revoke", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def revoke_token_(token_id: int) -> Any:
-    token = find_token(token_id)
+    token = get_token(token_id)
     form = FlaskForm()
     if form.validate_on_submit():
         revoke_token(token.name)

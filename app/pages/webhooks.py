@@ -8,25 +8,25 @@ from wtforms import Field, URLField, ValidationError
 from wtforms.validators import DataRequired
 
 from app.pages import blueprint
-from app.pages.auth import open_to
+from app.pages.auth import require_role
 from app.pages.rotation import RotationForm
 from app.webhooks.models import (
-    MOST_BEHIND,
+    MAX_PENDING_COUNTED,
     Webhook,
-    all_webhooks,
-    behind,
+    count_pending,
     create_webhook,
     delete_webhook,
-    deliveries_of,
-    find_webhook,
+    get_webhook,
+    list_deliveries,
+    list_webhooks,
+    redeliver,
     rotate_webhook,
-    send_again,
     set_paused,
 )
 from app.webhooks.signing import new_secret
-from app.webhooks.url_policy import UnfitAddress, addresses_of, read_url
+from app.webhooks.url_policy import DisallowedUrl, parse_url, resolve
 
-SHOWN = 50
+MAX_DELIVERIES = 50
 
 
 class WebhookForm(FlaskForm):  # type: ignore[misc]
@@ -39,19 +39,19 @@ class WebhookForm(FlaskForm):  # type: ignore[misc]
 
     def validate_url(self, field: Field) -> None:
         try:
-            addresses_of(read_url(field.data, current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
-        except UnfitAddress as refusal:
+            resolve(parse_url(field.data, current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
+        except DisallowedUrl as refusal:
             raise ValidationError(str(refusal)) from None
 
 
 @blueprint.route("/webhooks", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def webhooks() -> Any:
     form = WebhookForm()
     if form.validate_on_submit():
         salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-        return _shown(find_webhook(create_webhook(form.url.data, salt, digest)), secret)
-    return render_template("webhooks.html", form=form, webhooks=all_webhooks())
+        return _shown(get_webhook(create_webhook(form.url.data, salt, digest)), secret)
+    return render_template("webhooks.html", form=form, webhooks=list_webhooks())
 
 
 def _shown(webhook: Webhook, secret: str, rotated: bool = False) -> str:
@@ -60,20 +60,20 @@ def _shown(webhook: Webhook, secret: str, rotated: bool = False) -> str:
 
 
 @blueprint.get("/webhooks/<number:webhook_id>")
-@open_to("admin")
+@require_role("admin")
 def webhook(webhook_id: int) -> Any:
-    webhook = find_webhook(webhook_id)
+    webhook = get_webhook(webhook_id)
     return render_template(
         "webhook.html",
         webhook=webhook,
-        deliveries=deliveries_of(webhook_id, SHOWN),
-        behind=behind(webhook),
-        most_behind=MOST_BEHIND,
+        deliveries=list_deliveries(webhook_id, MAX_DELIVERIES),
+        behind=count_pending(webhook),
+        most_behind=MAX_PENDING_COUNTED,
     )
 
 
 @blueprint.post("/webhooks/<number:webhook_id>/<any('pause', 'resume'):wish>")
-@open_to("admin")
+@require_role("admin")
 def pause_webhook(webhook_id: int, wish: str) -> Any:
     set_paused(webhook_id, wish == "pause")
     flash("Paused. What changes meanwhile waits." if wish == "pause" else "It goes on where it stopped.")
@@ -81,29 +81,29 @@ def pause_webhook(webhook_id: int, wish: str) -> Any:
 
 
 @blueprint.post("/webhooks/<number:webhook_id>/deliveries/<number:delivery_id>/send-again")
-@open_to("admin")
+@require_role("admin")
 def send_delivery_again(webhook_id: int, delivery_id: int) -> Any:
-    send_again(webhook_id, delivery_id)
+    redeliver(webhook_id, delivery_id)
     flash("It is sent in a moment.")
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
 @blueprint.route("/webhooks/<number:webhook_id>/rotate", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def rotate_webhook_(webhook_id: int) -> Any:
-    webhook = find_webhook(webhook_id)
+    webhook = get_webhook(webhook_id)
     form = RotationForm()
     if form.validate_on_submit():
         salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
         rotate_webhook(webhook_id, salt, digest, form.time())
-        return _shown(find_webhook(webhook_id), secret, rotated=True)
+        return _shown(get_webhook(webhook_id), secret, rotated=True)
     return render_template("webhook_rotate.html", webhook=webhook, form=form)
 
 
 @blueprint.route("/webhooks/<number:webhook_id>/delete", methods=["GET", "POST"])
-@open_to("admin")
+@require_role("admin")
 def delete_webhook_(webhook_id: int) -> Any:
-    webhook = find_webhook(webhook_id)
+    webhook = get_webhook(webhook_id)
     form = FlaskForm()
     if form.validate_on_submit():
         delete_webhook(webhook_id)

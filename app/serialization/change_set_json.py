@@ -6,12 +6,12 @@ from typing import Any
 from app.core.models.change_sets import ChangeSet
 
 
-def id_text(number: int | None) -> str | None:
+def serialize_id(number: int | None) -> str | None:
     """Ids are text in JSON: opaque, and safe from readers that know only floating-point numbers."""
     return None if number is None else str(number)
 
 
-def time_text(at: datetime) -> str:
+def format_rfc3339(at: datetime) -> str:
     """RFC 3339, in UTC."""
     return at.isoformat().replace("+00:00", "Z")
 
@@ -19,12 +19,12 @@ def time_text(at: datetime) -> str:
 def change_set_json(change_set: ChangeSet) -> dict[str, Any]:
     """One change set, with its totals: contract §3."""
     return {
-        "id": id_text(change_set.id),
-        "at": time_text(change_set.at),
+        "id": serialize_id(change_set.id),
+        "at": format_rfc3339(change_set.at),
         "actor": change_set.actor,
         "source": change_set.source,
         "note": change_set.note,
-        "reverts": id_text(change_set.reverts),
+        "reverts": serialize_id(change_set.reverts),
         "changed": change_set.changed,
         "unchanged": change_set.unchanged,
         "created": change_set.created,

@@ -8,32 +8,32 @@ from typing import Any, TypeVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, validate
 
-from app.core.changes.segment_updates import Merge
-from app.core.errors import Refusal
-from app.core.models.customers import FACTS, Segments, storable
+from app.core.changes.segment_updates import SegmentPatch
+from app.core.errors import DomainError
+from app.core.models.customers import PROFILE_FIELDS, Segments, is_storable
 
-MOST_DETAILS = 100
-MOST_COUNTED = 10_000
+MAX_DETAILS = 100
+MAX_COUNTED = 10_000
 """Problems counted one by one; a body made to have millions of them must not keep a worker busy."""
 
 T = TypeVar("T")
 
-Problem = tuple[str, str]
+InputError = tuple[str, str]
 """Where and what: `("customers[3].segments[0].type", "Missing data for required field.")`."""
 
 
-class Invalid(Refusal):
+class InvalidInput(DomainError):
     """What was sent has the wrong shape. `details` are its first problems, `total` how many there are."""
 
-    def __init__(self, problems: Iterator[Problem], where: str = "the request body") -> None:
-        self.details: list[Problem] = []
+    def __init__(self, problems: Iterator[InputError], where: str = "the request body") -> None:
+        self.details: list[InputError] = []
         self.total = 0
         for self.total, problem in enumerate(problems, start=1):
-            if self.total <= MOST_DETAILS:
+            if self.total <= MAX_DETAILS:
                 self.details.append(problem)
-            if self.total > MOST_COUNTED:
+            if self.total > MAX_COUNTED:
                 break
-        total = f"More than {MOST_COUNTED}" if self.total > MOST_COUNTED else self.total
+        total = f"More than {MAX_COUNTED}" if self.total > MAX_COUNTED else self.total
         super().__init__(f"{total} problem{'' if self.total == 1 else 's'} in {where}.")
 
 
@@ -49,68 +49,68 @@ class Text(fields.String):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
-        if not storable(text):
+        if not is_storable(text):
             raise self.make_error("unstorable")
         return text
 
 
-class _Accepted(Schema):
+class _PassThrough(Schema):
     class Meta:
         unknown = EXCLUDE
 
 
-class SegmentRow(_Accepted):
+class SegmentSchema(_PassThrough):
     type = Text(required=True)
     value = Text(required=True)
 
 
-class CustomerSegments(_Accepted):
+class CustomerSegmentsSchema(_PassThrough):
     """The segments wanted for one customer; `null` and `[]` both clear."""
 
     document_id = Text(required=True)
-    segments = fields.List(fields.Nested(SegmentRow), required=True, allow_none=True)
+    segments = fields.List(fields.Nested(SegmentSchema), required=True, allow_none=True)
 
 
-class ReplaceSegments(_Accepted):
-    customers = fields.List(fields.Nested(CustomerSegments), required=True, validate=validate.Length(min=1))
+class ReplaceSegmentsSchema(_PassThrough):
+    customers = fields.List(fields.Nested(CustomerSegmentsSchema), required=True, validate=validate.Length(min=1))
 
 
-class CustomerMerge(_Accepted):
+class CustomerPatchSchema(_PassThrough):
     """Segments to add to one customer's, and to remove from them; what is left out, or `null`, is none."""
 
     document_id = Text(required=True)
-    add = fields.List(fields.Nested(SegmentRow), allow_none=True)
-    remove = fields.List(fields.Nested(SegmentRow), allow_none=True)
+    add = fields.List(fields.Nested(SegmentSchema), allow_none=True)
+    remove = fields.List(fields.Nested(SegmentSchema), allow_none=True)
 
 
-class MergeSegments(_Accepted):
-    customers = fields.List(fields.Nested(CustomerMerge), required=True, validate=validate.Length(min=1))
+class PatchSegmentsSchema(_PassThrough):
+    customers = fields.List(fields.Nested(CustomerPatchSchema), required=True, validate=validate.Length(min=1))
 
 
-LONGEST = {"document_id": 512, "name": 1000, "email": 512, "phone": 100}
+MAX_LENGTHS = {"document_id": 512, "name": 1000, "email": 512, "phone": 100}
 """Characters. An index entry of PostgreSQL holds some 2,700 bytes, and a character takes up to four."""
 
 
-class CustomerFacts(_Accepted):
+class ProfileSchema(_PassThrough):
     """A customer to create or update: an absent fact stays as it is, `null` empties it."""
 
-    document_id = Text(required=True, validate=validate.Length(min=1, max=LONGEST["document_id"]))
-    name = Text(allow_none=True, validate=validate.Length(max=LONGEST["name"]))
-    email = Text(allow_none=True, validate=validate.Length(max=LONGEST["email"]))
-    phone = Text(allow_none=True, validate=validate.Length(max=LONGEST["phone"]))
+    document_id = Text(required=True, validate=validate.Length(min=1, max=MAX_LENGTHS["document_id"]))
+    name = Text(allow_none=True, validate=validate.Length(max=MAX_LENGTHS["name"]))
+    email = Text(allow_none=True, validate=validate.Length(max=MAX_LENGTHS["email"]))
+    phone = Text(allow_none=True, validate=validate.Length(max=MAX_LENGTHS["phone"]))
 
 
-class SaveCustomers(_Accepted):
-    customers = fields.List(fields.Nested(CustomerFacts), required=True, validate=validate.Length(min=1))
+class UpsertCustomersSchema(_PassThrough):
+    customers = fields.List(fields.Nested(ProfileSchema), required=True, validate=validate.Length(min=1))
 
 
-class CustomerLine(CustomerFacts):
+class CustomerRowSchema(ProfileSchema):
     """A customer in a file, who may bring her segments."""
 
-    segments = fields.List(fields.Nested(SegmentRow), allow_none=True)
+    segments = fields.List(fields.Nested(SegmentSchema), allow_none=True)
 
 
-def problems(schema: Schema, sent: Any, path: str = "") -> Iterator[Problem]:
+def iter_errors(schema: Schema, sent: Any, path: str = "") -> Iterator[InputError]:
     """Every way in which `sent` departs from `schema`, one at a time.
 
     It reads the same declarations as `schema.load`, which would hold every error of a large body at once, and takes
@@ -128,7 +128,7 @@ def problems(schema: Schema, sent: Any, path: str = "") -> Iterator[Problem]:
                     check(value)
                 nested = field.inner.schema  # type: ignore[attr-defined]
                 for index, element in enumerate(value):
-                    yield from problems(nested, element, f"{here}[{index}]")
+                    yield from iter_errors(nested, element, f"{here}[{index}]")
             else:
                 field.deserialize(value)
         except ValidationError as error:
@@ -136,10 +136,12 @@ def problems(schema: Schema, sent: Any, path: str = "") -> Iterator[Problem]:
                 yield here, str(message)
 
 
-_replace, _merge, _save, _line = (schema() for schema in (ReplaceSegments, MergeSegments, SaveCustomers, CustomerLine))
+_replace, _merge, _save, _line = (
+    schema() for schema in (ReplaceSegmentsSchema, PatchSegmentsSchema, UpsertCustomersSchema, CustomerRowSchema)
+)
 
 
-def read_replacements(body: Any) -> tuple[dict[str, Segments], list[str]]:
+def parse_replacements(body: Any) -> tuple[dict[str, Segments], list[str]]:
     """The segments wanted, `{document_id: segments}`, and the document_ids that were repeated.
 
     The first occurrence of a document_id wins: contract §1. Raises Invalid.
@@ -147,9 +149,9 @@ def read_replacements(body: Any) -> tuple[dict[str, Segments], list[str]]:
     return _read(body, _replace, lambda row: _segments(row["segments"]))
 
 
-def read_merges(body: Any) -> tuple[dict[str, Merge], list[str]]:
+def parse_patches(body: Any) -> tuple[dict[str, SegmentPatch], list[str]]:
     """What to add and remove, `{document_id: Merge}`, and the document_ids that were repeated. Raises Invalid."""
-    return _read(body, _merge, lambda row: Merge(_segments(row.get("add")), _segments(row.get("remove"))))
+    return _read(body, _merge, lambda row: SegmentPatch(_segments(row.get("add")), _segments(row.get("remove"))))
 
 
 def _read(body: Any, schema: Schema, wanted: Callable[[Any], T]) -> tuple[dict[str, T], list[str]]:
@@ -158,47 +160,47 @@ def _read(body: Any, schema: Schema, wanted: Callable[[Any], T]) -> tuple[dict[s
             return _first_of_each(body["customers"], wanted)
     except (LookupError, TypeError, AttributeError, _Malformed):
         pass
-    raise Invalid(problems(schema, body))
+    raise InvalidInput(iter_errors(schema, body))
 
 
-def read_customers(body: Any) -> list[dict[str, Any]]:
+def parse_customers(body: Any) -> list[dict[str, Any]]:
     """Customers to create or update, the first of each document_id. Raises Invalid."""
-    _check(problems(_save, body), "the request body")
+    _check(iter_errors(_save, body), "the request body")
     customers: dict[str, dict[str, Any]] = {}
     for row in body["customers"]:
-        customers.setdefault(row["document_id"], {name: row[name] for name in FACTS if name in row})
+        customers.setdefault(row["document_id"], {name: row[name] for name in PROFILE_FIELDS if name in row})
     return [{"document_id": document_id, **facts} for document_id, facts in customers.items()]
 
 
-def _check(found: Iterator[Problem], where: str) -> None:
+def _check(found: Iterator[InputError], where: str) -> None:
     first = next(found, None)
     if first:
-        raise Invalid(chain([first], found), where)
+        raise InvalidInput(chain([first], found), where)
 
 
-def read_facts(row: Any) -> dict[str, Any]:
+def parse_profile(row: Any) -> dict[str, Any]:
     """A customer in a file, with her segments if the file has them. Raises Invalid."""
     try:
-        return _facts(row)
+        return _profile(row)
     except (LookupError, TypeError, AttributeError, _Malformed):
-        raise Invalid(problems(_line, row), "the line") from None
+        raise InvalidInput(iter_errors(_line, row), "the line") from None
 
 
-def _facts(row: Any) -> dict[str, Any]:
+def _profile(row: Any) -> dict[str, Any]:
     """The tight loop behind the declaration: right for a well-formed row, and an exception for any other."""
     facts = {}
-    for name, longest in LONGEST.items():
+    for name, longest in MAX_LENGTHS.items():
         if name in row:
             value = facts[name] = row[name]
             if value is None and name != "document_id":
                 continue
-            if type(value) is not str or len(value) > longest or not storable(value):
+            if type(value) is not str or len(value) > longest or not is_storable(value):
                 raise _Malformed
     if not facts["document_id"]:
         raise _Malformed
     if "segments" in row:
         facts["segments"] = _segments(row["segments"])
-        if not storable("".join([one["type"] + one["value"] for one in facts["segments"]])):
+        if not is_storable("".join([one["type"] + one["value"] for one in facts["segments"]])):
             raise _Malformed
     return facts
 
@@ -209,7 +211,7 @@ RFC_3339 = re.compile(
 """What Python reads beside these (weeks, no seconds, anything at all between date and time) was hardly meant."""
 
 
-def read_moment(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """An RFC 3339 time, with its offset from UTC. Raises ValueError."""
     if not RFC_3339.fullmatch(text):
         raise ValueError("not an RFC 3339 time")

@@ -16,5 +16,5 @@ def parse_segment(text: str) -> dict[str, str]:
     return {"type": unquote(type_), "value": value}
 
 
-def segment_text(segment: Mapping[str, str]) -> str:
+def format_segment(segment: Mapping[str, str]) -> str:
     return segment["type"].replace("%", "%25").replace(":", "%3A") + ":" + segment["value"]

@@ -12,9 +12,9 @@ import gzip
 
 from flask import Flask, Response, request
 
-LEAST = 1_000
+MIN_BYTES = 1_000
 """Bytes; less fits into one packet anyway."""
-FAST, BEST = 1, 9
+DYNAMIC_LEVEL, STATIC_LEVEL = 1, 9
 """Measured on a page of 1,000 customers, 135 kB: 14 kB in 0.8 ms, or 12 kB in 5 ms, for what is kept."""
 TYPES = ("application/json", "text/css", "text/javascript", "application/javascript", "image/svg+xml")
 
@@ -31,8 +31,8 @@ def _compress(response: Response) -> Response:
     if not ours or response.mimetype not in TYPES or response.status_code == 206:
         return response
     response.vary.add("Accept-Encoding")
-    if request.accept_encodings.quality("gzip") > 0 and _pays(response):
-        response.set_data(_gzipped(response))
+    if request.accept_encodings.quality("gzip") > 0 and _worth_compressing(response):
+        response.set_data(_gzip_response(response))
         response.headers["Content-Encoding"] = "gzip"
         etag, _ = response.get_etag()
         if etag:
@@ -40,20 +40,20 @@ def _compress(response: Response) -> Response:
     return response
 
 
-def _pays(response: Response) -> bool:
-    return "Content-Encoding" not in response.headers and (response.content_length or 0) >= LEAST
+def _worth_compressing(response: Response) -> bool:
+    return "Content-Encoding" not in response.headers and (response.content_length or 0) >= MIN_BYTES
 
 
-def _gzipped(response: Response) -> bytes:
+def _gzip_response(response: Response) -> bytes:
     if not response.direct_passthrough:
-        return _packed(response.get_data(), FAST)
+        return _gzip_bytes(response.get_data(), DYNAMIC_LEVEL)
     etag = str(response.get_etag()[0])
     response.direct_passthrough = False
     plain = response.get_data()
     if etag not in _files:
-        _files[etag] = _packed(plain, BEST)
+        _files[etag] = _gzip_bytes(plain, STATIC_LEVEL)
     return _files[etag]
 
 
-def _packed(plain: bytes, level: int) -> bytes:
+def _gzip_bytes(plain: bytes, level: int) -> bytes:
     return gzip.compress(plain, level, mtime=0)

@@ -5,7 +5,7 @@ from typing import Any
 from flask import current_app, request
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from app.core.models.customers import storable
+from app.core.models.customers import is_storable
 
 
 class InvalidCursor(ValueError):
@@ -17,16 +17,16 @@ def _serializer() -> URLSafeSerializer:
     return URLSafeSerializer(str(current_app.secret_key), salt=f"cursor {request.endpoint}")
 
 
-def cursor_text(*place: int | str) -> str:
+def encode_cursor(*place: int | str) -> str:
     return _serializer().dumps(place)
 
 
-def read_cursor(cursor: str, *types: type) -> Any:
+def decode_cursor(cursor: str, *types: type) -> Any:
     """The place in a cursor, of these types. Raises InvalidCursor for any other text."""
     try:
         place = _serializer().loads(cursor)
         genuine = [type(part) for part in place] == list(types)
-        genuine = genuine and all(storable(part) for part in place if isinstance(part, str))
+        genuine = genuine and all(is_storable(part) for part in place if isinstance(part, str))
     except (BadSignature, ValueError, TypeError):
         genuine = False
     if not genuine:

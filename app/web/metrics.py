@@ -25,16 +25,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.replace_segments import RECORDED
+from app.core.changes.replace_segments import CHANGE_SETS_KEY
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 
 REQUESTS = Counter("segments_requests", "Requests answered.", ["method", "route", "status"])
-SECONDS = Histogram("segments_request_seconds", "How long requests took.", ["route"])
+REQUEST_DURATION = Histogram("segments_request_seconds", "How long requests took.", ["route"])
 CUSTOMERS = Counter(
     "segments_customers", "Customers whose segments were changed, or were as wanted.", ["source", "outcome"]
 )
-RETRIES = Counter("segments_collisions", "Statements that failed by coincidence with another transaction: tried again.")
+TRANSACTION_RETRIES = Counter(
+    "segments_collisions", "Statements that failed by coincidence with another transaction: tried again."
+)
 CONNECTIONS = Gauge("segments_connections", "Database connections in use.", multiprocess_mode="livesum")
 
 blueprint = Blueprint("metrics", __name__)
@@ -43,7 +45,7 @@ blueprint = Blueprint("metrics", __name__)
 def init_app(app: Flask) -> None:
     app.after_request(_count)
     with app.app_context():
-        event.listen(db.engine, "handle_error", _count_collision)
+        event.listen(db.engine, "handle_error", _count_retry)
     if not event.contains(Session, "after_commit", _count_customers):
         event.listen(Session, "after_commit", _count_customers)
 
@@ -51,7 +53,7 @@ def init_app(app: Flask) -> None:
 def _count(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "none"
     REQUESTS.labels(request.method, route, response.status_code).inc()
-    SECONDS.labels(route).observe(time.perf_counter() - g.started)
+    REQUEST_DURATION.labels(route).observe(time.perf_counter() - g.started)
     CONNECTIONS.set(_in_use(db.engine))
     return response
 
@@ -61,14 +63,14 @@ def _in_use(engine: Engine) -> int:
 
 
 def _count_customers(session: Session) -> None:
-    for change_set in session.info.pop(RECORDED, []):
+    for change_set in session.info.pop(CHANGE_SETS_KEY, []):
         CUSTOMERS.labels(change_set.actor.source, "changed").inc(change_set.changed)
         CUSTOMERS.labels(change_set.actor.source, "unchanged").inc(change_set.unchanged)
 
 
-def _count_collision(context: ExceptionContext) -> None:
-    if context.sqlalchemy_exception is not None and dialects.worth_another_try(context.sqlalchemy_exception):
-        RETRIES.inc()
+def _count_retry(context: ExceptionContext) -> None:
+    if context.sqlalchemy_exception is not None and dialects.is_retryable(context.sqlalchemy_exception):
+        TRANSACTION_RETRIES.inc()
 
 
 @blueprint.get("/metrics")

@@ -6,21 +6,21 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 
-SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+VALID_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def init_app(app: Flask) -> None:
-    app.before_request(_take)
-    app.after_request(_give)
+    app.before_request(_assign)
+    app.after_request(_set_header)
 
 
-def _take() -> None:
+def _assign() -> None:
     sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if SANE.fullmatch(sent) else uuid.uuid4().hex
+    g.request_id = sent if VALID_ID.fullmatch(sent) else uuid.uuid4().hex
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
-def _give(response: Response) -> Response:
+def _set_header(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
     return response

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-CONTENT = "; ".join(
+CSP = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
 def _add(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = CONTENT
+    response.headers["Content-Security-Policy"] = CSP
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if response.mimetype in ("text/html", "text/csv"):  # customers' data, which no cache is to keep

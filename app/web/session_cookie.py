@@ -3,21 +3,21 @@
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 
-MOST_FORM_BYTES = 4 * 1024 * 1024
+MAX_FORM_BYTES = 4 * 1024 * 1024
 """An editor with tens of thousands of segments; the API's bodies have a limit of their own."""
 
-MOST_FILE_BYTES = 1024 * 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024 * 1024
 """A file to be imported; larger ones are for the command line."""
 
 
-class Cookies(SecureCookieSessionInterface):
+class SecureCookieInterface(SecureCookieSessionInterface):
     def get_cookie_secure(self, app: Flask) -> bool:
         """Over TLS only, once there is TLS."""
         return request.is_secure
 
 
 def init_app(app: Flask) -> None:
-    app.session_interface = Cookies()
+    app.session_interface = SecureCookieInterface()
     app.config.update(
         SESSION_COOKIE_NAME="customer-segments",
         SESSION_COOKIE_HTTPONLY=True,
@@ -29,4 +29,4 @@ def init_app(app: Flask) -> None:
 
 def _limit_forms() -> None:
     if not request.path.startswith("/api/"):
-        request.max_content_length = MOST_FILE_BYTES if request.path == "/imports" else MOST_FORM_BYTES
+        request.max_content_length = MAX_FILE_BYTES if request.path == "/imports" else MAX_FORM_BYTES

@@ -7,7 +7,7 @@ from flask.templating import Environment
 INDENTATION = re.compile(r"\n[ \t]+")
 
 
-class Unindented(Environment):
+class StripIndentEnvironment(Environment):
     def preprocess(self, source: str, name: str | None = None, filename: str | None = None) -> str:
         """One blank stays, to part words after a block, and the line breaks, by which errors are found."""
         source = super().preprocess(source, name, filename)

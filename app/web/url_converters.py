@@ -5,14 +5,14 @@ from urllib.parse import quote, unquote
 from werkzeug.routing import BaseConverter, IntegerConverter
 
 
-class DocumentId(BaseConverter):
+class DocumentIdConverter(BaseConverter):
     """Any text at all: ids are the retailer's own, and may hold slashes, also at either end."""
 
     regex = r"[\s\S]+"
     part_isolating = False
 
 
-class SegmentPart(BaseConverter):
+class SegmentPartConverter(BaseConverter):
     """A type or a value: any text, also an empty one.
 
     What would divide the path, or be taken for a way up, is percent-encoded once more, as in `type:value` (contract
@@ -30,7 +30,7 @@ class SegmentPart(BaseConverter):
         return quote(once.replace(".", "%2E") if once in self.DOTS else once, safe="")
 
 
-class Number(IntegerConverter):
+class NumberConverter(IntegerConverter):
     """A number that a database can hold."""
 
     regex = r"[0-9]{1,18}"

@@ -16,11 +16,11 @@ from app.webhooks.url_policy import Target
 
 TIMEOUT_S = 10.0
 
-MOST_READ = 4096
+MAX_RESPONSE_BYTES = 4096
 """Bytes of an answer, so that a short one ends in peace. They are not looked at."""
 
 
-class NotReached(Exception):
+class DeliveryError(Exception):
     """There was no answer; the message says why, in words of ours."""
 
 
@@ -36,10 +36,10 @@ def post(target: Target, addresses: list[str], headers: Mapping[str, str], body:
         if connection.aborted:  # it looks as if the headers had come to their end
             raise TimeoutError
         with suppress(OSError, HTTPException):
-            response.read(MOST_READ)
+            response.read(MAX_RESPONSE_BYTES)
         return response.status
     except (OSError, HTTPException) as error:
-        raise NotReached(_said(error, connection)) from error
+        raise DeliveryError(_describe_error(error, connection)) from error
     finally:
         alarm.cancel()
         connection.close()
@@ -86,7 +86,7 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _said(error: Exception, connection: _Connection) -> str:
+def _describe_error(error: Exception, connection: _Connection) -> str:
     if connection.aborted or isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT_S:.0f} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -11,13 +11,13 @@ from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db, in_transaction, now
+from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import NotFound
 from app.core.models.change_sets import ChangeSet
 
-WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
+PENDING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 
-MOST_BEHIND = 1_000
+MAX_PENDING_COUNTED = 1_000
 
 
 class Webhook(Base):
@@ -30,13 +30,13 @@ class Webhook(Base):
     secret_digest: Mapped[str]
     previous_salt: Mapped[str | None]
     """Of the secret before the last rotation, which signs as well until `previous_until`."""
-    previous_until: Mapped[datetime | None] = mapped_column(Moment)
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    paused_at: Mapped[datetime | None] = mapped_column(Moment)
+    previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     position: Mapped[int] = mapped_column(dialects.Id)
     """Its place in the change feed: of the last change set for which there was a delivery."""
     lease: Mapped[str | None]
-    leased_until: Mapped[datetime] = mapped_column(Moment)
+    leased_until: Mapped[datetime] = mapped_column(UtcDateTime)
     """When nobody sends, the moment at which somebody last did."""
 
     @property
@@ -60,18 +60,18 @@ class WebhookDelivery(Base):
     """By this the receiver recognises what comes a second time."""
     state: Mapped[str]
     """WAITING, DELIVERED or FAILED."""
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     attempts: Mapped[int]
-    next_attempt_at: Mapped[datetime] = mapped_column(Moment)
-    give_up_at: Mapped[datetime] = mapped_column(Moment)
-    last_attempt_at: Mapped[datetime | None] = mapped_column(Moment)
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    give_up_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_answer: Mapped[str | None]
     """`answered 500`, `no answer within 10 seconds`: never what stood in the answer."""
 
 
 def create_webhook(url: str, salt: str, secret_digest: str) -> int:
     """The id of a new webhook, which is told of what changes from now on."""
-    settled = in_transaction(dialects.settled_position, keep=False)
+    settled = run_in_transaction(dialects.settled_position, keep=False)
 
     def work(session: Session) -> int:
         at = now()
@@ -83,15 +83,15 @@ def create_webhook(url: str, salt: str, secret_digest: str) -> int:
         session.flush()
         return webhook.id
 
-    return in_transaction(work)
+    return run_in_transaction(work)
 
 
-def find_webhook(webhook_id: int) -> Webhook:
+def get_webhook(webhook_id: int) -> Webhook:
     """Raises NotFound."""
-    return webhook_in(cast(Session, db.session), webhook_id)
+    return get_webhook_in(cast(Session, db.session), webhook_id)
 
 
-def all_webhooks() -> list[tuple[Webhook, WebhookDelivery | None]]:
+def list_webhooks() -> list[tuple[Webhook, WebhookDelivery | None]]:
     """Every webhook with its last attempt."""
     last = (
         select(func.max(WebhookDelivery.id))
@@ -103,46 +103,46 @@ def all_webhooks() -> list[tuple[Webhook, WebhookDelivery | None]]:
     return [(webhook, delivery) for webhook, delivery in db.session.execute(query)]
 
 
-def deliveries_of(webhook_id: int, most: int) -> list[WebhookDelivery]:
+def list_deliveries(webhook_id: int, most: int) -> list[WebhookDelivery]:
     """The newest first."""
     query = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
     return list(db.session.scalars(query.order_by(WebhookDelivery.id.desc()).limit(most)))
 
 
-def behind(webhook: Webhook) -> int:
+def count_pending(webhook: Webhook) -> int:
     """How many change sets are to be told after the delivery that is there; at most MOST_BEHIND are counted."""
     coming = select(ChangeSet.id).where(ChangeSet.position > webhook.position).order_by(ChangeSet.position)
-    return db.session.scalar(select(func.count()).select_from(coming.limit(MOST_BEHIND).subquery())) or 0
+    return db.session.scalar(select(func.count()).select_from(coming.limit(MAX_PENDING_COUNTED).subquery())) or 0
 
 
 def set_paused(webhook_id: int, paused: bool) -> None:
     """Send nothing more, or go on where it stopped. Raises NotFound."""
 
     def work(session: Session) -> None:
-        webhook = webhook_in(session, webhook_id)
+        webhook = get_webhook_in(session, webhook_id)
         webhook.paused_at = (webhook.paused_at or now()) if paused else None
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
 def rotate_webhook(webhook_id: int, salt: str, secret_digest: str, overlap: timedelta) -> None:
     """Sign with another secret, and with the present one as well for that long. Raises NotFound."""
 
     def work(session: Session) -> None:
-        webhook = webhook_in(session, webhook_id)
+        webhook = get_webhook_in(session, webhook_id)
         webhook.previous_salt = webhook.salt if overlap else None
         webhook.previous_until = now() + overlap if overlap else None
         webhook.salt, webhook.secret_digest = salt, secret_digest
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
 def delete_webhook(webhook_id: int) -> None:
     """With its deliveries. Raises NotFound."""
-    in_transaction(lambda session: session.delete(webhook_in(session, webhook_id)))
+    run_in_transaction(lambda session: session.delete(get_webhook_in(session, webhook_id)))
 
 
-def send_again(webhook_id: int, delivery_id: int) -> None:
+def redeliver(webhook_id: int, delivery_id: int) -> None:
     """Try a delivery at once; one that had ended gets a single further attempt. Raises NotFound."""
 
     def work(session: Session) -> None:
@@ -151,13 +151,13 @@ def send_again(webhook_id: int, delivery_id: int) -> None:
             raise NotFound("There is no such delivery, or it is no longer kept.")
         at = now()
         delivery.next_attempt_at = at
-        if delivery.state != WAITING:
-            delivery.state, delivery.give_up_at = WAITING, at
+        if delivery.state != PENDING:
+            delivery.state, delivery.give_up_at = PENDING, at
 
-    in_transaction(work)
+    run_in_transaction(work)
 
 
-def webhook_in(session: Session, webhook_id: int) -> Webhook:
+def get_webhook_in(session: Session, webhook_id: int) -> Webhook:
     """In this transaction. Raises NotFound."""
     webhook = session.get(Webhook, webhook_id)
     if webhook is None:

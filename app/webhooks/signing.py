@@ -10,13 +10,13 @@ import hmac
 import secrets
 from collections.abc import Iterable
 
-from app.access.secret_digests import digest_of
+from app.access.secret_digests import sha256_hex
 from app.webhooks.models import Webhook
 
 PREFIX = "whsec_"
 
 
-class SecretLost(Exception):
+class SecretKeyChanged(Exception):
     """SECRET_KEY is another one than when the webhook got its secret."""
 
 
@@ -24,7 +24,7 @@ def new_secret(secret_key: str) -> tuple[str, str, str]:
     """A new secret: its salt and its digest, which are kept, and itself, which is shown once."""
     salt = secrets.token_urlsafe(24)
     secret = _secret(secret_key, salt)
-    return salt, digest_of(secret), secret
+    return salt, sha256_hex(secret), secret
 
 
 def _secret(secret_key: str, salt: str) -> str:
@@ -32,16 +32,16 @@ def _secret(secret_key: str, salt: str) -> str:
     return PREFIX + base64.b64encode(made).decode()
 
 
-def secrets_of(webhook: Webhook, secret_key: str) -> list[str]:
+def signing_secrets(webhook: Webhook, secret_key: str) -> list[str]:
     """Those it is to be signed with: the present one, and for a while the one before. Raises SecretLost."""
     present = _secret(secret_key, webhook.salt)
-    if digest_of(present) != webhook.secret_digest:
-        raise SecretLost
+    if sha256_hex(present) != webhook.secret_digest:
+        raise SecretKeyChanged
     previous = webhook.previous_salt if webhook.overlapping else None
     return [present, *([_secret(secret_key, previous)] if previous else [])]
 
 
-def signed(body: bytes, message_id: str, timestamp: int, secrets_: Iterable[str]) -> dict[str, str]:
+def signature_headers(body: bytes, message_id: str, timestamp: int, secrets_: Iterable[str]) -> dict[str, str]:
     """The headers that sign this body, sent at that moment in Unix seconds."""
     content = f"{message_id}.{timestamp}.".encode() + body
     return {

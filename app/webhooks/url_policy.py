@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
-from app.core.errors import Refusal
+from app.core.errors import DomainError
 
 PORTS = (443, 8443)
 
-LONGEST_URL = 2000
+MAX_URL_LENGTH = 2000
 
 HostAndPort = tuple[str, int]
 
@@ -23,7 +23,7 @@ UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 """Where an IPv6 network without IPv4 has all of IPv4."""
 
-NOT_WHAT_THEY_SEEM = tuple(
+DENIED_NETWORKS = tuple(
     map(
         ip_network,
         (
@@ -36,7 +36,7 @@ NOT_WHAT_THEY_SEEM = tuple(
 )
 
 
-class UnfitAddress(Refusal):
+class DisallowedUrl(DomainError):
     """A webhook cannot lead there. The message says why."""
 
 
@@ -53,32 +53,32 @@ class Target:
     """Whether WEBHOOK_ALLOWED_HOSTS names it: then it may lie inside the network."""
 
 
-def read_url(url: str, allowed_hosts: Collection[HostAndPort] = ()) -> Target:
+def parse_url(url: str, allowed_hosts: Collection[HostAndPort] = ()) -> Target:
     """Raises UnfitAddress."""
-    if not 0 < len(url) <= LONGEST_URL or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
-        raise UnfitAddress("Enter a URL such as https://example.com/hook, in ASCII and without blanks.")
+    if not 0 < len(url) <= MAX_URL_LENGTH or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
+        raise DisallowedUrl("Enter a URL such as https://example.com/hook, in ASCII and without blanks.")
     try:
         parts = urlsplit(url)
         port = (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
     except ValueError:
-        raise UnfitAddress("This is not a URL.") from None
+        raise DisallowedUrl("This is not a URL.") from None
     host = (parts.hostname or "").removesuffix(".")
     if parts.scheme not in ("https", "http") or not _is_host(host):
-        raise UnfitAddress("Enter a URL such as https://example.com/hook.")
+        raise DisallowedUrl("Enter a URL such as https://example.com/hook.")
     if "@" in parts.netloc or "#" in url:
-        raise UnfitAddress("Neither a user name nor a fragment (#) may stand in the URL.")
+        raise DisallowedUrl("Neither a user name nor a fragment (#) may stand in the URL.")
     allowed = (host, port) in allowed_hosts
     if not allowed:
-        _check_for_outside(parts, port)
+        _check_public(parts, port)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme == "https", host, port, path, allowed)
 
 
-def _check_for_outside(parts: SplitResult, port: int) -> None:
+def _check_public(parts: SplitResult, port: int) -> None:
     if parts.scheme != "https":
-        raise UnfitAddress("The URL must begin with https://.")
+        raise DisallowedUrl("The URL must begin with https://.")
     if port not in PORTS:
-        raise UnfitAddress(f"The port must be {' or '.join(map(str, PORTS))}.")
+        raise DisallowedUrl(f"The port must be {' or '.join(map(str, PORTS))}.")
 
 
 def _is_host(host: str) -> bool:
@@ -90,7 +90,7 @@ def _is_host(host: str) -> bool:
         return False
 
 
-def addresses_of(target: Target) -> list[str]:
+def resolve(target: Target) -> list[str]:
     """Where its host is now. Raises UnfitAddress if nowhere, or if any of that may be inside the network.
 
     Takes as long as the system's resolver does, which knows no time limit of ours.
@@ -98,14 +98,14 @@ def addresses_of(target: Target) -> list[str]:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UnfitAddress("The host has no address.") from None
+        raise DisallowedUrl("The host has no address.") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not target.allowed and not all(map(is_outside, addresses)):
-        raise UnfitAddress("The host lies inside a network. WEBHOOK_ALLOWED_HOSTS names those that are allowed to.")
+    if not target.allowed and not all(map(is_public, addresses)):
+        raise DisallowedUrl("The host lies inside a network. WEBHOOK_ALLOWED_HOSTS names those that are allowed to.")
     return addresses
 
 
-def is_outside(address: str) -> bool:
+def is_public(address: str) -> bool:
     """Whether an address is one of the public Internet's, whatever it is disguised as."""
     ip = ip_address(address)
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
@@ -114,4 +114,4 @@ def is_outside(address: str) -> bool:
         ip = IPv4Address(int(ip) & 0xFFFFFFFF)
     if isinstance(ip, IPv6Address) and ip not in UNICAST:
         return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or any(ip in other for other in NOT_WHAT_THEY_SEEM))
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or any(ip in other for other in DENIED_NETWORKS))

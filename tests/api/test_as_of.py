@@ -10,7 +10,7 @@ from flask import Flask
 
 from tests.core.test_busy_database import another_writer
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 
 
 def at(moment: datetime) -> str:
@@ -19,9 +19,9 @@ def at(moment: datetime) -> str:
 
 def test_it_works(api: Api) -> None:
     add_customers("early", "late", "never")
-    give("early", SILVER)
+    set_segments("early", SILVER)
     snapshot = datetime.now(UTC)
-    give("late", SILVER)
+    set_segments("late", SILVER)
     entries = [{"document_id": id_, "segments": GOLD} for id_ in ("late", "early", "never", "x")]
     answer = api.replace(entries, at(snapshot)).json
     assert answer["updatedCustomers"] == ["early", "never"]
@@ -38,14 +38,14 @@ def test_it_works(api: Api) -> None:
 
 def test_also_who_holds_it_already_is_stale(api: Api, ana: str) -> None:
     snapshot = datetime.now(UTC)
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     answer = api.replace([{"document_id": ana, "segments": GOLD}], at(snapshot)).json
     assert answer["updatedCustomers"] == []
     assert answer["report"]["stale"] == [ana]
 
 
 def test_any_offset_means_the_same_moment(api: Api, ana: str) -> None:
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     for hours, stale in ((-1, [ana]), (1, [])):
         for offset in (-5, 0, 9):
             there = timezone(timedelta(hours=offset))
@@ -57,7 +57,7 @@ def test_any_offset_means_the_same_moment(api: Api, ana: str) -> None:
 
 
 def test_a_time_may_be_spelled_as_rfc_3339_allows(api: Api, ana: str) -> None:
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     for spelled in ("2001-02-03T04:05:06Z", "2001-02-03t04:05:06.123456789z", "2001-02-03%2004:05:06-00:00"):
         report = api.replace([{"document_id": ana, "segments": GOLD}], f"?dry_run=true&as_of={spelled}").json["report"]
         assert report["stale"] == [ana]

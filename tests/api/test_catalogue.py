@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 
 URL = "/api/v3/segments"
 WINE = [{"type": "interest", "value": "WINE"}]
@@ -12,10 +12,10 @@ WINE = [{"type": "interest", "value": "WINE"}]
 @pytest.fixture(autouse=True)
 def customers(api: Api) -> None:
     add_customers("1", "2", "3")
-    give("1", [*GOLD, *WINE, *WINE])
-    give("2", GOLD)
-    give("3", SILVER)
-    give("3", [])
+    set_segments("1", [*GOLD, *WINE, *WINE])
+    set_segments("2", GOLD)
+    set_segments("3", SILVER)
+    set_segments("3", [])
 
 
 def test_it_works(api: Api) -> None:
@@ -32,7 +32,7 @@ def test_of_one_type(api: Api) -> None:
 
 def test_page_by_page_in_the_order_of_bytes(api: Api) -> None:
     values = ["Z", "a", "á", "A", "", "~", "😀", "aa"]
-    give("3", [{"type": "t", "value": value} for value in values])
+    set_segments("3", [{"type": "t", "value": value} for value in values])
     found, cursor = [], ""
     while cursor is not None:
         answer = api.get(f"{URL}?type=t&limit=3&cursor={cursor}").json

@@ -6,7 +6,7 @@ from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet, SegmentChange
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 
 ENTRIES = [{"document_id": id_, "segments": GOLD} for id_ in ("a", "b", "x", "a")]
 
@@ -18,7 +18,7 @@ def rows() -> list[int | None]:
 
 def test_it_works(api: Api) -> None:
     add_customers("a", "b")
-    give("b", GOLD)
+    set_segments("b", GOLD)
     before = rows()
     dry = api.replace(ENTRIES, "?dry_run=true")
     assert "Change-Set" not in dry.headers
@@ -43,7 +43,7 @@ def test_it_refuses_what_the_real_thing_refuses(api: Api) -> None:
 
 
 def test_nothing_is_recorded_when_nothing_changes(api: Api, ana: str) -> None:
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     before = rows()
     api.replace([{"document_id": ana, "segments": SILVER}, {"document_id": "x", "segments": SILVER}])
     assert rows() == before

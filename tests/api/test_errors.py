@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, all_segments, give
+from tests.support.customers import GOLD, SILVER, all_segments, set_segments
 
 URL = "/api/v3/customers/segments"
 JSON = {"Content-Type": "application/json"}
@@ -18,7 +18,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(autouse=True)
 def nothing_changes(ana: str) -> Any:
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     yield
     assert all_segments() == {ana: SILVER}
 

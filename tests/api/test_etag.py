@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 
 URLS = (
     "/api/v3/openapi.json",
@@ -20,7 +20,7 @@ UNCHANGING = ("/api/v3/openapi.json", "/api/v3/change-sets/1")
 
 @pytest.mark.parametrize("url", URLS)
 def test_it_works(api: Api, ana: str, url: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     first = api.get(url)
     etag = first.headers["ETag"]
     assert etag.startswith('W/"')
@@ -29,7 +29,7 @@ def test_it_works(api: Api, ana: str, url: str) -> None:
     assert again.data == b""
     assert again.headers["ETag"] == etag
     assert "Content-Type" not in again.headers
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     add_customers("another")
     later = api.get(url, headers={"If-None-Match": etag}, status=304 if url in UNCHANGING else 200)
     assert later.data == b"" or later.json != first.json

@@ -9,12 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.replace_segments import recording, replace_in, replace_segments
-from app.core.changes.segment_updates import Asked
+from app.core.changes.replace_segments import open_change_set, replace_segments, replace_segments_in
+from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
 
 
 def read(api: Api, after: str | None = None, most: int = 1000) -> tuple[list[Any], str]:
@@ -60,18 +60,18 @@ def test_it_works(api: Api, ana: str) -> None:
 def test_it_goes_on_where_it_stopped(api: Api, ana: str) -> None:
     _, start = read(api)
     assert read(api, start) == ([], start)
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     changes, after = read(api, start)
     assert [change["after"] for change in changes] == [GOLD]
     assert read(api, after) == ([], after)
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     assert [change["after"] for change in read(api, after)[0]] == [SILVER]
 
 
 def test_it_does_not_stop_at_what_changed_no_segments(api: Api, ana: str) -> None:
     for n in range(3):
         api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": ana, "name": f"Ana {n}"}]})
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     changes, _ = read(api, most=1)
     assert [change["after"] for change in changes] == [GOLD]
 
@@ -102,10 +102,10 @@ def test_it_waits_for_writers_that_commit_late(api: Api) -> None:
     add_customers("slow", "fast")
     _, start = read(api)
     by_id = select(ChangeSet.id).order_by(ChangeSet.id)
-    with Session(dialects.writing(db.engine)) as slow:
-        with recording(slow, TESTER) as change_set:
-            replace_in(change_set, Asked.of({"slow": GOLD}))
-            give("fast", GOLD)
+    with Session(dialects.for_writing(db.engine)) as slow:
+        with open_change_set(slow, TESTER) as change_set:
+            replace_segments_in(change_set, PreparedUpdate.of({"slow": GOLD}))
+            set_segments("fast", GOLD)
             seen_by_id = list(db.session.scalars(by_id))
             seen, after = read(api, start)
         slow.commit()
@@ -122,10 +122,10 @@ def test_it_waits_for_who_has_a_place_and_has_not_committed(api: Api, app: Flask
     pages: list[Any] = []
     token = api.headers["Authorization"].removeprefix("Bearer ")
     reader = threading.Thread(target=lambda: pages.append(read(Api(app.test_client(), token))[0]))
-    with Session(dialects.writing(db.engine)) as slow:
-        with recording(slow, TESTER) as change_set:
-            replace_in(change_set, Asked.of({"slow": GOLD}))
-        give("fast", GOLD)
+    with Session(dialects.for_writing(db.engine)) as slow:
+        with open_change_set(slow, TESTER) as change_set:
+            replace_segments_in(change_set, PreparedUpdate.of({"slow": GOLD}))
+        set_segments("fast", GOLD)
         reader.start()
         reader.join(timeout=0.5)
         assert pages == []
@@ -138,11 +138,11 @@ def test_it_waits_for_who_has_a_place_and_has_not_committed(api: Api, app: Flask
 def test_it_tells_a_customers_changes_in_their_order(api: Api) -> None:
     """The second to change her began first: neither ids nor transaction numbers tell who was later."""
     add_customers("other", "ana")
-    with Session(dialects.writing(db.engine)) as first:
-        with recording(first, TESTER) as change_set:
-            replace_in(change_set, Asked.of({"other": GOLD}))
-            give("ana", GOLD)
-            replace_in(change_set, Asked.of({"ana": SILVER}))
+    with Session(dialects.for_writing(db.engine)) as first:
+        with open_change_set(first, TESTER) as change_set:
+            replace_segments_in(change_set, PreparedUpdate.of({"other": GOLD}))
+            set_segments("ana", GOLD)
+            replace_segments_in(change_set, PreparedUpdate.of({"ana": SILVER}))
         first.commit()
     changes = [change for change in read_all(api)[0] if change["document_id"] == "ana"]
     assert [change["after"] for change in changes] == [GOLD, SILVER]

@@ -14,7 +14,7 @@ from app.api import segments as view
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, all_segments, give
+from tests.support.customers import GOLD, SILVER, all_segments, set_segments
 
 KEY = {"Idempotency-Key": "night 2026-11-23"}
 
@@ -27,7 +27,7 @@ def change_sets() -> int:
 def test_it_works(api: Api, ana: str) -> None:
     sent = [{"document_id": ana, "segments": GOLD}, {"document_id": "nobody", "segments": []}]
     first = api.replace(sent, "?report=true", headers=KEY)
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     again = api.replace(sent, "?report=true", headers=KEY)
     assert (again.json, again.headers["Change-Set"]) == (first.json, first.headers["Change-Set"])
     assert again.mimetype == "application/json"
@@ -38,7 +38,7 @@ def test_the_same_body_is_the_same_request(api: Api, ana: str) -> None:
     """Contract §2: the same key, token and body; whatever else the repeat asks for, it answers what the first did."""
     sent = [{"document_id": ana, "segments": GOLD}]
     first = api.replace(sent, headers=KEY)
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     for query in ("?report=true", "?as_of=2001-02-03T04:05:06Z"):
         again = api.replace(sent, query, headers=KEY | {"Guard": "override"})
         assert (again.json, again.headers["Change-Set"]) == (first.json, first.headers["Change-Set"])

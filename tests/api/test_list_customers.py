@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 
 from app.access.api_tokens import create_token
-from app.demo_data import fill
-from app.web.cursors import cursor_text
+from app.demo_data import fill_demo
+from app.web.cursors import encode_cursor
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 
 URL = "/api/v3/customers"
 
@@ -23,7 +23,7 @@ def test_it_works(api: Api, ana: str) -> None:
     answer: Any = api.get(URL).json
     facts = {"document_id": ana, "name": "Ana Gómez", "email": "Ana@Example.com", "phone": None}
     assert answer == {"customers": [{**facts, "segments": [], "changedAt": None}], "next": None}
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     answer = api.get(URL).json
     assert answer["customers"][0]["segments"] == GOLD
     assert answer["customers"][0]["changedAt"].endswith("Z")
@@ -33,8 +33,8 @@ def test_filters_hold_together(api: Api) -> None:
     add_customers("1", name="Ana")
     add_customers("2", name="Ána")
     add_customers("3", name="Luis")
-    give("1", [*GOLD, *SILVER])
-    give("3", [*GOLD, {"type": "a:b%", "value": "c:d"}])
+    set_segments("1", [*GOLD, *SILVER])
+    set_segments("3", [*GOLD, {"type": "a:b%", "value": "c:d"}])
     assert ids(api, "q=ANA") == ["1", "2"]
     assert ids(api, "segment=membership:GOLD") == ["1", "3"]
     assert ids(api, "segment=membership:GOLD&segment=membership:SILVER") == ["1"]
@@ -46,7 +46,7 @@ def test_filters_hold_together(api: Api) -> None:
 
 @pytest.mark.parametrize("query", ["", "q=ana", "segment=activity:ACTIVE", "without=membership:GOLD&has=any"])
 def test_pages_are_complete_while_others_write(api: Api, query: str) -> None:
-    fill(400, lambda _done: None)
+    fill_demo(400, lambda _done: None)
     whole = ids(api, query)
     seen: list[str] = []
     answer: Any = api.get(f"{URL}?{query}&limit=7").json
@@ -82,10 +82,10 @@ def test_a_cursor_is_good_for_its_own_list_only_and_cannot_be_made_up(app: Flask
     add_customers("1", "2")
     answer: Any = api.get(f"{URL}?limit=1").json
     made_up = "WyIyIl0." + answer["next"].split(".")[1]  # another place, with this one's signature
-    give("1", [*GOLD, *SILVER])
+    set_segments("1", [*GOLD, *SILVER])
     of_segments: Any = api.get("/api/v3/segments?limit=1").json
     with app.test_request_context("/customers"):
-        of_a_page = cursor_text("1")
+        of_a_page = encode_cursor("1")
     for cursor in (of_segments["next"], of_a_page, answer["next"][:-1], "WyIxIl0", made_up):
         api.get(f"{URL}?cursor={cursor}", status=400, code="VALIDATION_ERROR")
 

@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 
 from app.api.error_codes import ERRORS
-from app.api.errors import BY_FRAMEWORK, REFUSALS
+from app.api.errors import FRAMEWORK_ERRORS, STATUS_CODES
 from app.api.operation import Operation
 from app.api.operations import OPERATIONS
 from tests.support.clients import Api
-from tests.support.customers import GOLD, add_customers, give
+from tests.support.customers import GOLD, add_customers, set_segments
 
 UNDESCRIBED = ("api.docs", "api.docs_asset")
 """The page that shows the description, and its files."""
@@ -58,7 +58,7 @@ def test_it_is_made_of_the_schemas_that_validate(specification: Any) -> None:
 
 
 def test_every_refusal_has_its_code_there(specification: Any) -> None:
-    codes = {code: status for status, code in REFUSALS.values()} | {BY_FRAMEWORK[404][0]: 404, "INTERNAL": 500}
+    codes = {code: status for status, code in STATUS_CODES.values()} | {FRAMEWORK_ERRORS[404][0]: 404, "INTERNAL": 500}
     codes["CHANGE_TOO_LARGE"] = 409
     assert {code: error.status for code, error in ERRORS.items()} == codes
     assert specification["components"]["responses"].keys() == codes.keys()
@@ -122,7 +122,7 @@ def resolved(specification: Any, answer: Any) -> Any:
 def test_its_curl_works_and_answers_like_the_example(app: Flask, api: Api, operation: Operation) -> None:
     add_customers("1232-2323", name="Ana Gómez", email="ana@example.com")
     for n in range(42):
-        give("1232-2323", [*GOLD, {"type": "n", "value": str(n)}] if n < 41 else GOLD)
+        set_segments("1232-2323", [*GOLD, {"type": "n", "value": str(n)}] if n < 41 else GOLD)
     curl = shlex.split(operation.curl())
     url = urlsplit(next(part for part in curl if part.startswith("https://")))
     body = json.loads(curl[curl.index("-d") + 1]) if "-d" in curl else None

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.counts.recount import recount
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, TESTER, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 
 WINE = [{"type": "interest", "value": "WINE"}]
 TOYS = [{"type": "interest", "value": "TOYS"}]
@@ -19,7 +19,7 @@ def patch(api: Api, customers: Any, query: str = "", **kwargs: Any) -> Any:
 
 
 def test_it_works(api: Api, ana: str) -> None:
-    give(ana, [*GOLD, *WINE])
+    set_segments(ana, [*GOLD, *WINE])
     customers = [{"document_id": ana, "add": TOYS, "remove": GOLD}, {"document_id": "x", "add": TOYS}]
     assert patch(api, customers) == {"updatedCustomers": [ana]}
     assert all_segments() == {ana: [*WINE, *TOYS]}
@@ -43,7 +43,7 @@ def test_it_works(api: Api, ana: str) -> None:
     ],
 )
 def test_it_merges(api: Api, ana: str, had: Any, add: Any, remove: Any, has: Any) -> None:
-    give(ana, had)
+    set_segments(ana, had)
     report = patch(api, [{"document_id": ana, "add": add, "remove": remove}], "?report=true")["report"]
     assert report["changed"] == (had != has)
     assert all_segments() == {ana: has}

@@ -16,7 +16,7 @@ from tests.support.gunicorn import serving
 
 @pytest.fixture
 def limited(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
-    monkeypatch.setattr(rate_limit, "windows", rate_limit.Windows())
+    monkeypatch.setattr(rate_limit, "counters", rate_limit.SharedCounters())
     monkeypatch.setitem(app.config, "RATE_LIMIT", "3 per hour")
     return app
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 
 GATEWAY = "/api/customers/segments"
 
@@ -15,7 +15,7 @@ def by_path(document_id: str) -> str:
 
 
 def test_it_works(api: Api, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     assert api.get(f"{GATEWAY}?document_id={ana}").json == {"segments": GOLD}
     assert api.get(f"{GATEWAY}?email=ana@example.com").json == {"segments": GOLD}
     assert api.get(by_path(ana)).json == {"segments": GOLD}
@@ -88,7 +88,7 @@ def test_it_needs_one_of_the_two(api: Api, query: str) -> None:
 )
 def test_any_id_can_stand_in_the_path(api: Api, document_id: str) -> None:
     add_customers(document_id)
-    give(document_id, GOLD)
+    set_segments(document_id, GOLD)
     assert api.get(by_path(document_id)).json == {"segments": GOLD}
     assert api.get(f"{GATEWAY}?document_id={quote(document_id, safe='')}").json == {"segments": GOLD}
 
@@ -99,9 +99,9 @@ def test_unknown_ids_in_the_path_are_not_found(api: Api, document_id: str) -> No
 
 
 def test_the_etag_changes_with_the_segments_and_only_then(api: Api, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     etag = api.get(by_path(ana)).headers["ETag"]
     unchanged = api.get(by_path(ana), status=304, headers={"If-None-Match": etag})
     assert unchanged.data == b""
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     assert api.get(by_path(ana), headers={"If-None-Match": etag}).json == {"segments": SILVER}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 
 
 def test_it_works(api: Api, ana: str) -> None:
@@ -19,14 +19,14 @@ def test_it_works(api: Api, ana: str) -> None:
 
 
 def test_it_replaces_all_segments(api: Api, ana: str) -> None:
-    give(ana, [*GOLD, {"type": "affiliation", "value": "NEW_CUSTOMER"}])
+    set_segments(ana, [*GOLD, {"type": "affiliation", "value": "NEW_CUSTOMER"}])
     api.replace([{"document_id": ana, "segments": SILVER}])
     assert all_segments() == {ana: SILVER}
 
 
 @pytest.mark.parametrize("nothing", [None, []])
 def test_it_clears(api: Api, ana: str, nothing: Any) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     assert api.updated([{"document_id": ana, "segments": nothing}]) == [ana]
     assert all_segments() == {ana: []}
 
@@ -70,7 +70,7 @@ def test_it_takes_the_first_of_several_entries(api: Api, ana: str) -> None:
 
 def test_it_answers_in_the_order_of_first_occurrence(api: Api) -> None:
     add_customers("b", "a", "c", "10", "9")
-    give("c", GOLD)
+    set_segments("c", GOLD)
     order = ["c", "9", "unknown", "a", "10", "a", "b", "c"]
     answer = api.updated([{"document_id": document_id, "segments": GOLD} for document_id in order])
     assert answer == ["c", "9", "a", "10", "b"]
@@ -118,7 +118,7 @@ def test_it_names_its_change_set_only_when_something_changed(api: Api, ana: str)
 
 def test_it_reports(api: Api, ana: str) -> None:
     add_customers("b")
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     customers = [
         {"document_id": document_id, "segments": GOLD} for document_id in ("x", ana, "b", ana, "y", "x", "x", ana)
     ]

@@ -10,7 +10,7 @@ from app.core.changes.revert import revert
 from app.core.counts.recount import recount
 from tests.core import test_cdnow
 from tests.support.clients import Api, Shell
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 
 URL = "/api/v3/change-sets/{}/revert"
 
@@ -27,9 +27,9 @@ def replaced(api: Api, segments: Any, *document_ids: str) -> str:
 
 def test_it_works(api: Api) -> None:
     add_customers("a", "b", "c")
-    give("b", SILVER)
+    set_segments("b", SILVER)
     nightly = replaced(api, GOLD, "a", "b", "c")
-    give("c", SILVER)
+    set_segments("c", SILVER)
     assert undo(api, nightly) == {"changed": 2, "unchanged": 0, "conflicts": ["c"], "changeSet": "4"}
     assert all_segments() == {"a": [], "b": SILVER, "c": SILVER}
     assert recount(TESTER) == []
@@ -47,7 +47,7 @@ def test_an_undo_can_be_undone(api: Api, ana: str) -> None:
 def test_a_dry_run_previews_and_changes_nothing(api: Api) -> None:
     add_customers("a", "b")
     nightly = replaced(api, GOLD, "a", "b")
-    give("b", SILVER)
+    set_segments("b", SILVER)
     preview = undo(api, nightly, "?dry_run=true")
     assert preview == {"changed": 1, "unchanged": 0, "conflicts": ["b"], "changeSet": None}
     assert all_segments() == {"a": GOLD, "b": SILVER}
@@ -69,7 +69,7 @@ def test_unknown_change_sets_are_not_found(api: Api, method: str, id_: str) -> N
 
 def test_a_change_set_tells_its_totals(api: Api) -> None:
     add_customers("a", "b")
-    give("b", GOLD)
+    set_segments("b", GOLD)
     nightly = replaced(api, GOLD, "a", "b", "x")
     told = api.get(f"/api/v3/change-sets/{nightly}").json
     assert told.pop("at").endswith("Z")
@@ -89,7 +89,7 @@ def test_a_change_set_tells_its_totals(api: Api) -> None:
 def test_by_command(api: Api, shell: Shell) -> None:
     add_customers("a", "b")
     nightly = replaced(api, GOLD, "a", "b")
-    give("b", SILVER)
+    set_segments("b", SILVER)
     dry = shell("changes", "revert", nightly, "--dry-run")
     assert "1 customer would be put back" in dry.stderr
     assert dry.stdout == "b\n"
@@ -103,8 +103,8 @@ def test_many_customers_in_several_parts(api: Api, shell: Shell) -> None:
     add_customers(*(f"{n:05}" for n in range(45_000)))
     wanted = [{"document_id": f"{n:05}", "segments": GOLD} for n in range(45_000)]
     nightly = api.replace(wanted).headers["Change-Set"]
-    give("00000", SILVER)
-    give("20000", SILVER)
+    set_segments("00000", SILVER)
+    set_segments("20000", SILVER)
     answer = undo(api, nightly)
     assert (answer["changed"], answer["conflicts"]) == (44_998, ["00000", "20000"])
     assert recount(TESTER) == []
@@ -123,7 +123,7 @@ def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> N
     still = [id_ for id_ in touched if last[id_] == twelfth[id_]]
     edited = {id_: [*last[id_], {"type": "note", "value": "CALLED"}] for id_ in still[:5]}
     for document_id, segments in edited.items():
-        give(document_id, segments)
+        set_segments(document_id, segments)
     before = all_segments()
 
     undone = revert(int(change_sets[1]), TESTER)

@@ -8,11 +8,11 @@ from sqlalchemy import select
 
 from app import create_app
 from app.access import api_tokens
-from app.access.api_tokens import Token, create_token
+from app.access.api_tokens import ApiToken, create_token
 from app.core.database import db
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD
-from tests.support.query_log import asked
+from tests.support.query_log import capture_queries
 
 READ = "/api/customers/segments?document_id=1232-2323"
 
@@ -31,7 +31,7 @@ def test_it_works(app: Flask, shell: Shell, ana: str) -> None:
 def test_the_token_is_the_last_line_of_stdout_and_kept_nowhere(app: Flask, shell: Shell) -> None:
     secret = shell("tokens", "create", "crm").stdout.splitlines()[-1]
     assert secret.startswith("cs_")
-    token = db.session.scalars(select(Token)).one()
+    token = db.session.scalars(select(ApiToken)).one()
     assert secret not in [str(value) for value in vars(token).values()]
 
 
@@ -81,11 +81,11 @@ def test_names_are_used_once(shell: Shell) -> None:
 
 def test_its_last_use_is_noted_without_a_write_per_request(app: Flask, ana: str) -> None:
     api = api_with(app, create_token("t"))
-    with asked() as statements:
+    with capture_queries() as statements:
         for _ in range(10):
             api.get(READ)
     db.session.rollback()
-    assert db.session.scalars(select(Token.last_used_at)).one()
+    assert db.session.scalars(select(ApiToken.last_used_at)).one()
     assert sum("UPDATE tokens" in statement for statement in statements) == 1
 
 

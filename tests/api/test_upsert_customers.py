@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.test_import_customers import stored
 from tests.support.clients import Api
-from tests.support.customers import GOLD, all_segments, give
+from tests.support.customers import GOLD, all_segments, set_segments
 
 
 def save(api: Api, customers: Any, **kwargs: Any) -> Any:
@@ -15,7 +15,7 @@ def save(api: Api, customers: Any, **kwargs: Any) -> Any:
 
 
 def test_it_works(api: Api, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     luis = {"document_id": "2", "name": "Luis", "email": "luis@example.com", "phone": "+57 1"}
     assert save(api, [luis, {"document_id": ana, "name": "Ana G."}]) == {"created": 1, "updated": 1, "unchanged": 0}
     assert stored() == {ana: ("Ana G.", "Ana@Example.com", None), "2": ("Luis", "luis@example.com", "+57 1")}

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.support.browser import DESK, PHONE, shop
 from tests.support.gunicorn import Server
-from tests.support.page_tour import every_page
+from tests.support.page_tour import page_tour
 
 WIDTHS = (DESK["viewport"], PHONE)
 RULES_OF_COLOUR = ["color-contrast", "link-in-text-block"]
@@ -27,7 +27,7 @@ def its_shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 def test_every_page(browser: Browser, its_shop: tuple[Server, bool], apps: dict[str, Flask]) -> None:
     server, full = its_shop
     seen, titles = set(), {}
-    for name, at in every_page(browser, server, full=full):
+    for name, at in page_tour(browser, server, full=full):
         check(at.page, name)
         assert at.wrong == [], name
         seen.add(name.split()[0])

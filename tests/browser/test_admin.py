@@ -6,18 +6,18 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import ADMIN, WAYS, Visit, visiting
+from tests.support.browser import ADMIN, BROWSER_MODES, BrowserSession, visiting
 from tests.support.gunicorn import Server
 
 
-@pytest.fixture(params=WAYS)
-def boss(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[Visit]:
+@pytest.fixture(params=BROWSER_MODES)
+def boss(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[BrowserSession]:
     """An admin at work, in one of three ways."""
-    with visiting(browser, service.address, ADMIN, **WAYS[request.param]) as boss:
+    with visiting(browser, service.address, ADMIN, **BROWSER_MODES[request.param]) as boss:
         yield boss
 
 
-def test_give_a_partner_a_token(boss: Visit) -> None:
+def test_give_a_partner_a_token(boss: BrowserSession) -> None:
     page, name = boss.go("/tokens"), f"crm-{uuid4().hex}"
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Make the token").click()
@@ -51,7 +51,7 @@ def test_a_token_is_copied(browser: Browser, service: Server) -> None:
         assert secret in page.evaluate("navigator.clipboard.readText()")
 
 
-def test_invite_an_operator(boss: Visit, browser: Browser, service: Server) -> None:
+def test_invite_an_operator(boss: BrowserSession, browser: Browser, service: Server) -> None:
     page, email = boss.go("/operators"), f"{uuid4().hex}@example.com"
     page.get_by_label("E-mail").fill(email)
     page.get_by_role("button", name="Invite").click()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import Visit
+from tests.support.browser import BrowserSession
 from tests.support.gunicorn import Server
 
 COLUMNS = "Cédula;Nombre;membership\n"
@@ -31,7 +31,7 @@ def arrived(page: Page, what: str) -> None:
     expect(place).to_be_visible()
 
 
-def load(visit: Visit, path: Path) -> Page:
+def load(visit: BrowserSession, path: Path) -> Page:
     page = visit.go("/imports")
     page.get_by_label("CSV or JSON Lines").set_input_files(path)
     page.get_by_role("button", name="Look into the file").click()
@@ -51,7 +51,7 @@ def undo(page: Page, link: str) -> None:
     expect(page.get_by_text(re.compile("as before"))).to_be_visible()
 
 
-def test_load_a_file_and_undo_it(at: Visit, tmp_path: Path) -> None:
+def test_load_a_file_and_undo_it(at: BrowserSession, tmp_path: Path) -> None:
     path = tmp_path / "spring.csv"
     path.write_text(COLUMNS + "N-1;=Núñez;GOLD\nN-2;Eva;\n;Luis;GOLD\n", encoding="cp1252")
     page = load(at, path)
@@ -72,7 +72,7 @@ def test_load_a_file_and_undo_it(at: Visit, tmp_path: Path) -> None:
     assert at.context.request.get(at.address + "/customers/N-1").status == 404
 
 
-def test_change_all_who_match_and_undo_it(at: Visit) -> None:
+def test_change_all_who_match_and_undo_it(at: BrowserSession) -> None:
     page = at.go("/customers?q=gomez")
     page.get_by_role("link", name=re.compile("^Change all")).click()
     expect(page.get_by_text("“gomez”")).to_be_visible()
@@ -86,7 +86,7 @@ def test_change_all_who_match_and_undo_it(at: Visit) -> None:
     undo(page, "Undo it …")
 
 
-def test_change_the_ticked_ones(at: Visit) -> None:
+def test_change_the_ticked_ones(at: BrowserSession) -> None:
     page = at.go("/customers?segment=membership:SILVER")
     for n in (0, 2):
         page.get_by_role("checkbox", name=re.compile("^Tick [0-9]")).nth(n).check()
@@ -100,7 +100,7 @@ def test_change_the_ticked_ones(at: Visit) -> None:
     undo(page, "Undo it …")
 
 
-def test_rename_a_segment_and_merge_it_back(at: Visit) -> None:
+def test_rename_a_segment_and_merge_it_back(at: BrowserSession) -> None:
     page = at.go("/segments/interest/COFFEE")
     page.get_by_role("link", name="Rename or merge").click()
     page.get_by_label("Value").fill("Coffee")
@@ -113,7 +113,7 @@ def test_rename_a_segment_and_merge_it_back(at: Visit) -> None:
     undo(page, "Undo it …")
 
 
-def test_a_new_id(at: Visit) -> None:
+def test_a_new_id(at: BrowserSession) -> None:
     page = at.go("/customers/1969-1110")
     for old, new in (("1969-1110", "NEW/1"), ("NEW/1", "1969-1110")):
         expect(page.locator(".facts .id").first).to_have_text(old)
@@ -123,7 +123,7 @@ def test_a_new_id(at: Visit) -> None:
         expect(page.locator(".facts .id").first).to_have_text(new)
 
 
-def test_all_are_ticked_with_one_key(desk: Visit) -> None:
+def test_all_are_ticked_with_one_key(desk: BrowserSession) -> None:
     page = desk.go("/customers")
     page.get_by_role("checkbox", name="Tick all on this page").press("Space")
     expect(page.get_by_text("50 ticked")).to_be_visible()
@@ -137,7 +137,9 @@ def taken_up(service: Server, state: str) -> bool:
 
 
 @pytest.mark.parametrize("state", ["checking", "applying"])
-def test_a_dead_worker_does_not_stop_an_import(service: Server, desk: Visit, tmp_path: Path, state: str) -> None:
+def test_a_dead_worker_does_not_stop_an_import(
+    service: Server, desk: BrowserSession, tmp_path: Path, state: str
+) -> None:
     """The page says how far it is, outlives the worker, and in the end everything is there once."""
     path = tmp_path / f"{state}.csv"
     rows = 20_000

@@ -5,14 +5,14 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import OTHER, WAYS, Visit, sign_in, visiting
+from tests.support.browser import BROWSER_MODES, OTHER, BrowserSession, sign_in, visiting
 from tests.support.editor_page import ANOTHER, LUCIA, add, clear, expect_values, save
 from tests.support.gunicorn import Server
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", BROWSER_MODES)
 def test_sign_in_and_out(browser: Browser, service: Server, way: str) -> None:
-    with visiting(browser, service.address, **WAYS[way]) as at:
+    with visiting(browser, service.address, **BROWSER_MODES[way]) as at:
         page = at.go(f"/customers/{LUCIA}")
         expect(page.get_by_label("E-mail")).to_be_focused()
         sign_in(page, OTHER)
@@ -22,7 +22,7 @@ def test_sign_in_and_out(browser: Browser, service: Server, way: str) -> None:
         expect(at.go("/").get_by_role("heading", level=1)).to_have_text("Sign in to Customer Segments")
 
 
-def test_see_that_last_night_went_well(at: Visit) -> None:
+def test_see_that_last_night_went_well(at: BrowserSession) -> None:
     page = at.go("/")
     for figure in ("customers", "carry segments", "changed in the last 24 hours", "requests refused since yesterday"):
         expect(page.locator(".figures dt").filter(has_text=figure).first).to_be_visible()
@@ -32,14 +32,14 @@ def test_see_that_last_night_went_well(at: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Changes")
 
 
-def test_why_does_she_have_it(at: Visit) -> None:
+def test_why_does_she_have_it(at: BrowserSession) -> None:
     page = at.go(f"/customers/{LUCIA}")
     page.locator(".timeline").get_by_role("link", name=re.compile("^Change [0-9]+$")).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Change 1")
     expect(page.locator(".page-head")).to_contain_text("demo changed")
 
 
-def test_find_a_customer(at: Visit) -> None:
+def test_find_a_customer(at: BrowserSession) -> None:
     page = at.go("/")
     page.get_by_label("Find a customer").fill("lucia diaz")
     page.get_by_label("Find a customer").press("Enter")
@@ -53,7 +53,7 @@ def test_find_a_customer(at: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Lucía Díaz")
 
 
-def test_fix_her_segments_and_undo_it(at: Visit) -> None:
+def test_fix_her_segments_and_undo_it(at: BrowserSession) -> None:
     page = clear(at, LUCIA)
     add(page, "membership", "GOLD")
     add(page, "interest", "WINE")
@@ -69,7 +69,7 @@ def test_fix_her_segments_and_undo_it(at: Visit) -> None:
     expect_values(page, "GOLD", "WINE")
 
 
-def test_a_close_spelling_is_pointed_out(at: Visit) -> None:
+def test_a_close_spelling_is_pointed_out(at: BrowserSession) -> None:
     page = clear(at, LUCIA)
     add(page, "membership", "Gold")
     save(page)
@@ -88,7 +88,7 @@ def somebody_else_gives_gold(browser: Browser, service: Server) -> None:
         expect(theirs.get_by_text("Saved.")).to_be_visible()
 
 
-def test_two_operators_edit_the_same_customer(at: Visit, browser: Browser, service: Server) -> None:
+def test_two_operators_edit_the_same_customer(at: BrowserSession, browser: Browser, service: Server) -> None:
     mine = clear(at, ANOTHER)
     add(mine, "interest", "WINE")
     somebody_else_gives_gold(browser, service)
@@ -102,7 +102,7 @@ def test_two_operators_edit_the_same_customer(at: Visit, browser: Browser, servi
     expect_values(mine, "WINE", "STORE_1")
 
 
-def test_two_operators_change_different_segments(at: Visit, browser: Browser, service: Server) -> None:
+def test_two_operators_change_different_segments(at: BrowserSession, browser: Browser, service: Server) -> None:
     mine = clear(at, ANOTHER)
     add(mine, "interest", "WINE")
     somebody_else_gives_gold(browser, service)
@@ -111,7 +111,7 @@ def test_two_operators_change_different_segments(at: Visit, browser: Browser, se
     expect_values(mine, "GOLD", "WINE")
 
 
-def test_filter_look_into_a_segment_and_export_it(at: Visit) -> None:
+def test_filter_look_into_a_segment_and_export_it(at: BrowserSession) -> None:
     page = at.go("/customers")
     page.get_by_label("Segment, as type:value").fill("membership:GOLD")
     page.get_by_role("button", name="Add filter").click()
@@ -124,7 +124,7 @@ def test_filter_look_into_a_segment_and_export_it(at: Visit) -> None:
     assert download.value.suggested_filename == "customers.csv"
 
 
-def test_undo_what_the_nightly_job_did(at: Visit) -> None:
+def test_undo_what_the_nightly_job_did(at: BrowserSession) -> None:
     page = at.go("/changes?actor=token+crm-nightly")
     page.get_by_role("row").nth(1).get_by_role("link").first.click()
     page.get_by_role("link", name="Undo this change").click()
@@ -136,7 +136,7 @@ def test_undo_what_the_nightly_job_did(at: Visit) -> None:
     expect(page.get_by_text(re.compile("as before"))).to_be_visible()
 
 
-def test_light_or_dark(at: Visit) -> None:
+def test_light_or_dark(at: BrowserSession) -> None:
     page = at.go("/segments")
     shades = {}
     for theme in ("dark", "light"):

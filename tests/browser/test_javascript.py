@@ -5,12 +5,12 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import ADMIN, PHONE, Visit, visiting
+from tests.support.browser import ADMIN, PHONE, BrowserSession, visiting
 from tests.support.editor_page import LUCIA, add, clear, expect_values
 from tests.support.gunicorn import Server
 
 
-def test_search_as_you_type(desk: Visit) -> None:
+def test_search_as_you_type(desk: BrowserSession) -> None:
     page = desk.go("/customers")
     page.get_by_label("Search by id").press_sequentially("gomez", delay=20)
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
@@ -26,13 +26,13 @@ def test_search_as_you_type(desk: Visit) -> None:
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
 
 
-def test_a_count_comes_after_the_page(desk: Visit) -> None:
+def test_a_count_comes_after_the_page(desk: BrowserSession) -> None:
     page = desk.go("/customers?without=membership:GOLD")
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{3} customers"))
     expect(page.get_by_role("link", name="Count them")).to_have_count(0)
 
 
-def test_unsaved_changes_are_marked_and_guarded(desk: Visit) -> None:
+def test_unsaved_changes_are_marked_and_guarded(desk: BrowserSession) -> None:
     page = clear(desk, LUCIA)
     add(page, "membership", "GOLD")
     expect(page.get_by_text("Not saved yet")).to_be_visible()
@@ -47,7 +47,7 @@ def test_unsaved_changes_are_marked_and_guarded(desk: Visit) -> None:
     expect_values(page)
 
 
-def test_a_spelling_is_checked_while_it_is_typed(desk: Visit) -> None:
+def test_a_spelling_is_checked_while_it_is_typed(desk: BrowserSession) -> None:
     page = clear(desk, LUCIA)
     add(page, "membership", "GOLDD")
     expect(page.get_by_text(re.compile("GOLD exists"))).to_be_visible()
@@ -56,7 +56,7 @@ def test_a_spelling_is_checked_while_it_is_typed(desk: Visit) -> None:
     page.get_by_role("link", name="Discard").click()
 
 
-def test_the_search_is_one_key_away(desk: Visit) -> None:
+def test_the_search_is_one_key_away(desk: BrowserSession) -> None:
     page = desk.go("/segments/membership/GOLD")
     for key in ("/", "Control+k"):
         page.keyboard.press(key)
@@ -74,7 +74,7 @@ def test_the_search_is_one_key_away(desk: Visit) -> None:
     expect(page.get_by_label("Find a customer")).to_be_focused()
 
 
-def test_what_tables_promise(desk: Visit) -> None:
+def test_what_tables_promise(desk: BrowserSession) -> None:
     page = desk.go("/customers")
     page.mouse.wheel(0, 3_000)
     page.wait_for_function("scrollY > 500")
@@ -91,7 +91,7 @@ def test_what_tables_promise(desk: Visit) -> None:
     assert numbers.first.evaluate("e => getComputedStyle(e).textAlign") == "right"
 
 
-def test_a_page_is_printed_without_its_buttons(desk: Visit) -> None:
+def test_a_page_is_printed_without_its_buttons(desk: BrowserSession) -> None:
     page = desk.go("/customers")
     page.emulate_media(media="print", color_scheme="dark")
     for what in (page.get_by_role("navigation").first, page.locator(".bulk"), page.locator(".filters").first):

@@ -4,12 +4,12 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import ADMIN, Visit, visiting
+from tests.support.browser import ADMIN, BrowserSession, visiting
 from tests.support.editor_page import LUCIA, clear, expect_values
 from tests.support.gunicorn import Server
 
 
-def test_by_keyboard_alone(desk: Visit) -> None:
+def test_by_keyboard_alone(desk: BrowserSession) -> None:
     page = clear(desk, LUCIA)
     keys = page.keyboard
     keys.press("Control+k")
@@ -37,7 +37,7 @@ def test_by_keyboard_alone(desk: Visit) -> None:
     expect_values(page, "SILVER")
 
 
-def test_the_other_jobs_by_keyboard_alone(desk: Visit) -> None:
+def test_the_other_jobs_by_keyboard_alone(desk: BrowserSession) -> None:
     page = desk.go("/")
     keys = page.keyboard
 

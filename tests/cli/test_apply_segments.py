@@ -13,7 +13,7 @@ from app.core.models.change_sets import ChangeSet
 from app.jobs import apply_file
 from tests.cli.test_import_customers import rejected
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 
 BODY = {"customers": [{"document_id": "a", "segments": GOLD}, {"document_id": "x", "segments": GOLD}]}
 PRETTY = json.dumps(BODY, indent=2).encode()
@@ -24,7 +24,7 @@ CSV = b"document_id,type,value\na,membership,GOLD\nx,membership,GOLD\n"
 @pytest.fixture(autouse=True)
 def customers(shell: Shell) -> None:
     add_customers("a", "b")
-    give("b", SILVER)
+    set_segments("b", SILVER)
 
 
 def apply(shell: Shell, content: bytes | str, *options: str, exit_code: int = 0) -> Any:

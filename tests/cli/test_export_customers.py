@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.test_import_customers import stored
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, empty, give
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, reset_database, set_segments
 
 ODD = [{"type": "a:b%", "value": ',";\n\r\n😀 مرحبا'}, {"type": "=1+1", "value": "@x"}]
 
@@ -16,8 +16,8 @@ ODD = [{"type": "a:b%", "value": ',";\n\r\n😀 مرحبا'}, {"type": "=1+1", "
 @pytest.fixture(autouse=True)
 def customers(shell: Shell) -> None:
     add_customers("b", "a", 'c,"\n', name='Ana, la "Gó"\nmez', email="ANA@x.co", phone="+57")
-    give("a", [*GOLD, *ODD])
-    give("b", SILVER)
+    set_segments("a", [*GOLD, *ODD])
+    set_segments("b", SILVER)
 
 
 def test_it_works(shell: Shell) -> None:
@@ -62,6 +62,6 @@ def test_it_refuses_what_is_no_segment(shell: Shell) -> None:
 def test_what_is_exported_can_be_imported(shell: Shell, format_: str) -> None:
     before = stored(), all_segments()
     exported = shell("customers", "export", "--format", format_).stdout_bytes
-    empty()
+    reset_database()
     shell("customers", "import", shell.file("again", exported))
     assert (stored(), all_segments()) == before

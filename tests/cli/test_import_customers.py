@@ -13,7 +13,7 @@ from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 from app.core.models.customers import Customer
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, SILVER, TESTER, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 
 
 def stored() -> dict[str, tuple[Any, ...]]:
@@ -37,7 +37,7 @@ def test_it_works(shell: Shell) -> None:
 
 def test_it_updates_what_the_file_names_and_leaves_the_rest(shell: Shell) -> None:
     shell("customers", "import", shell.file("a.csv", "document_id,name,phone\n1,Ana,5\n"))
-    give("1", GOLD)
+    set_segments("1", GOLD)
     shell("customers", "import", shell.file("b.csv", "phone,document_id,other\n6,1,x\n"))
     assert stored() == {"1": ("Ana", None, "6")}
     shell(
@@ -50,7 +50,7 @@ def test_it_updates_what_the_file_names_and_leaves_the_rest(shell: Shell) -> Non
 def test_it_replaces_segments_where_the_file_has_them(shell: Shell) -> None:
     shell("customers", "import", shell.file("a.csv", "document_id\n1\n2\n3\n"))
     for document_id in "123":
-        give(document_id, SILVER)
+        set_segments(document_id, SILVER)
     lines = '{"document_id":"1","segments":[{"type":"membership","value":"GOLD"}]}\n{"document_id":"2"}\n'
     shell("customers", "import", shell.file("b.jsonl", lines + '{"document_id":"3","segments":null}'))
     assert all_segments() == {"1": GOLD, "2": SILVER, "3": []}

@@ -10,11 +10,11 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.history import retention
-from app.core.models.change_sets import Pruning, SegmentChange
+from app.core.models.change_sets import RetentionHorizon, SegmentChange
 from tests.api.test_feed import read, read_all
 from tests.core.test_timeline import date
 from tests.support.clients import Api, Shell
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 
 NOW = datetime.now(UTC)
 
@@ -24,9 +24,9 @@ def aged(shell: Shell) -> dict[str, Any]:
     """Change sets of 100, 99, 2 and 1 days ago."""
     add_customers("a", "b", "c")
     replace_segments(dict.fromkeys("abc", GOLD), TESTER)
-    give("a", SILVER)
-    give("b", SILVER)
-    give("a", GOLD)
+    set_segments("a", SILVER)
+    set_segments("b", SILVER)
+    set_segments("a", GOLD)
     for id_, days in ((1, 100), (2, 99), (3, 2), (4, 1)):
         date(id_, NOW - timedelta(days=days))
     return all_segments()
@@ -41,9 +41,9 @@ def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
 
 
 def test_it_goes_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BATCH", 1)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 1)
     assert "4 change sets with 6 changes forgotten" in shell("changes", "prune", "--older-than", "1h").stdout
-    assert db.session.scalar(select(func.count()).select_from(Pruning)) == 1
+    assert db.session.scalar(select(func.count()).select_from(RetentionHorizon)) == 1
     assert all_segments() == aged
 
 

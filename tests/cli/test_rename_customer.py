@@ -6,18 +6,18 @@ from app.core.changes.revert import revert
 from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.history.timeline import provenance, timeline
-from app.core.models.customers import find_customer
+from app.core.models.customers import get_customer
 from app.core.search.customers import Filter, Order, find_customers
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
 
 
 @pytest.fixture
 def lucia(shell: Shell) -> str:
     add_customers("1", name="Lucía Díaz")
-    give("1", SILVER)
-    give("1", GOLD)
+    set_segments("1", SILVER)
+    set_segments("1", GOLD)
     return "1"
 
 
@@ -48,7 +48,7 @@ def test_another_customers_id_is_refused(shell: Shell, lucia: str) -> None:
     assert "Another customer" in shell("customers", "change-id", lucia, "2", exit_code=2).stderr
     assert "No customer" in shell("customers", "change-id", "nobody", "3", exit_code=2).stderr
     shell("customers", "change-id", lucia, "x" * 513, exit_code=2)
-    assert find_customer("1").name == "Lucía Díaz"
+    assert get_customer("1").name == "Lucía Díaz"
 
 
 def test_the_id_of_somebody_who_is_gone_and_came_with_her_is_refused(shell: Shell) -> None:
@@ -57,7 +57,7 @@ def test_the_id_of_somebody_who_is_gone_and_came_with_her_is_refused(shell: Shel
     shell("changes", "revert", "1")
     assert set(all_segments()) == {"1"}
     assert "or had it" in shell("customers", "change-id", "1", "2", exit_code=2).stderr
-    assert find_customer("1").name == "Anna"
+    assert get_customer("1").name == "Anna"
 
 
 def test_on_her_page(editor: Operator, lucia: str) -> None:

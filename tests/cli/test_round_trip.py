@@ -8,13 +8,13 @@ import orjson
 import pytest
 from flask import Flask
 
-from app.core.changes.profiles import save_customers
+from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
-from app.core.database import db, in_transaction
+from app.core.database import db, run_in_transaction
 from app.core.models.customers import Customer
 from tests.pages.test_imports import apply, check, send
 from tests.support.clients import Shell
-from tests.support.customers import TESTER, empty
+from tests.support.customers import TESTER, reset_database
 from tests.support.html_client import Operator
 
 TEXTS = [
@@ -47,7 +47,7 @@ def everybody() -> Any:
 @pytest.fixture
 def filled(app: Flask) -> Any:
     rows = [{"document_id": f"{n}{text}", "name": text, "email": text, "phone": text} for n, text in enumerate(TEXTS)]
-    in_transaction(lambda session: save_customers(session, [*rows, {"document_id": "bare"}]))
+    run_in_transaction(lambda session: upsert_customers(session, [*rows, {"document_id": "bare"}]))
     segments = {
         row["document_id"]: [{"type": row["name"], "value": other} for other in (TEXTS[n - 1], "")]
         for n, row in enumerate(rows)
@@ -59,7 +59,7 @@ def filled(app: Flask) -> Any:
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
 def test_by_command(shell: Shell, filled: Any, format_: str) -> None:
     exported = shell("customers", "export", "--format", format_).stdout_bytes
-    empty()
+    reset_database()
     shell("customers", "import", shell.file("all", exported))
     assert everybody() == filled
 
@@ -67,7 +67,7 @@ def test_by_command(shell: Shell, filled: Any, format_: str) -> None:
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
 def test_by_page(editor: Operator, app: Flask, filled: Any, format_: str) -> None:
     exported = editor.client.get(f"/customer-export?format={format_}").data
-    in_transaction(lambda session: session.query(Customer).delete())
+    run_in_transaction(lambda session: session.query(Customer).delete())
     url = send(editor, exported, f"customers.{format_}")
     check(editor, url, ["document_id", "name", "email", "phone", "segments"] if format_ == "csv" else None)
     apply(editor, url)

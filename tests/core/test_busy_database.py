@@ -16,7 +16,7 @@ from app.core import database
 from app.core.database import db
 from app.core.dialects import connections
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 from tests.support.gunicorn import free_port
 
 
@@ -41,11 +41,11 @@ def another_writer(*document_ids: str) -> Iterator[Any]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 50)
-    monkeypatch.setattr(database, "ATTEMPTS", 2)
+    monkeypatch.setattr(database, "MAX_ATTEMPTS", 2)
 
 
 def test_past_the_timeout_it_says_so(api: Api, ana: str, impatient: None) -> None:
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     with another_writer(ana):
         response = api.replace([{"document_id": ana, "segments": GOLD}], status=503, code="UNAVAILABLE")
     assert int(response.headers["Retry-After"]) > 0

@@ -15,7 +15,7 @@ from flask import Flask
 
 from app.core.changes.replace_segments import replace_segments
 from app.core.changes.revert import revert
-from app.core.changes.segment_updates import Merge
+from app.core.changes.segment_updates import SegmentPatch
 from app.core.counts.recount import recount
 from app.core.history.timeline import timeline
 from tests.support.customers import TESTER, add_customers, all_segments
@@ -40,7 +40,7 @@ def replace(dice: random.Random) -> None:
 
 
 def patch(dice: random.Random) -> None:
-    wanted = {id_: Merge(add=[pair(dice)], remove=[pair(dice)]) for id_ in some(dice)}
+    wanted = {id_: SegmentPatch(add=[pair(dice)], remove=[pair(dice)]) for id_ in some(dice)}
     _remember(replace_segments(wanted, TESTER).change_set_id)
 
 
@@ -101,7 +101,7 @@ def test_two_patches_at_once_both_count(app: Flask) -> None:
 
     def add(value: str) -> None:
         with app.app_context():
-            replace_segments({"1": Merge(add=[{"type": "t", "value": value}], remove=[])}, TESTER)
+            replace_segments({"1": SegmentPatch(add=[{"type": "t", "value": value}], remove=[])}, TESTER)
 
     workers = [threading.Thread(target=add, args=(str(n),)) for n in range(16)]
     for worker in workers:

@@ -5,12 +5,12 @@ from itertools import pairwise
 import pytest
 from flask import Flask
 
-from app.core.changes.profiles import save_customers
-from app.core.database import db, in_transaction
+from app.core.changes.profiles import upsert_customers
+from app.core.database import db, run_in_transaction
 from app.core.search import customers
-from app.core.search.customers import Count, Filter, Order, count_customers, find_customers, find_on_page_before
-from app.demo_data import fill
-from tests.support.customers import GOLD, SILVER, add_customers, empty, give
+from app.core.search.customers import Count, Filter, Order, count_customers, find_customers, find_previous_page
+from app.demo_data import fill_demo
+from tests.support.customers import GOLD, SILVER, add_customers, reset_database, set_segments
 
 PEOPLE = [
     {"document_id": "1232-2323", "name": "Ana Gómez", "email": "Ana@Example.com", "phone": "+57 300 123 4567"},
@@ -23,7 +23,7 @@ PEOPLE = [
 
 @pytest.fixture(autouse=True)
 def people(app: Flask) -> None:
-    in_transaction(lambda session: save_customers(session, PEOPLE))
+    run_in_transaction(lambda session: upsert_customers(session, PEOPLE))
 
 
 BY_ID = Order()
@@ -68,20 +68,20 @@ def ids(wanted: Filter, order: Order = BY_ID) -> list[str]:
 )
 def test_it_finds(q: str, expected: list[str], walked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not walked:
-        monkeypatch.setattr(customers, "_rare", lambda *_: True)
+        monkeypatch.setattr(customers, "_is_selective", lambda *_: True)
     assert ids(Filter(q)) == expected
 
 
 def test_what_is_not_true_any_more_finds_nothing(app: Flask) -> None:
-    in_transaction(lambda session: save_customers(session, [{"document_id": "c", "name": "Ada"}]))
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": "c", "name": "Ada"}]))
     assert (ids(Filter("ipek")), ids(Filter("ada"))) == ([], ["c"])
-    in_transaction(lambda session: save_customers(session, [{"document_id": "c", "phone": "12345"}]))
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": "c", "phone": "12345"}]))
     assert ids(Filter("ada 12345")) == ["c"]
 
 
 def test_filters_hold_together(app: Flask) -> None:
-    give("c", [*GOLD, *SILVER])
-    give("d", GOLD)
+    set_segments("c", [*GOLD, *SILVER])
+    set_segments("d", GOLD)
     gold, silver = GOLD[0], SILVER[0]
     assert ids(Filter(segments=(gold,))) == ["c", "d"]
     assert ids(Filter(segments=(gold, silver))) == ["c"]
@@ -120,22 +120,22 @@ def test_pages_follow_one_another_and_lead_back(app: Flask, order: Order) -> Non
         assert [found.document_id for page in pages for found in page] == [found.document_id for found in whole]
         assert len({found.document_id for found in whole}) == len(whole) > 3
         for page, following in pairwise(page for page in pages if page):
-            assert find_on_page_before(wanted, order, order.place_of(following[0]), most=25) == page
+            assert find_previous_page(wanted, order, order.place_of(following[0]), most=25) == page
         assert count_customers(wanted, most=10_000) == Count(len(whole), exact=True)
 
 
 def fill_shop() -> None:
-    empty()
-    fill(300, lambda _done: None)
+    reset_database()
+    fill_demo(300, lambda _done: None)
 
 
 def test_walking_and_collecting_find_the_same(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_shop()
     walked = [ids(wanted) for wanted in FILTERS]
-    monkeypatch.setattr(customers, "_rare", lambda *_: True)
+    monkeypatch.setattr(customers, "_is_selective", lambda *_: True)
     assert [ids(wanted) for wanted in FILTERS] == walked
-    monkeypatch.setattr(customers, "_rare", lambda *_: False)
-    monkeypatch.setattr(customers, "_steps", lambda _: 10)  # gives up early, and collects
+    monkeypatch.setattr(customers, "_is_selective", lambda *_: False)
+    monkeypatch.setattr(customers, "_scan_budget", lambda _: 10)  # gives up early, and collects
     assert [ids(wanted) for wanted in FILTERS] == walked
 
 

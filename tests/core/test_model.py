@@ -13,8 +13,8 @@ from app.core.counts.recount import recount
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet, SegmentChange
-from app.serialization.request_schemas import Invalid, problems, read_replacements
-from app.serialization.request_schemas import ReplaceSegments as ReplaceSchema
+from app.serialization.request_schemas import InvalidInput, iter_errors, parse_replacements
+from app.serialization.request_schemas import ReplaceSegmentsSchema as ReplaceSchema
 from tests.support.clients import Api
 from tests.support.customers import TESTER, Segments, add_customers, all_segments
 
@@ -106,11 +106,11 @@ JSON = st.recursive(
 @given(customers=st.lists(ENTRY | JSON, max_size=3) | JSON)
 def test_the_tight_loop_accepts_exactly_what_the_declarations_accept(customers: Any) -> None:
     body = {"customers": customers}
-    declared = list(problems(ReplaceSchema(), body))
+    declared = list(iter_errors(ReplaceSchema(), body))
     assert bool(ReplaceSchema().validate(body)) == bool(declared)
     if declared:
-        with pytest.raises(Invalid) as refused:
-            read_replacements(body)
+        with pytest.raises(InvalidInput) as refused:
+            parse_replacements(body)
         assert refused.value.details == declared[:100]
     else:
-        read_replacements(body)
+        parse_replacements(body)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app import create_app
 from app.core.database import db
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.fake_pgbouncer import pooler
 
 
@@ -26,7 +26,7 @@ def on(url: str) -> Iterator[None]:
     with app.app_context():
         add_customers("1")
         for segments in (GOLD, SILVER) * 3:
-            give("1", segments)
+            set_segments("1", segments)
         yield
         db.session.remove()
         db.engine.dispose()

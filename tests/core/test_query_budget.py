@@ -4,9 +4,9 @@ import pytest
 from flask import Flask
 
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import Operator
-from tests.support.query_log import asked
+from tests.support.query_log import capture_queries
 
 MANY = 60
 
@@ -16,7 +16,7 @@ def shop(app: Flask) -> None:
     ids = [f"{number:03}" for number in range(MANY)]
     add_customers(*ids, name="Ana Gómez")
     for number in range(0, MANY, 5):
-        give(ids[number], GOLD if number % 2 else SILVER)
+        set_segments(ids[number], GOLD if number % 2 else SILVER)
 
 
 @pytest.mark.parametrize("customers", [1, MANY])
@@ -24,7 +24,7 @@ def test_replacing_segments(shop: None, api: Api, app: Flask, customers: int) ->
     """The token; begin, the change set's number, the change, what moved, commit, which is no statement."""
     sent = [{"document_id": f"{number:03}", "segments": [*GOLD, *SILVER]} for number in range(customers)]
     api.get("/api/customers/segments?document_id=000")  # the first use of a token is noted
-    with asked() as statements:
+    with capture_queries() as statements:
         api.replace(sent)
     # SQLite has no statement that writes to two tables.
     assert len(statements) == (5 if app.config["DATABASE_URL"].startswith("postgresql") else 8), statements
@@ -32,7 +32,7 @@ def test_replacing_segments(shop: None, api: Api, app: Flask, customers: int) ->
 
 def test_the_gateway(shop: None, api: Api) -> None:
     api.get("/api/customers/segments?document_id=000")
-    with asked() as statements:
+    with capture_queries() as statements:
         api.get("/api/customers/segments?document_id=000")
     assert len(statements) == 2, statements
 
@@ -55,6 +55,6 @@ PAGES = {
 @pytest.mark.parametrize("path", PAGES)
 def test_pages(shop: None, viewer: Operator, path: str) -> None:
     viewer.get(path)
-    with asked() as statements:
+    with capture_queries() as statements:
         viewer.get(path)
     assert len(statements) <= PAGES[path], statements

@@ -6,13 +6,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from app.core.database import in_transaction
-from app.core.errors import CustomerNotFound, NoLongerKnown
+from app.core.database import run_in_transaction
+from app.core.errors import CustomerNotFound, NoLongerRetained
 from app.core.history import timeline as timeline_module
 from app.core.history.retention import prune
 from app.core.history.timeline import provenance, segments_at, timeline
 from app.core.models.change_sets import Actor, ChangeSet
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 
 WINE = [{"type": "interest", "value": "WINE"}]
 LUIS = Actor("operator luis@example.com", "page")
@@ -28,17 +28,17 @@ def day(number: float) -> datetime:
 def past(app: Flask, ana: str) -> str:
     """Day 1: GOLD by the nightly job. 2: GOLD and WINE by Luis. 3: WINE alone. 4: WINE and GOLD, by the job."""
     add_customers("never changed")
-    give(ana, GOLD, NIGHTLY)
-    give(ana, [*GOLD, *WINE], LUIS)
-    give(ana, WINE, NIGHTLY)
-    give(ana, [*WINE, *GOLD], NIGHTLY)
+    set_segments(ana, GOLD, NIGHTLY)
+    set_segments(ana, [*GOLD, *WINE], LUIS)
+    set_segments(ana, WINE, NIGHTLY)
+    set_segments(ana, [*WINE, *GOLD], NIGHTLY)
     for number in (1, 2, 3, 4):
         date(number, day(number))
     return ana
 
 
 def date(change_set_id: int, at: datetime) -> None:
-    in_transaction(lambda s: s.execute(update(ChangeSet).where(ChangeSet.id == change_set_id).values(at=at)))
+    run_in_transaction(lambda s: s.execute(update(ChangeSet).where(ChangeSet.id == change_set_id).values(at=at)))
 
 
 def test_the_timeline_is_told_newest_first(past: str) -> None:
@@ -77,10 +77,10 @@ def test_provenance_tells_since_when_and_by_whom(past: str) -> None:
 
 
 def test_a_long_past_is_walked_to_its_end(app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline_module, "PAGE", 3)
-    give(ana, WINE)
+    monkeypatch.setattr(timeline_module, "PAGE_SIZE", 3)
+    set_segments(ana, WINE)
     for number in range(10):
-        give(ana, [*WINE, {"type": "n", "value": str(number)}])
+        set_segments(ana, [*WINE, {"type": "n", "value": str(number)}])
     date(1, day(1))
     assert provenance(ana)[0].since
     assert provenance(ana)[0].since.at == day(1)  # type: ignore[union-attr]
@@ -103,15 +103,15 @@ def test_what_was_pruned_is_not_made_up(past: str) -> None:
     assert wine.since is None, "longer ago than the record goes back"
     assert gold.since
     assert segments_at(past, day(2.2)) == [*GOLD, *WINE]
-    with pytest.raises(NoLongerKnown, match="2026-01-03"):
+    with pytest.raises(NoLongerRetained, match="2026-01-03"):
         segments_at(past, day(1.5))
     assert segments_at("never changed", day(1.5)) == []
 
 
 def test_all_of_her_past_may_be_pruned(past: str) -> None:
-    give("never changed", SILVER)
+    set_segments("never changed", SILVER)
     assert prune(day(50)) == (4, 4)
     assert timeline(past, most=10) == []
     assert segments_at(past, day(51)) == [*WINE, *GOLD]
-    with pytest.raises(NoLongerKnown):
+    with pytest.raises(NoLongerRetained):
         segments_at(past, day(3.5))

@@ -7,11 +7,11 @@ from flask import Flask
 
 from app.core.changes.replace_segments import replace_segments
 from app.core.counts.compaction import compact
-from app.core.counts.segment_deltas import movements_of
+from app.core.counts.segment_deltas import deltas_by_change_set
 from app.core.database import now
 from app.core.history.retention import prune
 from app.core.models.change_sets import Actor
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
 
 CRM = Actor("token crm-nightly", "api")
@@ -22,7 +22,7 @@ def record(app: Flask) -> None:
     """1: three get GOLD by the nightly job. 2: one of them SILVER, by tester."""
     add_customers("a", "b", "c", name="Ana")
     replace_segments(dict.fromkeys("abc", GOLD), CRM)
-    give("a", SILVER)
+    set_segments("a", SILVER)
 
 
 def test_it_works(viewer: Operator) -> None:
@@ -74,7 +74,7 @@ def test_what_is_not_understood_is_said(viewer: Operator, query: str) -> None:
 
 def test_pages_lead_on(viewer: Operator) -> None:
     for n in range(120):
-        give("b", [{"type": "n", "value": str(n)}])
+        set_segments("b", [{"type": "n", "value": str(n)}])
     for query in ("", "customer=b"):
         page, seen = viewer.get(f"/changes?{query}"), []
         while True:
@@ -121,12 +121,12 @@ def test_undoing_in_vain_says_so(editor: Operator) -> None:
 
 
 def test_what_was_moved_is_kept_when_the_ledger_is_folded_and_forgotten_when_it_is_pruned(app: Flask) -> None:
-    moved = movements_of([1, 2])
+    moved = deltas_by_change_set([1, 2])
     assert moved == {1: [("membership", "GOLD", 3)], 2: [("membership", "GOLD", -1), ("membership", "SILVER", 1)]}
     compact()
-    assert movements_of([1, 2]) == moved
+    assert deltas_by_change_set([1, 2]) == moved
     prune(now() + timedelta(minutes=1))
-    assert movements_of([1, 2]) == {1: [], 2: []}
+    assert deltas_by_change_set([1, 2]) == {1: [], 2: []}
 
 
 def test_what_is_not_on_record_has_no_page(editor: Operator) -> None:

@@ -6,16 +6,16 @@ import io
 import pytest
 from flask import Flask
 
-from app.demo_data import fill
-from app.files.export import marked, unmarked
+from app.demo_data import fill_demo
+from app.files.export import escape_formula, unescape_formula
 from app.pages import customers as page_of_customers
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import Operator
 
 
 def test_it_works(viewer: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     page = viewer.get("/customers?q=gomez")
     assert "1 customer" in page.text
     assert page.links[ana] == f"/customers/{ana}"
@@ -31,8 +31,8 @@ def test_an_exact_id_opens_at_once(viewer: Operator, ana: str) -> None:
 
 def test_filters_are_added_and_removed_by_links_that_keep_the_rest(viewer: Operator, ana: str) -> None:
     add_customers("2", name="Ana Silver")
-    give(ana, GOLD)
-    give("2", SILVER)
+    set_segments(ana, GOLD)
+    set_segments("2", SILVER)
     answer = viewer.client.get("/customers?q=ana&pair=membership:GOLD&kind=segment&sort=name")
     page = viewer.get(answer.headers["Location"])
     assert "1 customer" in page.text
@@ -46,7 +46,7 @@ def test_filters_are_added_and_removed_by_links_that_keep_the_rest(viewer: Opera
 
 
 def test_pages_lead_on_and_back(viewer: Operator, app: Flask) -> None:
-    fill(170, lambda _done: None)
+    fill_demo(170, lambda _done: None)
     seen: list[str] = []
     page = viewer.get("/customers?sort=name")
     while True:
@@ -60,8 +60,8 @@ def test_pages_lead_on_and_back(viewer: Operator, app: Flask) -> None:
 
 
 def test_a_count_is_exact_or_says_more_than(viewer: Operator, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(600, lambda _done: None)
-    monkeypatch.setattr(page_of_customers, "MOST_COUNTED", 60)
+    fill_demo(600, lambda _done: None)
+    monkeypatch.setattr(page_of_customers, "MAX_COUNTED", 60)
     assert "600 customers" in viewer.get("/customers").text
     page = viewer.get("/customers?without=membership:GOLD&has=any")
     assert "more than" in page.text
@@ -90,7 +90,7 @@ def test_the_export_is_the_whole_list_safe_in_a_spreadsheet_and_can_be_imported(
 ) -> None:
     add_customers("=1+1", name='=HYPERLINK("http://x")', email="-a@b.c", phone="+57 300")
     add_customers("2", name="'quoted", email="@x")
-    give("=1+1", [*GOLD, {"type": "=t", "value": '@v,"\n😀'}])
+    set_segments("=1+1", [*GOLD, {"type": "=t", "value": '@v,"\n😀'}])
     answer = viewer.client.get("/customer-export?q=")
     assert answer.headers["Content-Disposition"] == "attachment; filename=customers.csv"
     rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"), newline="")))
@@ -103,7 +103,7 @@ def test_the_export_is_the_whole_list_safe_in_a_spreadsheet_and_can_be_imported(
 
 @pytest.mark.parametrize("cell", ["=x", "'", "'=x", "''", "x", "+", "\tx", "", "'x'"])
 def test_a_marked_cell_is_what_it_was(cell: str) -> None:
-    assert unmarked(marked(cell)) == cell
+    assert unescape_formula(escape_formula(cell)) == cell
 
 
 def test_the_commands_export_keeps_apostrophes_too(app: Flask, shell: Shell) -> None:
@@ -127,7 +127,7 @@ def test_a_full_page_is_small(editor: Operator) -> None:
         id_ = f"{n:04}-{n:06}"
         facts = {"name": f"María Fernanda Gómez {n}", "email": f"maria.gomez{n}@example.com", "phone": f"+57 300{n:07}"}
         add_customers(id_, **facts)
-        give(id_, [segments[(n * 2 + k) % 100] for k in range(4)])
+        set_segments(id_, [segments[(n * 2 + k) % 100] for k in range(4)])
     page = editor.get("/customers")
     assert page.html.count("<tr>") == 51
     assert "\n    " not in page.html, "indentation is not sent"

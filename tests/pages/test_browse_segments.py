@@ -8,16 +8,16 @@ from sqlalchemy import insert
 
 from app.core.counts.segment_counts import SegmentCount
 from app.core.counts.trends import DAYS, trends
-from app.core.database import in_transaction, now
-from tests.support.customers import GOLD, SILVER, add_customers, give
+from app.core.database import now, run_in_transaction
+from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import Operator
 
 
 def test_it_works(viewer: Operator) -> None:
     add_customers("1", "2", "3", "4")
     for document_id in "123":
-        give(document_id, GOLD)
-    give("3", SILVER)
+        set_segments(document_id, GOLD)
+    set_segments("3", SILVER)
     page = viewer.get("/segments")
     assert "3 of 4 customers carry segments" in page.text
     assert "GOLD 2 50 %" in page.text
@@ -31,8 +31,8 @@ def test_it_works(viewer: Operator) -> None:
 
 def test_a_segment_that_nobody_holds_any_more_still_tells_its_past(viewer: Operator) -> None:
     add_customers("1")
-    give("1", GOLD)
-    give("1", SILVER)
+    set_segments("1", GOLD)
+    set_segments("1", SILVER)
     assert "GOLD" not in viewer.get("/segments").links
     page = viewer.get("/segments/membership/GOLD")
     assert "Nobody carries it any more" in page.text
@@ -46,7 +46,7 @@ def test_a_segment_that_nobody_holds_any_more_still_tells_its_past(viewer: Opera
 )
 def test_any_segment_has_a_page(viewer: Operator, type_: str, value: str) -> None:
     add_customers("1")
-    give("1", [{"type": type_, "value": value}])
+    set_segments("1", [{"type": type_, "value": value}])
     catalogue = viewer.get("/segments")
     url = next(url for url in catalogue.links.values() if url.startswith("/segments/"))
     assert "/./" not in url
@@ -59,7 +59,7 @@ def test_any_segment_has_a_page(viewer: Operator, type_: str, value: str) -> Non
 
 def test_the_catalogue_goes_on_page_by_page(viewer: Operator) -> None:
     add_customers("1")
-    give("1", [{"type": f"t{n % 3}", "value": f"{n:03}"} for n in range(150)])
+    set_segments("1", [{"type": f"t{n % 3}", "value": f"{n:03}"} for n in range(150)])
     pages = [viewer.get("/segments")]
     while "Next →" in pages[-1].links:
         pages.append(viewer.get(pages[-1].links["Next →"]))
@@ -74,7 +74,7 @@ def test_a_trend_is_what_customers_held_at_the_end_of_each_day(app: Flask) -> No
         {"day": today - timedelta(days=ago), "actor": "a", "type": "t", "value": "v", "delta": delta}
         for ago, delta in moves.items()
     ]
-    in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
+    run_in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
     trend = trends([("t", "v"), ("t", "never")])["t", "v"]
     assert trend.customers[0] == 1101
     assert trend.customers[-32:-30] == [1101, 1111]

@@ -13,11 +13,11 @@ from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.models.customers import Customer
 from app.core.search.customers import Filter
-from app.core.search.similar_segments import all_look_alikes, one_letter_off
+from app.core.search.similar_segments import find_all_similar, within_one_edit
 from app.jobs import bulk_edits
 from app.jobs.bulk_edits import BulkEdit
 from tests.pages.test_imports import effect, work
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page
 
 WINE = [{"type": "interest", "value": "WINE"}]
@@ -27,9 +27,9 @@ FORM: list[tuple[str, str]] = [("base", "[]"), ("version", "")]
 @pytest.fixture(autouse=True)
 def customers(app: Any) -> None:
     add_customers("a", "b", "c", "d")
-    give("a", GOLD)
-    give("b", [*GOLD, *WINE])
-    give("c", SILVER)
+    set_segments("a", GOLD)
+    set_segments("b", [*GOLD, *WINE])
+    set_segments("c", SILVER)
 
 
 def prepare(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "", status: int = 302) -> str:
@@ -94,15 +94,15 @@ def test_who_matches_is_decided_by_the_database_at_that_moment(editor: Operator)
     """Somebody changed between preview and confirmation is neither overwritten by an old look nor forgotten."""
     url = prepare(editor, "add", WINE, query="everybody=yes&segment=membership:GOLD")
     assert work()
-    give("c", GOLD)
-    give("a", [*GOLD, *SILVER])
+    set_segments("c", GOLD)
+    set_segments("a", [*GOLD, *SILVER])
     editor.post(url, {"action": "apply"})
     assert work()
     assert all_segments() == BEFORE | {"a": [*GOLD, *SILVER, *WINE], "c": [*GOLD, *WINE]}
 
 
 def test_more_customers_than_one_part_holds(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_edits, "PART", 2)
+    monkeypatch.setattr(bulk_edits, "BATCH_SIZE", 2)
     make(editor, "remove", GOLD, query="everybody=yes")
     assert all_segments() == {"a": [], "b": WINE, "c": SILVER, "d": []}
 
@@ -175,7 +175,7 @@ def rename(editor: Operator, old: dict[str, str], new: dict[str, str]) -> None:
 
 
 def test_a_segment_is_renamed_where_it_stands(editor: Operator) -> None:
-    give("b", [*WINE, *GOLD, *SILVER])
+    set_segments("b", [*WINE, *GOLD, *SILVER])
     rename(editor, GOLD[0], {"type": "membership", "value": "ORO"})
     oro = {"type": "membership", "value": "ORO"}
     assert all_segments() == BEFORE | {"a": [oro], "b": [*WINE, oro, *SILVER]}
@@ -183,8 +183,8 @@ def test_a_segment_is_renamed_where_it_stands(editor: Operator) -> None:
 
 def test_two_spellings_are_merged_and_unmerged(editor: Operator) -> None:
     other = {"type": "membership", "value": "Gold "}
-    give("c", [other, *WINE])
-    give("d", [other, *GOLD, other])
+    set_segments("c", [other, *WINE])
+    set_segments("d", [other, *GOLD, other])
     before = all_segments()
     rename(editor, other, GOLD[0])
     assert all_segments() == BEFORE | {"c": [*GOLD, *WINE], "d": GOLD}
@@ -201,11 +201,11 @@ def test_look_alikes_stand_side_by_side(editor: Operator) -> None:
     spellings = ["GOLD", "Gold", "gold ", "Göld", "GOLDD"]
     for n, value in enumerate(spellings):
         add_customers(f"x{n}")
-        give(f"x{n}", [{"type": "membership", "value": value}])
+        set_segments(f"x{n}", [{"type": "membership", "value": value}])
     for n, value in enumerate(["STORE_001", "STORE_002", "A", "B"]):
         add_customers(f"y{n}")
-        give(f"y{n}", [{"type": "store", "value": value}])
-    (group,) = all_look_alikes()
+        set_segments(f"y{n}", [{"type": "store", "value": value}])
+    (group,) = find_all_similar()
     assert {value for _, value, _ in group} == set(spellings)
     assert group[0][1] == "GOLD"
     page = editor.get("/look-alikes")
@@ -214,8 +214,8 @@ def test_look_alikes_stand_side_by_side(editor: Operator) -> None:
 
 
 def test_texts_too_long_to_be_names_are_not_taken_apart() -> None:
-    assert one_letter_off("membership", "membershop")
-    assert not one_letter_off("x" * 100 + "a", "x" * 100 + "b")
+    assert within_one_edit("membership", "membershop")
+    assert not within_one_edit("x" * 100 + "a", "x" * 100 + "b")
 
 
 def test_without_look_alikes_it_says_so(viewer: Operator) -> None:
@@ -231,7 +231,7 @@ PAIR = st.builds(lambda type_, value: {"type": type_, "value": value}, st.sample
 def test_renaming_is_the_same_on_every_database(segments: Any, old: Any, new: Any) -> None:
     if old == new:
         return
-    give("a", segments)
+    set_segments("a", segments)
     edit = BulkEdit("rename", [old, new], Filter())
     query = db.select(dialects.json_text(edit.result())).where(Customer.document_id == "a")
     db.session.rollback()

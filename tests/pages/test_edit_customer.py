@@ -9,10 +9,10 @@ from flask import Flask
 
 from app.core.database import db, now
 from app.core.history.retention import prune
-from app.core.history.segment_diff import difference
+from app.core.history.segment_diff import diff_segments
 from app.core.history.timeline import timeline
-from app.core.search.similar_segments import near
-from tests.support.customers import GOLD, SILVER, Segments, add_customers, all_segments, give
+from app.core.search.similar_segments import find_similar
+from tests.support.customers import GOLD, SILVER, Segments, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page
 
 WINE: Segments = [{"type": "interest", "value": "WINE"}]
@@ -39,7 +39,7 @@ def save(editor: Operator, document_id: str, form: Any, **kwargs: Any) -> Page:
 
 
 def test_it_works(editor: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     page = editor.get(f"/customers/{ana}")
     assert "Ana Gómez" in page.title
     assert "by tester" in page.text
@@ -51,7 +51,7 @@ def test_it_works(editor: Operator, ana: str) -> None:
 
 
 def test_rows_are_added_moved_and_removed_without_saving(editor: Operator, ana: str) -> None:
-    give(ana, [*GOLD, *SILVER, *WINE])
+    set_segments(ana, [*GOLD, *SILVER, *WINE])
     page = editor.get(f"/customers/{ana}")
     page = edited(editor, ana, form_of(page), "add")
     assert len([name for name, _ in page.fields if name == "type"]) == 4
@@ -76,7 +76,7 @@ def test_what_cannot_be_saved_is_said_and_kept(editor: Operator, ana: str, type_
 
 def test_what_was_not_touched_stays_exactly_as_it_was(editor: Operator, ana: str) -> None:
     odd = [{"type": "a\r\nb", "value": "\n"}, {"type": "", "value": ""}, {"type": "x", "value": ""}, *GOLD, *GOLD]
-    give(ana, odd)
+    set_segments(ana, odd)
     save(editor, ana, with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE"))
     assert all_segments() == {ana: [*odd, *WINE]}
 
@@ -84,7 +84,7 @@ def test_what_was_not_touched_stays_exactly_as_it_was(editor: Operator, ana: str
 def test_a_spelling_close_to_an_existing_one_is_asked_about(editor: Operator, ana: str) -> None:
     add_customers("b", "c")
     for document_id in "bc":
-        give(document_id, GOLD)
+        set_segments(document_id, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "Membership", "gold ")
     page = edited(editor, ana, form, "save", status=422)
     assert "membership GOLD exists, 2 customers" in page.text
@@ -110,16 +110,16 @@ def test_a_spelling_close_to_an_existing_one_is_asked_about(editor: Operator, an
     ],
 )
 def test_which_spellings_are_close(app: Flask, ana: str, value: str, alike: bool) -> None:
-    give(ana, [*GOLD, {"type": "store", "value": "STORE_001"}])
-    assert bool(near("membership", value)) is alike
-    assert near("store", "STORE_002") == [], "digits tell things apart"
-    assert near("membership", "GOLD") == [], "itself is not another one"
+    set_segments(ana, [*GOLD, {"type": "store", "value": "STORE_001"}])
+    assert bool(find_similar("membership", value)) is alike
+    assert find_similar("store", "STORE_002") == [], "digits tell things apart"
+    assert find_similar("membership", "GOLD") == [], "itself is not another one"
 
 
 def test_somebody_faster_is_not_overwritten(editor: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     page = edited(editor, ana, form, "save", status=409)
     assert all_segments() == {ana: SILVER}
     for text in ("tester", "When you began", "Now", "Yours", "WINE", "SILVER"):
@@ -129,9 +129,9 @@ def test_somebody_faster_is_not_overwritten(editor: Operator, ana: str) -> None:
 
 
 def test_both_changes_can_be_kept(editor: Operator, ana: str) -> None:
-    give(ana, [*GOLD, *WINE])
+    set_segments(ana, [*GOLD, *WINE])
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "store", "STORE_1")
-    give(ana, [*WINE, *SILVER])
+    set_segments(ana, [*WINE, *SILVER])
     page = edited(editor, ana, form, "save", status=409)
     assert "Save both changes" in page.text
     *_, last = (n for n, (name, _) in enumerate(page.fields) if name == "base")
@@ -140,18 +140,18 @@ def test_both_changes_can_be_kept(editor: Operator, ana: str) -> None:
 
 
 def test_one_of_two_is_not_called_both(editor: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
-    give(ana, [*GOLD, *WINE, *SILVER])
+    set_segments(ana, [*GOLD, *WINE, *SILVER])
     assert "Save both changes" not in edited(editor, ana, form, "save", status=409).text
 
 
 def test_a_conflict_can_be_edited_first_and_can_meet_another_one(editor: Operator, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     page = edited(editor, ana, form, "save", status=409)
     again = edited(editor, ana, form_of(page), "edit")
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     page = edited(editor, ana, form_of(again), "save", status=409)
     assert all_segments() == {ana: GOLD}
     save(editor, ana, form_of(page))
@@ -160,20 +160,20 @@ def test_a_conflict_can_be_edited_first_and_can_meet_another_one(editor: Operato
 
 def test_no_conflict_where_both_wanted_the_same(editor: Operator, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
-    give(ana, WINE)
+    set_segments(ana, WINE)
     assert "has these segments already" in save(editor, ana, form).text
 
 
 @pytest.mark.parametrize("broken", [[], [("base", "{"), ("version", "")], [("base", "[1]"), ("version", "")]])
 def test_a_form_that_is_not_ours_is_refused(editor: Operator, ana: str, broken: Any) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     editor.post(f"/customers/{ana}", [*broken, ("action", "save")], status=400)
     assert all_segments() == {ana: GOLD}
 
 
 def test_thousands_of_segments_can_be_edited(editor: Operator, ana: str) -> None:
     many = [{"type": "interest", "value": f"NUMBER {n}"} for n in range(1500)]
-    give(ana, many)
+    set_segments(ana, many)
     rows = [(name, value) for n, one in enumerate(many) for name, value in [("was", str(n)), *one.items()]]
     form = [("base", orjson.dumps(many).decode()), ("version", "1"), *rows]
     save_raw = editor.post(f"/customers/{ana}", [*with_row(form, "interest", "WINE"), ("action", "save")])
@@ -182,9 +182,9 @@ def test_thousands_of_segments_can_be_edited(editor: Operator, ana: str) -> None
 
 
 def test_any_change_can_be_undone_keeping_what_came_since(editor: Operator, ana: str) -> None:
-    give(ana, GOLD)  # 1
-    give(ana, [*SILVER, *WINE])  # 2
-    give(ana, [*SILVER, *WINE, {"type": "store", "value": "7"}])  # 3
+    set_segments(ana, GOLD)  # 1
+    set_segments(ana, [*SILVER, *WINE])  # 2
+    set_segments(ana, [*SILVER, *WINE, {"type": "store", "value": "7"}])  # 3
     preview = editor.get(f"/customers/{ana}?undo=2")
     form = [("version", preview.field("version"))]
     assert "Undo it for this customer" in preview.text
@@ -198,9 +198,9 @@ def test_any_change_can_be_undone_keeping_what_came_since(editor: Operator, ana:
 
 
 def test_an_undo_sees_what_changed_since_its_preview(editor: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     version = editor.get(f"/customers/{ana}?undo=1").field("version")
-    give(ana, SILVER)
+    set_segments(ana, SILVER)
     page = Page(editor.post(f"/customers/{ana}?undo=1", {"version": version}, status=409).text)
     assert "changed since you looked" in page.text
     assert all_segments() == {ana: SILVER}
@@ -213,7 +213,7 @@ def test_only_what_is_on_record_can_be_undone(editor: Operator, ana: str, undo: 
 
 def test_the_timeline_goes_back_page_by_page(editor: Operator, ana: str) -> None:
     for n in range(30):
-        give(ana, [{"type": "n", "value": str(n)}])
+        set_segments(ana, [{"type": "n", "value": str(n)}])
     page = editor.get(f"/customers/{ana}")
     assert "Change 30" in page.links
     assert "Change 10" not in page.links
@@ -222,7 +222,7 @@ def test_the_timeline_goes_back_page_by_page(editor: Operator, ana: str) -> None
 
 
 def test_what_is_no_longer_on_record_is_said(editor: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     prune(now())
     db.session.rollback()
     page = editor.get(f"/customers/{ana}")
@@ -244,12 +244,12 @@ def test_nobody_has_no_page(editor: Operator) -> None:
 
 
 def test_a_difference_is_told_pair_by_pair() -> None:
-    told = difference([*GOLD, *WINE, *GOLD], [*GOLD, *SILVER])
+    told = diff_segments([*GOLD, *WINE, *GOLD], [*GOLD, *SILVER])
     assert [(one.sign, one.value) for one in told.segments] == [
         ("gone", "GOLD"),
         ("gone", "WINE"),
         ("kept", "GOLD"),
         ("come", "SILVER"),
     ]
-    assert difference([*GOLD, *WINE], [*WINE, *GOLD]).reordered
-    assert not difference(GOLD, GOLD).reordered
+    assert diff_segments([*GOLD, *WINE], [*WINE, *GOLD]).reordered
+    assert not diff_segments(GOLD, GOLD).reordered

@@ -6,7 +6,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.core.errors import Unavailable
 from app.pages import overview
-from tests.support.customers import GOLD, all_segments, give
+from tests.support.customers import GOLD, all_segments, set_segments
 from tests.support.html_client import Operator, Page, checked
 
 
@@ -35,7 +35,7 @@ def test_not_for_that(viewer: Operator) -> None:
 
 
 def test_too_large(editor: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     answer = editor.post(f"/customers/{ana}", {"type": "x" * 5_000_000}, status=413)
     assert "more than 4,194,304 bytes, the most that this page takes. Nothing was changed" in checked(answer).text
     assert all_segments() == {ana: GOLD}

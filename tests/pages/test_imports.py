@@ -13,21 +13,21 @@ from sqlalchemy import select, update
 
 from app import background
 from app.access.operators import Operator as OperatorRow
-from app.core.changes.profiles import save_customers
+from app.core.changes.profiles import upsert_customers
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
-from app.core.database import db, in_transaction
+from app.core.database import db, run_in_transaction
 from app.core.errors import Unavailable
 from app.core.models.change_sets import ChangeSet
 from app.core.models.customers import Customer
 from app.files import lines, staging
-from app.files.columns import recognised_columns
+from app.files.columns import detect_columns
 from app.jobs import imports
 from app.jobs import runner as working
 from app.jobs.jobs import Job
 from app.jobs.runner import LeaseLost
-from app.jobs.uploads import FilePart
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, give
+from app.jobs.uploads import UploadChunk
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page, signed_in
 
 SPREADSHEET = "Cédula;Nombre;Correo;membership;Notas\n1;Ana Gómez;ana@x.co;GOLD;x\n2;Luis;;;y\n"
@@ -86,7 +86,7 @@ def facts() -> dict[str, tuple[str | None, ...]]:
 
 def test_a_spreadsheet_is_loaded_step_by_step(editor: Operator) -> None:
     add_customers("2", name="Luis", email="luis@x.co")
-    give("2", SILVER)
+    set_segments("2", SILVER)
     url = send(editor, SPREADSHEET.encode("cp1252"))
     page = editor.get(url)
     assert "Cédula" in page.text
@@ -116,7 +116,7 @@ def test_a_spreadsheet_is_loaded_step_by_step(editor: Operator) -> None:
 
 def test_undo_brings_back_the_state_before_facts_and_all(editor: Operator) -> None:
     add_customers("2", name="Luis", email="luis@x.co")
-    give("2", SILVER)
+    set_segments("2", SILVER)
     before = facts(), all_segments()
     url = send(editor, SPREADSHEET)
     check(editor, url, MEANINGS)
@@ -142,8 +142,8 @@ def test_undo_leaves_alone_who_was_changed_since(editor: Operator) -> None:
     number = db.session.scalars(select(Job.change_set_id)).one()
     assert number is not None
     db.session.rollback()
-    in_transaction(lambda session: save_customers(session, [{"document_id": "1", "name": "Anna"}]))
-    give("2", GOLD)
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": "1", "name": "Anna"}]))
+    set_segments("2", GOLD)
     undone = revert(number, TESTER)
     assert undone.conflicts == ["1", "2"]
     assert undone.removed == 1
@@ -154,7 +154,7 @@ def test_undo_leaves_alone_who_was_changed_since(editor: Operator) -> None:
 def test_the_preview_says_what_then_happens(editor: Operator, create: bool) -> None:
     add_customers("a", "b", "c", "d", name="N")
     for document_id in "abc":
-        give(document_id, SILVER)
+        set_segments(document_id, SILVER)
     lines = [
         ("a", "N", "membership", "SILVER"),
         ("b", "M", "membership", "SILVER"),
@@ -193,7 +193,7 @@ def test_bad_lines_come_back_in_the_files_own_columns_and_can_be_loaded_again(ed
     assert set(facts()) == {"1"}
     repaired = download.text.replace("Luis,,", "Luis,2,")
     url = send(editor, repaired, "again.csv")
-    check(editor, url, recognised_columns(rows[0]))
+    check(editor, url, detect_columns(rows[0]))
     apply(editor, url)
     assert facts() == {"1": ("Ana", None, None), "2": ("Luis", None, None), "3": ("Eva", None, None)}
 
@@ -332,7 +332,7 @@ def test_an_array_of_customers_is_read_and_its_bad_ones_come_back_as_json(editor
 
 
 def test_a_line_without_end_is_one_bad_line(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LONGEST_LINE", 100)
+    monkeypatch.setattr(lines, "MAX_LINE_LENGTH", 100)
     url = send(editor, "document_id,name\n1," + "a," * 1000 + "\n2,Luis\n,Eva\n")
     page = check(editor, url, ["document_id", "name"])
     assert "Line 2: line: Longer than" in page.text
@@ -364,7 +364,7 @@ def test_files_nobody_needs_any_more_are_forgotten(editor: Operator) -> None:
         db.session.execute(update(Job).where(Job.id == int(number)).values(values))
     db.session.commit()
     newest = send(editor, SPREADSHEET)[-1]
-    kept = db.session.scalars(select(FilePart.job_id).order_by(FilePart.job_id)).all()
+    kept = db.session.scalars(select(UploadChunk.job_id).order_by(UploadChunk.job_id)).all()
     assert kept == [int(needed), int(newest)]
 
 
@@ -415,7 +415,7 @@ def begun(editor: Operator, content: str = SPREADSHEET) -> str:
 
 def test_a_worker_that_died_leaves_the_import_to_the_next(editor: Operator) -> None:
     begun(editor)
-    taken = working._taken(threading.Event())  # and never heard of again
+    taken = working._claim(threading.Event())  # and never heard of again
     assert taken is not None
     db.session.rollback()
     assert not work()  # it may be alive
@@ -427,7 +427,7 @@ def test_a_worker_that_died_leaves_the_import_to_the_next(editor: Operator) -> N
 
 def test_one_who_was_taken_for_dead_changes_nothing_any_more(editor: Operator) -> None:
     begun(editor)
-    late = working._taken(threading.Event())
+    late = working._claim(threading.Event())
     assert late is not None
     expire()
     assert work()
@@ -449,8 +449,8 @@ def test_a_process_that_ends_puts_the_import_down(editor: Operator) -> None:
 
 def test_an_import_that_kills_every_worker_is_given_up_and_says_so(editor: Operator) -> None:
     url = begun(editor)
-    for _ in range(working.MOST_ATTEMPTS):
-        assert working._taken(threading.Event())
+    for _ in range(working.MAX_ATTEMPTS):
+        assert working._claim(threading.Event())
         expire()
     assert not work()
     assert "Nothing was applied" in editor.get(url).text
@@ -472,7 +472,7 @@ def test_a_fault_of_ours_is_told_and_changes_nothing(editor: Operator, monkeypat
 
 def test_it_can_be_stopped_and_applied_again(editor: Operator) -> None:
     url = begun(editor)
-    taken = working._taken(threading.Event())
+    taken = working._claim(threading.Event())
     assert taken is not None
     assert "Stop it" in editor.get(url).text
     editor.post(url, {"action": "stop"})
@@ -501,7 +501,7 @@ def test_two_imports_are_applied_one_after_the_other(editor: Operator) -> None:
         check(editor, url, ["document_id", "name"])
     for url in urls:
         editor.post(url, {"action": "apply"})
-    taken = working._taken(threading.Event())
+    taken = working._claim(threading.Event())
     assert taken is not None
     db.session.rollback()
     assert not work()
@@ -520,7 +520,7 @@ def test_a_database_that_is_busy_is_tried_again_later_and_not_for_ever(
         raise Unavailable
 
     monkeypatch.setitem(background.HANDLERS, ("import", "applying"), busy)
-    for _ in range(working.MOST_ATTEMPTS):
+    for _ in range(working.MAX_ATTEMPTS):
         assert work()
         assert not work()  # not at once
         expire()

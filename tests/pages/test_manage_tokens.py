@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app.access import api_tokens
-from app.access.api_tokens import SCOPES, Token, create_token
-from app.access.token_request_log import TokenRequest, Waiting, requests_of, token_requests
+from app.access.api_tokens import SCOPES, ApiToken, create_token
+from app.access.token_request_log import LogBuffer, TokenRequest, list_requests, log_buffer
 from app.core.database import db
 from tests.core.test_busy_database import another_writer
 from tests.support.clients import Api
@@ -24,7 +24,7 @@ WRITE = "/api/v3/customers/segments"
 @pytest.fixture(autouse=True)
 def _nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests of other tests are not to be written here."""
-    monkeypatch.setattr(token_requests, "_noted", Waiting._empty())
+    monkeypatch.setattr(log_buffer, "_noted", LogBuffer._empty())
 
 
 def made(admin: Operator, *scopes: str) -> Page:
@@ -93,7 +93,7 @@ def test_empty_says_what_to_do_next(admin: Operator) -> None:
 
 def url_of(name: str) -> str:
     db.session.rollback()
-    return f"/tokens/{db.session.scalars(select(Token.id).where(Token.name == name)).one()}"
+    return f"/tokens/{db.session.scalars(select(ApiToken.id).where(ApiToken.name == name)).one()}"
 
 
 LIMITS = {"guard_customers": "", "guard_percent": "", "networks": "", "expires": "as-it-is"}
@@ -128,12 +128,12 @@ def test_its_limits_hold_from_the_next_request_on(app: Flask, admin: Operator, a
 def test_its_expiry_can_be_moved(app: Flask, admin: Operator) -> None:
     made(admin, "segments:read")
     url = url_of("crm")
-    before = db.session.scalars(select(Token.expires_at)).one()
+    before = db.session.scalars(select(ApiToken.expires_at)).one()
     admin.submit(url, LIMITS)
-    assert db.session.scalars(select(Token.expires_at)).one() == before
+    assert db.session.scalars(select(ApiToken.expires_at)).one() == before
     admin.submit(url, {**LIMITS, "expires": "365"})
     db.session.rollback()
-    moved = db.session.scalars(select(Token.expires_at)).one()
+    moved = db.session.scalars(select(ApiToken.expires_at)).one()
     assert moved is not None
     assert before is not None
     assert timedelta(days=334) < moved - before < timedelta(days=336)
@@ -156,10 +156,10 @@ def test_its_expiry_can_be_moved(app: Flask, admin: Operator) -> None:
 def test_limits_that_are_none(admin: Operator, fields: dict[str, str], said: str) -> None:
     made(admin, "segments:read")
     url = url_of("crm")
-    before = db.session.execute(select(Token.__table__)).one()
+    before = db.session.execute(select(ApiToken.__table__)).one()
     assert said in Page(admin.post(url, {**LIMITS, **fields}, status=200).text).text
     db.session.rollback()
-    assert db.session.execute(select(Token.__table__)).one() == before
+    assert db.session.execute(select(ApiToken.__table__)).one() == before
 
 
 def test_rotating_leaves_time_to_change_over(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_its_last_requests(app: Flask, admin: Operator, ana: str) -> None:
     api.replace(wrong, status=400, code="VALIDATION_ERROR")
     api.get(f"/api/v3/customers/{ana}/segments")
     api.get("/api/v3/customers", status=403, code="FORBIDDEN")
-    token_requests.write()
+    log_buffer.write()
     page = admin.get(url)
     for text in (
         "POST /api/v3/customers/segments",
@@ -236,9 +236,9 @@ def test_fifty_requests_are_kept_of_each_token(app: Flask, api: Api, admin: Oper
     for n in range(70):
         api.get("/api/v3/segments")
         if n == 30:
-            token_requests.write()
-    token_requests.write()
-    assert [len(requests_of(id_)) for id_ in (1, 2)] == [50, 1]
+            log_buffer.write()
+    log_buffer.write()
+    assert [len(list_requests(id_)) for id_ in (1, 2)] == [50, 1]
     assert db.session.scalar(select(func.count()).select_from(TokenRequest)) == 51
 
 
@@ -246,10 +246,10 @@ def test_noting_a_request_waits_for_nobody_and_is_tried_again(app: Flask, api: A
     """SQLite has one writer: while it is busy, requests are answered, and noted later. On PostgreSQL, at once."""
     with another_writer():
         api.get("/api/v3/segments")
-        token_requests.write()
-        assert len(requests_of(1)) == (1 if db.engine.dialect.name == "postgresql" else 0)
-    token_requests.write()
-    assert len(requests_of(1)) == 1
+        log_buffer.write()
+        assert len(list_requests(1)) == (1 if db.engine.dialect.name == "postgresql" else 0)
+    log_buffer.write()
+    assert len(list_requests(1)) == 1
 
 
 def test_a_request_with_the_old_secret_is_marked(app: Flask, admin: Operator) -> None:
@@ -257,5 +257,5 @@ def test_a_request_with_the_old_secret_is_marked(app: Flask, admin: Operator) ->
     url = url_of("crm")
     admin.post(f"{url}/rotate", {"overlap": "1"}, status=200)
     Api(app.test_client(), first).get("/api/v3/segments")
-    token_requests.write()
+    log_buffer.write()
     assert "old secret" in admin.get(url).text

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from app.background import deliver_webhooks
-from tests.support.customers import GOLD, give
+from tests.support.customers import GOLD, set_segments
 from tests.support.html_client import Operator, Page
 from tests.support.webhook_receiver import Receiver, receiving
 from tests.webhooks.test_delivery import STOP, at_once, deliver, is_ours
@@ -31,7 +31,7 @@ def test_its_secret_is_shown_once_and_verifies(admin: Operator, receiver: Receiv
     assert "No webhooks yet" in admin.get("/webhooks").text
     secret = secret_in(added(admin, receiver))
     assert "Nothing sent yet" in admin.get("/webhooks").text
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     deliver()
     assert is_ours(secret, receiver.received[0])
     assert "Last sent just now delivered" in admin.get("/webhooks").text
@@ -45,8 +45,8 @@ def test_its_secret_is_shown_once_and_verifies(admin: Operator, receiver: Receiv
 def test_a_failure_says_so_and_can_be_sent_now(admin: Operator, receiver: Receiver, ana: str) -> None:
     added(admin, receiver)
     receiver.answers = [500]
-    give(ana, GOLD)
-    give(ana, [])
+    set_segments(ana, GOLD)
+    set_segments(ana, [])
     deliver()
     page = admin.get("/webhooks/1")
     for text in ("trying again", "answered 500", "next at", "Changes yet to come 1", "Send now"):
@@ -64,7 +64,7 @@ def test_pausing_and_resuming(admin: Operator, receiver: Receiver, ana: str) -> 
     added(admin, receiver)
     assert "What changes meanwhile waits" in admin.submit("/webhooks/1/pause").text
     assert "paused" in admin.get("/webhooks").text
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     assert deliver() == 0
     assert "Changes yet to come 1" in admin.get("/webhooks/1").text
     admin.submit("/webhooks/1/resume")
@@ -75,13 +75,13 @@ def test_rotating(admin: Operator, receiver: Receiver, ana: str) -> None:
     first = secret_in(added(admin, receiver))
     assert "Rotate the secret" in admin.get(admin.get("/webhooks/1").links["Rotate the secret"]).text
     page = Page(admin.post("/webhooks/1/rotate", {"overlap": "24"}, status=200).text)
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     deliver()
     assert is_ours(first, receiver.received[0])
     assert is_ours(secret_in(page), receiver.received[0])
     assert "the secret before the last rotation as well" in admin.get("/webhooks/1").text
     page = Page(admin.post("/webhooks/1/rotate", {"overlap": "0"}, status=200).text)
-    give(ana, [])
+    set_segments(ana, [])
     deliver()
     assert not is_ours(first, receiver.received[1])
     assert is_ours(secret_in(page), receiver.received[1])
@@ -91,7 +91,7 @@ def test_deleting_asks_first(admin: Operator, receiver: Receiver, ana: str) -> N
     added(admin, receiver)
     assert "cannot be undone" in admin.get(admin.get("/webhooks/1").links["Delete"]).text
     assert "told nothing any more" in admin.submit("/webhooks/1/delete").text
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     assert not deliver_webhooks(STOP)
     for path in ("", "/rotate", "/delete"):
         admin.get(f"/webhooks/1{path}", status=404)
@@ -122,7 +122,7 @@ def test_what_has_come_to_lie_inside_is_not_sent(
 ) -> None:
     """Each sending looks anew: here the setting has changed; a name may, too."""
     added(admin, receiver)
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_HOSTS", None)
     deliver()
     assert receiver.received == []

@@ -4,19 +4,19 @@ import pytest
 from flask import Flask
 
 from app.access import refusal_counts
-from app.access.refusal_counts import Refused
+from app.access.refusal_counts import RefusalCounter
 from app.api import errors
 from app.core.changes.replace_segments import replace_segments
 from app.core.models.change_sets import Actor
 from tests.support.clients import Api
-from tests.support.customers import GOLD, add_customers, give
+from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import Operator
 
 
 def test_it_works(viewer: Operator) -> None:
     add_customers("1", "2", "3")
     replace_segments({"1": GOLD, "2": GOLD}, Actor("token crm-nightly", "api"))
-    give("1", [])
+    set_segments("1", [])
     page = viewer.get("/")
     for text in ("customers 3", "carry segments, 33 % 1", "changed in the last 24 hours 3", "API 1 2", "test 1 1"):
         assert text in page.text
@@ -27,8 +27,8 @@ def test_it_works(viewer: Operator) -> None:
 def test_refused_requests_are_told_by_token_and_reason(
     app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errors, "refused_requests", Refused())
-    monkeypatch.setattr(refusal_counts, "NOTED_EVERY", 0)
+    monkeypatch.setattr(errors, "refused_requests", RefusalCounter())
+    monkeypatch.setattr(refusal_counts, "WRITE_INTERVAL", 0)
     api.replace([], status=400, code="VALIDATION_ERROR")
     for _ in range(3):
         api.call(

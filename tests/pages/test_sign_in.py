@@ -10,7 +10,7 @@ from app.access import authentication, operators
 from app.access.operators import OperatorSession, create_operator
 from app.core.database import db
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, add_customers, give
+from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import PASSWORD, Operator, signed_in
 
 OPEN = {"pages.sign_in", "pages.choose_theme"}
@@ -71,7 +71,7 @@ def test_without_a_sign_in_every_page_leads_there(app: Flask, method: str) -> No
 
 
 def test_roles_open_only_what_they_name(app: Flask, viewer: Operator, editor: Operator, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     page = viewer.get(f"/customers/{ana}")
     assert "Save" not in page.text
     form = [("base", "[]"), ("version", ""), ("type", "a"), ("value", "b"), ("was", "")]

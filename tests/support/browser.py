@@ -47,7 +47,7 @@ def shop(folder: Path, customers: int) -> Iterator[Server]:
     with app.app_context():
         flask_migrate.upgrade()
         if customers:
-            demo_data.fill(customers, lambda filled: None)
+            demo_data.fill_demo(customers, lambda filled: None)
         for email, role in OPERATORS.items():
             create_operator(email, role, PASSWORD)
         db.session.remove()
@@ -57,7 +57,7 @@ def shop(folder: Path, customers: int) -> Iterator[Server]:
 
 
 @dataclass
-class Visit:
+class BrowserSession:
     """An operator at her browser. What goes wrong in it is kept, to be asked for."""
 
     context: BrowserContext
@@ -86,13 +86,13 @@ class Visit:
 
 DESK = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
 PHONE = {"width": 390, "height": 844}
-WAYS = {"mouse": {}, "without JavaScript": {"java_script_enabled": False}, "phone": {"viewport": PHONE}}
+BROWSER_MODES = {"mouse": {}, "without JavaScript": {"java_script_enabled": False}, "phone": {"viewport": PHONE}}
 
 _signed_in: dict[tuple[str, str], StorageState] = {}
 """The cookies of those who have signed in, by address and e-mail: once is enough."""
 
 
-def visit(browser: Browser, address: str, email: str = "", **options: object) -> Visit:
+def visit(browser: Browser, address: str, email: str = "", **options: object) -> BrowserSession:
     """A browser window of its own; signed in, if there is an e-mail."""
     if email and (address, email) not in _signed_in:
         at = visit(browser, address)
@@ -102,11 +102,11 @@ def visit(browser: Browser, address: str, email: str = "", **options: object) ->
     options = {**DESK, "storage_state": _signed_in.get((address, email)), **options}
     context = browser.new_context(**options)  # type: ignore[arg-type]
     context.set_default_timeout(15_000)
-    return Visit(context, context.new_page(), address)
+    return BrowserSession(context, context.new_page(), address)
 
 
 @contextmanager
-def visiting(browser: Browser, address: str, email: str = "", **options: object) -> Iterator[Visit]:
+def visiting(browser: Browser, address: str, email: str = "", **options: object) -> Iterator[BrowserSession]:
     """A visit in which nothing may go wrong."""
     at = visit(browser, address, email, **options)
     yield at

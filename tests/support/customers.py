@@ -2,9 +2,9 @@
 
 from sqlalchemy import text
 
-from app.core.changes.profiles import save_customers
+from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
-from app.core.database import db, in_transaction
+from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer
 
@@ -14,7 +14,7 @@ SILVER: Segments = [{"type": "membership", "value": "SILVER"}]
 TESTER = Actor("tester", "test")
 
 
-def empty() -> None:
+def reset_database() -> None:
     """Every table as after the migrations; numbers start again from 1."""
     db.session.remove()
     tables = [table.name for table in reversed(db.metadata.sorted_tables)]
@@ -28,10 +28,12 @@ def empty() -> None:
 
 
 def add_customers(*document_ids: str, **facts: str) -> None:
-    in_transaction(lambda session: save_customers(session, [{"document_id": id_, **facts} for id_ in document_ids]))
+    run_in_transaction(
+        lambda session: upsert_customers(session, [{"document_id": id_, **facts} for id_ in document_ids])
+    )
 
 
-def give(document_id: str, segments: Segments, actor: Actor = TESTER) -> None:
+def set_segments(document_id: str, segments: Segments, actor: Actor = TESTER) -> None:
     replace_segments({document_id: segments}, actor)
 
 

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import Visit
+from tests.support.browser import BrowserSession
 
 LUCIA, ANOTHER = "1232-2323", "1969-1110"
 
@@ -17,7 +17,7 @@ def expect_values(page: Page, *values: str) -> None:
         expect(fields.nth(n)).to_have_value(value)
 
 
-def clear(at: Visit, document_id: str) -> Page:
+def clear(at: BrowserSession, document_id: str) -> Page:
     """The customer's page, once she has no segments."""
     page = at.go(f"/customers/{document_id}")
     remove = page.get_by_role("button", name=re.compile("^Remove: segment"))

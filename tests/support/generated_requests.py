@@ -23,9 +23,9 @@ from schemathesis.generation.stateful.state_machine import APIStateMachine
 from app import create_app
 from app.access.api_tokens import create_token
 from app.api.operations import GOLD
-from app.core.changes.profiles import save_customers
+from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
-from app.core.database import db, in_transaction
+from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
 from tests.support import postgresql
 from tests.support.gunicorn import serving
@@ -49,7 +49,7 @@ IDS = ("1232-2323", "0", "/", "..", "é", " ")
 def fill() -> str:
     """Some customers, so that some requests find one, and 42 change sets. Gives back a token that may do all."""
     rows = [{"document_id": id_, "name": f"Ana {id_}", "email": f"{n}@example.com"} for n, id_ in enumerate(IDS)]
-    in_transaction(lambda session: save_customers(session, rows))
+    run_in_transaction(lambda session: upsert_customers(session, rows))
     for n in range(42):
         replace_segments({id_: [GOLD, {"type": "n", "value": str(n)}] for id_ in IDS}, Actor("tester", "test"))
     return create_token("generated")

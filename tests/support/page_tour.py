@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Browser, Page
 
-from tests.support.browser import ADMIN, EDITOR, VIEWER, Visit, visiting
+from tests.support.browser import ADMIN, EDITOR, VIEWER, BrowserSession, visiting
 from tests.support.gunicorn import Server
 
-Stop = tuple[str, Visit]
+Stop = tuple[str, BrowserSession]
 """What the page is called: the name of its template, and what is special. And who is looking at it."""
 
 LUCIA = "/customers/1232-2323"
@@ -46,7 +46,7 @@ OF_A_FULL_SHOP = {
 }
 
 
-def every_page(browser: Browser, server: Server, *, full: bool) -> Iterator[Stop]:
+def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[Stop]:
     """One stop after the other. Whoever stops there may look, resize and recolour, but leads nowhere else."""
     with visiting(browser, server.address) as stranger, visiting(browser, server.address, ADMIN) as admin:
         yield from _signing_in(stranger)
@@ -73,7 +73,7 @@ def _press(page: Page, button: str) -> None:
         page.get_by_role("button", name=re.compile(f"^{button}")).locator("visible=true").last.click()
 
 
-def _signing_in(at: Visit) -> Iterator[Stop]:
+def _signing_in(at: BrowserSession) -> Iterator[Stop]:
     page = at.go("/sign-in")
     yield "sign_in", at
     page.get_by_label("E-mail").fill("nobody@example.com")
@@ -82,7 +82,7 @@ def _signing_in(at: Visit) -> Iterator[Stop]:
     yield "sign_in refused", at
 
 
-def _operators(admin: Visit, stranger: Visit) -> Iterator[Stop]:
+def _operators(admin: BrowserSession, stranger: BrowserSession) -> Iterator[Stop]:
     page = admin.go("/operators")
     _press(page, "Invite")
     yield "operators with a problem", admin
@@ -97,7 +97,7 @@ def _operators(admin: Visit, stranger: Visit) -> Iterator[Stop]:
     yield "operators one deactivated", admin
 
 
-def _tokens(at: Visit) -> Iterator[Stop]:
+def _tokens(at: BrowserSession) -> Iterator[Stop]:
     page = at.go("/tokens")
     _press(page, "Make the token")
     yield "tokens with a problem", at
@@ -127,7 +127,7 @@ def _tokens(at: Visit) -> Iterator[Stop]:
     yield "tokens one revoked", at
 
 
-def _webhooks(at: Visit) -> Iterator[Stop]:
+def _webhooks(at: BrowserSession) -> Iterator[Stop]:
     page = at.go("/webhooks")
     _press(page, "Add the webhook")
     yield "webhooks with a problem", at
@@ -145,7 +145,7 @@ def _webhooks(at: Visit) -> Iterator[Stop]:
     yield "webhooks one of them", at
 
 
-def _send(at: Visit, name: str, content: str) -> Page:
+def _send(at: BrowserSession, name: str, content: str) -> Page:
     page = at.go("/imports")
     file = {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
     page.get_by_label("CSV or JSON Lines").set_input_files([file])  # type: ignore[list-item]
@@ -153,7 +153,7 @@ def _send(at: Visit, name: str, content: str) -> Page:
     return page
 
 
-def _file(at: Visit) -> Iterator[Stop]:
+def _file(at: BrowserSession) -> Iterator[Stop]:
     """A file with good lines and bad ones, step by step, until it is undone."""
     page = at.go("/imports")
     page.locator("#file").evaluate("field => field.required = false")
@@ -182,7 +182,7 @@ def _file(at: Visit) -> Iterator[Stop]:
     yield "imports some of them", at
 
 
-def _going_on(at: Visit, server: Server) -> Iterator[Stop]:
+def _going_on(at: BrowserSession, server: Server) -> Iterator[Stop]:
     """An import that another process works on, and does not get on with."""
     page = _send(at, "night.csv", "document_id;name\nM-1;Eva\n")
     page.get_by_role("button", name="See what it would do").click()
@@ -204,7 +204,7 @@ def _set(server: Server, values: str) -> None:
     database.close()
 
 
-def _bulk_edit(at: Visit) -> Iterator[Stop]:
+def _bulk_edit(at: BrowserSession) -> Iterator[Stop]:
     page = at.go("/edits/new?everybody=yes&segment=membership:GOLD&without=interest:WINE&q=go&has=any")
     yield "edit_new narrowed", at
     page = at.go("/edits/new?everybody=yes")
@@ -231,7 +231,7 @@ def _bulk_edit(at: Visit) -> Iterator[Stop]:
     yield "edit left", at
 
 
-def _look_alikes(at: Visit) -> Iterator[Stop]:
+def _look_alikes(at: BrowserSession) -> Iterator[Stop]:
     page = at.go(f"{GOLD}/rename")
     page.get_by_label("Value").fill("GOLDD")
     _press(page, "See what it would do")
@@ -251,7 +251,7 @@ def _add(page: Page, type_: str, value: str) -> None:
     page.get_by_label("Value of segment").last.fill(value)
 
 
-def _editor(at: Visit) -> Iterator[Stop]:
+def _editor(at: BrowserSession) -> Iterator[Stop]:
     page = at.go(LUCIA)
     yield "customer just saved", at
     for type_, value in (("membership", "GOLDD"), ("", LONG), ("interest", LONG)):
@@ -263,7 +263,7 @@ def _editor(at: Visit) -> Iterator[Stop]:
     yield "customer with problems", at
 
 
-def _conflict(at: Visit, other: Visit) -> Iterator[Stop]:
+def _conflict(at: BrowserSession, other: BrowserSession) -> Iterator[Stop]:
     mine, theirs = at.go(LUCIA), other.go(LUCIA)
     _add(theirs, "store", "STORE_007")
     _press(theirs, "Save")
@@ -273,7 +273,7 @@ def _conflict(at: Visit, other: Visit) -> Iterator[Stop]:
     yield "conflict", at
 
 
-def _may_only_look(at: Visit, full: bool) -> Iterator[Stop]:
+def _may_only_look(at: BrowserSession, full: bool) -> Iterator[Stop]:
     at.go("/tokens")
     yield "error 403", at
     for name, path in (("imports", "/imports"), *((("customer", LUCIA), ("customers", "/customers")) if full else ())):

@@ -10,7 +10,7 @@ from app.core.database import db
 
 
 @contextmanager
-def asked() -> Iterator[list[str]]:
+def capture_queries() -> Iterator[list[str]]:
     """Every statement, also those that begin a transaction; SQLite's settings of a connection are none."""
     statements: list[str] = []
 

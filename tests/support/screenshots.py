@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.support.browser import ADMIN, EDITOR, Visit, chromium, shop, visit
+from tests.support.browser import ADMIN, EDITOR, BrowserSession, chromium, shop, visit
 from tests.support.gunicorn import Server
-from tests.support.page_tour import LUCIA, every_page
+from tests.support.page_tour import LUCIA, page_tour
 
 IN_DOCS = (
     ("overview", "/", 1280, "light"),
@@ -32,11 +32,11 @@ def main() -> None:
         if options.docs:
             for_docs(browser, server, options.folder)
         else:
-            for n, (name, at) in enumerate(every_page(browser, server, full=not options.empty), 1):
+            for n, (name, at) in enumerate(page_tour(browser, server, full=not options.empty), 1):
                 shoot(at, options.folder / f"{n:02}-{name.replace(' ', '-')}")
 
 
-def shoot(at: Visit, target: Path) -> None:
+def shoot(at: BrowserSession, target: Path) -> None:
     """Wide and narrow, light and dark."""
     for width in (1280, 390):
         at.page.set_viewport_size({"width": width, "height": 900})

@@ -6,7 +6,7 @@ import json
 import pytest
 from flask import Flask
 
-from app.web.compression import LEAST
+from app.web.compression import MIN_BYTES
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, all_segments
 from tests.support.html_client import Operator
@@ -56,7 +56,7 @@ def test_it_is_left_as_it_is_for_others(api: Api, many: None, accepted: str) -> 
 
 def test_what_is_small_is_left_as_it_is(api: Api, ana: str) -> None:
     answer = api.get(f"/api/v3/customers/{ana}/segments", headers=GZIP)
-    assert len(answer.data) < LEAST
+    assert len(answer.data) < MIN_BYTES
     assert "Content-Encoding" not in answer.headers
 
 

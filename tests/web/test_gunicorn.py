@@ -153,8 +153,8 @@ def test_the_first_steps(tmp_path: Path) -> None:
     for name in ("wsgi.py", "gunicorn.conf.py"):
         shutil.copy(ROOT / name, tmp_path)
     flask({}, tmp_path, "db", "upgrade")
-    first = flask({}, tmp_path, "welcome")
-    assert flask({}, tmp_path, "welcome") == first, "the sign-in and the token are made once"
+    first = flask({}, tmp_path, "quickstart")
+    assert flask({}, tmp_path, "quickstart") == first, "the sign-in and the token are made once"
     assert "Sign in as admin@example.com" in first
     assert (tmp_path / "instance" / "first-steps.json").stat().st_mode & 0o777 == 0o600
     curl = first[first.index("curl ") :]

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.core.database import db
 from tests.support.clients import Api
-from tests.support.customers import GOLD, give
+from tests.support.customers import GOLD, set_segments
 from tests.support.gunicorn import Server, serving
 
 
@@ -43,7 +43,7 @@ def test_it_works(app: Flask, api: Api, ana: str) -> None:
 
 
 def test_no_customer_stands_in_it(app: Flask, ana: str) -> None:
-    give(ana, GOLD)
+    set_segments(ana, GOLD)
     app.test_client().get(f"/customers/{ana}?q=gomez")
     assert ana not in app.test_client().get("/metrics").text
     assert "gomez" not in app.test_client().get("/metrics").text

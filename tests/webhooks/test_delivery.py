@@ -14,8 +14,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.background import deliver_webhooks
-from app.core.changes.replace_segments import recording, replace_in
-from app.core.changes.segment_updates import Asked
+from app.core.changes.replace_segments import open_change_set, replace_segments_in
+from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.history.retention import prune
@@ -25,18 +25,18 @@ from app.webhooks.models import (
     Webhook,
     WebhookDelivery,
     create_webhook,
-    deliveries_of,
-    find_webhook,
+    get_webhook,
+    list_deliveries,
+    redeliver,
     rotate_webhook,
-    send_again,
     set_paused,
 )
-from app.webhooks.queue import end_turn, pause_after, take_turn
+from app.webhooks.queue import claim_next, complete, retry_delay
 from app.webhooks.signing import new_secret
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, give
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
 from tests.support.gunicorn import ROOT, serving
-from tests.support.query_log import asked
+from tests.support.query_log import capture_queries
 from tests.support.webhook_receiver import Received, Receiver, receiving
 
 STOP = threading.Event()
@@ -63,7 +63,7 @@ def add(url: str) -> str:
 
 def change(document_id: str, times: int = 1) -> None:
     for n in range(times):
-        give(document_id, [{"type": "n", "value": f"{n} {time.perf_counter_ns()}"}])
+        set_segments(document_id, [{"type": "n", "value": f"{n} {time.perf_counter_ns()}"}])
 
 
 def deliver(most: int = 100) -> int:
@@ -85,7 +85,7 @@ def at_once() -> None:
 
 def states() -> list[tuple[str, int, str | None]]:
     db.session.rollback()
-    return [(one.state, one.attempts, one.last_answer) for one in reversed(deliveries_of(1, 100))]
+    return [(one.state, one.attempts, one.last_answer) for one in reversed(list_deliveries(1, 100))]
 
 
 def is_ours(secret: str, received: Received) -> bool:
@@ -151,7 +151,7 @@ def test_it_fails_nine_times_and_is_told_once_in_order(ana: str, receiver: Recei
 def test_it_is_tried_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     for chance in (1, 1.5):
         monkeypatch.setattr(queue.random, "uniform", lambda *_, chance=chance: chance)
-        pauses = [pause_after(attempts).total_seconds() / chance for attempts in (1, 2, 3, 10, 11, 12, 1000)]
+        pauses = [retry_delay(attempts).total_seconds() / chance for attempts in (1, 2, 3, 10, 11, 12, 1000)]
         assert pauses == [5, 10, 20, 2560, 3600, 3600, 3600]
 
 
@@ -201,14 +201,14 @@ def test_while_one_sends_nobody_else_does_until_the_lease_ends(
     ana: str, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(ana, 2)
-    died = take_turn()
+    died = claim_next()
     assert died is not None
-    assert take_turn() is None
+    assert claim_next() is None
     real = queue.now
     monkeypatch.setattr(queue, "now", lambda: real() + queue.LEASE + timedelta(seconds=1))
     assert deliver() == 2
     assert receiver.received[0].headers["webhook-id"] == died.delivery.message_id
-    end_turn(died, False, "too late to tell")
+    complete(died, False, "too late to tell")
     assert states() == [("delivered", 1, "answered 204")] * 2
 
 
@@ -226,9 +226,9 @@ def test_none_is_skipped_that_commits_late(app: Flask, receiver: Receiver, secre
     """A change set takes its position before it can be seen; one with a higher position commits first."""
     add_customers("1", "2")
     with db.engine.connect() as connection, Session(connection) as session:
-        with recording(session, TESTER) as late:
-            replace_in(late, Asked.of({"1": GOLD}))
-        give("2", SILVER)
+        with open_change_set(session, TESTER) as late:
+            replace_segments_in(late, PreparedUpdate.of({"1": GOLD}))
+        set_segments("2", SILVER)
         committing = threading.Timer(0.5, session.commit)
         committing.start()
         assert deliver() == 2
@@ -262,12 +262,12 @@ def test_what_was_pruned_meanwhile_is_not_told(ana: str, receiver: Receiver, sec
 def test_sending_again_is_one_attempt_and_nobody_waits_for_it(ana: str, receiver: Receiver, secret: str) -> None:
     change(ana, 2)
     deliver()
-    send_again(1, 1)
+    redeliver(1, 1)
     receiver.answers = [500]
     change(ana)
     deliver()
     assert states() == [("failed", 2, "answered 500"), *[("delivered", 1, "answered 204")] * 2]
-    send_again(1, 1)
+    redeliver(1, 1)
     deliver()
     assert states()[0] == ("delivered", 3, "answered 204")
     assert receiver.accepted() == ["1", "2", "3", "1"]
@@ -307,14 +307,14 @@ def test_with_another_secret_key_nothing_is_signed_wrongly(
 
 
 def test_the_secret_is_not_in_the_database(receiver: Receiver, secret: str) -> None:
-    assert secret not in str(vars(find_webhook(1)))
-    assert secret.removeprefix("whsec_") not in str(vars(find_webhook(1)))
+    assert secret not in str(vars(get_webhook(1)))
+    assert secret.removeprefix("whsec_") not in str(vars(get_webhook(1)))
 
 
 def test_looking_for_work_in_vain_is_one_query(ana: str, receiver: Receiver, secret: str) -> None:
     change(ana)
     deliver()
-    with asked() as statements:
+    with capture_queries() as statements:
         assert not deliver_webhooks(STOP)
     statements = [statement for statement in statements if not statement.startswith("BEGIN")]
     assert len(statements) == 1
@@ -323,7 +323,7 @@ def test_looking_for_work_in_vain_is_one_query(ana: str, receiver: Receiver, sec
 def test_old_deliveries_are_forgotten(
     ana: str, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "KEPT", 3)
+    monkeypatch.setattr(queue, "MAX_KEPT", 3)
     change(ana, 8)
     deliver()
     assert db.session.scalar(select(func.count()).select_from(WebhookDelivery)) == 4, "three, and the one under way"
@@ -331,10 +331,10 @@ def test_old_deliveries_are_forgotten(
 
 def test_a_deleted_webhook_leaves_nothing(ana: str, receiver: Receiver, secret: str) -> None:
     change(ana)
-    turn = take_turn()
+    turn = claim_next()
     assert turn is not None
     models.delete_webhook(1)
-    end_turn(turn, True, "answered 200")
+    complete(turn, True, "answered 200")
     for table in (Webhook, WebhookDelivery):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0
 

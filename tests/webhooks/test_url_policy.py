@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from app.webhooks import http_client
-from app.webhooks.http_client import NotReached, post
-from app.webhooks.url_policy import Target, UnfitAddress, addresses_of, is_outside, read_url
+from app.webhooks.http_client import DeliveryError, post
+from app.webhooks.url_policy import DisallowedUrl, Target, is_public, parse_url, resolve
 from tests.support.gunicorn import free_port
 from tests.support.webhook_receiver import receiving
 
@@ -62,12 +62,12 @@ OUTSIDE = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_what_lies_inside(address: str) -> None:
-    assert not is_outside(address)
+    assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
 def test_what_lies_outside(address: str) -> None:
-    assert is_outside(address)
+    assert is_public(address)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_lies_outside(address: str) -> None:
     ],
 )
 def test_urls(url: str, expected: Target) -> None:
-    assert read_url(url, {("hooks.internal", 8080), ("::1", 8080)}) == expected
+    assert parse_url(url, {("hooks.internal", 8080), ("::1", 8080)}) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_urls(url: str, expected: Target) -> None:
     ],
 )
 def test_urls_that_are_refused(url: str) -> None:
-    with pytest.raises(UnfitAddress):
-        read_url(url, {("hooks.internal", 8080)})
+    with pytest.raises(DisallowedUrl):
+        parse_url(url, {("hooks.internal", 8080)})
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_urls_that_are_refused(url: str) -> None:
     ],
 )
 def test_hosts_that_lie_inside_whatever_they_are_written_like(url: str) -> None:
-    with pytest.raises(UnfitAddress, match=r"inside a network|no address"):
-        addresses_of(read_url(url))
+    with pytest.raises(DisallowedUrl, match=r"inside a network|no address"):
+        resolve(parse_url(url))
 
 
 def resolver(*answers: list[str]) -> Callable[..., Any]:
@@ -158,8 +158,8 @@ def resolver(*answers: list[str]) -> Callable[..., Any]:
 
 def test_one_address_inside_among_others_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver(["8.8.8.8", "10.0.0.1"]))
-    with pytest.raises(UnfitAddress, match="inside a network"):
-        addresses_of(read_url("https://example.com/"))
+    with pytest.raises(DisallowedUrl, match="inside a network"):
+        resolve(parse_url("https://example.com/"))
 
 
 def test_it_connects_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,16 +171,16 @@ def test_it_connects_to_the_address_that_was_looked_at(monkeypatch: pytest.Monke
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
-    target = read_url("https://example.com/")
-    with pytest.raises(NotReached, match="refused"):
-        post(target, addresses_of(target), {}, b"")
+    target = parse_url("https://example.com/")
+    with pytest.raises(DeliveryError, match="refused"):
+        post(target, resolve(target), {}, b"")
     assert reached == [("8.8.8.8", 443)]
 
 
 def test_a_name_without_an_address() -> None:
     for url in ("https://nowhere.invalid/", "https://" + "a" * 70 + ".example.com/"):
-        with pytest.raises(UnfitAddress, match="no address"):
-            addresses_of(read_url(url))
+        with pytest.raises(DisallowedUrl, match="no address"):
+            resolve(parse_url(url))
 
 
 # Sending
@@ -256,7 +256,7 @@ def test_who_does_not_answer_is_not_waited_for(
     monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
     with listening(answer) as target:
         started = time.monotonic()
-        with pytest.raises(NotReached, match=said):
+        with pytest.raises(DeliveryError, match=said):
             post(target, ["127.0.0.1"], {}, b"{}")
         assert time.monotonic() - started < 2
 
@@ -270,7 +270,7 @@ def test_an_answer_without_end_is_not_read() -> None:
 
 def test_nobody_there() -> None:
     target = Target(False, "hooks.example", free_port(), "/", True)
-    with pytest.raises(NotReached, match="refused"):
+    with pytest.raises(DeliveryError, match="refused"):
         post(target, ["127.0.0.1"], {}, b"{}")
 
 
@@ -307,7 +307,7 @@ def test_the_certificate_must_be_valid_for_the_name(
 
     with listening(answer, context) as target:
         if said:
-            with pytest.raises(NotReached, match=f"certificate was not accepted: .*{said}"):
+            with pytest.raises(DeliveryError, match=f"certificate was not accepted: .*{said}"):
                 post(target, ["127.0.0.1"], {}, b"{}")
         else:
             assert post(target, ["127.0.0.1"], {}, b"{}") == 204
@@ -318,9 +318,9 @@ def test_hands_that_are_not_shaken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
     with listening(silent) as target:
         tls = Target(True, target.host, target.port, "/", True)
-        with pytest.raises(NotReached, match="no answer"):
+        with pytest.raises(DeliveryError, match="no answer"):
             post(tls, ["127.0.0.1"], {}, b"{}")
     with listening(nonsense) as target:
         tls = Target(True, target.host, target.port, "/", True)
-        with pytest.raises(NotReached, match="TLS"):
+        with pytest.raises(DeliveryError, match="TLS"):
             post(tls, ["127.0.0.1"], {}, b"{}")

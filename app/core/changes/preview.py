@@ -9,16 +9,16 @@ from sqlalchemy import select
 
 from app.core import dialects
 from app.core.database import db
-from app.core.models.customers import FACTS, Customer, Segments
+from app.core.models.customers import PROFILE_FIELDS, Customer, Segments
 
-MOST_EXAMPLES = 5
-MOST_MOVEMENTS = 50
+MAX_EXAMPLES = 5
+MAX_DELTAS = 50
 
 customers = Customer.__table__.c
 
 
 @dataclass
-class Effect:
+class ChangePreview:
     """Numbers of customers. Somebody can gain one segment and lose another: she counts as both."""
 
     created: int = 0
@@ -57,14 +57,14 @@ class Effect:
 
     def show(self, document_id: str, name: str | None, before: Segments, after: Segments) -> None:
         """Take her as an example, while there are few."""
-        if len(self.examples) < MOST_EXAMPLES:
+        if len(self.examples) < MAX_EXAMPLES:
             self.examples.append({"document_id": document_id, "name": name, "before": before, "after": after})
 
     def told(self) -> dict[str, Any]:
         """As JSON, to be kept."""
         numbers = {name: value for name, value in vars(self).items() if isinstance(value, int)}
         largest = sorted(self.movements.items(), key=lambda moved: -abs(moved[1]))
-        movements = [[*pair, delta] for pair, delta in largest[:MOST_MOVEMENTS] if delta]
+        movements = [[*pair, delta] for pair, delta in largest[:MAX_DELTAS] if delta]
         return {**numbers, "movements": movements, "examples": self.examples}
 
 
@@ -72,10 +72,10 @@ Wanted = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
 """`{document_id: (facts, segments)}`; None for segments that stay."""
 
 
-def compare(effect: Effect, wanted: Wanted, *, create: bool) -> None:
+def preview_batch(effect: ChangePreview, wanted: Wanted, *, create: bool) -> None:
     """Take in what saving these facts and segments would do. Reads only, and so holds up nobody."""
-    asked = select(dialects.texts(list(wanted)).c.value)
-    query = select(customers.document_id, *(customers[fact] for fact in FACTS), customers.segments)
+    asked = select(dialects.json_strings(list(wanted)).c.value)
+    query = select(customers.document_id, *(customers[fact] for fact in PROFILE_FIELDS), customers.segments)
     stored = {row.document_id: row for row in db.session.execute(query.where(customers.document_id.in_(asked)))}
     for document_id, (facts, segments) in wanted.items():
         row = stored.get(document_id)

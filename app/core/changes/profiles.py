@@ -8,38 +8,44 @@ from sqlalchemy import delete, insert, literal, or_, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.replace_segments import Recording
-from app.core.counts.customer_totals import add_to_totals
+from app.core.changes.replace_segments import ChangeSetBuilder
+from app.core.counts.customer_totals import append_totals
 from app.core.database import db, now
-from app.core.models.customers import FACTS, Customer, CustomerSearch
-from app.core.models.profile_changes import FactChange, Facts
-from app.core.search.terms import sort_name, words_of
+from app.core.models.customers import PROFILE_FIELDS, Customer, CustomerSearch
+from app.core.models.profile_changes import Profile, ProfileChange
+from app.core.search.terms import index_terms, sort_name
 
 customers = Customer.__table__
-everything = tuple(customers.c[fact] for fact in FACTS)
+profile_columns = tuple(customers.c[fact] for fact in PROFILE_FIELDS)
 
 
 @dataclass(frozen=True)
-class Saved:
+class UpsertResult:
     """How many customers a batch created, updated and left as they were."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
 
-    def __add__(self, other: "Saved") -> "Saved":
-        return Saved(self.created + other.created, self.updated + other.updated, self.unchanged + other.unchanged)
+    def __add__(self, other: "UpsertResult") -> "UpsertResult":
+        return UpsertResult(
+            self.created + other.created, self.updated + other.updated, self.unchanged + other.unchanged
+        )
 
 
-def known_customers(session: Session, document_ids: Iterable[str]) -> dict[str, None]:
+def existing_ids(session: Session, document_ids: Iterable[str]) -> dict[str, None]:
     """Those of them who are customers, in the order in which they are given."""
     asked = list(document_ids)
-    query = select(customers.c.document_id).where(customers.c.document_id.in_(select(dialects.texts(asked).c.value)))
+    query = select(customers.c.document_id).where(
+        customers.c.document_id.in_(select(dialects.json_strings(asked).c.value))
+    )
     there = set(session.scalars(query))
     return {document_id: None for document_id in asked if document_id in there}
 
 
-def save_customers(session: Session, rows: list[dict[str, Any]], change_set: Recording | None = None) -> Saved:
+def upsert_customers(
+    session: Session, rows: list[dict[str, Any]], change_set: ChangeSetBuilder | None = None
+) -> UpsertResult:
     """Create or update customers by `document_id`; segments stay untouched.
 
     Each row has a `document_id`, unlike those of all other rows, and any of name, email and phone: a fact whose key is
@@ -47,17 +53,17 @@ def save_customers(session: Session, rows: list[dict[str, Any]], change_set: Rec
     """
     by_facts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        by_facts.setdefault(tuple(fact for fact in FACTS if fact in row), []).append(row)
-    saved = Saved()
+        by_facts.setdefault(tuple(fact for fact in PROFILE_FIELDS if fact in row), []).append(row)
+    saved = UpsertResult()
     for facts, alike in by_facts.items():
-        saved += _save_alike(session, facts, alike, change_set)
+        saved += _upsert_same_fields(session, facts, alike, change_set)
     return saved
 
 
-def _save_alike(
-    session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]], change_set: Recording | None
-) -> Saved:
-    created = set(dialects.create(session, customers, facts, rows, always={"segments": []}))
+def _upsert_same_fields(
+    session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]], change_set: ChangeSetBuilder | None
+) -> UpsertResult:
+    created = set(dialects.insert_missing(session, customers, facts, rows, always={"segments": []}))
     fresh = [row for row in rows if row["document_id"] in created]
     others = [row for row in rows if row["document_id"] not in created] if facts and len(fresh) < len(rows) else []
     before = _differing(session, facts, others)
@@ -67,74 +73,76 @@ def _save_alike(
         _record(change_set, fresh, {})
         _record(change_set, changed, before)
     if fresh or changed:
-        make_searchable(session, fresh, changed)
-        add_to_totals(session, (change_set.at if change_set else now()).date(), customers=len(fresh))
-    return Saved(len(fresh), len(changed), len(rows) - len(fresh) - len(changed))
+        update_search_index(session, fresh, changed)
+        append_totals(session, (change_set.at if change_set else now()).date(), customers=len(fresh))
+    return UpsertResult(len(fresh), len(changed), len(rows) - len(fresh) - len(changed))
 
 
-def _differing(session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]]) -> dict[str, Facts]:
+def _differing(session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]]) -> dict[str, Profile]:
     """The facts, all of them, of those customers who have others than these rows say; nobody else changes them now."""
     if not rows:
         return {}
-    sent = dialects.elements(rows)
+    sent = dialects.json_elements(rows)
     differ = or_(*(customers.c[fact].is_distinct_from(sent.c.value[fact].as_string()) for fact in facts))
     query = (
-        select(customers.c.document_id, *everything)
+        select(customers.c.document_id, *profile_columns)
         .join(sent, customers.c.document_id == sent.c.value["document_id"].as_string())
         .where(differ)
         .order_by(customers.c.document_id)
         .with_for_update(of=customers)
     )
-    return {document_id: dict(zip(FACTS, old, strict=True)) for document_id, *old in session.execute(query)}
+    return {document_id: dict(zip(PROFILE_FIELDS, old, strict=True)) for document_id, *old in session.execute(query)}
 
 
-def _record(change_set: Recording, rows: list[dict[str, Any]], before: dict[str, Facts]) -> None:
+def _record(change_set: ChangeSetBuilder, rows: list[dict[str, Any]], before: dict[str, Profile]) -> None:
     """Note in the change set what these customers, by `before` or new, became: `document_id`, name, email, phone."""
     if rows:
         ids = [row["document_id"] for row in rows]
         after = [{"name": row.get("name"), "email": row.get("email"), "phone": row.get("phone")} for row in rows]
-        note_facts(change_set, [[id_, before.get(id_), told] for id_, told in zip(ids, after, strict=True)])
+        record_profile_changes(change_set, [[id_, before.get(id_), told] for id_, told in zip(ids, after, strict=True)])
         change_set.created += 0 if before else len(rows)
         change_set.updated += len(rows) if before else 0
 
 
-def note_facts(change_set: Recording, told: list[list[Any]]) -> None:
+def record_profile_changes(change_set: ChangeSetBuilder, told: list[list[Any]]) -> None:
     """Write rows of [document_id, facts before, facts after] into the record."""
-    sent = dialects.elements(told).c.value
+    sent = dialects.json_elements(told).c.value
     columns = ["change_set_id", "document_id", "before", "after"]
     rows = select(literal(change_set.id, dialects.Id), sent[0].as_string(), sent[1], sent[2])
-    change_set.session.execute(insert(FactChange.__table__).from_select(columns, rows))
+    change_set.session.execute(insert(ProfileChange.__table__).from_select(columns, rows))
 
 
-def fact_changes_in(change_set_id: int, *, most: int) -> list[FactChange]:
+def list_profile_changes(change_set_id: int, *, most: int) -> list[ProfileChange]:
     """The first of them, by document_id."""
-    query = select(FactChange).where(FactChange.change_set_id == change_set_id).order_by(FactChange.document_id)
+    query = (
+        select(ProfileChange).where(ProfileChange.change_set_id == change_set_id).order_by(ProfileChange.document_id)
+    )
     return list(db.session.scalars(query.limit(most)))
 
 
-def forget_customers(change_set: Recording, facts: Mapping[str, Facts | None]) -> None:
+def delete_customers(change_set: ChangeSetBuilder, facts: Mapping[str, Profile | None]) -> None:
     """Remove customers who carry nothing, `{document_id: her facts}`: what an undo does with those who were created."""
     if facts:
-        ids = select(dialects.texts(list(facts)).c.value)
+        ids = select(dialects.json_strings(list(facts)).c.value)
         change_set.session.execute(delete(customers).where(customers.c.document_id.in_(ids)))
-        note_facts(change_set, [[document_id, before, None] for document_id, before in facts.items()])
-        add_to_totals(change_set.session, change_set.at.date(), customers=-len(facts))
+        record_profile_changes(change_set, [[document_id, before, None] for document_id, before in facts.items()])
+        append_totals(change_set.session, change_set.at.date(), customers=-len(facts))
         change_set.updated += len(facts)
 
 
-def make_searchable(session: Session, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
+def update_search_index(session: Session, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
     """Note by what these customers, new or not, are found, from all of their facts."""
     names = ("email", "name", "words")
-    dialects.create(session, CustomerSearch.__table__, names, [_searchable(row) for row in fresh])
+    dialects.insert_missing(session, CustomerSearch.__table__, names, [_search_row(row) for row in fresh])
     if changed:
-        dialects.update_rows(session, CustomerSearch.__table__, names, [_searchable(row) for row in changed])
+        dialects.update_rows(session, CustomerSearch.__table__, names, [_search_row(row) for row in changed])
 
 
-def _searchable(row: dict[str, Any]) -> dict[str, Any]:
+def _search_row(row: dict[str, Any]) -> dict[str, Any]:
     email = row.get("email")
     return {
         "document_id": row["document_id"],
         "email": email and email.casefold(),
         "name": sort_name(row.get("name")),
-        "words": words_of(row["document_id"], row),
+        "words": index_terms(row["document_id"], row),
     }

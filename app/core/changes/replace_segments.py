@@ -10,19 +10,29 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.segment_updates import Asked, AsOf, Edit, Merge, Sent, changing, kind, left_out, seen
+from app.core.changes.segment_updates import (
+    AsOf,
+    Parameters,
+    PreparedUpdate,
+    SegmentPatch,
+    SegmentUpdate,
+    as_of_parameters,
+    build_update,
+    select_missing_or_stale,
+    staleness_check,
+)
 from app.core.counts.compaction import compact_when_due
-from app.core.counts.customer_totals import MORE, more
-from app.core.counts.segment_counts import MOVED, Movements, moved
-from app.core.database import in_transaction, now
-from app.core.errors import Refusal
-from app.core.models.change_sets import NEW_CHANGE_SET, TOLD, Actor, new_change_set
+from app.core.counts.customer_totals import INSERT_TOTALS, totals_parameters
+from app.core.counts.segment_counts import INSERT_DELTAS, SegmentDeltas, delta_parameters
+from app.core.database import now, run_in_transaction
+from app.core.errors import DomainError
+from app.core.models.change_sets import INSERT_CHANGE_SET, SUMMARY_COLUMNS, Actor, change_set_parameters
 from app.core.models.customers import Segments
 
-RECORDED = "recorded"
+CHANGE_SETS_KEY = "recorded"
 """Under this name a session's `info` holds what was recorded in it, for whoever watches what is committed."""
 
-MOST_KINDS = 50_000
+MAX_DISTINCT_STATES = 50_000
 """Different lists of segments counted in memory; a file of any size may have one for each customer."""
 
 
@@ -39,7 +49,7 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReplaceResult:
     """What became of the customers asked for; the lists in the order in which they were asked for."""
 
     changed: int
@@ -50,17 +60,17 @@ class Outcome:
     """None when nothing changed: then nothing was recorded either."""
 
 
-class ChangeTooLarge(Refusal):
+class ChangeTooLarge(DomainError):
     """More customers would have lost all their segments than the guard allows; `outcome` is what would have been."""
 
-    def __init__(self, emptied: int, outcome: Outcome) -> None:
+    def __init__(self, emptied: int, outcome: ReplaceResult) -> None:
         who = "1 customer" if emptied == 1 else f"{emptied} customers"
         super().__init__(f"{who} would lose all their segments: more than the guard of the token allows.")
         self.outcome = outcome
 
 
 @dataclass
-class Recording:
+class ChangeSetBuilder:
     """A change set in the making: everything recorded in it is committed together, or not at all."""
 
     session: Session
@@ -76,7 +86,7 @@ class Recording:
     created: int = 0
     updated: int = 0
     """Customers who are new, and those of whom a fact was changed."""
-    movements: Movements = field(default_factory=Movements)
+    movements: SegmentDeltas = field(default_factory=SegmentDeltas)
 
     @property
     def written(self) -> bool:
@@ -85,24 +95,29 @@ class Recording:
 
     def count(self) -> None:
         """Write into the ledgers of counts what moved since the last time."""
-        _COUNTED.run(self.session, self._moved())
+        _INSERT_COUNTS.run(self.session, self._moved())
 
     def close(self) -> None:
         """The last act: the change set itself, which takes its position in the feed, and what moved."""
-        told = new_change_set(self.id, self.at, self.actor, {name: getattr(self, name) for name in TOLD})
-        _CLOSED.run(self.session, {**self._moved(), **told})
+        told = change_set_parameters(
+            self.id, self.at, self.actor, {name: getattr(self, name) for name in SUMMARY_COLUMNS}
+        )
+        _INSERT_CHANGE_SET.run(self.session, {**self._moved(), **told})
 
     def _moved(self) -> dict[str, Any]:
         day, carrying = self.at.date(), self.movements.carrying()
-        return {**more(day, carrying=carrying), **moved(day, self.actor.name, self.id, self.movements.taken())}
+        return {
+            **totals_parameters(day, carrying=carrying),
+            **delta_parameters(day, self.actor.name, self.id, self.movements.taken()),
+        }
 
 
-_COUNTED = dialects.Together(MORE, MOVED)
-_CLOSED = dialects.Together(MORE, MOVED, NEW_CHANGE_SET)
+_INSERT_COUNTS = dialects.CombinedInserts(INSERT_TOTALS, INSERT_DELTAS)
+_INSERT_CHANGE_SET = dialects.CombinedInserts(INSERT_TOTALS, INSERT_DELTAS, INSERT_CHANGE_SET)
 
 
 def replace_segments(  # noqa: PLR0913 - one function for everything that the contract's §1 and §2 say of a request
-    wanted: Mapping[str, Segments] | Mapping[str, Merge] | Asked,
+    wanted: Mapping[str, Segments] | Mapping[str, SegmentPatch] | PreparedUpdate,
     actor: Actor,
     *,
     as_of: AsOf = None,
@@ -110,29 +125,29 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
     guard: Guard | None = None,
     dry_run: bool = False,
     session: Session | None = None,
-) -> Outcome:
-    """Give each customer in `wanted`, `{document_id: segments}`, exactly those segments: contract §1.
+) -> ReplaceResult:
+    """Replace the segments of each customer in `wanted`, `{document_id: segments}`: contract §1.
 
-    All of it happens in one transaction, or none. Customers are never created; those changed after `as_of` are left
-    alone (contract §2): a moment, or the version in which one customer was seen. With a `Merge` in place of segments,
-    hers are merged with it; what is `Asked` already is the same in less memory. A `dry_run` does everything as it would
-    be done, and takes it back. With a `session` it is part of that transaction, which the caller commits.
+    One transaction: all of it is committed, or none. Customers are never created. Customers changed after `as_of`, a
+    moment or the version of one customer, are left alone (contract §2). A `SegmentPatch` in place of segments adds and
+    removes instead; a `PreparedUpdate` is the same in less memory. A `dry_run` is rolled back. With a `session` it is
+    part of that transaction, which the caller commits.
 
     Raises ChangeTooLarge, if there is a `guard`, and Unavailable when the database is away or busy.
     """
 
-    asked = wanted if isinstance(wanted, Asked) else Asked.of(wanted)
+    asked = wanted if isinstance(wanted, PreparedUpdate) else PreparedUpdate.of(wanted)
 
-    def work(session: Session) -> Outcome:
-        with recording(session, actor, note=note) as change_set:
-            outcome = replace_in(change_set, asked, as_of=as_of)
+    def work(session: Session) -> ReplaceResult:
+        with open_change_set(session, actor, note=note) as change_set:
+            outcome = replace_segments_in(change_set, asked, as_of=as_of)
             if guard and not guard.holds(change_set.emptied, len(asked.document_ids)):
                 raise ChangeTooLarge(change_set.emptied, replace(outcome, change_set_id=None))
         return outcome
 
     if session is not None:
         return work(session)
-    outcome = in_transaction(work, keep=not dry_run)
+    outcome = run_in_transaction(work, keep=not dry_run)
     if dry_run:
         return replace(outcome, change_set_id=None)
     if outcome.change_set_id:
@@ -140,61 +155,65 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
     return outcome
 
 
-_NUMBER = select(dialects.next_change_set_id())
+_NEXT_ID = select(dialects.next_change_set_id())
 
 
 @contextmanager
-def recording(
+def open_change_set(
     session: Session,
     actor: Actor,
     *,
     note: str | None = None,
     reverts: int | None = None,
     at: datetime | None = None,
-) -> Iterator[Recording]:
+) -> Iterator[ChangeSetBuilder]:
     """Open a change set in this transaction; written at the end, if anything was changed.
 
     `reverts` is the id of the change set that this one undoes; `at` is now, except in an invented past.
     """
-    number = session.scalars(_NUMBER).one()
-    change_set = Recording(session, actor, note, reverts, number, at or now())
+    number = session.scalars(_NEXT_ID).one()
+    change_set = ChangeSetBuilder(session, actor, note, reverts, number, at or now())
     yield change_set
-    session.info.setdefault(RECORDED, []).append(change_set)
+    session.info.setdefault(CHANGE_SETS_KEY, []).append(change_set)
     if change_set.written:
         change_set.close()
 
 
-def replace_in(change_set: Recording, asked: Asked, *, as_of: AsOf = None) -> Outcome:
+def replace_segments_in(change_set: ChangeSetBuilder, asked: PreparedUpdate, *, as_of: AsOf = None) -> ReplaceResult:
     """Replace segments as part of an open change set; a file's batches, each with customers of its own, share one."""
-    changed = set(apply_edit(change_set, asked.edit, asked.sent, as_of=as_of))
-    outcome = _outcome(change_set, asked.document_ids, changed, as_of)
+    changed = set(apply_update(change_set, asked.edit, asked.sent, as_of=as_of))
+    outcome = _result(change_set, asked.document_ids, changed, as_of)
     change_set.unchanged += outcome.unchanged
     return outcome
 
 
-def apply_edit(change_set: Recording, edit: Edit, sent: Sent, *, as_of: AsOf = None) -> list[str]:
+def apply_update(
+    change_set: ChangeSetBuilder, edit: SegmentUpdate, sent: Parameters, *, as_of: AsOf = None
+) -> list[str]:
     """The one statement that changes segments. Gives back whose, and keeps the record and the counts."""
-    made = {**sent, **seen(as_of), "made_at": change_set.at, "made_in": change_set.id}
-    rows = changing(edit, kind(as_of)).run(change_set.session, made)
+    made = {**sent, **as_of_parameters(as_of), "made_at": change_set.at, "made_in": change_set.id}
+    rows = build_update(edit, staleness_check(as_of)).run(change_set.session, made)
     if not rows:
         return []
     changed, before, after = zip(*rows, strict=True)
     change_set.movements.add(before, after)
-    if len(change_set.movements) > MOST_KINDS:
+    if len(change_set.movements) > MAX_DISTINCT_STATES:
         change_set.count()
     change_set.changed += len(changed)
     change_set.emptied += after.count("[]")
     return list(changed)
 
 
-def _outcome(change_set: Recording, document_ids: list[str], changed: set[str], as_of: AsOf) -> Outcome:
+def _result(change_set: ChangeSetBuilder, document_ids: list[str], changed: set[str], as_of: AsOf) -> ReplaceResult:
     """Tell apart those who were not changed: already as wanted, changed too recently, or not there at all."""
     rest = [document_id for document_id in document_ids if document_id not in changed]
     left: dict[str, bool] = {}
     if rest:
-        rows = change_set.session.execute(left_out(kind(as_of)), {"rest": rest, **seen(as_of)})
+        rows = change_set.session.execute(
+            select_missing_or_stale(staleness_check(as_of)), {"rest": rest, **as_of_parameters(as_of)}
+        )
         left = {document_id: bool(is_there) for document_id, is_there in rows}
-    return Outcome(
+    return ReplaceResult(
         changed=len(changed),
         unchanged=len(rest) - len(left),
         not_found=[document_id for document_id in rest if left.get(document_id) is False],

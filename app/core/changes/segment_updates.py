@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, false, not_, or_, select, true, update
 
 from app.core import dialects
-from app.core.database import JsonText, Moment
+from app.core.database import JsonText, UtcDateTime
 from app.core.models.change_sets import SegmentChange
 from app.core.models.customers import Customer, Segments
 
@@ -21,12 +21,12 @@ customers = Customer.__table__.c
 recorded = SegmentChange.__table__.c
 
 
-Sent = dict[str, Any]
+Parameters = dict[str, Any]
 """The parameters that an edit is made with."""
 
 
 @dataclass(frozen=True, eq=False)
-class Edit:
+class SegmentUpdate:
     """New segments for the customers in `rows`, whom parameters name when it is made: built once, made often.
 
     `document_id` and `segments` are columns of `rows`, or made from them and from the customer; a customer of whom
@@ -39,24 +39,24 @@ class Edit:
     condition: ColumnElement[bool]
 
 
-_wanted = dialects.entries(bindparam("wanted", type_=dialects.Json))
+_payload = dialects.json_entries(bindparam("wanted", type_=dialects.Json))
 
-REPLACEMENT = Edit(_wanted, _wanted.c.key, _wanted.c.value, true())
+REPLACE = SegmentUpdate(_payload, _payload.c.key, _payload.c.value, true())
 """Exactly the segments in `wanted`, `{document_id: segments}`."""
 
 
 @dataclass(frozen=True)
-class Merge:
+class SegmentPatch:
     """Segments to take away from a customer, and to add to those that stay."""
 
     add: Segments
     remove: Segments
 
 
-MERGE = Edit(
-    _wanted,
-    _wanted.c.key,
-    dialects.merged(customers.segments, add=_wanted.c.value["add"], remove=_wanted.c.value["remove"]),
+PATCH = SegmentUpdate(
+    _payload,
+    _payload.c.key,
+    dialects.patch_segments(customers.segments, add=_payload.c.value["add"], remove=_payload.c.value["remove"]),
     true(),
 )
 """Her own segments without those to remove, in their order, then those to add that she does not have yet.
@@ -66,40 +66,40 @@ Of `wanted`, `{document_id: {"add": segments, "remove": segments}}`.
 
 
 @dataclass(frozen=True)
-class Asked:
+class PreparedUpdate:
     """An edit of many customers, as it will be sent: one text, a tenth of what their segments take in memory."""
 
     document_ids: list[str]
     """In the order in which they were asked for."""
-    edit: Edit
-    sent: Sent
+    edit: SegmentUpdate
+    sent: Parameters
 
     @staticmethod
-    def of(wanted: Mapping[str, Segments] | Mapping[str, Merge]) -> "Asked":
+    def of(wanted: Mapping[str, Segments] | Mapping[str, SegmentPatch]) -> "PreparedUpdate":
         """The replacement or the merge that is wanted, `{document_id: segments}` or `{document_id: Merge}`."""
-        if isinstance(next(iter(wanted.values()), None), Merge):
-            merges = cast(Mapping[str, Merge], wanted)
+        if isinstance(next(iter(wanted.values()), None), SegmentPatch):
+            merges = cast(Mapping[str, SegmentPatch], wanted)
             told = {id_: {"add": _distinct(one.add), "remove": one.remove} for id_, one in merges.items()}
-            return Asked(list(wanted), MERGE, {"wanted": JsonText.of(told)})
-        return Asked(list(wanted), REPLACEMENT, {"wanted": JsonText.of(wanted)})
+            return PreparedUpdate(list(wanted), PATCH, {"wanted": JsonText.of(told)})
+        return PreparedUpdate(list(wanted), REPLACE, {"wanted": JsonText.of(wanted)})
 
 
 def _distinct(segments: Segments) -> Segments:
     return list({(segment["type"], segment["value"]): segment for segment in segments}.values())
 
 
-_part = (
+_batch = (
     select(recorded.document_id, recorded.before, recorded.after)
     .where(
         recorded.change_set_id == bindparam("reverted", type_=dialects.Id),
-        recorded.document_id > bindparam("after", type_=dialects.Exact),
+        recorded.document_id > bindparam("after", type_=dialects.BytewiseString),
     )
     .order_by(recorded.document_id)
     .limit(bindparam("most", type_=dialects.Id))
     .subquery("part")
 )
 
-REVERSAL = Edit(_part, _part.c.document_id, _part.c.before, customers.segments == _part.c.after)
+REVERT = SegmentUpdate(_batch, _batch.c.document_id, _batch.c.before, customers.segments == _batch.c.after)
 """What the change set `reverted` replaced, for customers who still hold what it gave them.
 
 Of the change set, the `most` customers next `after` a document_id: one of any size is undone in parts.
@@ -119,9 +119,9 @@ class Version:
 AsOf = datetime | Version | None
 """Who was changed after that moment, or since that version of her, is left alone."""
 
-Kind = Literal["anyone", "version", "moment"]
+StalenessCheck = Literal["anyone", "version", "moment"]
 
-HISTORY: dict[str, ColumnElement[Any]] = {
+HISTORY_COLUMNS: dict[str, ColumnElement[Any]] = {
     "change_set_id": customers.change_set_id,
     "document_id": customers.document_id,
     "before": customers.previous_segments,
@@ -132,7 +132,7 @@ HISTORY: dict[str, ColumnElement[Any]] = {
 
 
 @lru_cache(maxsize=16)
-def changing(edit: Edit, as_of: Kind) -> dialects.RecordedUpdate:
+def build_update(edit: SegmentUpdate, as_of: StalenessCheck) -> dialects.UpdateWithHistory:
     """The edit as a statement.
 
     Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
@@ -150,40 +150,40 @@ def changing(edit: Edit, as_of: Kind) -> dialects.RecordedUpdate:
         .values(
             segments=edit.segments,
             previous_segments=customers.segments,
-            changed_at=bindparam("made_at", type_=Moment),
+            changed_at=bindparam("made_at", type_=UtcDateTime),
             change_set_id=made_in,
             previous_change_set_id=customers.change_set_id,
         )
     )
-    return dialects.RecordedUpdate(changes, returning=HISTORY, into=SegmentChange.__table__)
+    return dialects.UpdateWithHistory(changes, returning=HISTORY_COLUMNS, into=SegmentChange.__table__)
 
 
-def kind(as_of: AsOf) -> Kind:
+def staleness_check(as_of: AsOf) -> StalenessCheck:
     if as_of is None:
         return "anyone"
     return "version" if isinstance(as_of, Version) else "moment"
 
 
-def _changed_after(as_of: Kind) -> ColumnElement[bool]:
-    """Whether a customer was changed after what `seen` sends."""
+def _changed_after(as_of: StalenessCheck) -> ColumnElement[bool]:
+    """Whether a customer was changed after what `as_of_parameters` sends."""
     if as_of == "anyone":
         return false()
     if as_of == "version":
         return customers.change_set_id.is_distinct_from(bindparam("seen", type_=dialects.Id))
-    return and_(customers.changed_at.is_not(None), customers.changed_at > bindparam("seen", type_=Moment))
+    return and_(customers.changed_at.is_not(None), customers.changed_at > bindparam("seen", type_=UtcDateTime))
 
 
-def seen(as_of: AsOf) -> Sent:
+def as_of_parameters(as_of: AsOf) -> Parameters:
     return {} if as_of is None else {"seen": as_of.change_set_id if isinstance(as_of, Version) else as_of}
 
 
 @lru_cache(maxsize=3)
-def left_out(as_of: Kind) -> Select[Any]:
+def select_missing_or_stale(as_of: StalenessCheck) -> Select[Any]:
     """Which of the `rest` are not there, or were changed after `as_of`, and whether they are there; none of the others.
 
     A nightly file is mostly what is stored: to tell those who hold what was sent already would be to tell nearly all.
     """
-    rest = dialects.texts(bindparam("rest", type_=dialects.Json))
+    rest = dialects.json_strings(bindparam("rest", type_=dialects.Json))
     found = rest.outerjoin(Customer.__table__, customers.document_id == rest.c.value)
     is_there = customers.document_id.is_not(None)
     return select(rest.c.value, is_there).select_from(found).where(or_(not_(is_there), _changed_after(as_of)))

@@ -7,22 +7,22 @@ from datetime import date, timedelta
 from sqlalchemy import delete, extract, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.core.counts.customer_totals import fold_totals
-from app.core.counts.segment_counts import COLUMNS, Pair, append, ledger
-from app.core.counts.segment_deltas import keep_movements
-from app.core.database import in_transaction, now
+from app.core.counts.customer_totals import compact_totals
+from app.core.counts.segment_counts import COLUMNS, Pair, append_deltas, ledger
+from app.core.counts.segment_deltas import archive_deltas
+from app.core.database import now, run_in_transaction
 from app.core.errors import Unavailable
 
-COMPACT_EVERY = 200
+COMPACTION_INTERVAL = 200
 """Change sets between two compactions that happen by themselves, so that the ledger stays short to sum."""
 
-DAYS_KEPT = 92
+DAILY_RETENTION_DAYS = 92
 """Days told one by one, for the trend of 90 days; older ones are folded into their month."""
 
 
 def compact_when_due(change_set_id: int) -> None:
     """Compact after every so many change sets. It can wait: when the database is busy, the next one will do it."""
-    if change_set_id % COMPACT_EVERY == 0:
+    if change_set_id % COMPACTION_INTERVAL == 0:
         try:
             compact()
         except Unavailable:
@@ -37,14 +37,14 @@ def compact() -> tuple[int, int]:
     """
 
     def work(session: Session) -> tuple[int, int]:
-        horizon = now().date() - timedelta(days=DAYS_KEPT)
+        horizon = now().date() - timedelta(days=DAILY_RETENTION_DAYS)
         oldest_fresh = select(func.min(ledger.c.day)).where(ledger.c.change_set_id.is_not(None)).scalar_subquery()
         unfolded = or_(
             ledger.c.day >= oldest_fresh,
             (ledger.c.day < horizon) & (extract("day", ledger.c.day) != 1),
         )
         gone = session.execute(delete(ledger).where(unfolded).returning(*(ledger.c[name] for name in COLUMNS))).all()
-        keep_movements(session, [row[2:] for row in gone if row.change_set_id is not None])
+        archive_deltas(session, [row[2:] for row in gone if row.change_set_id is not None])
         folded: dict[tuple[date, str], Counter[Pair]] = {}
         for day, actor, _, type_, value, delta in gone:
             fold = folded.setdefault((day if day >= horizon else day.replace(day=1), actor), Counter())
@@ -52,9 +52,9 @@ def compact() -> tuple[int, int]:
         rows = 0
         for (day, actor), deltas in folded.items():
             left = {pair: delta for pair, delta in deltas.items() if delta}
-            append(session, day, actor, None, left)
+            append_deltas(session, day, actor, None, left)
             rows += len(left)
-        fold_totals(session)
+        compact_totals(session)
         return len(gone), rows
 
-    return in_transaction(work)
+    return run_in_transaction(work)

@@ -41,25 +41,30 @@ def totals(session: Session | None = None) -> Totals:
     return Totals(int(customers), int(carrying))
 
 
-_more = {name: bindparam(f"more_{name}", type_=ledger.c[name].type) for name in ("day", "customers", "carrying")}
+_totals_parameters = {
+    name: bindparam(f"more_{name}", type_=ledger.c[name].type) for name in ("day", "customers", "carrying")
+}
 
-MORE = insert(ledger).from_select(
-    list(_more), select(*_more.values()).where(or_(_more["customers"] != 0, _more["carrying"] != 0))
+INSERT_TOTALS = insert(ledger).from_select(
+    list(_totals_parameters),
+    select(*_totals_parameters.values()).where(
+        or_(_totals_parameters["customers"] != 0, _totals_parameters["carrying"] != 0)
+    ),
 )
-"""Writes into the ledger how many `more` there are, unless there are as many as before."""
+"""Writes into the ledger how many `totals_parameters` there are, unless there are as many as before."""
 
 
-def more(day: date, *, customers: int = 0, carrying: int = 0) -> dict[str, Any]:
+def totals_parameters(day: date, *, customers: int = 0, carrying: int = 0) -> dict[str, Any]:
     """The parameters of MORE."""
     return {"more_day": day, "more_customers": customers, "more_carrying": carrying}
 
 
-def add_to_totals(session: Session, day: date, *, customers: int = 0, carrying: int = 0) -> None:
+def append_totals(session: Session, day: date, *, customers: int = 0, carrying: int = 0) -> None:
     """Write into the ledger what changed."""
-    session.execute(MORE, more(day, customers=customers, carrying=carrying))
+    session.execute(INSERT_TOTALS, totals_parameters(day, customers=customers, carrying=carrying))
 
 
-def fold_totals(session: Session) -> None:
+def compact_totals(session: Session) -> None:
     """One row a day. Safe beside writers: it folds exactly the rows that it deletes."""
     days: dict[date, tuple[int, int]] = {}
     for day, customers, carrying in session.execute(

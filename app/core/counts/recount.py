@@ -4,9 +4,9 @@ from sqlalchemy import func, literal, select, true, union_all
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.counts.customer_totals import CustomerTotal, add_to_totals
-from app.core.counts.segment_counts import append, ledger
-from app.core.database import in_transaction, now
+from app.core.counts.customer_totals import CustomerTotal, append_totals
+from app.core.counts.segment_counts import append_deltas, ledger
+from app.core.database import now, run_in_transaction
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer
 
@@ -18,7 +18,7 @@ def recount(actor: Actor) -> list[tuple[str, int]]:
     """
 
     def work(session: Session) -> list[tuple[str, int]]:
-        element = dialects.elements(Customer.__table__.c.segments)
+        element = dialects.json_elements(Customer.__table__.c.segments)
         type_, value = (element.c.value[name].as_string() for name in ("type", "value"))
         holding = (
             select(Customer.document_id, type_.label("type"), value.label("value"))
@@ -37,10 +37,12 @@ def recount(actor: Actor) -> list[tuple[str, int]]:
             .having(missing != 0)
             .order_by(both.c.type, both.c.value)
         ).all()
-        append(session, now().date(), actor.name, None, {(type_, value): int(n) for type_, value, n in differing})
+        append_deltas(
+            session, now().date(), actor.name, None, {(type_, value): int(n) for type_, value, n in differing}
+        )
         return [*((f"{type_}:{value}", int(n)) for type_, value, n in differing), *_recount_totals(session)]
 
-    return in_transaction(work)
+    return run_in_transaction(work)
 
 
 def _recount_totals(session: Session) -> list[tuple[str, int]]:
@@ -51,5 +53,5 @@ def _recount_totals(session: Session) -> list[tuple[str, int]]:
     ).subquery("told")
     missing = select(there.c[0] - told.c[0], there.c[1] - told.c[1]).select_from(there.join(told, true()))
     customers, carrying = (int(number) for number in session.execute(missing).one())
-    add_to_totals(session, now().date(), customers=customers, carrying=carrying)
+    append_totals(session, now().date(), customers=customers, carrying=carrying)
     return [(what, n) for what, n in (("customers", customers), ("customers with segments", carrying)) if n]

@@ -33,8 +33,8 @@ class SegmentCount(Base):
     day: Mapped[date]
     actor: Mapped[str]
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
-    type: Mapped[str] = mapped_column(dialects.Exact)
-    value: Mapped[str] = mapped_column(dialects.Exact)
+    type: Mapped[str] = mapped_column(dialects.BytewiseString)
+    value: Mapped[str] = mapped_column(dialects.BytewiseString)
     delta: Mapped[int] = mapped_column(dialects.Id)
 
 
@@ -42,7 +42,7 @@ ledger = SegmentCount.__table__
 COLUMNS = ("day", "actor", "change_set_id", "type", "value", "delta")
 
 
-class Movements:
+class SegmentDeltas:
     """How many customers more hold each pair by what is being changed."""
 
     def __init__(self) -> None:
@@ -78,33 +78,33 @@ class Movements:
         return {pair: delta for pair, delta in deltas.items() if delta}
 
 
-_moved = dialects.elements(bindparam("moved", type_=dialects.Json)).c.value
+_delta_rows = dialects.json_elements(bindparam("moved", type_=dialects.Json)).c.value
 
-MOVED = insert(ledger).from_select(
+INSERT_DELTAS = insert(ledger).from_select(
     COLUMNS,
     select(
         *(
             bindparam(f"moved_{name}", type_=ledger.c[column].type)
             for name, column in (("day", "day"), ("by", "actor"), ("in", "change_set_id"))
         ),
-        _moved[0].as_string(),
-        _moved[1].as_string(),
-        _moved[2].as_integer(),
+        _delta_rows[0].as_string(),
+        _delta_rows[1].as_string(),
+        _delta_rows[2].as_integer(),
     ),
 )
-"""Writes what `moved` into the ledger."""
+"""Writes what `delta_parameters` into the ledger."""
 
 
-def moved(day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> dict[str, Any]:
+def delta_parameters(day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> dict[str, Any]:
     """The parameters of MOVED: by how many customers each segment grew or shrank."""
     rows = [[*pair, delta] for pair, delta in deltas.items()]
     return {"moved_day": day, "moved_by": actor, "moved_in": change_set_id, "moved": rows}
 
 
-def append(session: Session, day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> None:
+def append_deltas(session: Session, day: date, actor: str, change_set_id: int | None, deltas: dict[Pair, int]) -> None:
     """Write into the ledger by how many customers each segment grew or shrank."""
     if deltas:
-        session.execute(MOVED, moved(day, actor, change_set_id, deltas))
+        session.execute(INSERT_DELTAS, delta_parameters(day, actor, change_set_id, deltas))
 
 
 def catalogue(after: Pair | None = None, *, most: int, type_: str | None = None) -> list[tuple[str, str, int]]:
@@ -139,7 +139,7 @@ def largest_segments(*, most: int, type_: str | None = None) -> list[tuple[str, 
     return [(type_, value, int(customers)) for type_, value, customers in db.session.execute(query)]
 
 
-def held_by(type_: str, value: str) -> int:
+def count_holders(type_: str, value: str) -> int:
     """How many customers hold this segment."""
     held = select(func.coalesce(func.sum(ledger.c.delta), 0)).where(ledger.c.type == type_, ledger.c.value == value)
     return int(db.session.scalars(held).one())

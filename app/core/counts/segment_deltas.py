@@ -16,13 +16,13 @@ from app.core.database import Base, db
 from app.core.models.change_sets import ChangeSet
 
 
-class SegmentMovement(Base):
+class SegmentDelta(Base):
     """A change set's note about one segment."""
 
     __tablename__ = "segment_movements"
 
-    type: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
-    value: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
+    type: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
+    value: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     change_set_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False, index=True)
     delta: Mapped[int] = mapped_column(dialects.Id)
 
@@ -30,7 +30,7 @@ class SegmentMovement(Base):
 COLUMNS = ("change_set_id", "type", "value", "delta")
 
 
-def keep_movements(session: Session, rows: Iterable[Iterable[Any]]) -> None:
+def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
     """Keep notes, (change_set_id, type, value, delta), that are about to be folded.
 
     A change set of a large file counts in parts: one segment may be noted several times.
@@ -40,29 +40,29 @@ def keep_movements(session: Session, rows: Iterable[Iterable[Any]]) -> None:
         sums[tuple(key)] = sums.get(tuple(key), 0) + delta
     if sums:
         values = [dict(zip(COLUMNS, (*key, delta), strict=True)) for key, delta in sums.items()]
-        session.execute(insert(SegmentMovement), values)
+        session.execute(insert(SegmentDelta), values)
 
 
-def _noted() -> Subquery:
+def _all_deltas() -> Subquery:
     fresh, kept = (
-        select(*(getattr(model, name).label(name) for name in COLUMNS)) for model in (SegmentCount, SegmentMovement)
+        select(*(getattr(model, name).label(name) for name in COLUMNS)) for model in (SegmentCount, SegmentDelta)
     )
     return union_all(fresh.where(SegmentCount.change_set_id.is_not(None)), kept).subquery("noted")
 
 
-def moving(type_: str, value: str) -> Select[Any]:
+def change_sets_affecting(type_: str, value: str) -> Select[Any]:
     """The change sets after which more or fewer customers held this segment."""
-    noted = _noted()
+    noted = _all_deltas()
     return select(noted.c.change_set_id).where(noted.c.type == type_, noted.c.value == value)
 
 
-Movement = tuple[str, str, int]
+Delta = tuple[str, str, int]
 """A segment's type and value, and how many customers more (or fewer) hold it."""
 
 
-def movements_of(change_set_ids: list[int]) -> dict[int, list[Movement]]:
+def deltas_by_change_set(change_set_ids: list[int]) -> dict[int, list[Delta]]:
     """What each change set moved, the largest movement first."""
-    noted = _noted()
+    noted = _all_deltas()
     delta = func.sum(noted.c.delta)
     query = (
         select(noted.c.change_set_id, noted.c.type, noted.c.value, delta)
@@ -71,15 +71,15 @@ def movements_of(change_set_ids: list[int]) -> dict[int, list[Movement]]:
         .having(delta != 0)
         .order_by(func.abs(delta).desc(), noted.c.type, noted.c.value)
     )
-    found: dict[int, list[Movement]] = {change_set_id: [] for change_set_id in change_set_ids}
+    found: dict[int, list[Delta]] = {change_set_id: [] for change_set_id in change_set_ids}
     for change_set_id, type_, value, moved in db.session.execute(query):
         found[change_set_id].append((type_, value, int(moved)))
     return found
 
 
-def biggest_movements(since: datetime, *, most: int) -> list[tuple[str, str, str, int]]:
+def largest_deltas(since: datetime, *, most: int) -> list[tuple[str, str, str, int]]:
     """The largest movements since then, as (actor, type, value, delta)."""
-    noted = _noted()
+    noted = _all_deltas()
     delta = func.sum(noted.c.delta)
     query = (
         select(ChangeSet.actor, noted.c.type, noted.c.value, delta)

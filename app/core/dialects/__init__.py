@@ -3,52 +3,66 @@
 Constructs here render themselves for the database at hand, so that every statement elsewhere is written once.
 """
 
-from app.core.dialects.connections import away_or_busy, engine_options, looking, prepare, worth_another_try, writing
+from app.core.dialects.connections import (
+    autocommit_reads,
+    configure_engine,
+    engine_options,
+    for_writing,
+    is_retryable,
+    is_unavailable,
+)
 from app.core.dialects.feed_positions import next_change_set_id, position_of, settled_position
-from app.core.dialects.full_text import found_by_words, has_words
+from app.core.dialects.full_text import found_in_index, matches_terms
 from app.core.dialects.json_functions import (
-    elements,
-    entries,
-    holds,
+    contains_segment,
+    json_elements,
+    json_entries,
     json_null,
+    json_strings,
     json_text,
     json_value,
-    merged,
-    renamed,
-    texts,
+    patch_segments,
+    rename_segments,
 )
-from app.core.dialects.types import Exact, Id, Json, Words
-from app.core.dialects.writes import RecordedUpdate, Together, create, increase, insert_new, update_rows
+from app.core.dialects.types import BytewiseString, Id, Json, SearchVector
+from app.core.dialects.writes import (
+    CombinedInserts,
+    UpdateWithHistory,
+    insert_if_absent,
+    insert_missing,
+    update_rows,
+    upsert_increment,
+)
 
 __all__ = [
-    "Exact",
+    "BytewiseString",
+    "CombinedInserts",
     "Id",
     "Json",
-    "RecordedUpdate",
-    "Together",
-    "Words",
-    "away_or_busy",
-    "create",
-    "elements",
+    "SearchVector",
+    "UpdateWithHistory",
+    "autocommit_reads",
+    "configure_engine",
+    "contains_segment",
     "engine_options",
-    "entries",
-    "found_by_words",
-    "has_words",
-    "holds",
-    "increase",
-    "insert_new",
+    "for_writing",
+    "found_in_index",
+    "insert_if_absent",
+    "insert_missing",
+    "is_retryable",
+    "is_unavailable",
+    "json_elements",
+    "json_entries",
     "json_null",
+    "json_strings",
     "json_text",
     "json_value",
-    "looking",
-    "merged",
+    "matches_terms",
     "next_change_set_id",
+    "patch_segments",
     "position_of",
-    "prepare",
-    "renamed",
+    "rename_segments",
     "settled_position",
-    "texts",
     "update_rows",
-    "worth_another_try",
-    "writing",
+    "upsert_increment",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT_MS = 5_000
 
-PREPARED_AFTER = 2
+PREPARE_THRESHOLD = 2
 """How often a connection meets a statement before it has it prepared, which spares the server planning it."""
 
 
@@ -25,19 +25,19 @@ def engine_options(url: str) -> dict[str, Any]:
     }
 
 
-def prepare(engine: Engine) -> None:
+def configure_engine(engine: Engine) -> None:
     """Make every connection of `engine` behave: transactions that really begin, and writers that wait their turn."""
     sqlite = engine.dialect.name == "sqlite"
     event.listen(engine, "connect", _connect_sqlite if sqlite else _connect_postgresql)
     event.listen(engine, "begin", _begin_sqlite if sqlite else _begin_postgresql)
 
 
-def writing(engine: Engine, patient: bool = True) -> Engine:
+def for_writing(engine: Engine, patient: bool = True) -> Engine:
     """The same engine, for transactions that write, and wait for other writers (or do not)."""
     return engine.execution_options(writing=BUSY_TIMEOUT_MS if patient else 1)
 
 
-def looking(engine: Engine) -> Engine:
+def autocommit_reads(engine: Engine) -> Engine:
     """The same engine, for single statements that read: each is a transaction by itself, in one round trip."""
     return engine.execution_options(looking=True)
 
@@ -58,7 +58,7 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if wait else "BEGIN")
 
 
-DIRECT = "direct"
+NO_POOLER = "direct"
 """Under this name a PostgreSQL connection's `info` says that no pooler stands between us and the server."""
 
 
@@ -66,15 +66,15 @@ def _connect_postgresql(connection: Any, record: ConnectionPoolEntry) -> None:
     # Prepared statements live in a session of the server, which a pooler in transaction mode changes at will. It makes
     # up the number under which it knows us: the server's own tells whether there is one.
     told = connection.execute("SELECT pg_backend_pid()").fetchone()
-    record.info[DIRECT] = told == (connection.info.backend_pid,)
+    record.info[NO_POOLER] = told == (connection.info.backend_pid,)
 
 
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     wait, looking = options.get("writing"), options.get("looking")
     # Only statements that are short and come again all day. Those of lists are planned anew for what is looked for.
-    again = (wait or looking) and connection.info[DIRECT]
-    connection.connection.driver_connection.prepare_threshold = PREPARED_AFTER if again else None  # type: ignore[union-attr]
+    again = (wait or looking) and connection.info[NO_POOLER]
+    connection.connection.driver_connection.prepare_threshold = PREPARE_THRESHOLD if again else None  # type: ignore[union-attr]
     if wait:
         # LOCAL: it ends with the transaction, so nothing leaks to the next client of a pooled server connection.
         connection.exec_driver_sql(f"BEGIN; SET LOCAL lock_timeout = {wait}")
@@ -85,21 +85,21 @@ def _begin_postgresql(connection: Connection) -> None:
 
 # serialization_failure, deadlock_detected, lock_not_available (nobody queues for a row: who waits can be unlucky),
 # and admin_shutdown: a connection that the server closed while it lay in the pool
-_TRY_AGAIN = ("40001", "40P01", "55P03", "57P01")
+_RETRYABLE = ("40001", "40P01", "55P03", "57P01")
 # connection exceptions, insufficient resources, operator intervention, lock_not_available
-_AWAY_OR_BUSY = ("08", "53", "57", "55P03", "40001", "40P01")
+_UNAVAILABLE = ("08", "53", "57", "55P03", "40001", "40P01")
 
 
-def worth_another_try(error: Exception) -> bool:
+def is_retryable(error: Exception) -> bool:
     """Whether the transaction failed by coincidence with another one, or by a connection gone stale."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return False
     if isinstance(error.orig, sqlite3.Error):
         return _sqlite_name(error.orig).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRYABLE
 
 
-def away_or_busy(error: DBAPIError) -> bool:
+def is_unavailable(error: DBAPIError) -> bool:
     """Whether the database could not be reached or did not get to it in time: no fault of the request."""
     if isinstance(error.orig, sqlite3.Error):
         away = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")
@@ -107,7 +107,7 @@ def away_or_busy(error: DBAPIError) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is None:  # never reached the server, or lost it
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return str(sqlstate).startswith(_AWAY_OR_BUSY)
+    return str(sqlstate).startswith(_UNAVAILABLE)
 
 
 def _sqlite_name(error: sqlite3.Error) -> str:

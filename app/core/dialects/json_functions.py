@@ -7,65 +7,65 @@ from sqlalchemy import JSON, ColumnElement, FromClause, Text, bindparam, column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.core.dialects.types import Condition, Exact, Json
+from app.core.dialects.types import BytewiseString, Condition, Json
 
 
-class _Entries(FunctionElement[Any]):
+class _JsonEntries(FunctionElement[Any]):
     """The entries of a JSON object: rows of (key, value)."""
 
     name = "json_each"
     inherit_cache = True
 
 
-class _Elements(FunctionElement[Any]):
+class _JsonElements(FunctionElement[Any]):
     """The elements of a JSON array: rows of (value)."""
 
     name = "json_each"
     inherit_cache = True
 
 
-class _Texts(FunctionElement[Any]):
+class _JsonStrings(FunctionElement[Any]):
     """The elements of a JSON array of strings: rows of (value) as text."""
 
     name = "json_each"
     inherit_cache = True
 
 
-@compiles(_Entries, "postgresql")
-def _(element: _Entries, compiler: Any, **kw: Any) -> str:
+@compiles(_JsonEntries, "postgresql")
+def _(element: _JsonEntries, compiler: Any, **kw: Any) -> str:
     return f"jsonb_each({compiler.process(element.clauses, **kw)})"
 
 
-@compiles(_Elements, "postgresql")
-def _(element: _Elements, compiler: Any, **kw: Any) -> str:
+@compiles(_JsonElements, "postgresql")
+def _(element: _JsonElements, compiler: Any, **kw: Any) -> str:
     return f"jsonb_array_elements({compiler.process(element.clauses, **kw)})"
 
 
-@compiles(_Texts, "postgresql")
-def _(element: _Texts, compiler: Any, **kw: Any) -> str:
+@compiles(_JsonStrings, "postgresql")
+def _(element: _JsonStrings, compiler: Any, **kw: Any) -> str:
     return f"jsonb_array_elements_text({compiler.process(element.clauses, **kw)})"
 
 
-@compiles(_Entries)
-@compiles(_Elements)
-@compiles(_Texts)
+@compiles(_JsonEntries)
+@compiles(_JsonElements)
+@compiles(_JsonStrings)
 def _(element: FunctionElement[Any], compiler: Any, **kw: Any) -> str:
     return f"json_each({compiler.process(element.clauses, **kw)})"
 
 
-def entries(value: ColumnElement[Any]) -> FromClause:
+def json_entries(value: ColumnElement[Any]) -> FromClause:
     """A JSON object, sent as ONE parameter, as a table of (key, value)."""
-    return _Entries(value).table_valued(column("key", Exact), column("value", Json), name="entry")
+    return _JsonEntries(value).table_valued(column("key", BytewiseString), column("value", Json), name="entry")
 
 
-def elements(value: ColumnElement[Any] | list[Any]) -> FromClause:
+def json_elements(value: ColumnElement[Any] | list[Any]) -> FromClause:
     """A JSON array, of a column or sent as one parameter, as a table of (value)."""
-    return _Elements(_array(value)).table_valued(column("value", Json), name="element")
+    return _JsonElements(_array(value)).table_valued(column("value", Json), name="element")
 
 
-def texts(value: ColumnElement[Any] | list[str]) -> FromClause:
+def json_strings(value: ColumnElement[Any] | list[str]) -> FromClause:
     """A JSON array of strings, sent as one parameter, as a table of (value)."""
-    return _Texts(_array(value)).table_valued(column("value", Exact), name="text")
+    return _JsonStrings(_array(value)).table_valued(column("value", BytewiseString), name="text")
 
 
 def _array(value: ColumnElement[Any] | list[Any]) -> ColumnElement[Any]:
@@ -81,41 +81,43 @@ def json_null() -> ColumnElement[Any]:
     return bindparam(None, JSON.NULL, type_=Json, unique=True)
 
 
-class _Holds(Condition):
+class _ContainsSegment(Condition):
     name = "holds"
     inherit_cache = True
 
 
-@compiles(_Holds, "postgresql")
-def _(element: _Holds, compiler: Any, **kw: Any) -> str:
+@compiles(_ContainsSegment, "postgresql")
+def _(element: _ContainsSegment, compiler: Any, **kw: Any) -> str:
     segments, pair, _text = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{segments} @> {pair}"
 
 
-class _HoldsUnindexed(_Holds):
+class _ContainsSegmentUnindexed(_ContainsSegment):
     inherit_cache = True
 
 
-@compiles(_HoldsUnindexed, "postgresql")
-def _(element: _HoldsUnindexed, compiler: Any, **kw: Any) -> str:
+@compiles(_ContainsSegmentUnindexed, "postgresql")
+def _(element: _ContainsSegmentUnindexed, compiler: Any, **kw: Any) -> str:
     segments, pair, _text = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"coalesce({segments}, '[]') @> {pair}"
 
 
-@compiles(_Holds)
-def _(element: _Holds, compiler: Any, **kw: Any) -> str:
+@compiles(_ContainsSegment)
+def _(element: _ContainsSegment, compiler: Any, **kw: Any) -> str:
     segments, _pair, text = element.clauses
     return f"instr({compiler.process(segments, **kw)}, {compiler.process(text, **kw)}) > 0"
 
 
-def holds(segments: ColumnElement[Any], segment: dict[str, str], *, indexed: bool = True) -> ColumnElement[bool]:
+def contains_segment(
+    segments: ColumnElement[Any], segment: dict[str, str], *, indexed: bool = True
+) -> ColumnElement[bool]:
     """Whether a column of segments has this `{"type", "value"}` among its own.
 
     PostgreSQL answers from the GIN index, unless it is only to look at the rows that another condition finds. SQLite
     looks for the pair's compact text: quotes inside a value are escaped, so the text of a pair cannot occur within one.
     """
     pair = orjson.dumps({"type": segment["type"], "value": segment["value"]}).decode()
-    condition = _Holds if indexed else _HoldsUnindexed
+    condition = _ContainsSegment if indexed else _ContainsSegmentUnindexed
     return condition(segments, json_value([segment]), bindparam(None, pair, type_=Text, unique=True))
 
 
@@ -140,13 +142,13 @@ def json_text(value: ColumnElement[Any]) -> ColumnElement[str]:
     return _JsonText(value)
 
 
-class _Merged(FunctionElement[Any]):
+class _PatchSegments(FunctionElement[Any]):
     name = "merged"
     inherit_cache = True
 
 
-@compiles(_Merged, "postgresql")
-def _(element: _Merged, compiler: Any, **kw: Any) -> str:
+@compiles(_PatchSegments, "postgresql")
+def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
     segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"""coalesce((SELECT jsonb_agg(m.value ORDER BY m.part, m.n) FROM (
         SELECT e.value, 0 AS part, e.n FROM jsonb_array_elements({segments}) WITH ORDINALITY AS e (value, n)
@@ -157,8 +159,8 @@ def _(element: _Merged, compiler: Any, **kw: Any) -> str:
     ) AS m), '[]')"""  # noqa: S608 - compiled, with its parameters bound
 
 
-@compiles(_Merged)
-def _(element: _Merged, compiler: Any, **kw: Any) -> str:
+@compiles(_PatchSegments)
+def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
     segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"""(SELECT json_group_array(json(m.value)) FROM (
         SELECT e.value, 0 AS part, e.key AS n FROM json_each({segments}) AS e
@@ -171,26 +173,28 @@ def _(element: _Merged, compiler: Any, **kw: Any) -> str:
     ) AS m)"""  # noqa: S608
 
 
-def merged(segments: ColumnElement[Any], *, add: ColumnElement[Any], remove: ColumnElement[Any]) -> ColumnElement[Any]:
+def patch_segments(
+    segments: ColumnElement[Any], *, add: ColumnElement[Any], remove: ColumnElement[Any]
+) -> ColumnElement[Any]:
     """A JSON array without the elements to remove, then the elements to add that are not among the rest."""
-    return _Merged(segments, add, remove)
+    return _PatchSegments(segments, add, remove)
 
 
-class _Renamed(FunctionElement[Any]):
+class _RenameSegment(FunctionElement[Any]):
     name = "renamed"
     inherit_cache = True
 
 
-@compiles(_Renamed, "postgresql")
-def _(element: _Renamed, compiler: Any, **kw: Any) -> str:
+@compiles(_RenameSegment, "postgresql")
+def _(element: _RenameSegment, compiler: Any, **kw: Any) -> str:
     segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"""coalesce((SELECT jsonb_agg(CASE WHEN e.value = {old} THEN {new} ELSE e.value END ORDER BY e.n)
           FROM jsonb_array_elements({segments}) WITH ORDINALITY AS e (value, n)
          WHERE e.value <> {old} OR NOT {segments} @> jsonb_build_array({new})), '[]')"""  # noqa: S608
 
 
-@compiles(_Renamed)
-def _(element: _Renamed, compiler: Any, **kw: Any) -> str:
+@compiles(_RenameSegment)
+def _(element: _RenameSegment, compiler: Any, **kw: Any) -> str:
     segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"""(SELECT json_group_array(json(r.value)) FROM (
         SELECT CASE WHEN e.value = {old} THEN {new} ELSE e.value END AS value FROM json_each({segments}) AS e
@@ -199,7 +203,7 @@ def _(element: _Renamed, compiler: Any, **kw: Any) -> str:
     ) AS r)"""  # noqa: S608
 
 
-def renamed(segments: ColumnElement[Any], old: dict[str, str], new: dict[str, str]) -> ColumnElement[Any]:
+def rename_segments(segments: ColumnElement[Any], old: dict[str, str], new: dict[str, str]) -> ColumnElement[Any]:
     """A JSON array of segments with `new` in place of `old`, which just goes where `new` is there already."""
     one, other = ({"type": segment["type"], "value": segment["value"]} for segment in (old, new))
-    return _Renamed(segments, json_value(one), json_value(other))
+    return _RenameSegment(segments, json_value(one), json_value(other))

@@ -9,13 +9,13 @@ from sqlalchemy.sql.functions import FunctionElement
 Json = JSON().with_variant(JSONB(), "postgresql")
 """JSONB on PostgreSQL; on SQLite compact JSON text, always by the same serializer, so that equal means equal."""
 
-Exact = String().with_variant(String(collation="C"), "postgresql")
+BytewiseString = String().with_variant(String(collation="C"), "postgresql")
 """Compared and ordered by bytes on both: what is equal, and what comes next, must not depend on a server's locale."""
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers rows by itself only where the type is exactly INTEGER."""
 
-Words = String().with_variant(TSVECTOR(), "postgresql")
+SearchVector = String().with_variant(TSVECTOR(), "postgresql")
 """Terms, each after a space; `app.core.search.terms` makes them and the queries, so no term needs quoting."""
 
 

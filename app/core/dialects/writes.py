@@ -21,11 +21,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.core.dialects.json_functions import elements, json_value, texts
+from app.core.dialects.json_functions import json_elements, json_strings, json_value
 from app.core.dialects.types import Json
 
 
-class RecordedUpdate:
+class UpdateWithHistory:
     """An UPDATE, and what `returning` says of each updated row inserted `into` a table: built once, run often.
 
     PostgreSQL does it in one statement, so that the rows never leave the server to come back.
@@ -37,7 +37,7 @@ class RecordedUpdate:
         recorded = insert(into).from_select(list(returning), select(updated)).cte("recorded")
         self._in_one = select(*(cast(updated.c[name], Text) for name in told)).add_cte(recorded)
         self._update = change.returning(*(type_coerce(returning[name], Text).label(name) for name in told))
-        updated_ids = select(texts(bindparam("updated_ids", type_=Json)).c.value)
+        updated_ids = select(json_strings(bindparam("updated_ids", type_=Json)).c.value)
         values = select(*returning.values()).where(returning["document_id"].in_(updated_ids))
         self._record = insert(into).from_select(list(returning), values)
 
@@ -53,7 +53,7 @@ class RecordedUpdate:
         return rows
 
 
-class Together:
+class CombinedInserts:
     """INSERTs that PostgreSQL does in one statement, in any order but the last; SQLite does one after the other."""
 
     def __init__(self, *inserts: Insert) -> None:
@@ -71,7 +71,7 @@ def _all(session: Session, statement: Executable, parameters: Mapping[str, Any] 
     return list(session.execute(statement, parameters).all())
 
 
-def create(
+def insert_missing(
     session: Session,
     table: Any,
     names: tuple[str, ...],
@@ -85,7 +85,7 @@ def create(
     """
     if not rows:
         return []
-    document_id, values = _sent(table, names, rows)
+    document_id, values = _payload_columns(table, names, rows)
     given = {name: json_value(value) for name, value in (always or {}).items()}
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).from_select(
@@ -100,23 +100,23 @@ def create(
 def update_rows(session: Session, table: Any, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     """Write the text columns in `names` of the rows with these `document_id`s."""
     if rows:
-        document_id, values = _sent(table, names, rows)
+        document_id, values = _payload_columns(table, names, rows)
         session.execute(update(table).where(table.c.document_id == document_id).values(values))
 
 
-def _sent(table: Any, names: tuple[str, ...], rows: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    value = elements(rows).c.value
+def _payload_columns(table: Any, names: tuple[str, ...], rows: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    value = json_elements(rows).c.value
     return value["document_id"].as_string(), {name: cast(value[name].as_string(), table.c[name].type) for name in names}
 
 
-def increase(session: Session, table: Any, key: dict[str, Any], name: str, by: int, **values: Any) -> None:
+def upsert_increment(session: Session, table: Any, key: dict[str, Any], name: str, by: int, **values: Any) -> None:
     """Add to a number in the row with this key, made if need be; `values` are written as they are."""
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).values({**key, name: by, **values})
     session.execute(new.on_conflict_do_update(index_elements=list(key), set_={name: table.c[name] + by, **values}))
 
 
-def insert_new(session: Session, table: Any, row: dict[str, Any]) -> bool:
+def insert_if_absent(session: Session, table: Any, row: dict[str, Any]) -> bool:
     """Insert a row unless its key is there; whoever else is just inserting it is waited for. Whether it was new."""
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).values(row).on_conflict_do_nothing()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from app.core.counts.segment_deltas import moving
+from app.core.counts.segment_deltas import change_sets_affecting
 from app.core.database import db
 from app.core.history.timeline import timeline
 from app.core.models.change_sets import ChangeSet, SegmentChange
@@ -18,7 +18,7 @@ changes = SegmentChange.__table__.c
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChangeSetFilter:
     """Which change sets: all conditions must hold."""
 
     source: str | None = None
@@ -30,7 +30,7 @@ class Chosen:
     until: datetime | None = None
 
 
-def list_change_sets(chosen: Chosen, *, before: int | None = None, most: int) -> list[ChangeSet]:
+def list_change_sets(chosen: ChangeSetFilter, *, before: int | None = None, most: int) -> list[ChangeSet]:
     """The next ones, newest first, older than the one with the id `before`. Raises CustomerNotFound."""
     if chosen.document_id is not None:
         return _of_customer(chosen, before, most)
@@ -46,25 +46,25 @@ def list_change_sets(chosen: Chosen, *, before: int | None = None, most: int) ->
     if chosen.until:
         query = query.where(ChangeSet.at < chosen.until)
     if chosen.segment:
-        query = query.where(ChangeSet.id.in_(moving(chosen.segment["type"], chosen.segment["value"])))
+        query = query.where(ChangeSet.id.in_(change_sets_affecting(chosen.segment["type"], chosen.segment["value"])))
     return list(db.session.scalars(query))
 
 
-def _of_customer(chosen: Chosen, before: int | None, most: int) -> list[ChangeSet]:
+def _of_customer(chosen: ChangeSetFilter, before: int | None, most: int) -> list[ChangeSet]:
     """Walked along her timeline, which is a chain and not an index."""
     assert chosen.document_id is not None
     moved: set[int] | None = None
     if chosen.segment:
-        moved = {*db.session.scalars(moving(chosen.segment["type"], chosen.segment["value"]))}
+        moved = {*db.session.scalars(change_sets_affecting(chosen.segment["type"], chosen.segment["value"]))}
     found: list[ChangeSet] = []
     steps = timeline(chosen.document_id, most=most, before=before)
     while steps and len(found) < most:
-        found += [step.change_set for step in steps if _is_chosen(step.change_set, chosen, moved)]
+        found += [step.change_set for step in steps if _matches(step.change_set, chosen, moved)]
         steps = timeline(chosen.document_id, most=most, before=steps[-1].change_set.id)
     return found[:most]
 
 
-def _is_chosen(change_set: ChangeSet, chosen: Chosen, moved: set[int] | None) -> bool:
+def _matches(change_set: ChangeSet, chosen: ChangeSetFilter, moved: set[int] | None) -> bool:
     return (
         chosen.source in (None, change_set.source)
         and chosen.actor in (None, change_set.actor)
@@ -74,7 +74,7 @@ def _is_chosen(change_set: ChangeSet, chosen: Chosen, moved: set[int] | None) ->
     )
 
 
-def changes_in(change_set_id: int, *, after: str = "", most: int) -> list[Row[Any]]:
+def list_segment_changes(change_set_id: int, *, after: str = "", most: int) -> list[Row[Any]]:
     """What a change set did: document_id, before, after, and the customer's name; by document_id."""
     query = (
         select(changes.document_id, changes.before, changes.after, Customer.name)
@@ -86,14 +86,14 @@ def changes_in(change_set_id: int, *, after: str = "", most: int) -> list[Row[An
     return list(db.session.execute(query).all())
 
 
-def reverted_by(change_set_id: int) -> list[ChangeSet]:
+def list_reverts(change_set_id: int) -> list[ChangeSet]:
     """The change sets that undid this one, the newest first."""
     return list(
         db.session.scalars(select(ChangeSet).where(ChangeSet.reverts == change_set_id).order_by(ChangeSet.id.desc()))
     )
 
 
-def known_actors(*, most: int) -> list[str]:
+def list_actors(*, most: int) -> list[str]:
     """Who has changed anything, by name. A walk from name to name along the index: there may be few in many rows."""
     actors: list[str] = []
     actor = db.session.scalar(select(func.min(ChangeSet.actor)))
@@ -103,7 +103,7 @@ def known_actors(*, most: int) -> list[str]:
     return actors
 
 
-def changed_by_source(since: datetime) -> list[tuple[str, int, int]]:
+def count_changed_by_source(since: datetime) -> list[tuple[str, int, int]]:
     """(source, change sets, customers changed) since then, the most first."""
     changed = func.sum(ChangeSet.changed)
     query = (
@@ -115,7 +115,7 @@ def changed_by_source(since: datetime) -> list[tuple[str, int, int]]:
     return [(source, sets, int(n)) for source, sets, n in db.session.execute(query)]
 
 
-def changed_by_day(since: datetime, days: int) -> list[int]:
+def count_changed_by_day(since: datetime, days: int) -> list[int]:
     """How many customers were changed in each of the days that begin at `since`."""
     starts = [since + timedelta(days=n) for n in range(days + 1)]
     sums = [

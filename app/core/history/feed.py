@@ -13,44 +13,44 @@ from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.database import db
-from app.core.errors import NoLongerKnown
-from app.core.models.change_sets import ChangeSet, Pruning, SegmentChange
+from app.core.errors import NoLongerRetained
+from app.core.models.change_sets import ChangeSet, RetentionHorizon, SegmentChange
 
 sets = ChangeSet.__table__.c
 changes = SegmentChange.__table__.c
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class FeedPosition:
     """A place in the feed: just after this customer's change in the change set at this position."""
 
     position: int = 0
     document_id: str = ""
 
 
-START = Place()
+START = FeedPosition()
 
-Change = Row[Any]
+FeedEntry = Row[Any]
 """id, at, actor, source and position of the change set; document_id, before and after of the customer."""
 
 
-def read_feed(after: Place = START, *, most: int) -> tuple[list[Change], Place]:
+def read_feed(after: FeedPosition = START, *, most: int) -> tuple[list[FeedEntry], FeedPosition]:
     """The next changes, and where to go on from. Raises NoLongerKnown where changes after `after` were pruned."""
     settled = dialects.settled_position(cast(Session, db.session))
-    pruned = db.session.get(Pruning, 1)
-    if pruned and START != after < Place(pruned.position):
-        raise NoLongerKnown("Changes after this cursor are no longer kept. Read the feed from its start again.")
+    pruned = db.session.get(RetentionHorizon, 1)
+    if pruned and START != after < FeedPosition(pruned.position):
+        raise NoLongerRetained("Changes after this cursor are no longer kept. Read the feed from its start again.")
     found = _next_changes(_set_at(after.position), most, beyond=after.document_id) if after.document_id else []
-    for group in _that_fit(after.position, settled, most - len(found)):
+    for group in _next_change_sets(after.position, settled, most - len(found)):
         found += _next_changes(group, most - len(found))
-    return found, Place(found[-1].position, found[-1].document_id) if found else after
+    return found, FeedPosition(found[-1].position, found[-1].document_id) if found else after
 
 
 def _set_at(position: int) -> list[int]:
     return list(db.session.scalars(select(sets.id).where(sets.position == position)))
 
 
-def _that_fit(after: int, settled: int, most: int) -> list[list[int]]:
+def _next_change_sets(after: int, settled: int, most: int) -> list[list[int]]:
     """The change sets that come next: first those whose changes fit as a whole, then the one to be told in part.
 
     Those that changed no segments are passed over: a page full of them would tell nothing, and never be left.
@@ -70,7 +70,7 @@ def _that_fit(after: int, settled: int, most: int) -> list[list[int]]:
     return [whole]
 
 
-def _next_changes(change_sets: list[int], most: int, beyond: str = "") -> list[Change]:
+def _next_changes(change_sets: list[int], most: int, beyond: str = "") -> list[FeedEntry]:
     if not change_sets or not most:
         return []
     # One change set's changes come in the order of their key: a page of a large one must not sort all that is left.
@@ -91,5 +91,5 @@ def _next_changes(change_sets: list[int], most: int, beyond: str = "") -> list[C
         .order_by(*order)
         .limit(most)
     )
-    found: list[Change] = list(db.session.execute(query).all())  # type: ignore[arg-type]
+    found: list[FeedEntry] = list(db.session.execute(query).all())  # type: ignore[arg-type]
     return found

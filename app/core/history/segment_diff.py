@@ -8,7 +8,7 @@ from app.core.models.customers import Segments
 
 
 @dataclass(frozen=True)
-class Told:
+class DiffEntry:
     """One segment of a difference."""
 
     sign: Literal["gone", "come", "kept"]
@@ -17,35 +17,35 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Difference:
-    segments: list[Told]
+class SegmentDiff:
+    segments: list[DiffEntry]
     reordered: bool
     """Nothing came and nothing went, but the order is another."""
 
     @property
-    def moved(self) -> list[Told]:
+    def moved(self) -> list[DiffEntry]:
         return [told for told in self.segments if told.sign != "kept"]
 
 
-def carried_over(before: Segments, after: Segments, *, onto: Segments) -> Segments:
+def rebase_change(before: Segments, after: Segments, *, onto: Segments) -> Segments:
     """The same change made to somebody else's segments: what it took away goes, what it brought comes at the end."""
     gone = [segment for segment in before if segment not in after]
     staying = [segment for segment in onto if segment not in gone]
     return staying + [segment for segment in after if segment not in before and segment not in staying]
 
 
-def difference(before: Segments, after: Segments) -> Difference:
+def diff_segments(before: Segments, after: Segments) -> SegmentDiff:
     """Those that went in their old order, then the new ones in theirs; a pair held twice counts twice."""
     pairs_before, pairs_after = ([(one["type"], one["value"]) for one in segments] for segments in (before, after))
     staying = Counter(pairs_before) & Counter(pairs_after)
-    gone = [Told("gone", *pair) for pair in (Counter(pairs_before) - staying).elements()]
+    gone = [DiffEntry("gone", *pair) for pair in (Counter(pairs_before) - staying).elements()]
     fresh = Counter(pairs_after) - staying
     told = list(gone)
     for pair in reversed(pairs_after):  # of equal pairs, the last ones are the new ones
         if fresh[pair]:
             fresh[pair] -= 1
-            told.insert(len(gone), Told("come", *pair))
+            told.insert(len(gone), DiffEntry("come", *pair))
         else:
-            told.insert(len(gone), Told("kept", *pair))
+            told.insert(len(gone), DiffEntry("kept", *pair))
     changed = any(one.sign != "kept" for one in told)
-    return Difference(told, reordered=not changed and pairs_before != pairs_after)
+    return SegmentDiff(told, reordered=not changed and pairs_before != pairs_after)

@@ -7,15 +7,15 @@ from datetime import datetime
 from sqlalchemy import cast, literal, select
 
 from app.core.database import db
-from app.core.errors import CustomerNotFound, NoLongerKnown, NotFound
-from app.core.models.change_sets import ChangeSet, Pruning, SegmentChange
+from app.core.errors import CustomerNotFound, NoLongerRetained, NotFound
+from app.core.models.change_sets import ChangeSet, RetentionHorizon, SegmentChange
 from app.core.models.customers import Customer, Segments
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
-class Step:
+class TimelineEntry:
     """A change of her segments: by which change set, from what, to what."""
 
     change_set: ChangeSet
@@ -24,7 +24,7 @@ class Step:
     previous_change_set_id: int | None
 
 
-def timeline(document_id: str, *, most: int, before: int | None = None) -> list[Step]:
+def timeline(document_id: str, *, most: int, before: int | None = None) -> list[TimelineEntry]:
     """Her changes, newest first; those older than the change set `before`, to go on from there.
 
     She is a chain of changes, each of which names the one before: it is walked, one look-up by key a step. Ends where
@@ -47,10 +47,10 @@ def timeline(document_id: str, *, most: int, before: int | None = None) -> list[
         .where(SegmentChange.document_id == document_id)
         .order_by(walk.c.n)
     )
-    return [Step(*row) for row in db.session.execute(query)]
+    return [TimelineEntry(*row) for row in db.session.execute(query)]
 
 
-def find_step(document_id: str, change_set_id: int) -> Step:
+def get_entry(document_id: str, change_set_id: int) -> TimelineEntry:
     """One change of hers. Raises NotFound."""
     query = (
         select(ChangeSet, SegmentChange.before, SegmentChange.after, SegmentChange.previous_change_set_id)
@@ -60,7 +60,7 @@ def find_step(document_id: str, change_set_id: int) -> Step:
     found = db.session.execute(query).one_or_none()
     if found is None:
         raise NotFound("This change of the customer is not on record, or no longer kept.")
-    return Step(*found)
+    return TimelineEntry(*found)
 
 
 def _newest(document_id: str) -> int | None:
@@ -75,25 +75,25 @@ def _previous(document_id: str, change_set_id: int) -> int | None:
     return change.previous_change_set_id if change else None
 
 
-def _steps(document_id: str) -> Iterator[Step]:
+def _entries(document_id: str) -> Iterator[TimelineEntry]:
     """Her whole timeline, as far as it is asked for."""
-    page = timeline(document_id, most=PAGE)
+    page = timeline(document_id, most=PAGE_SIZE)
     while page:
         yield from page
-        page = timeline(document_id, most=PAGE, before=page[-1].change_set.id) if len(page) == PAGE else []
+        page = timeline(document_id, most=PAGE_SIZE, before=page[-1].change_set.id) if len(page) == PAGE_SIZE else []
 
 
-def kept_since() -> datetime | None:
+def retained_since() -> datetime | None:
     """The moment before which the record is incomplete; None if nothing was ever pruned."""
-    pruned = db.session.get(Pruning, 1)
+    pruned = db.session.get(RetentionHorizon, 1)
     return pruned.until if pruned else None
 
 
 def segments_at(document_id: str, moment: datetime) -> Segments:
     """Her segments at that moment. Raises CustomerNotFound, and NoLongerKnown for one that is no longer on record."""
-    kept = kept_since()
-    earliest: Step | None = None
-    for step in _steps(document_id):
+    kept = retained_since()
+    earliest: TimelineEntry | None = None
+    for step in _entries(document_id):
         if step.change_set.at <= moment:
             return step.after
         earliest = step
@@ -101,7 +101,7 @@ def segments_at(document_id: str, moment: datetime) -> Segments:
         return earliest.before
     newest = _newest(document_id)
     if newest is not None and kept and moment < kept:
-        raise NoLongerKnown(f"Changes before {kept:%Y-%m-%d %H:%M} UTC are no longer kept.")
+        raise NoLongerRetained(f"Changes before {kept:%Y-%m-%d %H:%M} UTC are no longer kept.")
     return earliest.before if earliest else _current(document_id)
 
 
@@ -110,7 +110,7 @@ def _current(document_id: str) -> Segments:
 
 
 @dataclass(frozen=True)
-class Held:
+class SegmentProvenance:
     """A pair she holds, and the change that gave it to her; None where that is no longer on record."""
 
     type: str
@@ -118,16 +118,16 @@ class Held:
     since: ChangeSet | None
 
 
-def provenance(document_id: str) -> list[Held]:
+def provenance(document_id: str) -> list[SegmentProvenance]:
     """Each different pair she holds, in her order, and since when and by whom. Raises CustomerNotFound."""
     _newest(document_id)
     pairs = dict.fromkeys((segment["type"], segment["value"]) for segment in _current(document_id))
     since: dict[tuple[str, str], ChangeSet] = {}
-    for step in _steps(document_id):
+    for step in _entries(document_id):
         had = {(segment["type"], segment["value"]) for segment in step.before}
         for pair in pairs:
             if pair not in had:
                 since.setdefault(pair, step.change_set)
         if len(since) == len(pairs):
             break
-    return [Held(*pair, since.get(pair)) for pair in pairs]
+    return [SegmentProvenance(*pair, since.get(pair)) for pair in pairs]

@@ -8,7 +8,7 @@ from sqlalchemy import Index, Sequence, bindparam, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db
+from app.core.database import Base, UtcDateTime, db
 from app.core.errors import NotFound
 from app.core.models.customers import Segments
 
@@ -37,7 +37,7 @@ class ChangeSet(Base):
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     position: Mapped[int] = mapped_column(dialects.Id, unique=True)
     """Its place in the feed. Ids are given out first, and so tell nothing of who changed a customer after whom."""
-    at: Mapped[datetime] = mapped_column(Moment)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
     actor: Mapped[str]
     source: Mapped[str]
     note: Mapped[str | None]
@@ -51,7 +51,7 @@ class ChangeSet(Base):
     """Customers who were new, and those of whom a fact was changed."""
 
 
-class Pruning(Base):
+class RetentionHorizon(Base):
     """How far the record was pruned: the last change set deleted, in the feed's order. One row, or none.
 
     What the record says of moments before `until` is incomplete, and must not be told as if it were not.
@@ -60,7 +60,7 @@ class Pruning(Base):
     __tablename__ = "prunings"
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
-    until: Mapped[datetime] = mapped_column(Moment)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
     position: Mapped[int] = mapped_column(dialects.Id)
 
 
@@ -74,31 +74,31 @@ class SegmentChange(Base):
     __tablename__ = "segment_changes"
 
     change_set_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False)
-    document_id: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
+    document_id: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     before: Mapped[Segments] = mapped_column(dialects.Json)
     after: Mapped[Segments] = mapped_column(dialects.Json)
     previous_change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
 
 
-TOLD = ("note", "reverts", "changed", "unchanged", "created", "updated")
+SUMMARY_COLUMNS = ("note", "reverts", "changed", "unchanged", "created", "updated")
 """What a change set tells of itself, besides when, by whom and by what means it was made."""
 
 _columns = {
     name: bindparam(f"set_{name}", type_=ChangeSet.__table__.c[name].type)
-    for name in ("id", "at", "actor", "source", *TOLD)
+    for name in ("id", "at", "actor", "source", *SUMMARY_COLUMNS)
 }
 
-NEW_CHANGE_SET = insert(ChangeSet.__table__).values(position=dialects.position_of(_columns["id"]), **_columns)
-"""Writes the change set of `new_change_set`."""
+INSERT_CHANGE_SET = insert(ChangeSet.__table__).values(position=dialects.position_of(_columns["id"]), **_columns)
+"""Writes the change set of `change_set_parameters`."""
 
 
-def new_change_set(id_: int, at: datetime, actor: Actor, told: dict[str, Any]) -> dict[str, Any]:
+def change_set_parameters(id_: int, at: datetime, actor: Actor, told: dict[str, Any]) -> dict[str, Any]:
     """The parameters of NEW_CHANGE_SET."""
     columns = {"id": id_, "at": at, "actor": actor.name, "source": actor.source, **told}
     return {f"set_{name}": value for name, value in columns.items()}
 
 
-def find_change_set(change_set_id: int, session: Session | None = None) -> ChangeSet:
+def get_change_set(change_set_id: int, session: Session | None = None) -> ChangeSet:
     """Raises NotFound."""
     found = (session or db.session).get(ChangeSet, change_set_id)
     if found is None:

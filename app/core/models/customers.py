@@ -7,13 +7,13 @@ from sqlalchemy import ForeignKey, Index, bindparam, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, Moment, db, look_up
+from app.core.database import Base, UtcDateTime, db, fetch_autocommit
 from app.core.errors import AmbiguousEmail, CustomerNotFound
 
 Segments = list[dict[str, str]]
 """`[{"type": "membership", "value": "GOLD"}, …]`: in the order and spelling they were sent, equal pairs kept."""
 
-FACTS = ("name", "email", "phone")
+PROFILE_FIELDS = ("name", "email", "phone")
 
 
 class Customer(Base):
@@ -40,14 +40,14 @@ class Customer(Base):
         ),
     )
 
-    document_id: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
+    document_id: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     name: Mapped[str | None]
     email: Mapped[str | None]
     phone: Mapped[str | None]
     segments: Mapped[Segments] = mapped_column(dialects.Json)
     # Since when she has had these segments, and by which change set: a link to the newest of her `segment_changes`,
     # each of which links to the one before. No foreign keys: they would be checked for every customer of every file.
-    changed_at: Mapped[datetime | None] = mapped_column(Moment)
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
     # What the last change replaced: an UPDATE can only return new values, and history needs the old.
     previous_segments: Mapped[Segments | None] = mapped_column(dialects.Json)
@@ -68,24 +68,24 @@ class CustomerSearch(Base):
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     document_id: Mapped[str] = mapped_column(
-        dialects.Exact,
+        dialects.BytewiseString,
         ForeignKey("customers.document_id", onupdate="CASCADE", ondelete="CASCADE"),
         unique=True,
     )
-    email: Mapped[str | None] = mapped_column(dialects.Exact, index=True)
-    name: Mapped[str | None] = mapped_column(dialects.Exact)
-    words: Mapped[str | None] = mapped_column(dialects.Words)
+    email: Mapped[str | None] = mapped_column(dialects.BytewiseString, index=True)
+    name: Mapped[str | None] = mapped_column(dialects.BytewiseString)
+    words: Mapped[str | None] = mapped_column(dialects.SearchVector)
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Whether a database can hold `text`: no U+0000, no lone surrogates."""
     return _UNSTORABLE.search(text) is None
 
 
-def made_storable(text: str) -> str:
+def replace_unstorable(text: str) -> str:
     """With a sign in place of what cannot be stored, to be shown."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
@@ -93,25 +93,25 @@ def made_storable(text: str) -> str:
 # Finding one
 
 
-def find_customer(document_id: str) -> Customer:
+def get_customer(document_id: str) -> Customer:
     """Raises CustomerNotFound."""
-    found = db.session.get(Customer, document_id) if storable(document_id) else None
+    found = db.session.get(Customer, document_id) if is_storable(document_id) else None
     if found is None:
         raise CustomerNotFound("No customer has this document_id.")
     return found
 
 
-def is_customer(document_id: str) -> bool:
+def customer_exists(document_id: str) -> bool:
     query = select(Customer.document_id).where(Customer.document_id == document_id)
-    return storable(document_id) and db.session.scalar(query) is not None
+    return is_storable(document_id) and db.session.scalar(query) is not None
 
 
 _SEGMENTS = select(Customer.__table__.c.segments).where(Customer.document_id == bindparam("asked"))
 
 
-def segments_of(document_id: str) -> Segments:
+def get_segments(document_id: str) -> Segments:
     """Raises CustomerNotFound."""
-    found = look_up(_SEGMENTS, {"asked": document_id}) if storable(document_id) else []
+    found = fetch_autocommit(_SEGMENTS, {"asked": document_id}) if is_storable(document_id) else []
     if not found:
         raise CustomerNotFound("No customer has this document_id.")
     return found[0].segments  # type: ignore[no-any-return]
@@ -125,12 +125,12 @@ _SEGMENTS_BY_EMAIL = (
 )
 
 
-def segments_of_email(email: str) -> Segments:
+def get_segments_by_email(email: str) -> Segments:
     """The segments of the one customer with this e-mail, compared without regard to case.
 
     Raises CustomerNotFound and AmbiguousEmail.
     """
-    found = look_up(_SEGMENTS_BY_EMAIL, {"asked": email.casefold()}) if storable(email) else []
+    found = fetch_autocommit(_SEGMENTS_BY_EMAIL, {"asked": email.casefold()}) if is_storable(email) else []
     if not found:
         raise CustomerNotFound("No customer has this e-mail.")
     if len(found) > 1:
@@ -138,5 +138,5 @@ def segments_of_email(email: str) -> Segments:
     return found[0].segments  # type: ignore[no-any-return]
 
 
-def any_customer() -> bool:
+def has_customers() -> bool:
     return db.session.scalar(select(Customer.document_id).limit(1)) is not None

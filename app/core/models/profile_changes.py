@@ -5,16 +5,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core import dialects
 from app.core.database import Base
 
-Facts = dict[str, str | None]
+Profile = dict[str, str | None]
 """Some of `{"name": …, "email": …, "phone": …}`."""
 
 
-class FactChange(Base):
+class ProfileChange(Base):
     """What one change set did to the facts of one customer: None before she was created, and after she was removed."""
 
     __tablename__ = "fact_changes"
 
     change_set_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False)
-    document_id: Mapped[str] = mapped_column(dialects.Exact, primary_key=True)
-    before: Mapped[Facts | None] = mapped_column(dialects.Json)
-    after: Mapped[Facts | None] = mapped_column(dialects.Json)
+    document_id: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
+    before: Mapped[Profile | None] = mapped_column(dialects.Json)
+    after: Mapped[Profile | None] = mapped_column(dialects.Json)

@@ -16,18 +16,18 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, tup
 
 from app.core import dialects
 from app.core.counts.customer_totals import totals
-from app.core.counts.segment_counts import held_by
+from app.core.counts.segment_counts import count_holders
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet
-from app.core.models.customers import FACTS, Customer, CustomerSearch
-from app.core.search.terms import words_asked
+from app.core.models.customers import PROFILE_FIELDS, Customer, CustomerSearch
+from app.core.search.terms import parse_query
 
 customers = Customer.__table__.c
 search = CustomerSearch.__table__.c
 
 Segment = dict[str, str]
-HIGHEST = "\U0010ffff"
-SHORTEST_WALK = 1_000
+MAX_STRING = "\U0010ffff"
+MIN_SCAN = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,26 +52,28 @@ class Order:
     by: Literal["id", "name"] = "id"
     descending: bool = False
 
-    def place_of(self, customer: "Found") -> tuple[str, ...]:
+    def place_of(self, customer: "CustomerRow") -> tuple[str, ...]:
         """Where a list goes on after this customer."""
         return (customer.document_id,) if self.by == "id" else (customer.sort_name or "", customer.document_id)
 
 
-Found = Row[Any]
+CustomerRow = Row[Any]
 """document_id, name, email, phone, segments, changed_at, change_set_id, sort_name; actor and source of the change."""
 
 
-def find_customers(wanted: Filter, order: Order, *, after: tuple[str, ...] | None = None, most: int) -> list[Found]:
+def find_customers(
+    wanted: Filter, order: Order, *, after: tuple[str, ...] | None = None, most: int
+) -> list[CustomerRow]:
     """The next customers in this order, after a place in it."""
-    steps = _steps(wanted)
-    if not _rare(wanted, steps):
-        found = _told(_walk(wanted, order, after, steps if wanted else most), order, most)
+    steps = _scan_budget(wanted)
+    if not _is_selective(wanted, steps):
+        found = _load_rows(_scan_in_order(wanted, order, after, steps if wanted else most), order, most)
         if not wanted or len(found) == most:
             return found
-    return _told(_collect(wanted, order, after), order, most)
+    return _load_rows(_match_by_index(wanted, order, after), order, most)
 
 
-def find_on_page_before(wanted: Filter, order: Order, before: tuple[str, ...], *, most: int) -> list[Found]:
+def find_previous_page(wanted: Filter, order: Order, before: tuple[str, ...], *, most: int) -> list[CustomerRow]:
     """The customers just before a place, in this order."""
     back = replace(order, descending=not order.descending)
     return find_customers(wanted, back, after=before, most=most)[::-1]
@@ -85,12 +87,12 @@ class Count:
     exact: bool
 
 
-def count_at_once(wanted: Filter) -> Count | None:
+def known_count(wanted: Filter) -> Count | None:
     """How many match, if the ledgers know; None if they would have to be counted."""
     if wanted.q.strip() or wanted.without or len(wanted.segments) > 1 or (wanted.segments and wanted.has == "none"):
         return None
     if wanted.segments:
-        return Count(held_by(wanted.segments[0]["type"], wanted.segments[0]["value"]), exact=True)
+        return Count(count_holders(wanted.segments[0]["type"], wanted.segments[0]["value"]), exact=True)
     there = totals()
     numbers = {None: there.customers, "any": there.carrying, "none": there.customers - there.carrying}
     return Count(numbers[wanted.has], exact=True)
@@ -98,33 +100,33 @@ def count_at_once(wanted: Filter) -> Count | None:
 
 def count_customers(wanted: Filter, *, most: int) -> Count:
     """How many match, counted up to `most`."""
-    known = count_at_once(wanted)
+    known = known_count(wanted)
     if known:
         return known
-    query = _collect(wanted, Order(), None).order_by(None).limit(most + 1)
+    query = _match_by_index(wanted, Order(), None).order_by(None).limit(most + 1)
     counted = db.session.scalars(select(func.count()).select_from(query.subquery())).one()
     return Count(min(counted, most), exact=counted <= most)
 
 
-def every_found(wanted: Filter) -> Iterator[dict[str, Any]]:
+def iter_customers(wanted: Filter) -> Iterator[dict[str, Any]]:
     """All who match, with their facts and segments, by document_id, streamed."""
-    columns = (customers.document_id, *(customers[fact] for fact in FACTS), customers.segments)
+    columns = (customers.document_id, *(customers[fact] for fact in PROFILE_FIELDS), customers.segments)
     query = select(*columns).order_by(customers.document_id)
     if wanted:
-        query = query.where(customers.document_id.in_(_collect(wanted, Order(), None).order_by(None)))
+        query = query.where(customers.document_id.in_(_match_by_index(wanted, Order(), None).order_by(None)))
     for row in db.session.execute(query.execution_options(yield_per=2000)):
         yield row._asdict()
 
 
-def every_id(wanted: Filter) -> Iterator[str]:
+def iter_ids(wanted: Filter) -> Iterator[str]:
     """The document_ids of all who match, streamed."""
     query = select(customers.document_id)
     if wanted:
-        query = query.where(customers.document_id.in_(_collect(wanted, Order(), None).order_by(None)))
+        query = query.where(customers.document_id.in_(_match_by_index(wanted, Order(), None).order_by(None)))
     yield from db.session.scalars(query.order_by(customers.document_id).execution_options(yield_per=5_000))
 
 
-def _steps(wanted: Filter) -> int:
+def _scan_budget(wanted: Filter) -> int:
     """How many customers to walk at most: beyond that, collecting them costs less.
 
     Walking to n matches reads n/f rows, collecting f·N, where f is the share that matches: equal at sqrt(n·N) rows, for
@@ -133,16 +135,16 @@ def _steps(wanted: Filter) -> int:
     """
     if not wanted:
         return 0
-    return max(SHORTEST_WALK, isqrt(50 * totals().customers) * (2 if wanted.q.strip() else 4))
+    return max(MIN_SCAN, isqrt(50 * totals().customers) * (2 if wanted.q.strip() else 4))
 
 
-def _rare(wanted: Filter, steps: int) -> bool:
+def _is_selective(wanted: Filter, steps: int) -> bool:
     """Whether so few match that a walk would be in vain."""
-    words = words_asked(wanted.q)
-    if _email_asked(wanted) or (wanted.q.strip() and not words) or any(map(_is_number, chain.from_iterable(words))):
+    words = parse_query(wanted.q)
+    if _exact_email(wanted) or (wanted.q.strip() and not words) or any(map(_is_number, chain.from_iterable(words))):
         return True
     few = steps if words else steps // 4
-    return any(held_by(segment["type"], segment["value"]) < few for segment in wanted.segments)
+    return any(count_holders(segment["type"], segment["value"]) < few for segment in wanted.segments)
 
 
 def _is_number(word: str) -> bool:
@@ -150,11 +152,11 @@ def _is_number(word: str) -> bool:
     return len(word) >= 6 and word.isdigit()
 
 
-def _keys(order: Order) -> tuple[Any, ...]:
+def _sort_keys(order: Order) -> tuple[Any, ...]:
     return (customers.document_id,) if order.by == "id" else (search.name, search.document_id)
 
 
-def _after(keys: tuple[Any, ...], order: Order, place: tuple[str, ...]) -> ColumnElement[bool]:
+def _after_cursor(keys: tuple[Any, ...], order: Order, place: tuple[str, ...]) -> ColumnElement[bool]:
     here = tuple_(*keys)
     return here < place if order.descending else here > place
 
@@ -163,32 +165,32 @@ def _sorted(keys: tuple[Any, ...], order: Order) -> list[Any]:
     return [key.desc() if order.descending else key for key in keys]
 
 
-def _walk(wanted: Filter, order: Order, after: tuple[str, ...] | None, steps: int) -> Select[Any]:
+def _scan_in_order(wanted: Filter, order: Order, after: tuple[str, ...] | None, steps: int) -> Select[Any]:
     """Those who match among the next ones in the order; each is looked at once, unless the order is another table's."""
-    keys = (search.document_id,) if order.by == "id" and wanted.q.strip() else _keys(order)
+    keys = (search.document_id,) if order.by == "id" and wanted.q.strip() else _sort_keys(order)
     table = keys[0].table
     told = [search.words] if table is search.id.table else [customers.segments]
     ahead = select(*dict.fromkeys([table.c.document_id, *keys, *told]))
     if after is not None:
-        ahead = ahead.where(_after(keys, order, after))
+        ahead = ahead.where(_after_cursor(keys, order, after))
     next_ones = ahead.order_by(*_sorted(keys, order)).limit(steps).subquery("next_ones")
     query = select(next_ones.c.document_id)
     if wanted.q.strip():
-        query = query.where(dialects.has_words(next_ones.c.words, words_asked(wanted.q)))
-    carrying = _carrying(wanted, next_ones.c.get("segments", customers.segments))
+        query = query.where(dialects.matches_terms(next_ones.c.words, parse_query(wanted.q)))
+    carrying = _with_segments(wanted, next_ones.c.get("segments", customers.segments))
     if carrying and table is search.id.table:
         query = query.join(Customer, customers.document_id == next_ones.c.document_id)
     place = [next_ones.c[key.name] for key in keys]
     return query.where(*carrying).order_by(*_sorted(tuple(place), order))
 
 
-def _collect(wanted: Filter, order: Order, after: tuple[str, ...] | None) -> Select[Any]:
+def _match_by_index(wanted: Filter, order: Order, after: tuple[str, ...] | None) -> Select[Any]:
     """Those who match, by index, sorted only then.
 
     Materialized, or a planner might walk the order after all. Only by segments SQLite has no index: there, walking the
     whole order finds a page sooner than collecting everybody.
     """
-    asked, carrying = wanted.q.strip(), _carrying(wanted)
+    asked, carrying = wanted.q.strip(), _with_segments(wanted)
     key = search.document_id if asked or order.by == "name" else customers.document_id
     hits = select(key, *([search.name] if order.by == "name" else [])).where(*_matching(wanted), *carrying)
     if key.table is not customers.document_id.table and carrying:
@@ -196,10 +198,10 @@ def _collect(wanted: Filter, order: Order, after: tuple[str, ...] | None) -> Sel
     found = hits.cte("hits").prefix_with("MATERIALIZED", dialect="*" if asked else "postgresql")
     keys = (found.c.document_id,) if order.by == "id" else (found.c.name, found.c.document_id)
     query = select(found.c.document_id).order_by(*_sorted(keys, order))
-    return query if after is None else query.where(_after(keys, order, after))
+    return query if after is None else query.where(_after_cursor(keys, order, after))
 
 
-def _email_asked(wanted: Filter) -> str | None:
+def _exact_email(wanted: Filter) -> str | None:
     """The beginning of an e-mail: a word, an @, and perhaps more."""
     q = wanted.q.strip().casefold()
     return q if "@" in q[1:] and not any(character.isspace() for character in q) else None
@@ -209,19 +211,21 @@ def _matching(wanted: Filter) -> list[ColumnElement[bool]]:
     q = wanted.q.strip()
     if not q:
         return []
-    email = _email_asked(wanted)
+    email = _exact_email(wanted)
     if email:
-        return [and_(search.email >= email, search.email < email + HIGHEST)]
-    words = words_asked(q)
+        return [and_(search.email >= email, search.email < email + MAX_STRING)]
+    words = parse_query(q)
     if words:
-        return [dialects.found_by_words(search.id.table, words)]
-    return [and_(search.document_id >= q, search.document_id < q + HIGHEST)]  # signs only: the beginning of an id
+        return [dialects.found_in_index(search.id.table, words)]
+    return [and_(search.document_id >= q, search.document_id < q + MAX_STRING)]  # signs only: the beginning of an id
 
 
-def _carrying(wanted: Filter, segments: ColumnElement[Any] = customers.segments) -> list[ColumnElement[bool]]:
+def _with_segments(wanted: Filter, segments: ColumnElement[Any] = customers.segments) -> list[ColumnElement[bool]]:
     empty = segments == dialects.json_value([])
-    conditions = [dialects.holds(segments, segment, indexed=indexed) for segment, indexed in _by_index(wanted.segments)]
-    conditions += [not_(dialects.holds(segments, segment)) for segment in wanted.without]
+    conditions = [
+        dialects.contains_segment(segments, segment, indexed=indexed) for segment, indexed in _by_index(wanted.segments)
+    ]
+    conditions += [not_(dialects.contains_segment(segments, segment)) for segment in wanted.without]
     return conditions + {"any": [not_(empty)], "none": [empty], None: []}[wanted.has]
 
 
@@ -232,12 +236,12 @@ def _by_index(segments: tuple[Segment, ...]) -> list[tuple[Segment, bool]]:
     """
     if len(segments) < 2:
         return [(segment, True) for segment in segments]
-    held = [(held_by(segment["type"], segment["value"]), segment) for segment in segments]
+    held = [(count_holders(segment["type"], segment["value"]), segment) for segment in segments]
     least = min(n for n, _ in held)
     return [(segment, n <= 10 * least) for n, segment in sorted(held, key=lambda one: one[0])]
 
 
-def _told(query: Select[Any], order: Order, most: int) -> list[Found]:
+def _load_rows(query: Select[Any], order: Order, most: int) -> list[CustomerRow]:
     """The page itself: what is told of each customer, and by whom she was changed last."""
     page = query.limit(most).subquery("page")
     told = (
@@ -256,6 +260,6 @@ def _told(query: Select[Any], order: Order, most: int) -> list[Found]:
         .select_from(page.join(Customer.__table__, customers.document_id == page.c.document_id))
         .outerjoin(CustomerSearch, search.document_id == customers.document_id)
         .outerjoin(ChangeSet, ChangeSet.id == customers.change_set_id)
-        .order_by(*_sorted(_keys(order), order))
+        .order_by(*_sorted(_sort_keys(order), order))
     )
     return list(db.session.execute(told).all())

@@ -1,47 +1,47 @@
 """Segments that may be one and the same in two spellings. Only ever pointed out, never changed by itself."""
 
 from app.core.counts.segment_counts import largest_segments
-from app.core.search.terms import folded
+from app.core.search.terms import fold_accents
 
-MOST = 20_000
+MAX_SIMILAR = 20_000
 """Segments looked through: a catalogue larger than that is not one of spellings."""
 
-SHORTEST = 4
+MIN_LENGTH = 4
 """In shorter texts, one letter is all the difference there is."""
 
-LONGEST = 100
+MAX_LENGTH = 100
 """What is longer is no name: to have each of 900 letters left out once, for thousands of texts, takes gigabytes."""
 
-Held = tuple[str, str, int]
+SegmentSize = tuple[str, str, int]
 
 
-def near(type_: str, value: str) -> list[Held]:
+def find_similar(type_: str, value: str) -> list[SegmentSize]:
     """Segments that customers hold and whose spelling is close to this one, the most held first; itself not."""
-    mine = _plain(type_), _plain(value)
+    mine = _normalize(type_), _normalize(value)
     found = []
-    for other_type, other_value, customers in largest_segments(most=MOST):
-        theirs = _plain(other_type), _plain(other_value)
-        alike = theirs == mine or (theirs[0] == mine[0] and one_letter_off(mine[1], theirs[1]))
+    for other_type, other_value, customers in largest_segments(most=MAX_SIMILAR):
+        theirs = _normalize(other_type), _normalize(other_value)
+        alike = theirs == mine or (theirs[0] == mine[0] and within_one_edit(mine[1], theirs[1]))
         if alike and (other_type, other_value) != (type_, value):
             found.append((other_type, other_value, customers))
     return found
 
 
-def all_look_alikes() -> list[list[Held]]:
+def find_all_similar() -> list[list[SegmentSize]]:
     """Groups of segments that may be one and the same, the most held first in each, the largest groups first.
 
     Alike without case, accents, blanks and signs, or one letter off in a value of the same type.
     """
-    groups: dict[tuple[str, str], list[Held]] = {}
-    for held in largest_segments(most=MOST):
-        groups.setdefault((_plain(held[0]), _plain(held[1])), []).append(held)
-    joined = _joined(list(groups))
+    groups: dict[tuple[str, str], list[SegmentSize]] = {}
+    for held in largest_segments(most=MAX_SIMILAR):
+        groups.setdefault((_normalize(held[0]), _normalize(held[1])), []).append(held)
+    joined = _clusters(list(groups))
     found = [[held for key in keys for held in groups[key]] for keys in joined]
     alike = [sorted(group, key=lambda held: -held[2]) for group in found if len(group) > 1]
     return sorted(alike, key=lambda group: -sum(held[2] for held in group))
 
 
-def _joined(keys: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+def _clusters(keys: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     """The keys, those of one type and one letter off together.
 
     Texts one letter apart share what is left when one letter is taken out: only those that do are compared.
@@ -50,9 +50,9 @@ def _joined(keys: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     rests: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for key in keys:
         type_, value = key
-        for rest in {value, *(value[:n] + value[n + 1 :] for n in range(len(value)) if len(value) <= LONGEST)}:
+        for rest in {value, *(value[:n] + value[n + 1 :] for n in range(len(value)) if len(value) <= MAX_LENGTH)}:
             for other in rests.setdefault((type_, rest), []):
-                if group_of[other] is not group_of[key] and one_letter_off(value, other[1]):
+                if group_of[other] is not group_of[key] and within_one_edit(value, other[1]):
                     group_of[other].extend(group_of[key])
                     for moved in group_of[key]:
                         group_of[moved] = group_of[other]
@@ -60,14 +60,18 @@ def _joined(keys: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     return list({id(group): group for group in group_of.values()}.values())
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     """Without case, accents, blanks and signs."""
-    return "".join(character for character in folded(text) if character.isalnum()) or text
+    return "".join(character for character in fold_accents(text) if character.isalnum()) or text
 
 
-def one_letter_off(one: str, other: str) -> bool:
+def within_one_edit(one: str, other: str) -> bool:
     """One letter more, less, or another one; digits tell things apart, and are no misspelling."""
-    if min(len(one), len(other)) < SHORTEST or max(len(one), len(other)) > LONGEST or abs(len(one) - len(other)) > 1:
+    if (
+        min(len(one), len(other)) < MIN_LENGTH
+        or max(len(one), len(other)) > MAX_LENGTH
+        or abs(len(one) - len(other)) > 1
+    ):
         return False
     start = 0
     while start < min(len(one), len(other)) and one[start] == other[start]:

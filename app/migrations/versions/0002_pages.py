@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from app.core.search.terms import sort_name, words_of
+from app.core.search.terms import index_terms, sort_name
 
 revision = "0002"
 down_revision = "0001"
@@ -127,7 +127,7 @@ def _fill_search() -> None:
                 "document_id": row.document_id,
                 "email": row.email and row.email.casefold(),
                 "name": sort_name(row.name),
-                "words": words_of(row.document_id, row._mapping),
+                "words": index_terms(row.document_id, row._mapping),
             }
             for row in found
         ]
