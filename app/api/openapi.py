@@ -83,8 +83,10 @@ def specification(limits: Limits) -> dict[str, Any]:
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     for schema in (ReplaceSegmentsSchema, PatchSegmentsSchema, UpsertCustomersSchema):
-        spec.components.schema(schema.__name__, schema=schema)
-        spec.components.schemas[schema.__name__]["properties"]["customers"]["maxItems"] = limits.customers
+        spec.components.schema(schema.__name__.removesuffix("Schema"), schema=schema)
+        spec.components.schemas[schema.__name__.removesuffix("Schema")]["properties"]["customers"]["maxItems"] = (
+            limits.customers
+        )
     for code in ERRORS:
         spec.components.response(code, _refusals([code], told))
     for operation in OPERATIONS:

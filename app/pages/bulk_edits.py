@@ -37,7 +37,7 @@ def new_edit() -> Any:
 def _form(editor: Editor, problem: str | None = None, status: int = 200) -> Any:
     who, ids = _selection()
     return render_template(
-        "edit_new.html",
+        "bulk_edit_new.html",
         editor=editor,
         problem=problem,
         ids=ids,
@@ -95,7 +95,7 @@ def _prepared(edit: BulkEdit) -> Any:
 @require_role("viewer")
 def edit(edit_id: int) -> Any:
     job = get_job(edit_id, "edit")
-    return render_template("edit.html", **job_context(job), edit=BulkEdit.read(job.wanted))
+    return render_template("bulk_edit.html", **job_context(job), edit=BulkEdit.read(job.wanted))
 
 
 @blueprint.post("/edits/<number:edit_id>")
@@ -130,7 +130,7 @@ def rename_segment(type: str, value: str) -> Any:
     if request.method == "POST" and not problem and (not near or "confirmed" in request.form):
         return _prepared(BulkEdit("rename", [old, new], Filter(segments=(old,))))
     return render_template(
-        "rename.html",
+        "segment_rename.html",
         segment=old,
         new=new,
         problem=problem,

@@ -103,7 +103,7 @@ def undo_preview(change_set_id: int) -> Any:
     rows = list_segment_changes(change_set_id, most=MAX_EXAMPLES + len(effect.conflicts[:MAX_CONFLICTS]))
     examples = [row for row in rows if row.document_id not in effect.conflicts][:MAX_EXAMPLES]
     return render_template(
-        "undo.html",
+        "change_set_undo.html",
         change_set=get_change_set(found.id),
         effect=effect,
         conflicts=effect.conflicts[:MAX_CONFLICTS],

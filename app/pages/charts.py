@@ -20,12 +20,12 @@ def polyline_points(values: Sequence[int], width: int, height: int, *, from_zero
         (round(n * step), round(height - (value - lowest) / span * height if span else level))
         for n, value in enumerate(values)
     ]
-    turns = [point for n, point in enumerate(drawn) if not _turning_points(drawn[n - 1 : n + 2])]
-    return " ".join(f"{x},{y}" for x, y in turns)
+    points = [point for n, point in enumerate(drawn) if not _is_on_flat_line(drawn[n - 1 : n + 2])]
+    return " ".join(f"{x},{y}" for x, y in points)
 
 
-def _turning_points(three: list[tuple[int, int]]) -> bool:
-    """Whether the point in the middle lies between two others at its height, and need not be said."""
+def _is_on_flat_line(three: list[tuple[int, int]]) -> bool:
+    """Return whether the middle one of three points lies on a horizontal line through the other two."""
     return len(three) == 3 and len({y for _, y in three}) == 1
 
 

@@ -152,7 +152,9 @@ def _undo(wanted: UndoPreview) -> Any:
 
 def _new_id(found: Customer, problem: str | None = None) -> Any:
     wanted = request.form.get("document_id", "")
-    return render_template("customer_id.html", customer=found, wanted=wanted, problem=problem), 422 if problem else 200
+    return render_template(
+        "customer_rename.html", customer=found, wanted=wanted, problem=problem
+    ), 422 if problem else 200
 
 
 def _change_id(found: Customer) -> Any:

@@ -59,7 +59,7 @@ def operators() -> Any:
 def _invitation(email: str, secret: str) -> str:
     """The link is in no other answer: what is kept is its hash."""
     link = url_for("pages.sign_in", invitation=secret, _external=True)
-    return render_template("invited.html", email=email, link=link)
+    return render_template("invitation_link.html", email=email, link=link)
 
 
 @blueprint.post("/operators/<number:operator_id>/<any('role', 'deactivate', 'activate', 'invite'):act>")

@@ -65,7 +65,7 @@ def _accept(invitation: str) -> Any:
             return _sign_in_with(email, form.password.data)
         except InvalidPassword as refusal:
             form.password.errors = [str(refusal)]
-    return render_template("invitation.html", form=form, operator=operator)
+    return render_template("accept_invitation.html", form=form, operator=operator)
 
 
 @blueprint.post("/sign-out")

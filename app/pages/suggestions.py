@@ -18,7 +18,7 @@ def segment_check() -> Any:
     """Whether a segment is new, and spelled almost like another one: asked while it is typed."""
     type_, value = list_query.text("type"), list_query.text("value")
     return render_template(
-        "components/near.html", near=similar_if_new(type_, value) if type_ and value else [], row=None
+        "components/similar_segments.html", near=similar_if_new(type_, value) if type_ and value else [], row=None
     )
 
 
@@ -27,4 +27,4 @@ def segment_check() -> Any:
 def segment_suggestions() -> Any:
     """The values that customers hold of a type, for the editor's list."""
     held = largest_segments(most=MAX_SUGGESTIONS, type_=list_query.text("type"))
-    return render_template("components/suggestions.html", held=held)
+    return render_template("components/value_options.html", held=held)

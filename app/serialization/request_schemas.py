@@ -59,28 +59,28 @@ class _PassThrough(Schema):
         unknown = EXCLUDE
 
 
-class SegmentSchema(_PassThrough):
+class SegmentPairSchema(_PassThrough):
     type = Text(required=True)
     value = Text(required=True)
 
 
-class CustomerSegmentsSchema(_PassThrough):
+class SegmentsReplacementSchema(_PassThrough):
     """The segments wanted for one customer; `null` and `[]` both clear."""
 
     document_id = Text(required=True)
-    segments = fields.List(fields.Nested(SegmentSchema), required=True, allow_none=True)
+    segments = fields.List(fields.Nested(SegmentPairSchema), required=True, allow_none=True)
 
 
 class ReplaceSegmentsSchema(_PassThrough):
-    customers = fields.List(fields.Nested(CustomerSegmentsSchema), required=True, validate=validate.Length(min=1))
+    customers = fields.List(fields.Nested(SegmentsReplacementSchema), required=True, validate=validate.Length(min=1))
 
 
 class CustomerPatchSchema(_PassThrough):
     """Segments to add to one customer's, and to remove from them; what is left out, or `null`, is none."""
 
     document_id = Text(required=True)
-    add = fields.List(fields.Nested(SegmentSchema), allow_none=True)
-    remove = fields.List(fields.Nested(SegmentSchema), allow_none=True)
+    add = fields.List(fields.Nested(SegmentPairSchema), allow_none=True)
+    remove = fields.List(fields.Nested(SegmentPairSchema), allow_none=True)
 
 
 class PatchSegmentsSchema(_PassThrough):
@@ -107,7 +107,7 @@ class UpsertCustomersSchema(_PassThrough):
 class CustomerRowSchema(ProfileSchema):
     """A customer in a file, who may bring her segments."""
 
-    segments = fields.List(fields.Nested(SegmentSchema), allow_none=True)
+    segments = fields.List(fields.Nested(SegmentPairSchema), allow_none=True)
 
 
 def iter_errors(schema: Schema, sent: Any, path: str = "") -> Iterator[InputError]:

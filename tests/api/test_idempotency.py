@@ -115,7 +115,7 @@ def test_who_dies_before_answering_has_answered(api: Api, ana: str, monkeypatch:
 
     sent = [{"document_id": ana, "segments": GOLD}]
     with monkeypatch.context() as dying:
-        dying.setattr(view, "with_change_set", die)  # what comes right after the commit
+        dying.setattr(view, "add_change_set", die)  # what comes right after the commit
         with pytest.raises(SystemExit):
             api.replace(sent, "?report=true", headers=KEY)
     assert all_segments() == {ana: GOLD}

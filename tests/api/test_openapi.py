@@ -76,7 +76,7 @@ def test_the_limits_are_those_of_the_service(app: Flask, monkeypatch: pytest.Mon
     limits = {"customers": 1234, "bytes": 56789, "page": 1000, "rate": "600 times per 5 minutes"}
     assert specification["info"]["x-limits"] == limits
     schemas = specification["components"]["schemas"]
-    for name in ("ReplaceSegments", "MergeSegments", "SaveCustomers"):
+    for name in ("ReplaceSegments", "PatchSegments", "UpsertCustomers"):
         assert schemas[name]["properties"]["customers"]["maxItems"] == 1234
     assert "1234 customers, or 56789 bytes" in specification["components"]["responses"]["TOO_LARGE"]["description"]
     assert "600 times" in json.dumps(specification["components"]["responses"]["RATE_LIMITED"])

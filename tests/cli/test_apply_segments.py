@@ -136,8 +136,8 @@ def test_nothing_is_half_done(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    real = apply_file.replace_in
-    monkeypatch.setattr(apply_file, "replace_in", replace_in)
+    real = apply_file.replace_segments_in
+    monkeypatch.setattr(apply_file, "replace_segments_in", replace_in)
     shell("segments", "apply", shell.file("f", lines), exit_code=1)
     assert not any(segments for id_, segments in all_segments().items() if id_ != "b")
     assert recount(TESTER) == []

@@ -36,7 +36,7 @@ def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
     assert "2 change sets with 4 changes forgotten" in shell("changes", "prune", "--older-than", "90d").stdout
     assert all_segments() == aged
     assert recount(TESTER) == []
-    assert db.session.scalars(select(SegmentChange.change_set_id)).all() == [3, 4]
+    assert db.session.scalars(select(SegmentChange.change_set_id).order_by(SegmentChange.change_set_id)).all() == [3, 4]
     assert "0 change sets" in shell("changes", "prune", "--older-than", "90d").stdout
 
 

@@ -57,7 +57,7 @@ def test_a_fault_of_ours_tells_nothing_but_its_id(
     def broken(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr(overview, "biggest_movements", broken)
+    monkeypatch.setattr(overview, "largest_deltas", broken)
     answer = viewer.client.get("/", headers={"X-Request-Id": "abc-123"})
     page = checked(answer)
     assert answer.status_code in (500, 503)

@@ -304,8 +304,12 @@ def test_reading_it_in_a_way_that_cannot_be_changes_nothing(editor: Operator) ->
 @pytest.mark.parametrize(
     ("limit", "content", "told"),
     [
-        ("MOST_UNPACKED", gzip.compress(b"document_id\n" + b"1\n" * 50_000), "Unpacked, the file has more than"),
-        ("MOST_BAD", b"document_id,name\n" + b"1\n" * 101, "More than 100 lines are bad"),
+        (
+            "MAX_UNCOMPRESSED_BYTES",
+            gzip.compress(b"document_id\n" + b"1\n" * 50_000),
+            "Unpacked, the file has more than",
+        ),
+        ("MAX_REJECTED", b"document_id,name\n" + b"1\n" * 101, "More than 100 lines are bad"),
     ],
 )
 def test_a_file_made_to_fill_the_disk_is_given_up(
@@ -313,7 +317,7 @@ def test_a_file_made_to_fill_the_disk_is_given_up(
 ) -> None:
     url = send(editor, content)
     monkeypatch.setattr(imports, limit, 100)
-    meanings = ["document_id", "name"] if limit == "MOST_BAD" else ["document_id"]
+    meanings = ["document_id", "name"] if limit == "MAX_REJECTED" else ["document_id"]
     page = check(editor, url, meanings)
     assert told in page.text
     assert "Nothing was applied" in page.text

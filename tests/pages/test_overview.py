@@ -27,7 +27,7 @@ def test_it_works(viewer: Operator) -> None:
 def test_refused_requests_are_told_by_token_and_reason(
     app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errors, "refused_requests", RefusalCounter())
+    monkeypatch.setattr(errors, "refusal_counter", RefusalCounter())
     monkeypatch.setattr(refusal_counts, "WRITE_INTERVAL", 0)
     api.replace([], status=400, code="VALIDATION_ERROR")
     for _ in range(3):
