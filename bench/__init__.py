@@ -1,1 +1,1 @@
-"""What a request costs, beside the bare SQL statement it cannot do without, in one run."""
+"""Benchmarks: the service beside the bare SQL statement and beside peers, measured in one run."""

@@ -1,4 +1,4 @@
-"""`make bench`: everything that docs/benchmarks.md tells, measured side by side in one run."""
+"""`make bench`: measures everything in docs/benchmarks.md in one run."""
 
 import argparse
 import logging
@@ -16,7 +16,7 @@ from tests.support import postgresql
 
 @dataclass(frozen=True)
 class Plan:
-    """How large a shop, and how often."""
+    """Sizes of the shop and numbers of rounds."""
 
     stored: int
     sqlite: int
@@ -26,23 +26,25 @@ class Plan:
     seconds: float
 
 
-USUAL = Plan(stored=1_000_000, sqlite=1_000_000, sizes=(100_000, 1_000_000), reads=1_000_000, rounds=12, seconds=3)
+DEFAULT = Plan(stored=1_000_000, sqlite=1_000_000, sizes=(100_000, 1_000_000), reads=1_000_000, rounds=12, seconds=3)
 QUICK = Plan(stored=100_000, sqlite=50_000, sizes=(20_000, 100_000), reads=100_000, rounds=3, seconds=1)
-FULL = replace(USUAL, sizes=(100_000, 1_000_000, 10_000_000), reads=10_000_000, rounds=20)
+FULL = replace(DEFAULT, sizes=(100_000, 1_000_000, 10_000_000), reads=10_000_000, rounds=20)
 
 Section = Callable[[Report, str, Plan, Path], None]
 
 
-def _many(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    bulk_replace.on_postgresql(report, scaling.named(server, plan.stored), plan.stored, plan.rounds, folder)
+def _bulk(report: Report, server: str, plan: Plan, folder: Path) -> None:
+    bulk_replace.measure_postgresql(
+        report, scaling.shared_database(server, plan.stored), plan.stored, plan.rounds, folder
+    )
 
 
 def _sqlite(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    bulk_replace.on_sqlite(report, plan.sqlite, plan.rounds, folder)
+    bulk_replace.measure_sqlite(report, plan.sqlite, plan.rounds, folder)
 
 
 def _single(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    url = scaling.named(server, plan.stored)
+    url = scaling.shared_database(server, plan.stored)
     single_customer.measure(report, url, plan.stored, max(3, plan.rounds // 2), plan.seconds, folder)
 
 
@@ -55,14 +57,14 @@ def _reads(report: Report, server: str, plan: Plan, folder: Path) -> None:
 
 
 def _worker(report: Report, server: str, plan: Plan, folder: Path) -> None:
-    url = scaling.named(server, plan.stored)
+    url = scaling.shared_database(server, plan.stored)
     worker_footprint.memory(report, url, plan.stored, folder)
     worker_footprint.start(report, url, plan.rounds)
     worker_footprint.cost_of_metrics(report, url, 5)
 
 
 SECTIONS: dict[str, Section] = {
-    "many": _many,
+    "bulk": _bulk,
     "sqlite": _sqlite,
     "single": _single,
     "worker": _worker,
@@ -74,12 +76,12 @@ SECTIONS: dict[str, Section] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="two minutes, on a small shop; docs/benchmarks.md stays")
-    size.add_argument("--full", action="store_true", help="as long as it takes, up to ten million customers")
-    parser.add_argument("--only", action="append", choices=SECTIONS, help="this section; docs/benchmarks.md stays")
+    size.add_argument("--quick", action="store_true", help="two minutes on a small shop, prints only")
+    size.add_argument("--full", action="store_true", help="up to ten million customers; takes about 15 minutes")
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="only this section, prints only")
     options = parser.parse_args()
-    plan = QUICK if options.quick else FULL if options.full else USUAL
-    logging.disable(logging.WARNING)  # of the service in this process; the served ones log as they do
+    plan = QUICK if options.quick else FULL if options.full else DEFAULT
+    logging.disable(logging.WARNING)  # of the service in this process
     report = Report()
     with postgresql.running() as server, tempfile.TemporaryDirectory(prefix="customer-segments-bench-") as folder:
         for name in options.only or SECTIONS:
@@ -88,8 +90,8 @@ def main() -> None:
             version = str(connection.info.parameter_status("server_version"))
     if not (options.quick or options.only):
         report.write("make bench" + (" ARGS=--full" if options.full else ""), version)
-    small = " They are those of a large shop; this one is small." if options.quick else ""
-    report.say(f"\n{report.missed} aims were missed.{small}")
+    note = " The targets apply to a large shop." if options.quick else ""
+    report.line(f"\n{report.missed} targets missed.{note}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A file of customers with bad lines in it, of twenty kinds, and what is to come of it."""
+"""A generated file of customers with bad lines of twenty kinds, and its expected result."""
 
 import csv
 import io
@@ -34,16 +34,16 @@ BAD: tuple[Callable[[str], bytes], ...] = (
     lambda id_: f"{id_},Ana,a@x.co,1,[[]]".encode(),
     lambda id_: f'"{id_}"x,Ana,a@x.co,1,[]'.encode(),
 )
-"""Twenty kinds of lines that cannot be applied."""
+"""Makes each of twenty kinds of lines that cannot be applied."""
 
-Wanted = dict[str, tuple[str, bytes]]
+Expected = dict[str, tuple[str, bytes]]
 """`{document_id: (name, segments as JSON)}`."""
 
 
-def write_file(path: Path, rows: int, stored: int, bad: int, dice: random.Random) -> tuple[Wanted, list[int]]:
-    """A file of so many rows, nine in ten of them of stored customers; what it wants, and the numbers of bad lines."""
-    wanted: Wanted = {}
-    bad_at = set(dice.sample(range(rows), bad))
+def write_file(path: Path, rows: int, stored: int, bad: int, rng: random.Random) -> tuple[Expected, list[int]]:
+    """Write a file of `rows` rows, nine in ten of stored customers; return its expected result and the bad line numbers."""
+    expected: Expected = {}
+    bad_at = set(rng.sample(range(rows), bad))
     with path.open("wb") as file:
         file.write(",".join(HEADER).encode() + b"\n")
         for n in range(rows):
@@ -52,9 +52,9 @@ def write_file(path: Path, rows: int, stored: int, bad: int, dice: random.Random
             if n in bad_at:
                 file.write(BAD[n % len(BAD)](id_) + b"\n")
                 continue
-            facts, segments = dataset.facts(number + 1), orjson.dumps(dataset.segments(dice))
+            profile, segments = dataset.profile(number + 1), orjson.dumps(dataset.segments(rng))
             line = io.StringIO(newline="")
-            csv.writer(line, lineterminator="\n").writerow([id_, *facts.values(), segments.decode()])
+            csv.writer(line, lineterminator="\n").writerow([id_, *profile.values(), segments.decode()])
             file.write(line.getvalue().encode())
-            wanted[id_] = (facts["name"], segments)
-    return wanted, sorted(n + 2 for n in bad_at)
+            expected[id_] = (profile["name"], segments)
+    return expected, sorted(n + 2 for n in bad_at)

@@ -1,4 +1,4 @@
-"""Each of the two databases in turn, new and empty, for benchmarks that take both."""
+"""Runs a benchmark on both databases in turn, each new and empty."""
 
 import argparse
 import tempfile
@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.support import postgresql
 
 
-def on_both(name: str, described: str, measure: Callable[[str, int, Path], None]) -> None:
-    """Run `measure(url, rows, folder)` as the command line asks: on PostgreSQL, then on SQLite."""
-    parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=described.split("\n", maxsplit=1)[0])
+def run_on_both(name: str, description: str, measure: Callable[[str, int, Path], None]) -> None:
+    """Run `measure(url, rows, folder)` on PostgreSQL, then on SQLite, as the command line says."""
+    parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=description.split("\n", maxsplit=1)[0])
     parser.add_argument("--postgresql", type=int, default=1_000_000, help="rows of the file; 0 leaves it out")
     parser.add_argument("--sqlite", type=int, default=200_000, help="rows of the file; 0 leaves it out")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A shop of any size, and what its nightly job sends."""
+"""A generated shop of any size, and the requests of its nightly job."""
 
 import random
 from collections import Counter
@@ -19,16 +19,16 @@ AFFILIATIONS = ("NEW_CUSTOMER", "RECURRENT_CUSTOMER", "LOST_CUSTOMER")
 STORES = tuple(f"STORE_{number:03}" for number in range(100))
 
 VIP = {"type": "vip", "value": "YES"}
-"""One customer in a thousand; one in four is GOLD, one in a hundred goes to each store."""
-GIVEN = ("Ana", "Camila", "Carlos", "Diego", "Isabela", "João", "José", "Lucía", "María", "Mateo")
-FAMILIES = ("Gómez", *(f"Family{chr(ord('a') + number)}" for number in range(19)))
-"""One customer in twenty is a Gómez."""
+"""One customer in a thousand has it. One in four is GOLD; one in a hundred belongs to each store."""
+GIVEN_NAMES = ("Ana", "Camila", "Carlos", "Diego", "Isabela", "João", "José", "Lucía", "María", "Mateo")
+FAMILY_NAMES = ("Gómez", *(f"Family{chr(ord('a') + number)}" for number in range(19)))
+"""One customer in twenty is called Gómez."""
 TODAY = datetime.now(UTC).date().isoformat()
 
 Segments = list[dict[str, str]]
 Customers = list[dict[str, Any]]
 
-KINDS: list[Segments] = [
+SEGMENT_SETS: list[Segments] = [
     [
         {"type": "membership", "value": membership},
         {"type": "affiliation", "value": affiliation},
@@ -38,26 +38,31 @@ KINDS: list[Segments] = [
 ]
 
 
+_CUSTOMERS = "customers (document_id, name, email, phone, segments, previous_segments)"
+
+
 def document_id(number: int) -> str:
     return f"{number:010}"
 
 
-def segments(dice: random.Random) -> Segments:
-    return dice.choice(KINDS)
+def segments(rng: random.Random) -> Segments:
+    return rng.choice(SEGMENT_SETS)
 
 
-def facts(number: int) -> dict[str, str]:
-    given, family = GIVEN[number * 7919 % 101 % 10], FAMILIES[number * 104_729 % 10_007 % 20]
+def profile(number: int) -> dict[str, str]:
+    given, family = GIVEN_NAMES[number * 7919 % 101 % 10], FAMILY_NAMES[number * 104_729 % 10_007 % 20]
     return {"name": f"{given} {family}", "email": f"c{number}@example.com", "phone": f"+57 3{number:09}"}
 
 
-def fill(engine: Engine, customers: int, dice: random.Random) -> None:
-    """Straight into the tables: the benchmarks are about what comes after."""
-    held: Counter[int] = Counter()
+def fill(engine: Engine, customers: int, rng: random.Random) -> None:
+    """Write customers directly into the tables, because the benchmarks measure what happens afterwards."""
+    set_counts: Counter[int] = Counter()
     tables = {
-        "customers (document_id, name, email, phone, segments, previous_segments)": _customers(customers, dice, held),
-        "customer_search (document_id, email, name, words)": _search(customers),
-        "segment_counts (day, actor, type, value, delta)": _counts(held),
+        "customers (document_id, name, email, phone, segments, previous_segments)": _customer_rows(
+            customers, rng, set_counts
+        ),
+        "customer_search (document_id, email, name, words)": _search_rows(customers),
+        "segment_counts (day, actor, type, value, delta)": _count_rows(set_counts),
         "customer_totals (day, customers, carrying)": iter([(TODAY, customers, customers)]),
     }
     with closing(engine.raw_connection()) as connection:
@@ -77,7 +82,7 @@ def _insert(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
 
 
 def _copy(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
-    """By COPY, with the secondary indexes made afterwards: ten million customers in minutes."""
+    """Load by COPY and create the secondary indexes afterwards: ten million customers take minutes."""
     cursor.execute("SELECT indexname, indexdef FROM pg_indexes WHERE indexname ~ '^ix_customer'")
     indexes = cursor.fetchall()
     for name, _ in indexes:
@@ -94,47 +99,44 @@ def _copy(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
     cursor.execute("CHECKPOINT")
 
 
-def _carried(number: int, kind: int) -> Segments:
-    return [*KINDS[kind], VIP] if number % 1000 == 0 else KINDS[kind]
-
-
-def _customers(customers: int, dice: random.Random, held: Counter[int]) -> Iterator[tuple[Any, ...]]:
-    texts = [orjson.dumps(kind).decode() for kind in KINDS]
+def _customer_rows(customers: int, rng: random.Random, set_counts: Counter[int]) -> Iterator[tuple[Any, ...]]:
+    texts = [orjson.dumps(segments_).decode() for segments_ in SEGMENT_SETS]
+    vip_texts = [orjson.dumps([*segments_, VIP]).decode() for segments_ in SEGMENT_SETS]
     for number in range(customers):
-        kind = int(dice.random() * len(KINDS))
-        held[kind] += 1
-        carried = orjson.dumps(_carried(number, kind)).decode() if number % 1000 == 0 else texts[kind]
-        # As wide as when they have been changed before, as customers have after a first night.
-        yield (document_id(number), *facts(number).values(), carried, texts[-1 - kind])
-    held[-1] = (customers + 999) // 1000
+        index = int(rng.random() * len(SEGMENT_SETS))
+        set_counts[index] += 1
+        current = (vip_texts if number % 1000 == 0 else texts)[index]
+        # previous_segments is filled, so that the rows are as wide as after a first nightly run.
+        yield (document_id(number), *profile(number).values(), current, texts[-1 - index])
+    set_counts[-1] = (customers + 999) // 1000
 
 
-def _counts(held: Counter[int]) -> Iterator[tuple[Any, ...]]:
+def _count_rows(set_counts: Counter[int]) -> Iterator[tuple[Any, ...]]:
     pairs: Counter[tuple[str, str]] = Counter()
-    for kind, customers in held.items():
-        for one in [VIP] if kind < 0 else KINDS[kind]:
-            pairs[one["type"], one["value"]] += customers
+    for index, customers in set_counts.items():
+        for segment in [VIP] if index < 0 else SEGMENT_SETS[index]:
+            pairs[segment["type"], segment["value"]] += customers
     for pair, customers in pairs.items():
         yield (TODAY, "bench", *pair, customers)
 
 
-def _search(customers: int) -> Iterator[tuple[Any, ...]]:
-    """As `app.core.search.terms` would have it, which takes too long ten million times; some are compared with it."""
+def _search_rows(customers: int) -> Iterator[tuple[Any, ...]]:
+    """Yield search rows as `app.core.search.terms` makes them, but faster; one in 100,000 is compared with it."""
     for number in range(customers):
-        told = facts(number)
-        name, n = _folded(told["name"]), f"{number:09}"
+        fields = profile(number)
+        name, n = _folded(fields["name"]), f"{number:09}"
         id_ = document_id(number)
         words = f" {name} 57 3{n} {id_} 573{n} 73{n} {n} c{number} example com"
-        assert number % 100_000 or words == index_terms(id_, told), (words, index_terms(id_, told))
-        yield (id_, told["email"], name, words)
+        assert number % 100_000 or words == index_terms(id_, fields), (words, index_terms(id_, fields))
+        yield (id_, fields["email"], name, words)
 
 
 _folded = cache(sort_name)
 
 
-def nightly(stored: int, customers: int, dice: random.Random) -> Customers:
-    """New segments for that many of the stored customers, drawn at random."""
+def nightly(stored: int, customers: int, rng: random.Random) -> Customers:
+    """Return new segments for `customers` of the stored customers, drawn at random."""
     return [
-        {"document_id": document_id(number), "segments": segments(dice)}
-        for number in dice.sample(range(stored), customers)
+        {"document_id": document_id(number), "segments": segments(rng)}
+        for number in rng.sample(range(stored), customers)
     ]

@@ -1,10 +1,10 @@
-"""How long an import takes beside the database's own bulk load of the same rows.
+"""The time of an import beside the database's own bulk load of the same rows.
 
     python -m bench.import_rate [--postgresql 1000000] [--sqlite 200000]
 
-The bulk load is COPY, or `executemany`, in one transaction into tables with their indexes, of all that the import
-wrote: the customers, by what they are found, and the record of what was changed. The import reads and checks a file,
-stages and sorts it, and writes; through the page it is read and checked once more, for the preview.
+The bulk load is COPY, or `executemany`, in one transaction into the indexed tables, of all rows that the import wrote:
+customers, search terms and history. The import reads and checks a file, stages and sorts it, and writes. Through the
+page the file is read and checked a second time, for the preview.
 """
 
 import gc
@@ -22,13 +22,13 @@ from app.core.models.change_sets import Actor
 from app.files.reading import open_path
 from app.jobs.apply_file import apply_file, stage_file
 from bench.bad_lines import write_file
-from bench.databases import db_name, on_both
+from bench.databases import db_name, run_on_both
 
 TABLES = ("customers", "customer_search", "segment_changes", "fact_changes")
 
 
 def rate(url: str, rows: int, folder: Path) -> None:
-    app = prepared(url)
+    app = migrated_app(url)
     file = folder / "customers.csv"
     write_file(file, rows, rows, 0, random.Random(6))
     gc.freeze()
@@ -40,20 +40,20 @@ def rate(url: str, rows: int, folder: Path) -> None:
             read = time.perf_counter() - started
             apply_file(staging, Actor("bench", "bench"), lambda done: None, create=True)
         imported = time.perf_counter() - started
-        there = _taken(url)
-    # SQLite's full text keeps marks of what was deleted: a new database, not an emptied one.
-    with (prepared(f"{url}.bulk") if url.startswith("sqlite") else app).app_context():
-        bulk = _bulk_load(url, there)
+        rows_by_table = _dump_tables(url)
+    # A new database: SQLite's full text index keeps marks of deleted rows.
+    with (migrated_app(f"{url}.bulk") if url.startswith("sqlite") else app).app_context():
+        bulk = _bulk_load(url, rows_by_table)
     print(f"  imported in {imported:.1f} s ({rows / imported:,.0f} rows/s),", end=" ")
     print(f"{read:.1f} s of it reading and checking")
-    told = ", ".join(f"{table} {seconds:.1f}" for table, seconds in bulk.items())
-    print(f"  the database's own bulk load of the same rows: {sum(bulk.values()):.1f} s ({told})")
+    seconds_by_table = ", ".join(f"{table} {seconds:.1f}" for table, seconds in bulk.items())
+    print(f"  the database's own bulk load of the same rows: {sum(bulk.values()):.1f} s ({seconds_by_table})")
     whole, alone = imported / sum(bulk.values()), imported / bulk["customers"]
     print(f"  import ÷ bulk load: {whole:.2f}; ÷ that of customers alone: {alone:.2f}", flush=True)
 
 
-def _taken(url: str) -> dict[str, Any]:
-    """The rows of each table, as they are loaded."""
+def _dump_tables(url: str) -> dict[str, Any]:
+    """Return the rows of each table in the form that the bulk load takes."""
     connection = db.engine.raw_connection()
     cursor = connection.cursor()
     if url.startswith("sqlite"):
@@ -68,7 +68,7 @@ def _taken(url: str) -> dict[str, Any]:
 
 
 def _bulk_load(url: str, rows: dict[str, Any]) -> dict[str, float]:
-    """Load them into empty tables, in one transaction: seconds by table."""
+    """Load the rows into empty tables in one transaction and return the seconds by table."""
     connection = db.engine.raw_connection()
     cursor, seconds = connection.cursor(), {}
     if url.startswith("sqlite"):
@@ -87,8 +87,8 @@ def _bulk_load(url: str, rows: dict[str, Any]) -> dict[str, float]:
     return {**seconds, "commit": time.perf_counter() - started}
 
 
-def prepared(url: str) -> Flask:
-    """An application on a new database."""
+def migrated_app(url: str) -> Flask:
+    """Return an application on a new, migrated database."""
     app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench"})
     with app.app_context():
         flask_migrate.upgrade()
@@ -96,4 +96,4 @@ def prepared(url: str) -> Flask:
 
 
 if __name__ == "__main__":
-    on_both("import_rate", str(__doc__), rate)
+    run_on_both("import_rate", str(__doc__), rate)

@@ -2,8 +2,8 @@
 
     python -m bench.imports [--postgresql 1000000] [--sqlite 200000]
 
-Says whether every bad line was reported by its number, all others were applied, and an undo brought back the state
-before; and how much memory the workers took. `bench.import_rate` says how fast it is.
+Checks that every bad line is reported by its number, that all other rows are applied, and that an undo restores the
+previous state, and prints the memory of the workers. `bench.import_rate` measures the speed.
 """
 
 import os
@@ -23,23 +23,23 @@ from sqlalchemy import text
 from app.access.operators import create_operator
 from app.core.database import db
 from bench import dataset
-from bench.bad_lines import BAD_LINES, Wanted, write_file
-from bench.databases import db_name, on_both
-from bench.import_rate import prepared
+from bench.bad_lines import BAD_LINES, Expected, write_file
+from bench.databases import db_name, run_on_both
+from bench.import_rate import migrated_app
 from tests.support.browser import EDITOR, BrowserSession, chromium, visit
 from tests.support.gunicorn import Server, serving
 from tests.support.html_client import PASSWORD
 
 
-def loaded(url: str, rows: int, folder: Path) -> None:
-    app, dice = prepared(url), random.Random(5)
+def load_through_page(url: str, rows: int, folder: Path) -> None:
+    app, rng = migrated_app(url), random.Random(5)
     print(f"\n{db_name(url)}: {rows:,} rows, {BAD_LINES:,} of them bad", flush=True)
     with app.app_context():
-        dataset.fill(db.engine, rows, dice)
+        dataset.fill(db.engine, rows, rng)
         create_operator(EDITOR, "editor", PASSWORD)
         before = checksum()
     file = folder / "customers.csv"
-    wanted, bad = write_file(file, rows, rows, BAD_LINES, dice)
+    expected, bad = write_file(file, rows, rows, BAD_LINES, rng)
     environ = {"DATABASE_URL": url, "SECRET_KEY": "bench", "WEB_CONCURRENCY": "2"}
     with serving(environ, folder / "log") as server, chromium() as browser, watched(server) as memory:
         at = visit(browser, server.address, EDITOR)
@@ -47,19 +47,19 @@ def loaded(url: str, rows: int, folder: Path) -> None:
         started = time.perf_counter()
         _load(at, server, file, memory)
         print(f"  from the upload to the result, with two kills: {time.perf_counter() - started:.0f} s")
-        first, last = memory["first"], memory["most"]
+        first, last = memory["first"], memory["maximum"]
         print(
             f"  memory of a worker: {first} MB before, {last} MB at most, the file has {file.stat().st_size >> 20} MB"
         )
         with app.app_context():
-            told = [line for (line,) in db.session.execute(text("SELECT line FROM rejected_lines ORDER BY number"))]
-            say("every bad line reported by its number", told == bad)
-            say("all others applied", _as_wanted(wanted, rows))
+            lines = [line for (line,) in db.session.execute(text("SELECT line FROM rejected_lines ORDER BY number"))]
+            check("every bad line reported by its number", lines == bad)
+            check("all other rows applied", _matches_file(expected, rows))
             sets = db.session.execute(text("SELECT count(*) FROM change_sets")).scalar()
-            say("one change set", sets == 1)
+            check("one change set", sets == 1)
         _undo(at.page)
         with app.app_context():
-            say("the undo brought back the state before", checksum() == before)
+            check("the undo brought back the state before", checksum() == before)
 
 
 def _load(at: BrowserSession, server: Server, file: Path, memory: dict[str, int]) -> None:
@@ -68,8 +68,8 @@ def _load(at: BrowserSession, server: Server, file: Path, memory: dict[str, int]
     page.get_by_role("button", name="Look into the file").click()
     page.get_by_role("button", name="See what it would do").click()
     page.get_by_role("button", name=re.compile("^Apply to")).wait_for()
-    told = page.locator(".figures").inner_text().split("\n")
-    print("  preview:", ", ".join(f"{number} {what}" for what, number in zip(told[::2], told[1::2], strict=False)))
+    stats = page.locator(".figures").inner_text().split("\n")
+    print("  preview:", ", ".join(f"{number} {what}" for what, number in zip(stats[::2], stats[1::2], strict=False)))
     page.get_by_role("button", name=re.compile("^Apply to")).click()
     for phase in ("Reading", "Applying"):
         page.get_by_text(re.compile(f"^{phase}")).wait_for()
@@ -96,12 +96,12 @@ def _cpu(pid: int) -> int:
 
 @contextmanager
 def watched(server: Server) -> Iterator[dict[str, int]]:
-    """The resident memory of the workers, in MB: of the largest one at first, and at most."""
-    memory, over = {"first": max(map(_resident, server.workers())), "most": 0}, Event()
+    """Record the resident memory of the largest worker in MB: at the start, and its maximum."""
+    memory, over = {"first": max(map(_resident, server.workers())), "maximum": 0}, Event()
 
     def watch() -> None:
         while not over.wait(0.2):
-            memory["most"] = max(memory["most"], *map(_resident, server.workers()), 0)
+            memory["maximum"] = max(memory["maximum"], *map(_resident, server.workers()), 0)
 
     thread = Thread(target=watch)
     thread.start()
@@ -119,34 +119,34 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _as_wanted(wanted: Wanted, stored: int) -> bool:
+def _matches_file(expected: Expected, stored: int) -> bool:
     query = text("SELECT document_id, name, segments FROM customers")
-    there = 0
+    found = 0
     for id_, name, segments in db.session.execute(query.execution_options(yield_per=10_000)):
-        if id_ in wanted:
-            there += 1
-            held = orjson.loads(segments) if isinstance(segments, str) else segments
-            if (name, orjson.dumps([{"type": s["type"], "value": s["value"]} for s in held])) != wanted[id_]:
+        if id_ in expected:
+            found += 1
+            segments_ = orjson.loads(segments) if isinstance(segments, str) else segments
+            if (name, orjson.dumps([{"type": s["type"], "value": s["value"]} for s in segments_])) != expected[id_]:
                 return False
         elif int(id_) >= stored:
             return False
-    return there == len(wanted)
+    return found == len(expected)
 
 
 def checksum() -> int:
-    """Of everything known of every customer."""
+    """Return a hash over the profile and segments of every customer."""
     total = 0
     query = text("SELECT document_id, name, email, phone, segments FROM customers")
     for row in db.session.execute(query.execution_options(yield_per=10_000)):
-        held = orjson.loads(row[4]) if isinstance(row[4], str) else row[4]
-        total ^= hash((*row[:4], *((one["type"], one["value"]) for one in held)))
+        segments_ = orjson.loads(row[4]) if isinstance(row[4], str) else row[4]
+        total ^= hash((*row[:4], *((pair["type"], pair["value"]) for pair in segments_)))
     db.session.remove()
     return total
 
 
-def say(what: str, true: bool) -> None:
+def check(what: str, true: bool) -> None:
     print(f"  {'yes' if true else 'NO '}: {what}", flush=True)
 
 
 if __name__ == "__main__":
-    on_both("imports", str(__doc__), loaded)
+    run_on_both("imports", str(__doc__), load_through_page)

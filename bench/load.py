@@ -1,4 +1,4 @@
-"""Clients that do nothing but ask, over connections they keep: as cheap as it goes, since they share the machine."""
+"""HTTP clients on kept connections that cost as little processor time as possible, since they share the machine."""
 
 import selectors
 import socket
@@ -13,48 +13,47 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
     return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-APART = 0.05
-"""Seconds between two clients that come: all at once, one idle worker would take them all and another none."""
+CONNECT_INTERVAL = 0.05
+"""Seconds between the connections of two clients: at once, one idle worker would accept them all and another none."""
 
 
-def answers_a_second(address: str, requests: list[bytes], *, clients: int, seconds: float) -> float:
-    """How many requests, taken in turn, are answered by 200 when so many clients send the next one at each answer."""
-    url, ahead = urlsplit(address), cycle(requests)
+def responses_per_second(address: str, requests: list[bytes], *, clients: int, seconds: float) -> float:
+    """Return the rate of 200 responses when each client sends its next request as soon as it has a response."""
+    url, queue = urlsplit(address), cycle(requests)
     with selectors.DefaultSelector() as selector:
 
-        def answered_within(seconds: float) -> float:
-            """How many a second."""
-            answered, started = 0, time.perf_counter()
+        def measure(seconds: float) -> float:
+            responses, started = 0, time.perf_counter()
             while time.perf_counter() - started < seconds:
                 for key, _events in selector.select(timeout=0.01):
-                    if _take(key.fileobj, key.data):
-                        answered += 1
-                        key.fileobj.sendall(next(ahead))
-            return answered / (time.perf_counter() - started)
+                    if _read_response(key.fileobj, key.data):
+                        responses += 1
+                        key.fileobj.sendall(next(queue))
+            return responses / (time.perf_counter() - started)
 
         for _ in range(clients):
             connection = socket.create_connection((url.hostname, url.port))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(next(ahead))
+            connection.sendall(next(queue))
             selector.register(connection, selectors.EVENT_READ, bytearray())
-            answered_within(APART)
-        rate = answered_within(seconds)
+            measure(CONNECT_INTERVAL)
+        rate = measure(seconds)
         for key in list(selector.get_map().values()):
             key.fileobj.close()
     return rate
 
 
-def _take(connection: Any, read: bytearray) -> bool:
-    """Read what has come: whether that is a whole answer now. Raises AssertionError if it is not a 200."""
-    came = connection.recv(65_536)
-    assert came, "the server closed the connection"
-    read += came
-    head, found, rest = bytes(read).partition(b"\r\n\r\n")
+def _read_response(connection: Any, buffer: bytearray) -> bool:
+    """Read available bytes and return whether the response is complete. Raises AssertionError unless it is a 200."""
+    data = connection.recv(65_536)
+    assert data, "the server closed the connection"
+    buffer += data
+    head, found, rest = bytes(buffer).partition(b"\r\n\r\n")
     if not found:
         return False
     assert head.startswith(b"HTTP/1.1 200"), head.decode()
     length = next(int(line.split(b":")[1]) for line in head.lower().splitlines() if line.startswith(b"content-length:"))
     if len(rest) < length:
         return False
-    read.clear()
+    buffer.clear()
     return True

@@ -1,4 +1,4 @@
-"""How long the pages take with many customers, against the same pages with a thousand: `python -m bench.pages`."""
+"""Response times of the pages with many customers beside the same pages with a thousand: `python -m bench.pages`."""
 
 import argparse
 import gc
@@ -72,14 +72,14 @@ def main() -> None:
 
 
 def browser(url: str, stored: int) -> FlaskClient:
-    """A signed-in browser on a shop of that size; it does not go over the network."""
+    """Return a signed-in client, in this process, of a shop with `stored` customers."""
     app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench", "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
         dataset.fill(db.engine, stored, random.Random(1))
         create_operator("bench@example.com", "viewer", "bench bench bench")
         secret = sign_in("bench@example.com", "bench bench bench", "bench")
-    hundredth = min(100, stored // PAGE)  # of a thousand customers, the last one
+    hundredth = min(100, stored // PAGE)  # the last page of a thousand customers
     with app.test_request_context("/customers"):
         cursors[stored] = encode_cursor(dataset.document_id((hundredth - 1) * PAGE - 1))
     client = app.test_client()
@@ -96,17 +96,17 @@ def measure(kind: str, browsers: dict[int, FlaskClient], rounds: int) -> None:
         for stored, client in browsers.items():
             for name, path in pages(stored).items():
                 started = time.perf_counter()
-                answer = client.get(path, headers={"X-Part": "results"})
+                response = client.get(path, headers={"X-Part": "results"})
                 taken = time.perf_counter() - started
-                assert answer.status_code == 200, (path, answer.status)
+                assert response.status_code == 200, (path, response.status)
                 if turn >= 3:
                     times[name, stored].append(taken * 1000)
     few, many = browsers
     print(f"\n{kind}: medians of {rounds} rounds in ms\n")
     print(f"{'':28}{few:>12,}{many:>12,}{'ratio':>8}")
     for name in pages(many):
-        one, other = (statistics.median(times[name, stored]) for stored in (few, many))
-        print(f"{name:28}{one:12.1f}{other:12.1f}{other / one:8.2f}", flush=True)
+        small, large = (statistics.median(times[name, stored]) for stored in (few, many))
+        print(f"{name:28}{small:12.1f}{large:12.1f}{large / small:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the time of one request goes: the app in this process, each step with a watch of its own."""
+"""Where the time of one request goes: the app runs in this process and each step is timed."""
 
 import time
 from collections import defaultdict
@@ -21,8 +21,8 @@ Times = dict[str, float]
 
 
 @contextmanager
-def watched() -> Iterator[Times]:
-    """Seconds per step of the requests made meanwhile."""
+def timed_steps() -> Iterator[Times]:
+    """Collect the seconds per step of the requests sent inside the `with` block."""
     times: Times = defaultdict(float)
 
     def watch(owner: Any, name: str, step: str) -> Any:
@@ -38,32 +38,32 @@ def watched() -> Iterator[Times]:
         return mock.patch.object(owner, name, timed)
 
     with (
-        watch(request_body, "_parsed", "parse"),
-        watch(api_segments, "read_replacements", "validate"),
+        watch(request_body, "_parse_json", "parse"),
+        watch(api_segments, "parse_replacements", "validate"),
         watch(dialects.UpdateWithHistory, "run", "statement and history"),
         watch(SegmentDeltas, "add", "counts"),
         watch(core_segments.ChangeSetBuilder, "close", "change set and counts"),
-        watch(core_segments, "_outcome", "who was left out"),
+        watch(core_segments, "_result", "missing or stale customers"),
         watch(Session, "commit", "commit"),
-        watch(api_segments, "dumps", "answer"),
+        watch(api_segments, "dumps", "response"),
     ):
         yield times
 
 
-class Unrecorded(dialects.UpdateWithHistory):
-    """The same statement, with nothing recorded of what it changed."""
+class UpdateWithoutHistory(dialects.UpdateWithHistory):
+    """The same statement without the history rows."""
 
     def __init__(self, change: Update, returning: Mapping[str, Any], into: Table) -> None:
         document_id, before, after = (returning[name] for name in ("document_id", "before", "after"))
-        self._alone = change.returning(document_id, cast(before, Text), cast(after, Text))
+        self._statement = change.returning(document_id, cast(before, Text), cast(after, Text))
 
     def run(self, session: Session, parameters: Mapping[str, Any]) -> list[Any]:
-        return list(session.execute(self._alone, parameters).all())
+        return list(session.execute(self._statement, parameters).all())
 
 
 @contextmanager
 def without_history() -> Iterator[None]:
     build_update.cache_clear()
-    with mock.patch.object(dialects, "RecordedUpdate", Unrecorded):
+    with mock.patch.object(dialects, "UpdateWithHistory", UpdateWithoutHistory):
         yield
     build_update.cache_clear()

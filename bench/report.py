@@ -1,4 +1,4 @@
-"""What was measured, beside what was aimed at: on the screen as it comes, and in docs/benchmarks.md."""
+"""The measured figures beside their targets: printed at once, and written to docs/benchmarks.md."""
 
 import platform
 from dataclasses import dataclass, field
@@ -21,29 +21,29 @@ class Report:
     missed: int = 0
     plots: dict[str, Any] = field(default_factory=dict)
 
-    def say(self, line: str = "") -> None:
-        print(line, flush=True)
-        self.lines.append(line)
+    def line(self, text: str = "") -> None:
+        print(text, flush=True)
+        self.lines.append(text)
 
-    def section(self, title: str, told: str) -> None:
-        self.say(f"\n## {title}\n\n{told}\n")
+    def section(self, title: str, description: str) -> None:
+        self.line(f"\n## {title}\n\n{description}\n")
 
     def table(self, *columns: str) -> None:
-        self.say("| " + " | ".join(columns) + " |")
-        self.say("|---" * len(columns) + "|")
+        self.line("| " + " | ".join(columns) + " |")
+        self.line("|---" * len(columns) + "|")
 
     def row(self, *cells: object) -> None:
-        self.say("| " + " | ".join(str(cell) for cell in cells) + " |")
+        self.line("| " + " | ".join(str(cell) for cell in cells) + " |")
 
-    def aim(self, what: str, value: float, *, at_most: float | None = None, at_least: float | None = None) -> None:
-        """A row of a table (work, measured, aim): whether the aim was met stands beside it."""
-        met = value <= at_most if at_most is not None else value >= (at_least or 0)
+    def target(self, work: str, value: float, *, maximum: float | None = None, minimum: float | None = None) -> None:
+        """Add a row (work, measured, target) that says whether the target was met."""
+        met = value <= maximum if maximum is not None else value >= (minimum or 0)
         self.missed += not met
-        aim = f"≤ {at_most:.3g}" if at_most is not None else f"≥ {at_least:.3g}"
-        self.row(what, f"**{value:.3g}**", aim if met else f"{aim}, missed")
+        target = f"≤ {maximum:.3g}" if maximum is not None else f"≥ {minimum:.3g}"
+        self.row(work, f"**{value:.3g}**", target if met else f"{target}, missed")
 
     def plot(self, name: str, title: str, stored: list[int], series: dict[str, list[float]]) -> None:
-        """A line for each series, relative to its first point, over customers stored."""
+        """Add a chart: one line per series, relative to its first point, over the number of stored customers."""
         style = pygal.style.Style(background="white", plot_background="white", font_family="sans-serif")
         chart = pygal.Line(
             title=title, x_title="customers stored", style=style, width=900, height=420, legend_at_bottom=True, js=[]
@@ -52,15 +52,15 @@ class Report:
         for label, values in series.items():
             chart.add(label, [round(value / values[0], 3) for value in values])
         self.plots[name] = chart
-        self.say(f"\n![{title}]({name}.svg)")
+        self.line(f"\n![{title}]({name}.svg)")
 
     def write(self, command: str, postgresql: str) -> None:
         versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         memory = psutil.virtual_memory().total >> 30
         machine = f"{psutil.cpu_count()} cores, {memory} GiB, {platform.system()} {platform.machine()}"
         head = (
-            f"# Benchmarks\n\nWritten by `{command}` on {datetime.now(UTC):%Y-%m-%d}. What is compared was measured\n"
-            "side by side in one run, in turn, over several rounds after a warm-up; the ratio of medians counts.\n\n"
+            f"# Benchmarks\n\nWritten by `{command}` on {datetime.now(UTC):%Y-%m-%d}. Compared figures are measured\n"
+            "in one run, interleaved, over several rounds after a warm-up. The ratio of medians counts.\n\n"
             f"Machine: {machine}; Python {platform.python_version()}, PostgreSQL {postgresql} with its\n"
             f"default settings, {versions}.\n"
         )

@@ -1,4 +1,4 @@
-"""What it costs as the shop grows: the same requests with few and with very many customers stored."""
+"""The cost of the same requests with few and with very many customers stored."""
 
 import random
 from collections.abc import Callable
@@ -11,108 +11,111 @@ import orjson
 import psycopg
 
 from bench import dataset
-from bench.bulk_replace import POSTGRESQL, bare
+from bench.bulk_replace import POSTGRESQL, bare_statement
 from bench.report import Report
 from bench.service import Service, database, service
-from bench.timing import Work, alternating
+from bench.timing import Work, interleave
 
 FEW = 10_000
 SCAN = "a sequential scan of customers"
 
 
 class Reads:
-    """The questions of platforms and operators, about another customer each time."""
+    """The reads of platforms and operators, for another customer each time."""
 
     def __init__(self, ours: Service, stored: int) -> None:
-        self.ours, self.stored, self.dice = ours, stored, random.Random(4)
+        self.ours, self.stored, self.rng = ours, stored, random.Random(4)
         self.hundredth = PAGE
         for _ in range(99):
             page = orjson.loads(ours.getting(self.hundredth)())
             self.hundredth = f"{PAGE}&cursor={page['next']}"
 
-    def works(self) -> dict[str, Callable[[], Work]]:
-        def someone() -> int:
-            return self.dice.randrange(self.stored)
+    def work(self) -> dict[str, Callable[[], Work]]:
+        def random_customer() -> int:
+            return self.rng.randrange(self.stored)
 
         paths: dict[str, Callable[[], str]] = {
-            "gateway by id": lambda: f"/api/customers/segments?document_id={dataset.document_id(someone())}",
-            "gateway by e-mail": lambda: f"/api/customers/segments?email=c{someone()}@example.com",
+            "gateway by id": lambda: f"/api/customers/segments?document_id={dataset.document_id(random_customer())}",
+            "gateway by e-mail": lambda: f"/api/customers/segments?email=c{random_customer()}@example.com",
             "first page": lambda: PAGE,
             "hundredth page, by cursor": lambda: self.hundredth,
-            "search by id": lambda: f"{PAGE}&q={dataset.document_id(someone())}",
-            "search by e-mail": lambda: f"{PAGE}&q=c{someone()}@example.com",
+            "search by id": lambda: f"{PAGE}&q={dataset.document_id(random_customer())}",
+            "search by e-mail": lambda: f"{PAGE}&q=c{random_customer()}@example.com",
             "catalogue": lambda: "/api/v3/segments",
         }
-        return {name: partial(self._asking, path) for name, path in paths.items()}
+        return {name: partial(self._get, path) for name, path in paths.items()}
 
-    def _asking(self, path: Callable[[], str]) -> Work:
+    def _get(self, path: Callable[[], str]) -> Work:
         return self.ours.getting(path())
 
 
 PAGE = "/api/v3/customers?limit=50"
-FOUND = {
+FILTERED = {
     "filter by a segment of 0.1 %": f"{PAGE}&segment=vip:YES",
     "filter by a segment of 1 %": f"{PAGE}&segment=store:STORE_007",
     "filter by a segment of 25 %": f"{PAGE}&segment=membership:GOLD",
-    "filter by two together": f"{PAGE}&segment=membership:GOLD&segment=store:STORE_007",
-    "search by a name one in twenty has": f"{PAGE}&q=gomez",
+    "filter by two segments": f"{PAGE}&segment=membership:GOLD&segment=store:STORE_007",
+    "search by a name of 5 %": f"{PAGE}&q=gomez",
 }
 
 
 def reads(report: Report, server: str, many: int, rounds: int, folder: Path) -> None:
     report.section(f"Reads with {many:,} customers stored", f"Over HTTP, against the same with {FEW:,}; PostgreSQL.")
     with ExitStack() as stack:
-        few_url, many_url = named(server, FEW), named(server, many)
-        few = Reads(stack.enter_context(service(few_url, FEW, folder / "few")), FEW).works()
+        few_url, many_url = shared_database(server, FEW), shared_database(server, many)
+        few = Reads(stack.enter_context(service(few_url, FEW, folder / "few")), FEW).work()
         ours = stack.enter_context(service(many_url, many, folder / "many"))
         scanning = stack.enter_context(closing(psycopg.connect(many_url, autocommit=True)))
-        works = {
+        work = {
             **{f"{name}, few": work for name, work in few.items()},
-            **Reads(ours, many).works(),
-            **{name: partial(ours.getting, path) for name, path in FOUND.items()},
+            **Reads(ours, many).work(),
+            **{name: partial(ours.getting, path) for name, path in FILTERED.items()},
             SCAN: lambda: lambda: scanning.execute("SELECT count(*) FROM customers WHERE phone = ''").fetchone(),
         }
-        times = alternating(works, rounds, every={SCAN: 10})
+        times = interleave(work, rounds, every={SCAN: 10})
     report.table("", f"ms with {FEW:,}", f"ms with {many:,}")
     for name in few:
         report.row(name, *(f"{times.median(which) * 1000:.2f}" for which in (f"{name}, few", name)))
-    for name in (*FOUND, SCAN):
+    for name in (*FILTERED, SCAN):
         report.row(name, "", f"{times.median(name) * 1000:.2f}")
-    report.say()
-    report.table(f"reads at {many:,}", "ratio of medians", "aim")
+    report.line()
+    report.table(f"reads at {many:,}", "ratio of medians", "target")
     for name in few:
-        report.aim(f"{name} ÷ at {FEW:,}", times.ratio(name, f"{name}, few"), at_most=1.5)
-    for name in FOUND:
-        report.aim(f"{name} ÷ {SCAN}", times.ratio(name, SCAN), at_most=1 / 40)
+        report.target(f"{name} ÷ at {FEW:,}", times.ratio(name, f"{name}, few"), maximum=1.5)
+    for name in FILTERED:
+        report.target(f"{name} ÷ {SCAN}", times.ratio(name, SCAN), maximum=1 / 40)
 
 
 def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: Path) -> None:
     report.section("Writes as the shop and the request grow", "One request over HTTP, beside the bare statement.")
-    dice = random.Random(5)
+    rng = random.Random(5)
     large = sizes[1]
     requests = [*((10_000, size) for size in sizes), (1_000, large), (50_000, large)]
 
-    def night(sent: int, stored: int) -> Work:
-        return at[stored].replacing(dataset.nightly(stored, sent, dice))
+    def request(sent: int, stored: int) -> Work:
+        return services[stored].replacing(dataset.nightly(stored, sent, rng))
 
     with ExitStack() as stack:
-        at = {size: stack.enter_context(service(named(server, size), size, folder / str(size))) for size in sizes}
-        works = {_of(*request): partial(night, *request) for request in requests}
+        services = {
+            size: stack.enter_context(service(shared_database(server, size), size, folder / str(size)))
+            for size in sizes
+        }
+        work = {_of(*sizes_): partial(request, *sizes_) for sizes_ in requests}
         for size in sizes:
-            connection = stack.enter_context(closing(psycopg.connect(named(server, size))))
-            works[f"{_of(10_000, size)}, bare"] = partial(_bare, connection, size, dice)
-        times = alternating(works, rounds)
-    each = {name: times.median(name) / int(name.split()[0].replace(",", "")) for name in works}
-    report.table("a request of", "median ms", "least", "most", "µs a customer")
+            connection = stack.enter_context(closing(psycopg.connect(shared_database(server, size))))
+            work[f"{_of(10_000, size)}, bare"] = partial(_bare, connection, size, rng)
+        times = interleave(work, rounds)
+    each = {name: times.median(name) / int(name.split()[0].replace(",", "")) for name in work}
+    report.table("a request of", "median ms", "minimum", "maximum", "µs per customer")
     for name, seconds in each.items():
         report.row(name, *times.spread(name).split(), f"{seconds * 1e6:.1f}")
-    report.say()
-    report.table("time per customer", "ratio of medians", "aim")
+    report.line()
+    report.table("time per customer", "ratio of medians", "target")
     first, last = _of(10_000, sizes[0]), _of(10_000, sizes[-1])
     grown = f"at {sizes[-1]:,} stored ÷ at {sizes[0]:,}"
-    report.aim(grown, each[last] / each[first], at_most=1.5)
+    report.target(grown, each[last] / each[first], maximum=1.5)
     report.row(f"{grown}, the bare statement", f"{each[f'{last}, bare'] / each[f'{first}, bare']:.3g}", "")
-    report.aim("in a request of 50,000 ÷ of 1,000", each[_of(50_000, large)] / each[_of(1_000, large)], at_most=1.1)
+    report.target("in a request of 50,000 ÷ of 1,000", each[_of(50_000, large)] / each[_of(1_000, large)], maximum=1.1)
     series = {
         "a request of 10,000": [each[_of(10_000, size)] for size in sizes],
         "the bare statement": [each[f"{_of(10_000, size)}, bare"] for size in sizes],
@@ -120,19 +123,19 @@ def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: P
     report.plot("benchmarks-writes", "Time per customer, relative to the smallest shop", sizes, series)
 
 
-def _bare(connection: Any, stored: int, dice: random.Random) -> Work:
-    return bare(connection, POSTGRESQL, dataset.nightly(stored, 10_000, dice))
+def _bare(connection: Any, stored: int, rng: random.Random) -> Work:
+    return bare_statement(connection, POSTGRESQL, dataset.nightly(stored, 10_000, rng))
 
 
 def _of(sent: int, stored: int) -> str:
     return f"{sent:,} of {stored:,}"
 
 
-def named(server: str, stored: int) -> str:
-    """The database that holds so many customers; the sections share it."""
-    if (server, stored) not in _made:
-        _made[server, stored] = database(server, f"stored_{stored}")
-    return _made[server, stored]
+def shared_database(server: str, stored: int) -> str:
+    """Return the URL of the database with `stored` customers; all sections share it."""
+    if (server, stored) not in _databases:
+        _databases[server, stored] = database(server, f"stored_{stored}")
+    return _databases[server, stored]
 
 
-_made: dict[tuple[str, int], str] = {}
+_databases: dict[tuple[str, int], str] = {}

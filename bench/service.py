@@ -1,4 +1,4 @@
-"""The service under test: migrated, filled, served by gunicorn, and asked over HTTP with a token of its own."""
+"""The service under test: migrated, filled, served by gunicorn, and called over HTTP with a new token."""
 
 import http.client
 import random
@@ -24,49 +24,49 @@ SEGMENTS = "/api/v3/customers/segments"
 
 @dataclass
 class Service:
-    """One that is running; `url` is its database."""
+    """A running service; `url` is its database."""
 
     url: str
     server: Server
     headers: dict[str, str]
 
     def replacing(self, customers: dataset.Customers, address: str | None = None) -> Work:
-        """One request to us, or to whoever else is at `address`; everybody sent must be updated."""
+        """Return work that sends one request, to `address` if given, and checks that every customer was updated."""
         body = orjson.dumps({"customers": customers})
 
         def replace() -> None:
-            answer = ask(address or self.server.address, "POST", SEGMENTS, self.headers, body)
-            assert len(orjson.loads(answer)["updatedCustomers"]) == len(customers)
+            response = call(address or self.server.address, "POST", SEGMENTS, self.headers, body)
+            assert len(orjson.loads(response)["updatedCustomers"]) == len(customers)
 
         return replace
 
     def getting(self, path: str) -> Work:
-        return lambda: ask(self.server.address, "GET", path, self.headers)
+        return lambda: call(self.server.address, "GET", path, self.headers)
 
 
-_kept: dict[str, http.client.HTTPConnection] = {}
+_connections: dict[str, http.client.HTTPConnection] = {}
 
 
-def ask(address: str, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """Over a connection that is kept, as a nightly job would."""
-    if address not in _kept:
-        _kept[address] = http.client.HTTPConnection(urlsplit(address).netloc, timeout=600)
-    connection = _kept[address]
+def call(address: str, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """Return the body of a 200 response, over a kept connection as a nightly job has it."""
+    if address not in _connections:
+        _connections[address] = http.client.HTTPConnection(urlsplit(address).netloc, timeout=600)
+    connection = _connections[address]
     try:
         connection.request(method, path, body or None, headers)
-        answer = connection.getresponse()
-    except ConnectionError:  # it was idle for too long: the next one is new
+        response = connection.getresponse()
+    except ConnectionError:  # closed by the server after it was idle
         connection.close()
         connection.request(method, path, body or None, headers)
-        answer = connection.getresponse()
-    told = answer.read()
-    assert answer.status == 200, (answer.status, told[:500])
-    return told
+        response = connection.getresponse()
+    content = response.read()
+    assert response.status == 200, (response.status, content[:500])
+    return content
 
 
 @contextmanager
 def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterator[Service]:
-    """On a database that holds so many customers, filled now unless it is filled already."""
+    """Serve a database with `stored` customers; it is filled first if it is empty."""
     environ = {"DATABASE_URL": url, "SECRET_KEY": "bench", "WEB_CONCURRENCY": str(workers), "LOG_FORMAT": "json"}
     folder.mkdir(parents=True, exist_ok=True)
     app = create_app(environ)
@@ -83,7 +83,7 @@ def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterato
 
 
 def database(server: str, name: str) -> str:
-    """The URL of a new, empty database on a PostgreSQL server."""
+    """Create an empty database on a PostgreSQL server and return its URL."""
     url = make_url(server)
     engine = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""One customer a request, 8 clients, 2 workers: requests a second, against an empty view and against peers."""
+"""One customer per request, 8 clients, 2 workers: requests per second beside an empty view and the peers."""
 
 import random
 import statistics
@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from bench import dataset, peers
-from bench.load import answers_a_second, request
+from bench.load import request, responses_per_second
 from bench.report import Report
 from bench.service import SEGMENTS, service
 
@@ -24,7 +24,7 @@ def measure(  # noqa: PLR0913, PLR0917
         f"One customer of {stored:,} a request",
         f"{CLIENTS} clients, {WORKERS} workers, PostgreSQL; every request changes a customer, and ours writes history.",
     )
-    dice = random.Random(3)
+    rng = random.Random(3)
     rates: dict[str, list[float]] = defaultdict(list)
     with ExitStack() as stack:
         ours = stack.enter_context(service(url, stored, folder, workers=WORKERS))
@@ -32,17 +32,17 @@ def measure(  # noqa: PLR0913, PLR0917
         at["ours"] = ours.server.address
         for turn in range(-1, rounds):
             for name, address in at.items():
-                bodies = [orjson.dumps({"customers": dataset.nightly(stored, 1, dice)}) for _ in range(5_000)]
+                bodies = [orjson.dumps({"customers": dataset.nightly(stored, 1, rng)}) for _ in range(5_000)]
                 requests = [request("POST", SEGMENTS, ours.headers, body) for body in bodies]
-                rate = answers_a_second(address, requests, clients=CLIENTS, seconds=seconds)
+                rate = responses_per_second(address, requests, clients=CLIENTS, seconds=seconds)
                 if turn >= 0:
                     rates[name].append(rate)
-    report.table(f"{rounds} rounds of {seconds:g} s", "median requests/s", "least", "most")
-    for name, all_ in rates.items():
-        report.row(name, *(f"{value:.0f}" for value in (statistics.median(all_), min(all_), max(all_))))
-    report.say()
-    median = {name: statistics.median(all_) for name, all_ in rates.items()}
-    report.table("one customer a request", "ratio of medians", "aim")
-    report.aim("our requests/s ÷ an empty view's", median["ours"] / median["empty"], at_least=0.30)
-    report.aim("our requests/s ÷ the tutorial's", median["ours"] / median["tutorial"], at_least=1.5)
-    report.aim("our requests/s ÷ Django REST framework's", median["ours"] / median["rest_framework"], at_least=2)
+    report.table(f"{rounds} rounds of {seconds:g} s", "median requests/s", "minimum", "maximum")
+    for name, values in rates.items():
+        report.row(name, *(f"{value:.0f}" for value in (statistics.median(values), min(values), max(values))))
+    report.line()
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    report.table("one customer a request", "ratio of medians", "target")
+    report.target("our requests/s ÷ an empty view's", median["ours"] / median["empty"], minimum=0.30)
+    report.target("our requests/s ÷ the tutorial's", median["ours"] / median["tutorial"], minimum=1.5)
+    report.target("our requests/s ÷ Django REST framework's", median["ours"] / median["rest_framework"], minimum=2)

@@ -1,4 +1,4 @@
-"""Times taken side by side: every piece of work in turn, round after round, so that a slow minute is slow for all."""
+"""Timing several pieces of work in one run, interleaved, so that a slow minute slows all of them."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ Work = Callable[[], object]
 
 @dataclass
 class Times:
-    """Seconds by name, one a round."""
+    """Measured seconds by name, one value per round."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -23,26 +23,27 @@ class Times:
     def median(self, name: str) -> float:
         return statistics.median(self.seconds[name])
 
-    def ratio(self, one: str, other: str) -> float:
-        """Of the medians."""
-        return self.median(one) / self.median(other)
+    def ratio(self, numerator: str, denominator: str) -> float:
+        """Return the ratio of two medians."""
+        return self.median(numerator) / self.median(denominator)
 
     def spread(self, name: str) -> str:
-        """Median, least and most, in milliseconds."""
-        all_ = self.seconds[name]
-        return " ".join(f"{value * 1000:.4g}" for value in (statistics.median(all_), min(all_), max(all_)))
+        """Return the median, minimum and maximum in milliseconds, separated by spaces."""
+        values = self.seconds[name]
+        return " ".join(f"{value * 1000:.4g}" for value in (statistics.median(values), min(values), max(values)))
 
 
-def alternating(
-    prepared: Mapping[str, Callable[[], Work]], rounds: int, *, warm: int = 2, every: Mapping[str, int] | None = None
+def interleave(
+    prepared: Mapping[str, Callable[[], Work]], rounds: int, *, warmup: int = 2, every: Mapping[str, int] | None = None
 ) -> Times:
-    """Each in turn, `rounds` times after `warm` ones that do not count.
+    """Run each piece of work in turn for `rounds` rounds, after `warmup` rounds that do not count.
 
-    What each gives back is what is clocked. One with `every` 4 has its turn in each fourth round only: it is slow.
+    `prepared[name]()` returns the work to time; preparing it is not timed. Work with `every[name] == 4` runs only in
+    each fourth round, because it is slow.
     """
-    times, cold = Times(), Times()
-    for turn in range(-warm, rounds):
+    times, discarded = Times(), Times()
+    for turn in range(-warmup, rounds):
         for name, prepare in prepared.items():
             if turn % (every or {}).get(name, 1) == 0:
-                (times if turn >= 0 else cold).clock(name, prepare())
+                (times if turn >= 0 else discarded).clock(name, prepare())
     return times

@@ -1,8 +1,8 @@
-"""The same endpoint as others would write it, on the same tables: honest, idiomatic, and writing no history.
+"""The same endpoint in other stacks, idiomatic and on the same tables, without history.
 
-Each checks the token against the `tokens` table, validates the body, lets the first occurrence of a document_id win,
-replaces the segments of those who exist in one transaction, and answers `{"updatedCustomers": […]}`. DATABASE_URL says
-where.
+Each peer checks the token against the `tokens` table, validates the body, lets the first occurrence of a document_id
+win, replaces the segments of existing customers in one transaction, and answers `{"updatedCustomers": […]}`. It reads
+DATABASE_URL.
 """
 
 import os
@@ -22,7 +22,7 @@ PEERS = ("tutorial", "rest_framework", "fast_api")
 
 @contextmanager
 def serving(name: str, url: str, log: Path, workers: int) -> Iterator[str]:
-    """The address of a peer, or of `empty`, served as it is usual: uvicorn for FastAPI, else gunicorn as ours."""
+    """Serve a peer, or `empty`, and yield its address: FastAPI with uvicorn, the others with gunicorn as ours."""
     port, application = free_port(), f"bench.peers.{name}:app"
     gunicorn = ["gunicorn", application, "-c", "python:bench.peers.gunicorn", "-b", f"127.0.0.1:{port}"]
     uvicorn = ["uvicorn", application, "--port", str(port), "--log-level", "warning"]
@@ -44,7 +44,7 @@ def _await(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
         try:
             urllib.request.urlopen(address, timeout=5).close()
             return
-        except urllib.error.HTTPError:  # it answers
+        except urllib.error.HTTPError:
             return
         except OSError:
             assert process.poll() is None, log.read_text()

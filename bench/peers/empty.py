@@ -1,4 +1,4 @@
-"""A Flask app with one empty view: what the server and the framework cost by themselves."""
+"""A Flask app with one empty view: the cost of the server and the framework alone."""
 
 from flask import Flask
 

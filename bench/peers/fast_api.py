@@ -1,4 +1,4 @@
-"""As FastAPI's users write it: pydantic models, and SQLAlchemy's bulk update by primary key."""
+"""FastAPI with pydantic models and SQLAlchemy's bulk update by primary key."""
 
 import hashlib
 import os
@@ -45,7 +45,7 @@ class Body(BaseModel):
     customers: Annotated[list[CustomerSegments], Field(min_length=1)]
 
 
-class Answer(BaseModel):
+class Response(BaseModel):
     updatedCustomers: list[str]  # noqa: N815 - the endpoint's name for it
 
 
@@ -67,13 +67,13 @@ app = FastAPI()
 
 
 @app.post("/api/v3/customers/segments", dependencies=[Depends(check_token)])
-def replace_segments(body: Body, session: Database) -> Answer:
-    wanted = {}
+def replace_segments(body: Body, session: Database) -> Response:
+    new_segments = {}
     for row in body.customers:
-        wanted.setdefault(row.document_id, [segment.model_dump() for segment in row.segments or []])
-    found = set(session.scalars(select(Customer.document_id).where(Customer.document_id.in_(list(wanted)))))
-    rows = [{"document_id": id_, "segments": segments} for id_, segments in wanted.items() if id_ in found]
+        new_segments.setdefault(row.document_id, [segment.model_dump() for segment in row.segments or []])
+    found = set(session.scalars(select(Customer.document_id).where(Customer.document_id.in_(list(new_segments)))))
+    rows = [{"document_id": id_, "segments": segments} for id_, segments in new_segments.items() if id_ in found]
     if rows:
         session.execute(update(Customer), rows)
     session.commit()
-    return Answer(updatedCustomers=[row["document_id"] for row in rows])
+    return Response(updatedCustomers=[row["document_id"] for row in rows])

@@ -1,4 +1,4 @@
-"""Gunicorn as our own gunicorn.conf.py has it: the same workers, and a garbage collector that looks less often."""
+"""gunicorn settings equal to our gunicorn.conf.py: the same workers, and less frequent garbage collection."""
 
 import gc
 

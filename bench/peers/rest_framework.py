@@ -1,4 +1,4 @@
-"""As Django REST framework's users write it: nested serializers, `in_bulk`, `bulk_update` in one transaction."""
+"""Django REST framework with nested serializers, `in_bulk` and `bulk_update` in one transaction."""
 
 import hashlib
 import os
@@ -93,15 +93,15 @@ class ReplaceSegments(APIView):
     def post(self, request):
         body = BodySerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        wanted = {}
+        new_segments = {}
         for row in body.validated_data["customers"]:
-            wanted.setdefault(row["document_id"], row["segments"] or [])
+            new_segments.setdefault(row["document_id"], row["segments"] or [])
         with transaction.atomic():
-            customers = Customer.objects.in_bulk(list(wanted))
+            customers = Customer.objects.in_bulk(list(new_segments))
             for customer in customers.values():
-                customer.segments = wanted[customer.document_id]
+                customer.segments = new_segments[customer.document_id]
             Customer.objects.bulk_update(customers.values(), ["segments"], batch_size=1000)
-        return Response({"updatedCustomers": [document_id for document_id in wanted if document_id in customers]})
+        return Response({"updatedCustomers": [document_id for document_id in new_segments if document_id in customers]})
 
 
 urlpatterns = [path("api/v3/customers/segments", ReplaceSegments.as_view())]

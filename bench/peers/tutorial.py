@@ -1,4 +1,4 @@
-"""As the Flask-SQLAlchemy tutorial teaches it: look up each customer, change her, commit."""
+"""Flask-SQLAlchemy as its tutorial teaches it: load each customer, change them, commit."""
 
 import hashlib
 import os
