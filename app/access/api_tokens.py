@@ -54,7 +54,7 @@ class ApiToken(Base):
         return "expired" if self.expires_at and self.expires_at <= now() else "active"
 
     @property
-    def overlapping(self) -> bool:
+    def in_rotation(self) -> bool:
         """Whether the secret before the last rotation still opens it."""
         return bool(self.previous_until and self.previous_until > now())
 
@@ -63,9 +63,9 @@ class ApiToken(Base):
         guarded = self.guard_customers is not None or self.guard_percent is not None
         return Guard(self.guard_customers, self.guard_percent) if guarded else None
 
-    def opened_by(self, digest: str) -> bool:
+    def matches(self, digest: str) -> bool:
         """Whether the secret with this digest opens it, as far as the secret goes."""
-        previous = self.previous_digest if self.overlapping else None
+        previous = self.previous_digest if self.in_rotation else None
         return hmac.compare_digest(self.digest, digest) or hmac.compare_digest(previous or "", digest)
 
 
@@ -79,7 +79,7 @@ class ApiClient:
     last_used_at: datetime | None
     guard: Guard | None = None
     networks: tuple[str, ...] = ()
-    old_secret: bool = False
+    used_previous_secret: bool = False
     """Whether the call came with the secret before the last rotation."""
 
     def actor(self) -> Actor:
@@ -193,7 +193,7 @@ def authenticate_token(secret: str) -> ApiClient | None:
     digest = sha256_hex(secret)
     found = fetch_autocommit(_BY_DIGEST, {"asked": digest})
     token = ApiToken(**found[0]._mapping) if found else None
-    if token is None or not token.opened_by(digest) or token.state != "active":
+    if token is None or not token.matches(digest) or token.state != "active":
         return None
     return ApiClient(
         token.id,
@@ -202,7 +202,7 @@ def authenticate_token(secret: str) -> ApiClient | None:
         token.last_used_at,
         token.guard,
         tuple(token.networks),
-        old_secret=token.digest != digest,
+        used_previous_secret=token.digest != digest,
     )
 
 

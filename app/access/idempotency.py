@@ -1,7 +1,7 @@
-"""Requests that may come again, with the key that their caller gave them: done once, answered each time (contract §2).
+"""Requests with an Idempotency-Key: performed once, and answered the same on each repeat (contract §2).
 
-The answer is kept in the transaction that does the work. Whoever repeats a request learns what the first one did, also
-if the server died between the commit and the answer.
+The response is stored in the transaction that does the work: a repeat gets the first response, also if the server died
+between the commit and the response.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ RETENTION = timedelta(hours=24)
 
 
 class IdempotencyMismatch(DomainError):
-    """The key came with another request before."""
+    """The key was used for another request before."""
 
 
 class IdempotencyKey(Base):
@@ -30,13 +30,13 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     request_digest: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    answer: Mapped[str | None]
+    response: Mapped[str | None]
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
 
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """Whose request it is, under which key, and what was asked."""
+    """The token, the key and the digest of a request."""
 
     token_id: int
     key: str
@@ -45,45 +45,46 @@ class IdempotentRequest:
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """A body, and the change set that was made."""
+    """A response body, and the id of the change set that the request created."""
 
     text: str
     change_set_id: int | None
 
 
 def run_once(request: IdempotentRequest, work: Callable[[Session], StoredResponse]) -> StoredResponse:
-    """What `work` answers, or answered when this request came first. Raises IdempotencyMismatch and Unavailable."""
+    """Return the response of `work`, or the stored one of the first request with this key.
+
+    Raises IdempotencyMismatch and Unavailable.
+    """
 
     def claim_and_work(session: Session) -> StoredResponse:
         row = _claim(session, request)
         if row is not None:
             return _replay(row, request)
-        answer = work(session)
-        mine = IdempotencyKey.token_id == request.token_id, IdempotencyKey.key == request.key
-        kept = {"answer": answer.text, "change_set_id": answer.change_set_id}
-        session.execute(update(IdempotencyKey).where(*mine).values(kept))
-        return answer
+        response = work(session)
+        this_key = IdempotencyKey.token_id == request.token_id, IdempotencyKey.key == request.key
+        values = {"response": response.text, "change_set_id": response.change_set_id}
+        session.execute(update(IdempotencyKey).where(*this_key).values(values))
+        return response
 
-    answer = run_in_transaction(claim_and_work)
-    if answer.change_set_id:
-        compact_when_due(answer.change_set_id)
-    return answer
+    response = run_in_transaction(claim_and_work)
+    if response.change_set_id:
+        compact_when_due(response.change_set_id)
+    return response
 
 
 def _claim(session: Session, request: IdempotentRequest) -> IdempotencyKey | None:
-    """Make the key this transaction's own; otherwise what another one made of it, once that has ended."""
+    """Insert the key for this transaction and return None; or return the row of an earlier request, once committed."""
     at = now()
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at <= at - RETENTION))
     key = {"token_id": request.token_id, "key": request.key}
     claim = {**key, "request_digest": request.request_digest, "created_at": at}
-    return (
-        None
-        if dialects.insert_if_absent(session, IdempotencyKey.__table__, claim)
-        else session.get(IdempotencyKey, key)
-    )
+    if dialects.insert_if_absent(session, IdempotencyKey.__table__, claim):
+        return None
+    return session.get(IdempotencyKey, key)
 
 
 def _replay(row: IdempotencyKey, request: IdempotentRequest) -> StoredResponse:
     if row.request_digest != request.request_digest:
         raise IdempotencyMismatch("This Idempotency-Key came with another request before. Nothing was changed.")
-    return StoredResponse(row.answer or "", row.change_set_id)
+    return StoredResponse(row.response or "", row.change_set_id)

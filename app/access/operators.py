@@ -53,7 +53,7 @@ class Operator(Base):
             return "deactivated"
         return "active" if self.password_hash else "invited"
 
-    def may(self, role: str) -> bool:
+    def has_role(self, role: str) -> bool:
         """Whether the operator's role allows what that role allows."""
         return ROLES.index(self.role) >= ROLES.index(role)
 

@@ -41,7 +41,7 @@ class TokenRequest(Base):
     """Where the problems were, such as `customers[3].segments[0].type`."""
     milliseconds: Mapped[int]
     dry_run: Mapped[bool]
-    old_secret: Mapped[bool]
+    used_previous_secret: Mapped[bool]
     sent: Mapped[int | None]
     changed: Mapped[int | None]
     unchanged: Mapped[int | None]
@@ -71,7 +71,7 @@ class LogEntry:
     paths: list[str]
     milliseconds: int
     dry_run: bool
-    old_secret: bool
+    used_previous_secret: bool
     counts: CustomerCounts
 
     def row(self) -> dict[str, object]:

@@ -26,19 +26,19 @@ class SharedCounters:
     """
 
     SLOT = struct.Struct("dQ")
-    MOST_TOKENS = 65_536
+    MAX_TOKENS = 65_536
     """Beyond, two tokens have one window."""
 
     def __init__(self) -> None:
         self._file, path = tempfile.mkstemp()
         os.unlink(path)
-        os.truncate(self._file, self.SLOT.size * self.MOST_TOKENS)
+        os.truncate(self._file, self.SLOT.size * self.MAX_TOKENS)
         self._slots = mmap.mmap(self._file, 0)
         self._thread = threading.Lock()  # the file's locks are between processes
 
     def count(self, token_id: int, period: int) -> tuple[int, int]:
         """How many calls with this one there are in the window, of so many seconds, and seconds until it ends."""
-        place = token_id % self.MOST_TOKENS * self.SLOT.size
+        place = token_id % self.MAX_TOKENS * self.SLOT.size
         with self._thread:
             fcntl.lockf(self._file, fcntl.LOCK_EX, self.SLOT.size, place)
             try:

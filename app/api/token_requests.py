@@ -36,7 +36,7 @@ def log_request(response: Response) -> Response:
                 paths=paths,
                 milliseconds=round((time.perf_counter() - g.started) * 1000),
                 dry_run=g.get("dry_run", False),
-                old_secret=current_client().old_secret,
+                used_previous_secret=current_client().used_previous_secret,
                 counts=g.get("counts") or CustomerCounts(),
             )
         )

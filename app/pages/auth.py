@@ -1,4 +1,4 @@
-"""Who is at work, and may they? Every page is closed until it names the role that opens it."""
+"""The session of each request, and the role that each page requires. A page without a role cannot be opened."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -13,18 +13,20 @@ from app.access.operators import Operator
 from app.core.errors import DomainError
 from app.core.models.change_sets import Actor
 
-PUBLIC = "anybody"
+PUBLIC = "public"
+"""The role of a page that needs no sign-in."""
+
 SESSION_KEY = "sign_in"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 class NotAllowed(DomainError):
-    """The operator's role does not allow this."""
+    """The operator's role does not allow the request."""
 
 
 def require_role(role: str) -> Callable[[View], View]:
-    """Open a view to operators of this role, or a higher one; to `PUBLIC` without a sign-in."""
+    """Open a view to operators with this role or a higher one; to everyone for `PUBLIC`."""
 
     def mark(view: View) -> View:
         view.role = role  # type: ignore[attr-defined]
@@ -34,28 +36,29 @@ def require_role(role: str) -> Callable[[View], View]:
 
 
 def load_session() -> None:
-    """See who is at work, nobody perhaps: from here on in `g.signed_in`."""
-    g.signed_in = authenticate_session(session[SESSION_KEY]) if SESSION_KEY in session else None
+    """Set `g.current_session` to the session of the request's cookie, or to None."""
+    g.current_session = authenticate_session(session[SESSION_KEY]) if SESSION_KEY in session else None
 
 
 def authenticate() -> Response | None:
-    """Let the request in, with who is at work in `g.signed_in`; or lead to the sign-in. Raises NotAllowed."""
+    """Load the session and check its role; redirect to the sign-in without a session. Raises NotAllowed."""
     load_session()
     role: str = vars(current_app.view_functions[str(request.endpoint)])["role"]
     if role == PUBLIC:
         return None
-    if g.signed_in is None:
+    if g.current_session is None:
         session.pop(SESSION_KEY, None)
-        back = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("pages.sign_in", next=back if back != "/" else None))
-    structlog.contextvars.bind_contextvars(operator=g.signed_in.operator.id)
-    if not g.signed_in.operator.may(role):
-        raise NotAllowed(f"This needs the role {role}; yours is {g.signed_in.operator.role}. Nothing was changed.")
+        next_url = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("pages.sign_in", next=next_url if next_url != "/" else None))
+    operator = current_operator()
+    structlog.contextvars.bind_contextvars(operator=operator.id)
+    if not operator.has_role(role):
+        raise NotAllowed(f"Only {role}s can do this. Your role is {operator.role.capitalize()}. Nothing was changed.")
     return None
 
 
 def current_session() -> AuthenticatedSession:
-    return cast(AuthenticatedSession, g.signed_in)
+    return cast(AuthenticatedSession, g.current_session)
 
 
 def current_operator() -> Operator:
@@ -67,8 +70,8 @@ def current_actor() -> Actor:
 
 
 def safe_next(url: str | None) -> str:
-    """Where to go after signing in: a page of ours, never another site."""
+    """Return the URL to open after a sign-in: `url` if it is a page of this service, else the overview."""
     url = url or "/"
     parts = urlsplit(url)
-    elsewhere = parts.scheme or parts.netloc or not url.startswith("/") or url.startswith(("//", "/\\"))
-    return url_for("pages.overview") if elsewhere or not url.isprintable() else url
+    external = parts.scheme or parts.netloc or not url.startswith("/") or url.startswith(("//", "/\\"))
+    return url_for("pages.overview") if external or not url.isprintable() else url

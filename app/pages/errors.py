@@ -52,7 +52,7 @@ def handle_domain_error(refusal: DomainError) -> tuple[str, int]:
 def handle_http_exception(error: HTTPException) -> tuple[str, int] | Response:
     if isinstance(error, CSRFError):
         return _page(400, "The form was too old, or did not come from here. Nothing was changed.")
-    if "signed_in" not in g:  # no page of ours was asked for, but it was asked for from one
+    if "current_session" not in g:  # no page of ours was asked for, but it was asked for from one
         load_session()
     status = error.code or 500
     most = request.max_content_length or 0

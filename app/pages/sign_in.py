@@ -32,7 +32,7 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
 def sign_in() -> Any:
     if "invitation" in request.args:
         return _accept(request.args["invitation"])
-    if g.signed_in and request.method == "GET":
+    if g.current_session and request.method == "GET":
         return redirect(safe_next(request.args.get("next")))
     form, status = SignInForm(), 200
     if form.validate_on_submit():

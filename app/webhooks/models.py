@@ -40,7 +40,7 @@ class Webhook(Base):
     """When nobody sends, the moment at which somebody last did."""
 
     @property
-    def overlapping(self) -> bool:
+    def in_rotation(self) -> bool:
         return bool(self.previous_until and self.previous_until > now())
 
 

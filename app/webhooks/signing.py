@@ -37,7 +37,7 @@ def signing_secrets(webhook: Webhook, secret_key: str) -> list[str]:
     present = _secret(secret_key, webhook.salt)
     if sha256_hex(present) != webhook.secret_digest:
         raise SecretKeyChanged
-    previous = webhook.previous_salt if webhook.overlapping else None
+    previous = webhook.previous_salt if webhook.in_rotation else None
     return [present, *([_secret(secret_key, previous)] if previous else [])]
 
 

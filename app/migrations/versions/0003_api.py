@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("key", Exact, primary_key=True),
         sa.Column("request_digest", sa.String, nullable=False),
         sa.Column("created_at", Moment, nullable=False, index=True),
-        sa.Column("answer", sa.String),
+        sa.Column("response", sa.String),
         sa.Column("change_set_id", Id),
     )
     op.add_column("tokens", sa.Column("guard_customers", sa.Integer))

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("paths", Json, nullable=False),
         sa.Column("milliseconds", sa.Integer, nullable=False),
         sa.Column("dry_run", sa.Boolean, nullable=False),
-        sa.Column("old_secret", sa.Boolean, nullable=False),
+        sa.Column("used_previous_secret", sa.Boolean, nullable=False),
         sa.Column("sent", sa.Integer),
         sa.Column("changed", sa.Integer),
         sa.Column("unchanged", sa.Integer),
