@@ -26,7 +26,7 @@ def test_a_stranger_is_led_to_the_sign_in(app: Flask) -> None:
 
 def test_not_allowed(viewer: Operator) -> None:
     page = viewer.get("/operators", status=403)
-    assert "needs the role admin; yours is viewer" in page.text
+    assert "Only admins can do this. Your role is Viewer." in page.text
     assert "Ask an admin" in page.text
 
 
