@@ -68,7 +68,7 @@ def _load(at: BrowserSession, server: Server, file: Path, memory: dict[str, int]
     page.get_by_role("button", name="Look into the file").click()
     page.get_by_role("button", name="See what it would do").click()
     page.get_by_role("button", name=re.compile("^Apply to")).wait_for()
-    stats = page.locator(".figures").inner_text().split("\n")
+    stats = page.locator(".stats").inner_text().split("\n")
     print("  preview:", ", ".join(f"{number} {what}" for what, number in zip(stats[::2], stats[1::2], strict=False)))
     page.get_by_role("button", name=re.compile("^Apply to")).click()
     for phase in ("Reading", "Applying"):

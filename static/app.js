@@ -9,14 +9,14 @@ const once = (wait, work) => {
 };
 
 const part = async (url) => {
-  const response = await fetch(url, { headers: { "X-Part": "results" } });
+  const response = await fetch(url, { headers: { "X-Fragment": "results" } });
   if (!response.ok || response.redirected) throw new Error(response.status);
   return response.text();
 };
 
 // What is read out without being shown.
 const say = (text) => {
-  document.getElementById("said").textContent = text;
+  document.getElementById("live-region").textContent = text;
 };
 
 // Ctrl-K goes to the search from anywhere, and so does / where it is not being written.
@@ -25,7 +25,7 @@ const writing = (element) => element.isContentEditable || element.matches("input
 document.addEventListener("keydown", (event) => {
   const slash = event.key === "/" && "slash" in document.body.dataset && !writing(event.target);
   if ((event.ctrlKey || event.metaKey) ? event.key.toLowerCase() === "k" : slash && !event.altKey) {
-    const find = document.querySelector("#find") ?? document.querySelector("#q");
+    const find = document.querySelector("#site-search") ?? document.querySelector("#q");
     if (!find) return;
     event.preventDefault();
     find.focus();
@@ -34,7 +34,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 // On a narrow screen, the page one is on may be the last in the row.
-const here = document.querySelector(".top nav [aria-current]");
+const here = document.querySelector(".site-header nav [aria-current]");
 if (here) {
   const row = here.closest("ul");
   row.scrollLeft += here.getBoundingClientRect().right - row.getBoundingClientRect().right + 40;
@@ -68,8 +68,8 @@ const count = async (root) => {
 };
 
 // Search as you type.
-for (const form of document.querySelectorAll("[data-live]")) {
-  const results = document.getElementById(form.dataset.live);
+for (const form of document.querySelectorAll("[data-live-search]")) {
+  const results = document.getElementById(form.dataset.liveSearch);
   let newest = 0;
   const show = once(180, async () => {
     const fields = [...new FormData(form)].filter(([, value]) => value !== "");
@@ -113,8 +113,8 @@ for (const form of document.querySelectorAll("[data-editor]")) {
       row.classList.toggle("is-changed", !was || line(was.type) !== type.value || line(was.value) !== value.value);
       type.setAttribute("aria-label", `Type of segment ${n + 1}`);
       value.setAttribute("aria-label", `Value of segment ${n + 1}`);
-      for (const button of row.querySelectorAll("[data-verb]")) {
-        button.value = `${button.dataset.verb}-${n}`;
+      for (const button of row.querySelectorAll("[data-row-action]")) {
+        button.value = `${button.dataset.rowAction}-${n}`;
         button.setAttribute("aria-label", `${button.title}: segment ${n + 1}`);
       }
     });
@@ -132,7 +132,7 @@ for (const form of document.querySelectorAll("[data-editor]")) {
     if (verb === "remove") {
       const near = row.nextElementSibling ?? row.previousElementSibling;
       row.remove();
-      (near ? near.querySelector("[data-verb=remove]") : form.querySelector("[data-add]")).focus();
+      (near ? near.querySelector("[data-row-action=remove]") : form.querySelector("[data-add]")).focus();
     } else if (other) {
       verb === "up" ? other.before(row) : other.after(row);
     }
@@ -148,7 +148,7 @@ for (const form of document.querySelectorAll("[data-editor]")) {
   const look = async (row) => {
     const [type, value] = inputs(row).map((input) => input.value);
     const was = base[row.querySelector("[name=was]").value];
-    const place = row.querySelector(".editor-near");
+    const place = row.querySelector(".editor-similar");
     if (!type || !value || (was && was.type === type && was.value === value)) return place.replaceChildren();
     const asked = new URLSearchParams({ type, value });
     const page = new DOMParser().parseFromString(await part(`${form.dataset.check}?${asked}`), "text/html");
@@ -162,16 +162,16 @@ for (const form of document.querySelectorAll("[data-editor]")) {
     if ("add" in button.dataset) {
       event.preventDefault();
       add();
-    } else if (button.dataset.verb) {
+    } else if (button.dataset.rowAction) {
       event.preventDefault();
-      const focused = button.dataset.verb;
+      const focused = button.dataset.rowAction;
       act(row, focused);
       if (focused !== "remove") button.focus();
     } else if (button.dataset.useType !== undefined) {
       event.preventDefault();
       const [type, value] = inputs(row);
       [type.value, value.value] = [button.dataset.useType, button.dataset.useValue];
-      row.querySelector(".editor-near").replaceChildren();
+      row.querySelector(".editor-similar").replaceChildren();
       touched();
       value.focus();
     }
@@ -216,12 +216,12 @@ for (const form of document.querySelectorAll("[data-editor]")) {
 
 // What goes on in the background is looked at until it is done; then the page is another one.
 const follow = async () => {
-  const place = document.querySelector("[data-follow]");
+  const place = document.querySelector("[data-poll-progress]");
   if (!place) return;
   await new Promise((done) => setTimeout(done, 700));
   try {
     const page = new DOMParser().parseFromString(await part(location.href), "text/html");
-    const fresh = page.querySelector("[data-follow]");
+    const fresh = page.querySelector("[data-poll-progress]");
     if (fresh) {
       place.replaceWith(fresh);
     } else {
@@ -238,9 +238,9 @@ const follow = async () => {
 };
 
 // Rows that are ticked, and how many.
-for (const form of document.querySelectorAll("[data-ticks]")) {
-  const told = form.querySelector("[data-ticked]");
-  const all = form.querySelector("[data-tick-all]");
+for (const form of document.querySelectorAll("[data-selection]")) {
+  const told = form.querySelector("[data-selected-count]");
+  const all = form.querySelector("[data-select-all]");
   const boxes = () => [...form.querySelectorAll("input[name=id]")];
   const look = () => {
     const ticked = boxes().filter((box) => box.checked).length;

@@ -28,7 +28,7 @@ def customers() -> Any:
     if "pair" in request.args:  # from the form that adds a filter
         return _with_added_filter()
     wanted = parse_customer_list()
-    if wanted.filter.q and "X-Part" not in request.headers and customer_exists(wanted.filter.q):
+    if wanted.filter.q and "X-Fragment" not in request.headers and customer_exists(wanted.filter.q):
         return redirect(url_for("pages.customer", document_id=wanted.filter.q))
     found, earlier, later = _page(wanted)
     return render_template(

@@ -116,11 +116,11 @@ def test_rename_a_segment_and_merge_it_back(at: BrowserSession) -> None:
 def test_a_new_id(at: BrowserSession) -> None:
     page = at.go("/customers/1969-1110")
     for old, new in (("1969-1110", "NEW/1"), ("NEW/1", "1969-1110")):
-        expect(page.locator(".facts .id").first).to_have_text(old)
+        expect(page.locator(".profile .id").first).to_have_text(old)
         page.get_by_role("link", name="new id").click()
         page.get_by_label("New id").fill(new)
         page.get_by_role("button", name="Change the id").click()
-        expect(page.locator(".facts .id").first).to_have_text(new)
+        expect(page.locator(".profile .id").first).to_have_text(new)
 
 
 def test_all_are_ticked_with_one_key(desk: BrowserSession) -> None:
@@ -163,5 +163,5 @@ def test_a_dead_worker_does_not_stop_an_import(
     if state == "checking":
         page.get_by_role("button", name=f"Apply to {rows:,} customers").click(timeout=90_000)
     expect(page.get_by_text("This is change")).to_be_visible(timeout=90_000)
-    expect(page.locator(".figures > div", has_text="new customers")).to_contain_text(f"{rows:,}")
+    expect(page.locator(".stats > div", has_text="new customers")).to_contain_text(f"{rows:,}")
     undo(page, "Undo this import …")

@@ -25,7 +25,7 @@ def test_sign_in_and_out(browser: Browser, service: Server, way: str) -> None:
 def test_see_that_last_night_went_well(at: BrowserSession) -> None:
     page = at.go("/")
     for figure in ("customers", "carry segments", "changed in the last 24 hours", "requests refused since yesterday"):
-        expect(page.locator(".figures dt").filter(has_text=figure).first).to_be_visible()
+        expect(page.locator(".stats dt").filter(has_text=figure).first).to_be_visible()
     page.get_by_text("The numbers", exact=True).click()
     expect(page.get_by_role("cell", name=re.compile("^[0-9]+ [A-Z][a-z]{2} 20[0-9]{2}$"))).to_have_count(14)
     page.get_by_role("link", name="All changes").click()

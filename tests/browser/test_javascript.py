@@ -94,7 +94,7 @@ def test_what_tables_promise(desk: BrowserSession) -> None:
 def test_a_page_is_printed_without_its_buttons(desk: BrowserSession) -> None:
     page = desk.go("/customers")
     page.emulate_media(media="print", color_scheme="dark")
-    for what in (page.get_by_role("navigation").first, page.locator(".bulk"), page.locator(".filters").first):
+    for what in (page.get_by_role("navigation").first, page.locator(".bulk-bar"), page.locator(".filters").first):
         expect(what).to_be_hidden()
     expect(page.get_by_role("cell", name="Lucía Díaz").first).to_be_visible()
     red = page.locator("body").evaluate("body => Number(/[0-9]+/.exec(getComputedStyle(body).color)[0])")

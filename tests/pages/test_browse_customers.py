@@ -26,7 +26,7 @@ def test_it_works(viewer: Operator, ana: str) -> None:
 def test_an_exact_id_opens_at_once(viewer: Operator, ana: str) -> None:
     answer = viewer.client.get("/customers", query_string={"q": f" {ana} "})
     assert answer.headers["Location"] == f"/customers/{ana}"
-    assert viewer.client.get(f"/customers?q={ana}", headers={"X-Part": "results"}).status_code == 200
+    assert viewer.client.get(f"/customers?q={ana}", headers={"X-Fragment": "results"}).status_code == 200
 
 
 def test_filters_are_added_and_removed_by_links_that_keep_the_rest(viewer: Operator, ana: str) -> None:

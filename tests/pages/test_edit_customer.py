@@ -246,10 +246,10 @@ def test_nobody_has_no_page(editor: Operator) -> None:
 def test_a_difference_is_told_pair_by_pair() -> None:
     told = diff_segments([*GOLD, *WINE, *GOLD], [*GOLD, *SILVER])
     assert [(one.sign, one.value) for one in told.segments] == [
-        ("gone", "GOLD"),
-        ("gone", "WINE"),
-        ("kept", "GOLD"),
-        ("come", "SILVER"),
+        ("removed", "GOLD"),
+        ("removed", "WINE"),
+        ("unchanged", "GOLD"),
+        ("added", "SILVER"),
     ]
     assert diff_segments([*GOLD, *WINE], [*WINE, *GOLD]).reordered
     assert not diff_segments(GOLD, GOLD).reordered

@@ -11,7 +11,7 @@ from app.core.models.customers import Segments
 class DiffEntry:
     """One segment of a difference."""
 
-    sign: Literal["gone", "come", "kept"]
+    sign: Literal["removed", "added", "unchanged"]
     type: str
     value: str
 
@@ -24,7 +24,7 @@ class SegmentDiff:
 
     @property
     def moved(self) -> list[DiffEntry]:
-        return [told for told in self.segments if told.sign != "kept"]
+        return [told for told in self.segments if told.sign != "unchanged"]
 
 
 def rebase_change(before: Segments, after: Segments, *, onto: Segments) -> Segments:
@@ -38,14 +38,14 @@ def diff_segments(before: Segments, after: Segments) -> SegmentDiff:
     """Those that went in their old order, then the new ones in theirs; a pair held twice counts twice."""
     pairs_before, pairs_after = ([(one["type"], one["value"]) for one in segments] for segments in (before, after))
     staying = Counter(pairs_before) & Counter(pairs_after)
-    gone = [DiffEntry("gone", *pair) for pair in (Counter(pairs_before) - staying).elements()]
+    gone = [DiffEntry("removed", *pair) for pair in (Counter(pairs_before) - staying).elements()]
     fresh = Counter(pairs_after) - staying
     told = list(gone)
     for pair in reversed(pairs_after):  # of equal pairs, the last ones are the new ones
         if fresh[pair]:
             fresh[pair] -= 1
-            told.insert(len(gone), DiffEntry("come", *pair))
+            told.insert(len(gone), DiffEntry("added", *pair))
         else:
-            told.insert(len(gone), DiffEntry("kept", *pair))
-    changed = any(one.sign != "kept" for one in told)
+            told.insert(len(gone), DiffEntry("unchanged", *pair))
+    changed = any(one.sign != "unchanged" for one in told)
     return SegmentDiff(told, reordered=not changed and pairs_before != pairs_after)
