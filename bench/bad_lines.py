@@ -41,7 +41,7 @@ Expected = dict[str, tuple[str, bytes]]
 
 
 def write_file(path: Path, rows: int, stored: int, bad: int, rng: random.Random) -> tuple[Expected, list[int]]:
-    """Write a file of `rows` rows, nine in ten of stored customers; return its expected result and the bad line numbers."""
+    """Write a file, nine in ten rows of stored customers; return its expected result and the bad line numbers."""
     expected: Expected = {}
     bad_at = set(rng.sample(range(rows), bad))
     with path.open("wb") as file:

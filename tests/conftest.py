@@ -1,6 +1,7 @@
 """Both databases, an application on each, and clients that check what every answer must have."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from argon2 import PasswordHasher, profiles
 from flask import Flask
 from playwright.sync_api import Browser
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 
 from app import create_app
 from app.access import operators
@@ -62,11 +63,18 @@ def apps(database_urls: dict[str, str]) -> Iterator[dict[str, Flask]]:
         app.testing = True
         app.test_client_class = Client
         with app.app_context():
+            if kind == "sqlite":
+                event.listen(db.engine, "connect", _reverse_unordered_selects)
             flask_migrate.upgrade()
     yield apps
     for app in apps.values():
         with app.app_context():
             db.engine.dispose()
+
+
+def _reverse_unordered_selects(connection: sqlite3.Connection, _record: object) -> None:
+    """Return rows without ORDER BY in reverse, so that nothing depends on their accidental order."""
+    connection.execute("PRAGMA reverse_unordered_selects = ON")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
