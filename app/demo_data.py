@@ -14,7 +14,8 @@ from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import now, run_in_transaction
 from app.core.errors import DatabaseNotEmpty
 from app.core.models.change_sets import Actor
-from app.core.models.customers import Segments, has_customers
+from app.core.models.customers import has_customers
+from app.core.models.segments import Segments
 
 EXAMPLE = "1232-2323"
 """The customer who exists in the endpoint's document (contract §1). Its other one, 222-133, is never invented."""

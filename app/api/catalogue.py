@@ -6,6 +6,7 @@ from app.api import blueprint, cursors
 from app.api.auth import require_scope
 from app.api.parameters import limit, text
 from app.core.counts.segment_counts import catalogue
+from app.core.models.segments import SegmentPair
 from app.web.cursors import encode_cursor
 
 
@@ -15,7 +16,7 @@ def segments() -> Response:
     """Segments that somebody holds, by type and value: contract §3."""
     most = limit()
     after = cursors.read("cursor", str, str)
-    found = catalogue(tuple(after) if after else None, most=most + 1, type_=text("type"))
-    page = [{"type": type_, "value": value, "customers": customers} for type_, value, customers in found[:most]]
+    found = catalogue(SegmentPair(*after) if after else None, limit=most + 1, type_=text("type"))
+    page = [size._asdict() for size in found[:most]]
     more = len(found) > most
-    return jsonify(segments=page, next=encode_cursor(*found[most - 1][:2]) if more else None)
+    return jsonify(segments=page, next=encode_cursor(*found[most - 1].pair) if more else None)

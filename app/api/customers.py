@@ -26,7 +26,7 @@ def customers() -> Response:
     """Those of whom all filters are true, by document_id: contract §3."""
     wanted = Filter(text("q") or "", segments("segment"), segments("without"), choice("has", "any", "none"))
     most, after = limit(), cursors.read("cursor", str)
-    found = find_customers(wanted, Order(), after=tuple(after) if after else None, most=most + 1)
+    found = find_customers(wanted, Order(), after=tuple(after) if after else None, limit=most + 1)
     following = encode_cursor(found[most - 1].document_id) if len(found) > most else None
     return jsonify(customers=[_customer(one) for one in found[:most]], next=following)
 

@@ -6,6 +6,7 @@ from typing import Any
 from flask import request
 
 from app.core.models.customers import is_storable
+from app.core.models.segments import SegmentPair
 from app.serialization.request_schemas import InvalidInput, parse_timestamp
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 
@@ -44,13 +45,13 @@ def choice(name: str, *values: str) -> Any:
     return value
 
 
-def segments(name: str) -> tuple[dict[str, str], ...]:
+def segments(name: str) -> tuple[SegmentPair, ...]:
     """`?name=type:value`, any number of times. Raises Invalid."""
     try:
         found = tuple(parse_segment(value) for value in dict.fromkeys(request.args.getlist(name)))
     except InvalidSegment:
         raise InvalidInput(iter([(name, "Must be type:value, such as membership:GOLD.")]), "the query") from None
-    if not all(is_storable(part) for segment in found for part in segment.values()):
+    if not all(is_storable(part) for segment in found for part in segment):
         raise InvalidInput(iter([(name, "U+0000 and lone surrogates cannot be stored.")]), "the query")
     return found
 

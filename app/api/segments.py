@@ -18,7 +18,8 @@ from app.api.parameters import boolean, timestamp
 from app.api.request_body import customers_body
 from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
 from app.core.changes.segment_updates import PreparedUpdate
-from app.core.models.customers import Segments, get_segments, get_segments_by_email
+from app.core.models.customers import get_segments, get_segments_by_email
+from app.core.models.segments import Segments
 from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import InvalidInput, parse_patches, parse_replacements
 

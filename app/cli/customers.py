@@ -12,6 +12,7 @@ from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, fail, pluralize, progress, reports_errors
 from app.core.changes.document_ids import rename_customer
 from app.core.models.customers import is_storable
+from app.core.models.segments import SegmentPair
 from app.core.search.customers import Filter, iter_customers
 from app.files.export import csv_chunks
 from app.files.reading import open_path
@@ -53,7 +54,7 @@ def import_(file: str) -> None:
         raise SystemExit(SOME_REJECTED)
 
 
-def _segment(_context: Any, _option: Any, values: tuple[str, ...]) -> list[dict[str, str]]:
+def _segment(_context: Any, _option: Any, values: tuple[str, ...]) -> list[SegmentPair]:
     try:
         return [parse_segment(value) for value in values]
     except InvalidSegment as error:
@@ -64,7 +65,7 @@ def _segment(_context: Any, _option: Any, values: tuple[str, ...]) -> list[dict[
 @click.option("--segment", "segments", multiple=True, callback=_segment, metavar="TYPE:VALUE", help="Only who has it.")
 @click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @reports_errors
-def export(segments: list[dict[str, str]], format_: str) -> None:
+def export(segments: list[SegmentPair], format_: str) -> None:
     """Write customers to stdout, by document_id, as `customers import` reads them.
 
     With several --segment, those who have all of them. A colon in a type is written %3A, a percent sign %25.

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.core.models.customers import PROFILE_FIELDS, Segments
+from app.core.models.customers import PROFILE_FIELDS
+from app.core.models.segments import Segments
 from app.core.search.terms import fold_accents
 from app.files.export import unescape_formula
 from app.files.formats import FileFormat

@@ -1,7 +1,7 @@
 """One change of segments for many customers: those ticked in a list, or all who match a filter."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,8 @@ from app.core.changes.replace_segments import apply_update, open_change_set
 from app.core.changes.segment_updates import SegmentUpdate
 from app.core.counts.compaction import compact_when_due
 from app.core.database import db, run_in_transaction
-from app.core.models.customers import Customer, Segments
+from app.core.models.customers import Customer
+from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 from app.core.search.customers import Filter, iter_ids, known_count
 from app.jobs.runner import JobRun
 
@@ -44,14 +45,13 @@ class BulkEdit:
 
     def wanted(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        segments = {"segments": self.segments, "document_ids": self.document_ids}
+        return {"action": self.action, "filter": self.filter and self.filter.to_dict(), **segments}
 
     @staticmethod
     def read(wanted: dict[str, Any]) -> "BulkEdit":
         """What `wanted` gave."""
-        fields = dict(wanted["filter"] or {})
-        fields |= {name: tuple(fields[name]) for name in ("segments", "without") if name in fields}
-        who = Filter(**fields) if wanted["filter"] is not None else None
+        who = Filter.from_dict(wanted["filter"]) if wanted["filter"] is not None else None
         return BulkEdit(wanted["action"], wanted["segments"], who, tuple(wanted["document_ids"]))
 
     def result(self) -> ColumnElement[Any]:
@@ -61,7 +61,7 @@ class BulkEdit:
         if self.action == "remove":
             return dialects.patch_segments(customers.segments, add=_json([]), remove=_json(self.segments))
         if self.action == "rename":
-            return dialects.rename_segments(customers.segments, *self.segments)
+            return dialects.rename_segments(customers.segments, *map(SegmentPair.of, self.segments))
         return _json(self.segments if self.action == "replace" else [])
 
     def number(self) -> int | None:
@@ -78,7 +78,7 @@ class BulkEdit:
 
 
 def _json(segments: Segments) -> ColumnElement[Any]:
-    return dialects.json_value(list({(one["type"], one["value"]): one for one in segments}.values()))
+    return dialects.json_value([pair.to_dict() for pair in distinct_pairs(segments)])
 
 
 def preview_bulk_edit(work: JobRun) -> None:

@@ -7,6 +7,7 @@ from flask import redirect, render_template, request, url_for
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import count_holders, largest_segments
 from app.core.models.customers import is_storable
+from app.core.models.segments import SegmentPair
 from app.core.search.customers import Filter, count_customers
 from app.jobs.bulk_edits import ACTIONS, BulkEdit
 from app.jobs.jobs import cancel, create_job, get_job, transition
@@ -42,10 +43,10 @@ def _form(editor: Editor, problem: str | None = None, status: int = 200) -> Any:
         problem=problem,
         ids=ids,
         filter=who,
-        count=count_customers(who, most=MAX_COUNTED) if who is not None else None,
+        count=count_customers(who, limit=MAX_COUNTED) if who is not None else None,
         chosen=request.form.get("verb", "add"),
         called=LABELS,
-        suggested=largest_segments(most=MAX_SUGGESTIONS),
+        suggested=largest_segments(limit=MAX_SUGGESTIONS),
         state=list_query.active_filters(),
     ), status
 
@@ -122,27 +123,27 @@ def change_edit(edit_id: int) -> Any:
 @require_role("editor")
 def rename_segment(type: str, value: str) -> Any:
     """Another spelling for a segment, in whoever carries it; one that is there already is merged with."""
-    old = {"type": type, "value": value}
-    new = {name: request.form.get(name, old[name]) for name in old}
+    old = SegmentPair(type, value)
+    new = SegmentPair(request.form.get("type", type), request.form.get("value", value))
     problem = _rename_error(old, new) if request.method == "POST" else None
-    near = similar_if_new(new["type"], new["value"]) if request.method == "POST" and not problem else []
-    near = [held for held in near if held[:2] != (type, value)]
+    near = similar_if_new(new) if request.method == "POST" and not problem else []
+    near = [size for size in near if size.pair != old]
     if request.method == "POST" and not problem and (not near or "confirmed" in request.form):
-        return _prepared(BulkEdit("rename", [old, new], Filter(segments=(old,))))
+        return _prepared(BulkEdit("rename", [old.to_dict(), new.to_dict()], Filter(segments=(old,))))
     return render_template(
         "segment_rename.html",
         segment=old,
         new=new,
         problem=problem,
         near=near,
-        customers=count_holders(type, value),
-        suggested=largest_segments(most=MAX_SUGGESTIONS),
+        customers=count_holders(old),
+        suggested=largest_segments(limit=MAX_SUGGESTIONS),
     ), 422 if problem or near else 200
 
 
-def _rename_error(old: dict[str, str], new: dict[str, str]) -> str | None:
-    if not (new["type"] and new["value"]):
+def _rename_error(old: SegmentPair, new: SegmentPair) -> str | None:
+    if not (new.type and new.value):
         return "A segment needs a type and a value."
-    if any(len(part) > MAX_LENGTH or not is_storable(part) for part in new.values()):
+    if any(len(part) > MAX_LENGTH or not is_storable(part) for part in new):
         return f"At most {MAX_LENGTH} characters, and none that cannot be stored."
     return "This is its name already." if new == old else None

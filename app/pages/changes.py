@@ -89,7 +89,7 @@ def change_set(change_set_id: int) -> Any:
         if len(rows) > CUSTOMERS_PAGE_SIZE
         else None,
         first=list_query.url_with() if after else None,
-        fact_changes=[] if after else list_profile_changes(change_set_id, most=MAX_PROFILE_CHANGES),
+        fact_changes=[] if after else list_profile_changes(change_set_id, limit=MAX_PROFILE_CHANGES),
         undone_by=list_reverts(change_set_id),
     )
 

@@ -12,7 +12,8 @@ from app.core.counts.segment_counts import largest_segments
 from app.core.errors import DuplicateName
 from app.core.history.segment_diff import diff_segments, rebase_change
 from app.core.history.timeline import provenance, timeline
-from app.core.models.customers import Customer, Segments, get_customer, is_storable
+from app.core.models.customers import Customer, get_customer, is_storable
+from app.core.models.segments import Segments
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, make_editor, parse_editor
@@ -44,7 +45,7 @@ def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
         held={(held.type, held.value): held.since for held in provenance(found.document_id)},
         steps=[(step, diff_segments(step.before, step.after)) for step in steps[:TIMELINE_SIZE]],
         older=steps[TIMELINE_SIZE - 1].change_set.id if len(steps) > TIMELINE_SIZE else None,
-        suggested=largest_segments(most=MAX_SUGGESTIONS),
+        suggested=largest_segments(limit=MAX_SUGGESTIONS),
     ), status
 
 

@@ -38,7 +38,7 @@ def customers() -> Any:
         count=_count(wanted, len(found), later),
         previous=list_query.url_with(before=wanted.cursor(found[0])) if earlier and found else None,
         following=list_query.url_with(after=wanted.cursor(found[-1])) if later and found else None,
-        suggested=largest_segments(most=MAX_SUGGESTIONS),
+        suggested=largest_segments(limit=MAX_SUGGESTIONS),
         there_are_any=bool(found or totals().customers),
         url_with=list_query.url_with,
         without_one=list_query.url_without,
@@ -58,9 +58,9 @@ def _with_added_filter() -> Any:
 def _page(wanted: CustomerListQuery) -> tuple[list[Any], bool, bool]:
     """The customers of this page, and whether there are any before and after them."""
     if wanted.before:
-        found = find_before(wanted.filter, wanted.order, wanted.before, most=PAGE_SIZE + 1)
+        found = find_before(wanted.filter, wanted.order, wanted.before, limit=PAGE_SIZE + 1)
         return found[-PAGE_SIZE:], len(found) > PAGE_SIZE, True
-    found = find_customers(wanted.filter, wanted.order, after=wanted.after, most=PAGE_SIZE + 1)
+    found = find_customers(wanted.filter, wanted.order, after=wanted.after, limit=PAGE_SIZE + 1)
     return found[:PAGE_SIZE], wanted.after is not None, len(found) > PAGE_SIZE
 
 
@@ -69,7 +69,7 @@ def _count(wanted: CustomerListQuery, found: int, later: bool) -> Count | None:
     if not (wanted.after or wanted.before or later):
         return Count(found, exact=True)
     if "count" in request.args:
-        return count_customers(wanted.filter, most=MAX_COUNTED)
+        return count_customers(wanted.filter, limit=MAX_COUNTED)
     return known_count(wanted.filter)
 
 
@@ -78,7 +78,7 @@ def _count(wanted: CustomerListQuery, found: int, later: bool) -> Count | None:
 def customer_count() -> Any:
     """How many customers match, for a page that is there already."""
     return render_template(
-        "components/count.html", count=count_customers(parse_customer_list().filter, most=MAX_COUNTED)
+        "components/count.html", count=count_customers(parse_customer_list().filter, limit=MAX_COUNTED)
     )
 
 

@@ -6,9 +6,10 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from app.core.changes.segment_updates import Version
-from app.core.counts.segment_counts import count_holders
-from app.core.models.customers import Segments, is_storable
-from app.core.search.similar_segments import SegmentSize, find_similar
+from app.core.counts.segment_counts import SegmentSize, count_holders
+from app.core.models.customers import is_storable
+from app.core.models.segments import SegmentPair, Segments
+from app.core.search.similar_segments import find_similar
 
 MAX_LENGTH = 1000
 
@@ -79,7 +80,7 @@ class Editor:
         for row in self.rows:
             segment = self._segment(row)
             if not self._is_blank(row) and segment not in self.base:
-                row.near = similar_if_new(segment["type"], segment["value"])
+                row.near = similar_if_new(SegmentPair.of(segment))
         return any(row.near for row in self.rows)
 
     def act(self, action: str) -> None:
@@ -106,8 +107,8 @@ class Editor:
                 self.rows[at], self.rows[to] = self.rows[to], self.rows[at]
 
 
-def similar_if_new(type_: str, value: str) -> list[SegmentSize]:
-    return [] if count_holders(type_, value) else find_similar(type_, value)[:3]
+def similar_if_new(segment: SegmentPair) -> list[SegmentSize]:
+    return [] if count_holders(segment) else find_similar(segment)[:3]
 
 
 def strip_newlines(text: str) -> str:

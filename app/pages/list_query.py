@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.core.errors import DomainError
 from app.core.models.customers import is_storable
+from app.core.models.segments import SegmentPair
 from app.core.search.customers import CustomerRow, Filter, Order
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 from app.web.cursors import InvalidCursor, decode_cursor, encode_cursor
@@ -30,17 +31,17 @@ def text(name: str, args: MultiDict[str, str] | None = None) -> str:
     return value
 
 
-def segments(name: str) -> tuple[dict[str, str], ...]:
+def segments(name: str) -> tuple[SegmentPair, ...]:
     """`?name=type:value`, any number of times. Raises NotUnderstood."""
     return tuple(segment(value) for value in dict.fromkeys(request.args.getlist(name)))
 
 
-def segment(value: str) -> dict[str, str]:
+def segment(value: str) -> SegmentPair:
     try:
         parsed = parse_segment(value)
     except InvalidSegment:
         raise InvalidListQuery("A segment is written type:value, such as membership:GOLD.") from None
-    if not all(is_storable(part) for part in parsed.values()):
+    if not all(is_storable(part) for part in parsed):
         raise InvalidListQuery("The address contains characters that cannot be stored.")
     return parsed
 
@@ -83,7 +84,7 @@ class CustomerListQuery:
     before: tuple[str, ...] | None
 
     def cursor(self, customer: CustomerRow) -> str:
-        return encode_cursor(*self.order.place_of(customer))
+        return encode_cursor(*self.order.cursor_of(customer))
 
     @property
     def sort(self) -> str:

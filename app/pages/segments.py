@@ -9,6 +9,7 @@ from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import catalogue, count_holders
 from app.core.counts.trends import days, trends
 from app.core.errors import NotFound
+from app.core.models.segments import SegmentPair
 from app.core.search.customers import Filter, Order, find_customers
 from app.core.search.similar_segments import find_all_similar
 from app.pages import blueprint, list_query
@@ -24,14 +25,16 @@ MAX_GROUPS = 100
 @require_role("viewer")
 def segments() -> Any:
     after = list_query.cursor("after", str, str)
-    found = catalogue(tuple(after) if after else None, most=PAGE_SIZE + 1, type_=list_query.text("type") or None)
+    found = catalogue(
+        SegmentPair(*after) if after else None, limit=PAGE_SIZE + 1, type_=list_query.text("type") or None
+    )
     shown = found[:PAGE_SIZE]
     return render_template(
         "segments.html",
-        types=[(type_, list(held)) for type_, held in groupby(shown, key=lambda held: held[0])],
-        trends=trends([held[:2] for held in shown]),
+        types=[(type_, list(held)) for type_, held in groupby(shown, key=lambda size: size.type)],
+        trends=trends(size.pair for size in shown),
         totals=totals(),
-        following=list_query.url_with(after=encode_cursor(*shown[-1][:2])) if len(found) > PAGE_SIZE else None,
+        following=list_query.url_with(after=encode_cursor(*shown[-1].pair)) if len(found) > PAGE_SIZE else None,
         first=list_query.url_with() if after else None,
     )
 
@@ -46,16 +49,16 @@ def look_alikes() -> Any:
 @blueprint.get("/segments/<segment_part:type>/<segment_part:value>")
 @require_role("viewer")
 def segment(type: str, value: str) -> Any:
-    trend = trends([(type, value)]).get((type, value))
+    pair = SegmentPair(type, value)
+    trend = trends([pair]).get(pair)
     if trend is None:
         raise NotFound("No customer has this segment, or ever had.")
-    wanted = Filter(segments=({"type": type, "value": value},))
     return render_template(
         "segment.html",
-        segment={"type": type, "value": value},
-        customers=count_holders(type, value),
+        segment=pair,
+        customers=count_holders(pair),
         totals=totals(),
         trend=trend,
         days=days(),
-        members=find_customers(wanted, Order(), most=MEMBERS_PAGE_SIZE),
+        members=find_customers(Filter(segments=(pair,)), Order(), limit=MEMBERS_PAGE_SIZE),
     )

@@ -10,7 +10,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, valid
 
 from app.core.changes.segment_updates import SegmentPatch
 from app.core.errors import DomainError
-from app.core.models.customers import PROFILE_FIELDS, Segments, is_storable
+from app.core.models.customers import PROFILE_FIELDS, is_storable
+from app.core.models.segments import Segments
 
 MAX_DETAILS = 100
 MAX_COUNTED = 10_000

@@ -27,8 +27,8 @@ def test_segments_and_history_stay_with_her(shell: Shell, lucia: str) -> None:
     assert all_segments() == {"AB/2": GOLD}
     assert [step.after for step in timeline("AB/2", most=9)] == [GOLD, SILVER]
     assert [held.since.id for held in provenance("AB/2") if held.since] == [2]
-    assert [one.document_id for one in find_customers(Filter(q="ab"), Order(), most=9)] == ["AB/2"]
-    assert find_customers(Filter(q="1"), Order(), most=9) == []
+    assert [one.document_id for one in find_customers(Filter(q="ab"), Order(), limit=9)] == ["AB/2"]
+    assert find_customers(Filter(q="1"), Order(), limit=9) == []
     assert revert(2, TESTER).conflicts == []
     assert all_segments() == {"AB/2": SILVER}
     assert recount(TESTER) == []

@@ -100,11 +100,11 @@ def test_the_totals_are_kept_by_whatever_changes_them(shell: Shell, monkeypatch:
         set_segments(document_id, GOLD)
     set_segments("1", SILVER)
     set_segments("2", [])
-    assert customer_totals.totals() == customer_totals.Totals(customers=4, carrying=2)
+    assert customer_totals.totals() == customer_totals.Totals(customers=4, with_segments=2)
     lines = '{"document_id":"3","segments":[]}\n{"document_id":"5","segments":[{"type":"t","value":"v"}]}\n'
     shell("customers", "import", shell.file("c.jsonl", lines))
-    assert customer_totals.totals() == customer_totals.Totals(customers=5, carrying=2)
+    assert customer_totals.totals() == customer_totals.Totals(customers=5, with_segments=2)
     assert "Every count was right" in shell("segments", "recount").stderr
     run_in_transaction(lambda session: session.execute(delete(customer_totals.CustomerTotal)))
     assert shell("segments", "recount").stdout.splitlines() == ["customers +5", "customers with segments +2"]
-    assert customer_totals.totals() == customer_totals.Totals(customers=5, carrying=2)
+    assert customer_totals.totals() == customer_totals.Totals(customers=5, with_segments=2)

@@ -7,6 +7,7 @@ from flask import Flask
 
 from app.core.changes.profiles import upsert_customers
 from app.core.database import db, run_in_transaction
+from app.core.models.segments import SegmentPair
 from app.core.search import customers
 from app.core.search.customers import Count, Filter, Order, count_customers, find_customers, find_previous_page
 from app.demo_data import fill_demo
@@ -29,9 +30,9 @@ def people(app: Flask) -> None:
 BY_ID = Order()
 
 
-def ids(wanted: Filter, order: Order = BY_ID) -> list[str]:
+def ids(filters: Filter, order: Order = BY_ID) -> list[str]:
     db.session.rollback()
-    return [found.document_id for found in find_customers(wanted, order, most=50)]
+    return [found.document_id for found in find_customers(filters, order, limit=50)]
 
 
 @pytest.mark.parametrize("walked", [True, False])
@@ -82,7 +83,7 @@ def test_what_is_not_true_any_more_finds_nothing(app: Flask) -> None:
 def test_filters_hold_together(app: Flask) -> None:
     set_segments("c", [*GOLD, *SILVER])
     set_segments("d", GOLD)
-    gold, silver = GOLD[0], SILVER[0]
+    gold, silver = SegmentPair.of(GOLD[0]), SegmentPair.of(SILVER[0])
     assert ids(Filter(segments=(gold,))) == ["c", "d"]
     assert ids(Filter(segments=(gold, silver))) == ["c"]
     assert ids(Filter(segments=(gold,), without=(silver,))) == ["d"]
@@ -103,8 +104,8 @@ def test_by_name_without_case_and_accents_the_nameless_last(app: Flask) -> None:
 FILTERS = [
     Filter(),
     Filter("gomez"),
-    Filter(segments=({"type": "membership", "value": "GOLD"},)),
-    Filter("ana", segments=({"type": "activity", "value": "ACTIVE"},), without=(SILVER[0],)),
+    Filter(segments=(SegmentPair("membership", "GOLD"),)),
+    Filter("ana", segments=(SegmentPair("activity", "ACTIVE"),), without=(SegmentPair("membership", "SILVER"),)),
     Filter(has="none"),
 ]
 
@@ -112,16 +113,16 @@ FILTERS = [
 @pytest.mark.parametrize("order", [Order(by, descending) for by in ("id", "name") for descending in (False, True)])
 def test_pages_follow_one_another_and_lead_back(app: Flask, order: Order) -> None:
     fill_shop()
-    for wanted in FILTERS:
-        whole = find_customers(wanted, order, most=10_000)
-        pages = [find_customers(wanted, order, most=25)]
+    for filters in FILTERS:
+        whole = find_customers(filters, order, limit=10_000)
+        pages = [find_customers(filters, order, limit=25)]
         while len(pages[-1]) == 25:
-            pages.append(find_customers(wanted, order, after=order.place_of(pages[-1][-1]), most=25))
+            pages.append(find_customers(filters, order, after=order.cursor_of(pages[-1][-1]), limit=25))
         assert [found.document_id for page in pages for found in page] == [found.document_id for found in whole]
         assert len({found.document_id for found in whole}) == len(whole) > 3
         for page, following in pairwise(page for page in pages if page):
-            assert find_previous_page(wanted, order, order.place_of(following[0]), most=25) == page
-        assert count_customers(wanted, most=10_000) == Count(len(whole), exact=True)
+            assert find_previous_page(filters, order, order.cursor_of(following[0]), limit=25) == page
+        assert count_customers(filters, limit=10_000) == Count(len(whole), exact=True)
 
 
 def fill_shop() -> None:
@@ -131,15 +132,15 @@ def fill_shop() -> None:
 
 def test_walking_and_collecting_find_the_same(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_shop()
-    walked = [ids(wanted) for wanted in FILTERS]
+    walked = [ids(filters) for filters in FILTERS]
     monkeypatch.setattr(customers, "_is_selective", lambda *_: True)
-    assert [ids(wanted) for wanted in FILTERS] == walked
+    assert [ids(filters) for filters in FILTERS] == walked
     monkeypatch.setattr(customers, "_is_selective", lambda *_: False)
     monkeypatch.setattr(customers, "_scan_budget", lambda _: 10)  # gives up early, and collects
-    assert [ids(wanted) for wanted in FILTERS] == walked
+    assert [ids(filters) for filters in FILTERS] == walked
 
 
 def test_a_count_says_whether_it_is_exact(app: Flask) -> None:
-    assert count_customers(Filter("gome"), most=1) == Count(1, exact=False)
-    assert count_customers(Filter("gome"), most=2) == Count(2, exact=True)
-    assert count_customers(Filter(), most=1) == Count(5, exact=True)  # known without counting
+    assert count_customers(Filter("gome"), limit=1) == Count(1, exact=False)
+    assert count_customers(Filter("gome"), limit=2) == Count(2, exact=True)
+    assert count_customers(Filter(), limit=1) == Count(5, exact=True)  # known without counting

@@ -9,6 +9,7 @@ from sqlalchemy import insert
 from app.core.counts.segment_counts import SegmentCount
 from app.core.counts.trends import DAYS, trends
 from app.core.database import now, run_in_transaction
+from app.core.models.segments import SegmentPair
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import Operator
 
@@ -75,12 +76,12 @@ def test_a_trend_is_what_customers_held_at_the_end_of_each_day(app: Flask) -> No
         for ago, delta in moves.items()
     ]
     run_in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
-    trend = trends([("t", "v"), ("t", "never")])["t", "v"]
+    trend = trends([SegmentPair("t", "v"), SegmentPair("t", "never")])[SegmentPair("t", "v")]
     assert trend.customers[0] == 1101
     assert trend.customers[-32:-30] == [1101, 1111]
     assert trend.customers[-2:] == [1116, 1115]
-    assert (trend.grown, trend.first_seen, trend.last_moved) == (14, today - timedelta(days=400), today)
-    assert ("t", "never") not in trends([("t", "never")])
+    assert (trend.growth, trend.first_seen, trend.last_changed) == (14, today - timedelta(days=400), today)
+    assert trends([SegmentPair("t", "never")]) == {}
 
 
 def test_empty_says_what_to_do_next(viewer: Operator) -> None:

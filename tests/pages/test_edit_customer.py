@@ -11,6 +11,7 @@ from app.core.database import db, now
 from app.core.history.retention import prune
 from app.core.history.segment_diff import diff_segments
 from app.core.history.timeline import timeline
+from app.core.models.segments import SegmentPair
 from app.core.search.similar_segments import find_similar
 from tests.support.customers import GOLD, SILVER, Segments, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page
@@ -111,9 +112,9 @@ def test_a_spelling_close_to_an_existing_one_is_asked_about(editor: Operator, an
 )
 def test_which_spellings_are_close(app: Flask, ana: str, value: str, alike: bool) -> None:
     set_segments(ana, [*GOLD, {"type": "store", "value": "STORE_001"}])
-    assert bool(find_similar("membership", value)) is alike
-    assert find_similar("store", "STORE_002") == [], "digits tell things apart"
-    assert find_similar("membership", "GOLD") == [], "itself is not another one"
+    assert bool(find_similar(SegmentPair("membership", value))) is alike
+    assert find_similar(SegmentPair("store", "STORE_002")) == [], "digits tell things apart"
+    assert find_similar(SegmentPair("membership", "GOLD")) == [], "itself is not another one"
 
 
 def test_somebody_faster_is_not_overwritten(editor: Operator, ana: str) -> None:

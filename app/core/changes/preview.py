@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from app.core import dialects
 from app.core.database import db
-from app.core.models.customers import PROFILE_FIELDS, Customer, Segments
+from app.core.models.customers import PROFILE_FIELDS, Customer
+from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 
 MAX_EXAMPLES = 5
 MAX_DELTAS = 50
@@ -36,7 +37,7 @@ class ChangePreview:
     duplicates: int = 0
     bad: int = 0
     """Lines of a file: those of a customer who stood in one before, and those that cannot be read."""
-    movements: Counter[tuple[str, str]] = field(default_factory=Counter)
+    movements: Counter[SegmentPair] = field(default_factory=Counter)
     """By how many customers each segment would grow or shrink."""
     examples: list[dict[str, Any]] = field(default_factory=list)
     """Some of those who would change: `document_id`, `name`, `before` and `after`."""
@@ -45,7 +46,7 @@ class ChangePreview:
         """Take in customers who go from these segments to those. Whether that changes anything."""
         if before == after:
             return False
-        had, has = ({(one["type"], one["value"]) for one in segments} for segments in (before, after))
+        had, has = (set(distinct_pairs(segments)) for segments in (before, after))
         self.changed += times
         self.gain += times if has - had else 0
         self.lose += times if had - has else 0

@@ -112,12 +112,12 @@ def record_profile_changes(change_set: ChangeSetBuilder, told: list[list[Any]]) 
     change_set.session.execute(insert(ProfileChange.__table__).from_select(columns, rows))
 
 
-def list_profile_changes(change_set_id: int, *, most: int) -> list[ProfileChange]:
+def list_profile_changes(change_set_id: int, *, limit: int) -> list[ProfileChange]:
     """The first of them, by document_id."""
     query = (
         select(ProfileChange).where(ProfileChange.change_set_id == change_set_id).order_by(ProfileChange.document_id)
     )
-    return list(db.session.scalars(query.limit(most)))
+    return list(db.session.scalars(query.limit(limit)))
 
 
 def delete_customers(change_set: ChangeSetBuilder, facts: Mapping[str, Profile | None]) -> None:

@@ -27,7 +27,7 @@ from app.core.counts.segment_counts import INSERT_DELTAS, SegmentDeltas, delta_p
 from app.core.database import now, run_in_transaction
 from app.core.errors import DomainError
 from app.core.models.change_sets import INSERT_CHANGE_SET, SUMMARY_COLUMNS, Actor, change_set_parameters
-from app.core.models.customers import Segments
+from app.core.models.segments import Segments
 
 CHANGE_SETS_KEY = "recorded"
 """Under this name a session's `info` holds what was recorded in it, for whoever watches what is committed."""
@@ -105,10 +105,10 @@ class ChangeSetBuilder:
         _INSERT_CHANGE_SET.run(self.session, {**self._moved(), **told})
 
     def _moved(self) -> dict[str, Any]:
-        day, carrying = self.at.date(), self.movements.carrying()
+        day, with_segments = self.at.date(), self.movements.with_segments()
         return {
-            **totals_parameters(day, carrying=carrying),
-            **delta_parameters(day, self.actor.name, self.id, self.movements.taken()),
+            **totals_parameters(day, with_segments=with_segments),
+            **delta_parameters(day, self.actor.name, self.id, self.movements.pop()),
         }
 
 

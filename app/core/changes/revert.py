@@ -13,7 +13,8 @@ from app.core.database import run_in_transaction
 from app.core.history.segment_diff import rebase_change
 from app.core.history.timeline import TimelineEntry, get_entry
 from app.core.models.change_sets import Actor, get_change_set
-from app.core.models.customers import Customer, Segments, get_customer
+from app.core.models.customers import Customer, get_customer
+from app.core.models.segments import Segments
 
 BATCH_SIZE = 20_000
 

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, false
 from app.core import dialects
 from app.core.database import JsonText, UtcDateTime
 from app.core.models.change_sets import SegmentChange
-from app.core.models.customers import Customer, Segments
+from app.core.models.customers import Customer
+from app.core.models.segments import Segments, distinct_pairs
 
 customers = Customer.__table__.c
 recorded = SegmentChange.__table__.c
@@ -85,7 +86,7 @@ class PreparedUpdate:
 
 
 def _distinct(segments: Segments) -> Segments:
-    return list({(segment["type"], segment["value"]): segment for segment in segments}.values())
+    return [pair.to_dict() for pair in distinct_pairs(segments)]
 
 
 _batch = (

@@ -1,1 +1,1 @@
-"""How many customers there are, and how many have each segment: ledgers of deltas, their sums and their compaction."""
+"""Numbers of customers, in total and per segment: ledgers of deltas, their sums and their compaction."""

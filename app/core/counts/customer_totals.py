@@ -1,6 +1,6 @@
-"""How many customers there are, and how many carry segments: a ledger, as the counts of segments are.
+"""How many customers exist, and how many of them have segments: a ledger, as the counts of segments are.
 
-Counting ten million rows takes seconds, and a counter that everybody writes to is a lock that everybody waits for.
+Counting ten million rows takes seconds, and a single counter row would make every writer wait for the others.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from app.core.database import Base, db
 
 
 class CustomerTotal(Base):
-    """How many customers more (or fewer) there were on a day, and how many more carried segments."""
+    """By how many the number of customers grew or shrank, and the number of those with segments."""
 
     __tablename__ = "customer_totals"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -23,7 +23,7 @@ class CustomerTotal(Base):
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     day: Mapped[date]
     customers: Mapped[int] = mapped_column(dialects.Id)
-    carrying: Mapped[int] = mapped_column(dialects.Id)
+    with_segments: Mapped[int] = mapped_column("carrying", dialects.Id)
 
 
 ledger = CustomerTotal.__table__
@@ -31,47 +31,48 @@ ledger = CustomerTotal.__table__
 
 @dataclass(frozen=True)
 class Totals:
+    """Numbers of customers: all, and those with at least one segment."""
+
     customers: int
-    carrying: int
+    with_segments: int
 
 
 def totals(session: Session | None = None) -> Totals:
-    query = select(func.coalesce(func.sum(ledger.c.customers), 0), func.coalesce(func.sum(ledger.c.carrying), 0))
-    customers, carrying = (session or db.session).execute(query).one()
-    return Totals(int(customers), int(carrying))
+    """Return the totals as of now."""
+    sums = (func.coalesce(func.sum(ledger.c[name]), 0) for name in ("customers", "carrying"))
+    customers, with_segments = (session or db.session).execute(select(*sums)).one()
+    return Totals(int(customers), int(with_segments))
 
 
-_totals_parameters = {
-    name: bindparam(f"more_{name}", type_=ledger.c[name].type) for name in ("day", "customers", "carrying")
+_parameters = {
+    name: bindparam(f"totals_{name}", type_=ledger.c[name].type) for name in ("day", "customers", "carrying")
 }
 
 INSERT_TOTALS = insert(ledger).from_select(
-    list(_totals_parameters),
-    select(*_totals_parameters.values()).where(
-        or_(_totals_parameters["customers"] != 0, _totals_parameters["carrying"] != 0)
-    ),
+    list(_parameters),
+    select(*_parameters.values()).where(or_(_parameters["customers"] != 0, _parameters["carrying"] != 0)),
 )
-"""Writes into the ledger how many `totals_parameters` there are, unless there are as many as before."""
+"""Appends the deltas of `totals_parameters` to the ledger, unless both are zero."""
 
 
-def totals_parameters(day: date, *, customers: int = 0, carrying: int = 0) -> dict[str, Any]:
-    """The parameters of MORE."""
-    return {"more_day": day, "more_customers": customers, "more_carrying": carrying}
+def totals_parameters(day: date, *, customers: int = 0, with_segments: int = 0) -> dict[str, Any]:
+    """Return the parameters of INSERT_TOTALS."""
+    return {"totals_day": day, "totals_customers": customers, "totals_carrying": with_segments}
 
 
-def append_totals(session: Session, day: date, *, customers: int = 0, carrying: int = 0) -> None:
-    """Write into the ledger what changed."""
-    session.execute(INSERT_TOTALS, totals_parameters(day, customers=customers, carrying=carrying))
+def append_totals(session: Session, day: date, *, customers: int = 0, with_segments: int = 0) -> None:
+    """Append to the ledger by how many the totals grew or shrank."""
+    session.execute(INSERT_TOTALS, totals_parameters(day, customers=customers, with_segments=with_segments))
 
 
 def compact_totals(session: Session) -> None:
-    """One row a day. Safe beside writers: it folds exactly the rows that it deletes."""
+    """Fold the ledger into one row per day. Safe beside writers: it folds exactly the rows that it deletes."""
     days: dict[date, tuple[int, int]] = {}
-    for day, customers, carrying in session.execute(
+    for day, customers, with_segments in session.execute(
         delete(ledger).returning(ledger.c.day, ledger.c.customers, ledger.c.carrying)
     ):
-        before = days.get(day, (0, 0))
-        days[day] = (before[0] + customers, before[1] + carrying)
+        sums = days.get(day, (0, 0))
+        days[day] = (sums[0] + customers, sums[1] + with_segments)
     rows = [{"day": day, "customers": sums[0], "carrying": sums[1]} for day, sums in days.items()]
     if rows:
         session.execute(insert(ledger), rows)

@@ -1,11 +1,11 @@
 """By how many customers each change set made each segment grow or shrink.
 
-A change set notes it once, in the ledger of counts; when the ledger is folded, its notes come to rest here.
+A change set appends its deltas once, to the ledger of counts; compaction moves them here when it folds the ledger.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, Subquery, func, insert, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -14,10 +14,11 @@ from app.core import dialects
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import Base, db
 from app.core.models.change_sets import ChangeSet
+from app.core.models.segments import SegmentPair
 
 
 class SegmentDelta(Base):
-    """A change set's note about one segment."""
+    """By how many customers one change set made one segment grow or shrink."""
 
     __tablename__ = "segment_movements"
 
@@ -30,10 +31,27 @@ class SegmentDelta(Base):
 COLUMNS = ("change_set_id", "type", "value", "delta")
 
 
-def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
-    """Keep notes, (change_set_id, type, value, delta), that are about to be folded.
+class Delta(NamedTuple):
+    """A segment and by how many customers it grew or shrank."""
 
-    A change set of a large file counts in parts: one segment may be noted several times.
+    type: str
+    value: str
+    customers: int
+
+
+class ActorDelta(NamedTuple):
+    """A segment and by how many customers one actor's changes made it grow or shrink."""
+
+    actor: str
+    type: str
+    value: str
+    customers: int
+
+
+def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
+    """Store deltas, (change_set_id, type, value, delta), whose rows of the ledger are about to be folded.
+
+    A change set of a large file is counted in batches: several rows may be of one segment.
     """
     sums: dict[tuple[Any, ...], int] = {}
     for *key, delta in rows:
@@ -44,50 +62,47 @@ def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
 
 
 def _all_deltas() -> Subquery:
-    fresh, kept = (
+    """Return the deltas of every change set, those still in the ledger and those archived."""
+    recent, archived = (
         select(*(getattr(model, name).label(name) for name in COLUMNS)) for model in (SegmentCount, SegmentDelta)
     )
-    return union_all(fresh.where(SegmentCount.change_set_id.is_not(None)), kept).subquery("noted")
+    return union_all(recent.where(SegmentCount.change_set_id.is_not(None)), archived).subquery("deltas")
 
 
-def change_sets_affecting(type_: str, value: str) -> Select[Any]:
-    """The change sets after which more or fewer customers held this segment."""
-    noted = _all_deltas()
-    return select(noted.c.change_set_id).where(noted.c.type == type_, noted.c.value == value)
-
-
-Delta = tuple[str, str, int]
-"""A segment's type and value, and how many customers more (or fewer) hold it."""
+def change_sets_affecting(pair: SegmentPair) -> Select[Any]:
+    """Return a query for the ids of the change sets that made this segment grow or shrink."""
+    deltas = _all_deltas()
+    return select(deltas.c.change_set_id).where(deltas.c.type == pair.type, deltas.c.value == pair.value)
 
 
 def deltas_by_change_set(change_set_ids: list[int]) -> dict[int, list[Delta]]:
-    """What each change set moved, the largest movement first."""
-    noted = _all_deltas()
-    delta = func.sum(noted.c.delta)
+    """Return the deltas of each of these change sets, the largest first."""
+    deltas = _all_deltas()
+    customers = func.sum(deltas.c.delta)
     query = (
-        select(noted.c.change_set_id, noted.c.type, noted.c.value, delta)
-        .where(noted.c.change_set_id.in_(change_set_ids))
-        .group_by(noted.c.change_set_id, noted.c.type, noted.c.value)
-        .having(delta != 0)
-        .order_by(func.abs(delta).desc(), noted.c.type, noted.c.value)
+        select(deltas.c.change_set_id, deltas.c.type, deltas.c.value, customers)
+        .where(deltas.c.change_set_id.in_(change_set_ids))
+        .group_by(deltas.c.change_set_id, deltas.c.type, deltas.c.value)
+        .having(customers != 0)
+        .order_by(func.abs(customers).desc(), deltas.c.type, deltas.c.value)
     )
     found: dict[int, list[Delta]] = {change_set_id: [] for change_set_id in change_set_ids}
-    for change_set_id, type_, value, moved in db.session.execute(query):
-        found[change_set_id].append((type_, value, int(moved)))
+    for change_set_id, type_, value, delta in db.session.execute(query):
+        found[change_set_id].append(Delta(type_, value, int(delta)))
     return found
 
 
-def largest_deltas(since: datetime, *, most: int) -> list[tuple[str, str, str, int]]:
-    """The largest movements since then, as (actor, type, value, delta)."""
-    noted = _all_deltas()
-    delta = func.sum(noted.c.delta)
+def largest_deltas(since: datetime, *, limit: int) -> list[ActorDelta]:
+    """Return the largest deltas since a moment, summed by actor and segment."""
+    deltas = _all_deltas()
+    customers = func.sum(deltas.c.delta)
     query = (
-        select(ChangeSet.actor, noted.c.type, noted.c.value, delta)
-        .join(noted, noted.c.change_set_id == ChangeSet.id)
+        select(ChangeSet.actor, deltas.c.type, deltas.c.value, customers)
+        .join(deltas, deltas.c.change_set_id == ChangeSet.id)
         .where(ChangeSet.at >= since)
-        .group_by(ChangeSet.actor, noted.c.type, noted.c.value)
-        .having(delta != 0)
-        .order_by(func.abs(delta).desc(), noted.c.type, noted.c.value)
-        .limit(most)
+        .group_by(ChangeSet.actor, deltas.c.type, deltas.c.value)
+        .having(customers != 0)
+        .order_by(func.abs(customers).desc(), deltas.c.type, deltas.c.value, ChangeSet.actor)
+        .limit(limit)
     )
-    return [(actor, type_, value, int(moved)) for actor, type_, value, moved in db.session.execute(query)]
+    return [ActorDelta(actor, type_, value, int(delta)) for actor, type_, value, delta in db.session.execute(query)]

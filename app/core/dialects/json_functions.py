@@ -109,16 +109,22 @@ def _(element: _ContainsSegment, compiler: Any, **kw: Any) -> str:
 
 
 def contains_segment(
-    segments: ColumnElement[Any], segment: dict[str, str], *, indexed: bool = True
+    segments: ColumnElement[Any], pair: tuple[str, str], *, indexed: bool = True
 ) -> ColumnElement[bool]:
-    """Whether a column of segments has this `{"type", "value"}` among its own.
+    """Return the condition that a column of segments contains this (type, value).
 
     PostgreSQL answers from the GIN index, unless it is only to look at the rows that another condition finds. SQLite
     looks for the pair's compact text: quotes inside a value are escaped, so the text of a pair cannot occur within one.
     """
-    pair = orjson.dumps({"type": segment["type"], "value": segment["value"]}).decode()
+    segment = _segment(pair)
     condition = _ContainsSegment if indexed else _ContainsSegmentUnindexed
-    return condition(segments, json_value([segment]), bindparam(None, pair, type_=Text, unique=True))
+    text = bindparam(None, orjson.dumps(segment).decode(), type_=Text, unique=True)
+    return condition(segments, json_value([segment]), text)
+
+
+def _segment(pair: tuple[str, str]) -> dict[str, str]:
+    type_, value = pair
+    return {"type": type_, "value": value}
 
 
 class _JsonText(FunctionElement[str]):
@@ -203,7 +209,6 @@ def _(element: _RenameSegment, compiler: Any, **kw: Any) -> str:
     ) AS r)"""  # noqa: S608
 
 
-def rename_segments(segments: ColumnElement[Any], old: dict[str, str], new: dict[str, str]) -> ColumnElement[Any]:
+def rename_segments(segments: ColumnElement[Any], old: tuple[str, str], new: tuple[str, str]) -> ColumnElement[Any]:
     """A JSON array of segments with `new` in place of `old`, which just goes where `new` is there already."""
-    one, other = ({"type": segment["type"], "value": segment["value"]} for segment in (old, new))
-    return _RenameSegment(segments, json_value(one), json_value(other))
+    return _RenameSegment(segments, json_value(_segment(old)), json_value(_segment(new)))

@@ -12,6 +12,7 @@ from app.core.database import db
 from app.core.history.timeline import timeline
 from app.core.models.change_sets import ChangeSet, SegmentChange
 from app.core.models.customers import Customer
+from app.core.models.segments import SegmentPair
 
 sets = ChangeSet.__table__.c
 changes = SegmentChange.__table__.c
@@ -24,7 +25,7 @@ class ChangeSetFilter:
     source: str | None = None
     actor: str | None = None
     document_id: str | None = None
-    segment: dict[str, str] | None = None
+    segment: SegmentPair | None = None
     """Those after which more or fewer customers held it."""
     since: datetime | None = None
     until: datetime | None = None
@@ -46,7 +47,7 @@ def list_change_sets(chosen: ChangeSetFilter, *, before: int | None = None, most
     if chosen.until:
         query = query.where(ChangeSet.at < chosen.until)
     if chosen.segment:
-        query = query.where(ChangeSet.id.in_(change_sets_affecting(chosen.segment["type"], chosen.segment["value"])))
+        query = query.where(ChangeSet.id.in_(change_sets_affecting(chosen.segment)))
     return list(db.session.scalars(query))
 
 
@@ -55,7 +56,7 @@ def _of_customer(chosen: ChangeSetFilter, before: int | None, most: int) -> list
     assert chosen.document_id is not None
     moved: set[int] | None = None
     if chosen.segment:
-        moved = {*db.session.scalars(change_sets_affecting(chosen.segment["type"], chosen.segment["value"]))}
+        moved = {*db.session.scalars(change_sets_affecting(chosen.segment))}
     found: list[ChangeSet] = []
     steps = timeline(chosen.document_id, most=most, before=before)
     while steps and len(found) < most:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from app.core.models.customers import Segments
+from app.core.models.segments import SegmentPair, Segments
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def rebase_change(before: Segments, after: Segments, *, onto: Segments) -> Segme
 
 def diff_segments(before: Segments, after: Segments) -> SegmentDiff:
     """Those that went in their old order, then the new ones in theirs; a pair held twice counts twice."""
-    pairs_before, pairs_after = ([(one["type"], one["value"]) for one in segments] for segments in (before, after))
+    pairs_before, pairs_after = ([*map(SegmentPair.of, segments)] for segments in (before, after))
     staying = Counter(pairs_before) & Counter(pairs_after)
     gone = [DiffEntry("removed", *pair) for pair in (Counter(pairs_before) - staying).elements()]
     fresh = Counter(pairs_after) - staying

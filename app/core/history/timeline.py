@@ -9,7 +9,8 @@ from sqlalchemy import cast, literal, select
 from app.core.database import db
 from app.core.errors import CustomerNotFound, NoLongerRetained, NotFound
 from app.core.models.change_sets import ChangeSet, RetentionHorizon, SegmentChange
-from app.core.models.customers import Customer, Segments
+from app.core.models.customers import Customer
+from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 
 PAGE_SIZE = 100
 
@@ -121,10 +122,10 @@ class SegmentProvenance:
 def provenance(document_id: str) -> list[SegmentProvenance]:
     """Each different pair she holds, in her order, and since when and by whom. Raises CustomerNotFound."""
     _newest(document_id)
-    pairs = dict.fromkeys((segment["type"], segment["value"]) for segment in _current(document_id))
-    since: dict[tuple[str, str], ChangeSet] = {}
+    pairs = distinct_pairs(_current(document_id))
+    since: dict[SegmentPair, ChangeSet] = {}
     for step in _entries(document_id):
-        had = {(segment["type"], segment["value"]) for segment in step.before}
+        had = {*distinct_pairs(step.before)}
         for pair in pairs:
             if pair not in had:
                 since.setdefault(pair, step.change_set)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db
 from app.core.errors import NotFound
-from app.core.models.customers import Segments
+from app.core.models.segments import Segments
 
 
 @dataclass(frozen=True)

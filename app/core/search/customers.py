@@ -20,12 +20,12 @@ from app.core.counts.segment_counts import count_holders
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet
 from app.core.models.customers import PROFILE_FIELDS, Customer, CustomerSearch
+from app.core.models.segments import SegmentPair
 from app.core.search.terms import parse_query
 
 customers = Customer.__table__.c
 search = CustomerSearch.__table__.c
 
-Segment = dict[str, str]
 MAX_STRING = "\U0010ffff"
 MIN_SCAN = 1_000
 
@@ -36,10 +36,21 @@ class Filter:
 
     q: str = ""
     """Words of the id, name, e-mail or phone; with an @ in it, the beginning of the e-mail."""
-    segments: tuple[Segment, ...] = ()
-    without: tuple[Segment, ...] = ()
+    segments: tuple[SegmentPair, ...] = ()
+    without: tuple[SegmentPair, ...] = ()
     has: Literal["any", "none"] | None = None
     """Whether they carry any segments at all."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the filter as JSON, for `from_dict`."""
+        pairs = {name: [pair.to_dict() for pair in getattr(self, name)] for name in ("segments", "without")}
+        return {"q": self.q, "has": self.has, **pairs}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Filter":
+        """Return the filter that `to_dict` described."""
+        pairs = {name: tuple(map(SegmentPair.of, fields[name])) for name in ("segments", "without")}
+        return cls(**{**fields, **pairs})
 
     def __bool__(self) -> bool:
         return bool(self.q.strip() or self.segments or self.without or self.has)
@@ -52,7 +63,7 @@ class Order:
     by: Literal["id", "name"] = "id"
     descending: bool = False
 
-    def place_of(self, customer: "CustomerRow") -> tuple[str, ...]:
+    def cursor_of(self, customer: "CustomerRow") -> tuple[str, ...]:
         """Where a list goes on after this customer."""
         return (customer.document_id,) if self.by == "id" else (customer.sort_name or "", customer.document_id)
 
@@ -62,21 +73,21 @@ CustomerRow = Row[Any]
 
 
 def find_customers(
-    wanted: Filter, order: Order, *, after: tuple[str, ...] | None = None, most: int
+    filters: Filter, order: Order, *, after: tuple[str, ...] | None = None, limit: int
 ) -> list[CustomerRow]:
     """The next customers in this order, after a place in it."""
-    steps = _scan_budget(wanted)
-    if not _is_selective(wanted, steps):
-        found = _load_rows(_scan_in_order(wanted, order, after, steps if wanted else most), order, most)
-        if not wanted or len(found) == most:
+    steps = _scan_budget(filters)
+    if not _is_selective(filters, steps):
+        found = _load_rows(_scan_in_order(filters, order, after, steps if filters else limit), order, limit)
+        if not filters or len(found) == limit:
             return found
-    return _load_rows(_match_by_index(wanted, order, after), order, most)
+    return _load_rows(_match_by_index(filters, order, after), order, limit)
 
 
-def find_previous_page(wanted: Filter, order: Order, before: tuple[str, ...], *, most: int) -> list[CustomerRow]:
+def find_previous_page(filters: Filter, order: Order, before: tuple[str, ...], *, limit: int) -> list[CustomerRow]:
     """The customers just before a place, in this order."""
     back = replace(order, descending=not order.descending)
-    return find_customers(wanted, back, after=before, most=most)[::-1]
+    return find_customers(filters, back, after=before, limit=limit)[::-1]
 
 
 @dataclass(frozen=True)
@@ -87,68 +98,73 @@ class Count:
     exact: bool
 
 
-def known_count(wanted: Filter) -> Count | None:
+def known_count(filters: Filter) -> Count | None:
     """How many match, if the ledgers know; None if they would have to be counted."""
-    if wanted.q.strip() or wanted.without or len(wanted.segments) > 1 or (wanted.segments and wanted.has == "none"):
+    if (
+        filters.q.strip()
+        or filters.without
+        or len(filters.segments) > 1
+        or (filters.segments and filters.has == "none")
+    ):
         return None
-    if wanted.segments:
-        return Count(count_holders(wanted.segments[0]["type"], wanted.segments[0]["value"]), exact=True)
+    if filters.segments:
+        return Count(count_holders(filters.segments[0]), exact=True)
     there = totals()
-    numbers = {None: there.customers, "any": there.carrying, "none": there.customers - there.carrying}
-    return Count(numbers[wanted.has], exact=True)
+    numbers = {None: there.customers, "any": there.with_segments, "none": there.customers - there.with_segments}
+    return Count(numbers[filters.has], exact=True)
 
 
-def count_customers(wanted: Filter, *, most: int) -> Count:
-    """How many match, counted up to `most`."""
-    known = known_count(wanted)
+def count_customers(filters: Filter, *, limit: int) -> Count:
+    """How many match, counted up to `limit`."""
+    known = known_count(filters)
     if known:
         return known
-    query = _match_by_index(wanted, Order(), None).order_by(None).limit(most + 1)
+    query = _match_by_index(filters, Order(), None).order_by(None).limit(limit + 1)
     counted = db.session.scalars(select(func.count()).select_from(query.subquery())).one()
-    return Count(min(counted, most), exact=counted <= most)
+    return Count(min(counted, limit), exact=counted <= limit)
 
 
-def iter_customers(wanted: Filter) -> Iterator[dict[str, Any]]:
+def iter_customers(filters: Filter) -> Iterator[dict[str, Any]]:
     """All who match, with their facts and segments, by document_id, streamed."""
     columns = (customers.document_id, *(customers[fact] for fact in PROFILE_FIELDS), customers.segments)
     query = select(*columns).order_by(customers.document_id)
-    if wanted:
-        query = query.where(customers.document_id.in_(_match_by_index(wanted, Order(), None).order_by(None)))
+    if filters:
+        query = query.where(customers.document_id.in_(_match_by_index(filters, Order(), None).order_by(None)))
     for row in db.session.execute(query.execution_options(yield_per=2000)):
         yield row._asdict()
 
 
-def iter_ids(wanted: Filter) -> Iterator[str]:
+def iter_ids(filters: Filter) -> Iterator[str]:
     """The document_ids of all who match, streamed."""
     query = select(customers.document_id)
-    if wanted:
-        query = query.where(customers.document_id.in_(_match_by_index(wanted, Order(), None).order_by(None)))
+    if filters:
+        query = query.where(customers.document_id.in_(_match_by_index(filters, Order(), None).order_by(None)))
     yield from db.session.scalars(query.order_by(customers.document_id).execution_options(yield_per=5_000))
 
 
-def _scan_budget(wanted: Filter) -> int:
-    """How many customers to walk at most: beyond that, collecting them costs less.
+def _scan_budget(filters: Filter) -> int:
+    """How many customers to walk at limit: beyond that, collecting them costs less.
 
     Walking to n matches reads n/f rows, collecting f·N, where f is the share that matches: equal at sqrt(n·N) rows, for
     n of 50. A row met in order costs a fourth of one fetched from anywhere; half of it where, in the table of words,
     each customer is looked up besides.
     """
-    if not wanted:
+    if not filters:
         return 0
-    return max(MIN_SCAN, isqrt(50 * totals().customers) * (2 if wanted.q.strip() else 4))
+    return max(MIN_SCAN, isqrt(50 * totals().customers) * (2 if filters.q.strip() else 4))
 
 
-def _is_selective(wanted: Filter, steps: int) -> bool:
+def _is_selective(filters: Filter, steps: int) -> bool:
     """Whether so few match that a walk would be in vain."""
-    words = parse_query(wanted.q)
-    if _exact_email(wanted) or (wanted.q.strip() and not words) or any(map(_is_number, chain.from_iterable(words))):
+    words = parse_query(filters.q)
+    if _exact_email(filters) or (filters.q.strip() and not words) or any(map(_is_number, chain.from_iterable(words))):
         return True
     few = steps if words else steps // 4
-    return any(count_holders(segment["type"], segment["value"]) < few for segment in wanted.segments)
+    return any(count_holders(segment) < few for segment in filters.segments)
 
 
 def _is_number(word: str) -> bool:
-    """An id or a telephone number, or the most of it: few begin like that."""
+    """An id or a telephone number, or the limit of it: few begin like that."""
     return len(word) >= 6 and word.isdigit()
 
 
@@ -165,35 +181,35 @@ def _sorted(keys: tuple[Any, ...], order: Order) -> list[Any]:
     return [key.desc() if order.descending else key for key in keys]
 
 
-def _scan_in_order(wanted: Filter, order: Order, after: tuple[str, ...] | None, steps: int) -> Select[Any]:
+def _scan_in_order(filters: Filter, order: Order, after: tuple[str, ...] | None, steps: int) -> Select[Any]:
     """Those who match among the next ones in the order; each is looked at once, unless the order is another table's."""
-    keys = (search.document_id,) if order.by == "id" and wanted.q.strip() else _sort_keys(order)
+    keys = (search.document_id,) if order.by == "id" and filters.q.strip() else _sort_keys(order)
     table = keys[0].table
-    told = [search.words] if table is search.id.table else [customers.segments]
-    ahead = select(*dict.fromkeys([table.c.document_id, *keys, *told]))
+    columns = [search.words] if table is search.id.table else [customers.segments]
+    ahead = select(*dict.fromkeys([table.c.document_id, *keys, *columns]))
     if after is not None:
         ahead = ahead.where(_after_cursor(keys, order, after))
     next_ones = ahead.order_by(*_sorted(keys, order)).limit(steps).subquery("next_ones")
     query = select(next_ones.c.document_id)
-    if wanted.q.strip():
-        query = query.where(dialects.matches_terms(next_ones.c.words, parse_query(wanted.q)))
-    carrying = _with_segments(wanted, next_ones.c.get("segments", customers.segments))
-    if carrying and table is search.id.table:
+    if filters.q.strip():
+        query = query.where(dialects.matches_terms(next_ones.c.words, parse_query(filters.q)))
+    with_segments = _with_segments(filters, next_ones.c.get("segments", customers.segments))
+    if with_segments and table is search.id.table:
         query = query.join(Customer, customers.document_id == next_ones.c.document_id)
     place = [next_ones.c[key.name] for key in keys]
-    return query.where(*carrying).order_by(*_sorted(tuple(place), order))
+    return query.where(*with_segments).order_by(*_sorted(tuple(place), order))
 
 
-def _match_by_index(wanted: Filter, order: Order, after: tuple[str, ...] | None) -> Select[Any]:
+def _match_by_index(filters: Filter, order: Order, after: tuple[str, ...] | None) -> Select[Any]:
     """Those who match, by index, sorted only then.
 
     Materialized, or a planner might walk the order after all. Only by segments SQLite has no index: there, walking the
     whole order finds a page sooner than collecting everybody.
     """
-    asked, carrying = wanted.q.strip(), _with_segments(wanted)
+    asked, with_segments = filters.q.strip(), _with_segments(filters)
     key = search.document_id if asked or order.by == "name" else customers.document_id
-    hits = select(key, *([search.name] if order.by == "name" else [])).where(*_matching(wanted), *carrying)
-    if key.table is not customers.document_id.table and carrying:
+    hits = select(key, *([search.name] if order.by == "name" else [])).where(*_matching(filters), *with_segments)
+    if key.table is not customers.document_id.table and with_segments:
         hits = hits.join(Customer, customers.document_id == key)
     found = hits.cte("hits").prefix_with("MATERIALIZED", dialect="*" if asked else "postgresql")
     keys = (found.c.document_id,) if order.by == "id" else (found.c.name, found.c.document_id)
@@ -201,17 +217,17 @@ def _match_by_index(wanted: Filter, order: Order, after: tuple[str, ...] | None)
     return query if after is None else query.where(_after_cursor(keys, order, after))
 
 
-def _exact_email(wanted: Filter) -> str | None:
+def _exact_email(filters: Filter) -> str | None:
     """The beginning of an e-mail: a word, an @, and perhaps more."""
-    q = wanted.q.strip().casefold()
+    q = filters.q.strip().casefold()
     return q if "@" in q[1:] and not any(character.isspace() for character in q) else None
 
 
-def _matching(wanted: Filter) -> list[ColumnElement[bool]]:
-    q = wanted.q.strip()
+def _matching(filters: Filter) -> list[ColumnElement[bool]]:
+    q = filters.q.strip()
     if not q:
         return []
-    email = _exact_email(wanted)
+    email = _exact_email(filters)
     if email:
         return [and_(search.email >= email, search.email < email + MAX_STRING)]
     words = parse_query(q)
@@ -220,30 +236,31 @@ def _matching(wanted: Filter) -> list[ColumnElement[bool]]:
     return [and_(search.document_id >= q, search.document_id < q + MAX_STRING)]  # signs only: the beginning of an id
 
 
-def _with_segments(wanted: Filter, segments: ColumnElement[Any] = customers.segments) -> list[ColumnElement[bool]]:
+def _with_segments(filters: Filter, segments: ColumnElement[Any] = customers.segments) -> list[ColumnElement[bool]]:
     empty = segments == dialects.json_value([])
     conditions = [
-        dialects.contains_segment(segments, segment, indexed=indexed) for segment, indexed in _by_index(wanted.segments)
+        dialects.contains_segment(segments, segment, indexed=indexed)
+        for segment, indexed in _by_index(filters.segments)
     ]
-    conditions += [not_(dialects.contains_segment(segments, segment)) for segment in wanted.without]
-    return conditions + {"any": [not_(empty)], "none": [empty], None: []}[wanted.has]
+    conditions += [not_(dialects.contains_segment(segments, segment)) for segment in filters.without]
+    return conditions + {"any": [not_(empty)], "none": [empty], None: []}[filters.has]
 
 
-def _by_index(segments: tuple[Segment, ...]) -> list[tuple[Segment, bool]]:
+def _by_index(segments: tuple[SegmentPair, ...]) -> list[tuple[SegmentPair, bool]]:
     """The segments, the rarest first, and whether to look for each by index.
 
     A long list of holders is not read beside a short one, and who has not the rarest is not asked for the others.
     """
     if len(segments) < 2:
         return [(segment, True) for segment in segments]
-    held = [(count_holders(segment["type"], segment["value"]), segment) for segment in segments]
+    held = [(count_holders(segment), segment) for segment in segments]
     least = min(n for n, _ in held)
     return [(segment, n <= 10 * least) for n, segment in sorted(held, key=lambda one: one[0])]
 
 
-def _load_rows(query: Select[Any], order: Order, most: int) -> list[CustomerRow]:
+def _load_rows(query: Select[Any], order: Order, limit: int) -> list[CustomerRow]:
     """The page itself: what is told of each customer, and by whom she was changed last."""
-    page = query.limit(most).subquery("page")
+    page = query.limit(limit).subquery("page")
     told = (
         select(
             customers.document_id,

@@ -1,6 +1,7 @@
 """Segments that may be one and the same in two spellings. Only ever pointed out, never changed by itself."""
 
-from app.core.counts.segment_counts import largest_segments
+from app.core.counts.segment_counts import SegmentSize, largest_segments
+from app.core.models.segments import SegmentPair
 from app.core.search.terms import fold_accents
 
 MAX_SIMILAR = 20_000
@@ -12,18 +13,16 @@ MIN_LENGTH = 4
 MAX_LENGTH = 100
 """What is longer is no name: to have each of 900 letters left out once, for thousands of texts, takes gigabytes."""
 
-SegmentSize = tuple[str, str, int]
 
-
-def find_similar(type_: str, value: str) -> list[SegmentSize]:
+def find_similar(segment: SegmentPair) -> list[SegmentSize]:
     """Segments that customers hold and whose spelling is close to this one, the most held first; itself not."""
-    mine = _normalize(type_), _normalize(value)
+    mine = _normalize(segment.type), _normalize(segment.value)
     found = []
-    for other_type, other_value, customers in largest_segments(most=MAX_SIMILAR):
-        theirs = _normalize(other_type), _normalize(other_value)
+    for other in largest_segments(limit=MAX_SIMILAR):
+        theirs = _normalize(other.type), _normalize(other.value)
         alike = theirs == mine or (theirs[0] == mine[0] and within_one_edit(mine[1], theirs[1]))
-        if alike and (other_type, other_value) != (type_, value):
-            found.append((other_type, other_value, customers))
+        if alike and other.pair != segment:
+            found.append(other)
     return found
 
 
@@ -33,7 +32,7 @@ def find_all_similar() -> list[list[SegmentSize]]:
     Alike without case, accents, blanks and signs, or one letter off in a value of the same type.
     """
     groups: dict[tuple[str, str], list[SegmentSize]] = {}
-    for held in largest_segments(most=MAX_SIMILAR):
+    for held in largest_segments(limit=MAX_SIMILAR):
         groups.setdefault((_normalize(held[0]), _normalize(held[1])), []).append(held)
     joined = _clusters(list(groups))
     found = [[held for key in keys for held in groups[key]] for keys in joined]
