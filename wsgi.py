@@ -1,4 +1,4 @@
-"""What gunicorn serves and `flask` finds."""
+"""The WSGI application, for gunicorn and for the `flask` command."""
 
 import sys
 
@@ -7,5 +7,5 @@ from app.settings import InvalidSettings
 
 try:
     app = create_app()
-except InvalidSettings as problem:
-    sys.exit(f"Cannot start: {problem}")
+except InvalidSettings as error:
+    sys.exit(f"Cannot start: {error}")

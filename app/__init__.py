@@ -1,6 +1,6 @@
-"""Customer Segments: which segments each customer of a retailer carries.
+"""Customer Segments: the segments of each customer of a retailer.
 
-One core (`app.core`) under three faces: a JSON API (`app.api`), HTML pages (`app.pages`) and commands (`app.cli`).
+Three interfaces use one core (`app.core`): a JSON API (`app.api`), HTML pages (`app.pages`) and commands (`app.cli`).
 """
 
 import os
@@ -26,18 +26,18 @@ ROOT = Path(__file__).parent.parent
 
 
 def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
-    """The application as `environ` configures it. Raises app.settings.InvalidSettings."""
+    """Return the application that `environ` configures. Raises app.settings.InvalidSettings."""
     app = Flask(__name__, root_path=str(ROOT), instance_path=str(ROOT / "instance"))
     app.config.update(read_settings(environ, Path(app.instance_path)))
     app.config.update(
-        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,  # where a body without a length is cut
+        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,  # the limit of a body without Content-Length
         SQLALCHEMY_DATABASE_URI=app.config["DATABASE_URL"],
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
     )
     app.json = OrjsonProvider(app)
     app.jinja_environment = StripIndentEnvironment
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.url_map.merge_slashes = False  # a document_id may hold several in a row
+    app.url_map.merge_slashes = False  # a document_id may contain consecutive slashes
     app.url_map.converters |= {
         "document_id": DocumentIdConverter,
         "number": NumberConverter,
@@ -60,9 +60,9 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     assets.init_app(app)
     session_cookie.init_app(app)
     compression.init_app(app)
-    CSRFProtect(app).exempt(api.blueprint)  # the API is opened by a token, which no other site can make a browser send
+    CSRFProtect(app).exempt(api.blueprint)  # another site cannot make a browser send a token
 
-    for face in (api, pages, health, metrics):
-        app.register_blueprint(face.blueprint)
+    for module in (api, pages, health, metrics):
+        app.register_blueprint(module.blueprint)
     cli.init_app(app)
     return app

@@ -1,6 +1,6 @@
-"""Work that goes on after its request: a thread for each duty in every worker process, and no further server.
+"""Background work: every worker process runs one thread per task.
 
-Which piece of work is whose is decided in the database, by leases: a worker that dies leaves its work to the others.
+Leases in the database decide which process does a piece of work. If a process dies, another one takes over its work.
 """
 
 import threading
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 from flask import Flask, current_app
 
+from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
 from app.core.database import db
 from app.core.errors import Unavailable
@@ -21,10 +22,10 @@ POLL_INTERVAL_S = 1.0
 ERROR_BACKOFF_S = 10.0
 
 Stop = threading.Event
-"""Set when the process is about to end: put down what is in hand, so that another takes it up at once."""
+"""Set when the process is about to end. A task then releases its work, so that another process continues it."""
 
 Task = Callable[[Stop], bool]
-"""Does the next piece of work, if there is any, and says whether there was."""
+"""Do the next piece of work, if any, and return whether there was one."""
 
 
 def work_on_jobs(stop: Stop) -> bool:
@@ -41,7 +42,7 @@ HANDLERS = {
     ("edit", "checking"): preview_bulk_edit,
     ("edit", "applying"): apply_bulk_edit,
 }
-TASKS: tuple[Task, ...] = (work_on_jobs, write_request_log, deliver_webhooks)
+TASKS: tuple[Task, ...] = (work_on_jobs, write_request_log, write_refusal_counts, deliver_webhooks)
 
 log = structlog.get_logger()
 
@@ -51,18 +52,18 @@ _running = False
 
 
 def notify_workers() -> bool:
-    """There is something to do: look now, not at the next pause. Whether there is anybody in this process to do it."""
+    """Wake the tasks of this process; return whether it runs any."""
     _wake_event.set()
     return _running
 
 
 def start(app: Flask) -> Callable[[], None]:
-    """Begin with every duty. Gives back what ends them, and waits for it."""
+    """Start a thread for every task. Return a function that stops the threads and waits for them."""
     stop = Stop()
-    threads = [threading.Thread(target=_run_loop, args=(app, duty, stop), daemon=True) for duty in TASKS]
+    threads = [threading.Thread(target=_run_loop, args=(app, task, stop), daemon=True) for task in TASKS]
     for thread in threads:
         thread.start()
-    global _running  # noqa: PLW0603 - the process has these threads, or it has not
+    global _running  # noqa: PLW0603 - one set of threads per process
     _running = True
 
     def end() -> None:
@@ -74,16 +75,16 @@ def start(app: Flask) -> Callable[[], None]:
     return end
 
 
-def _run_loop(app: Flask, duty: Task, stop: Stop) -> None:
+def _run_loop(app: Flask, task: Task, stop: Stop) -> None:
     while not stop.is_set():
         worked = False
         with app.app_context():
             try:
-                worked = duty(stop)
+                worked = task(stop)
             except Unavailable:
-                pass  # the database is away or busy: look again in a moment
+                pass  # the database is unavailable: try again after the pause
             except Exception:
-                log.exception("background work failed", duty=duty.__name__)
+                log.exception("background_task_failed", task=task.__name__)
                 stop.wait(ERROR_BACKOFF_S)
             finally:
                 db.session.remove()

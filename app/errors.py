@@ -1,4 +1,4 @@
-"""Whatever is raised becomes an answer here: the API's envelope under /api, a page anywhere else."""
+"""Turn exceptions into responses: the API's error object under /api, a page elsewhere."""
 
 import structlog
 from flask import Flask, g, request
@@ -29,8 +29,8 @@ def _for_api() -> bool:
     return request.path == "/api" or request.path.startswith("/api/")
 
 
-def _domain_error(refusal: DomainError) -> ViewResponse:
-    return api_errors.handle_domain_error(refusal) if _for_api() else page_errors.handle_domain_error(refusal)
+def _domain_error(error: DomainError) -> ViewResponse:
+    return api_errors.handle_domain_error(error) if _for_api() else page_errors.handle_domain_error(error)
 
 
 def _http_exception(error: HTTPException) -> ViewResponse:
@@ -44,14 +44,14 @@ def _http_exception(error: HTTPException) -> ViewResponse:
 def _database_error(error: DBAPIError | PoolTimeout) -> ViewResponse:
     try:
         raise_if_unavailable(error)
-    except Unavailable as refusal:
-        log.warning("database unavailable", exc_info=error)
-        return _domain_error(refusal)
+    except Unavailable as unavailable:
+        log.warning("database_unavailable", exc_info=error)
+        return _domain_error(unavailable)
     return _internal_error(error)
 
 
 def _internal_error(error: Exception) -> ViewResponse:
-    log.error("failed", exc_info=error)
+    log.error("request_failed", exc_info=error)
     if _for_api():
         return api_errors.internal_error(g.request_id)
     return page_errors.internal_error()

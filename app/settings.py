@@ -1,4 +1,4 @@
-"""Every setting of the service: read from the environment here, checked at start, and nowhere else."""
+"""The settings of the service: read from the environment and checked here, once, at start."""
 
 import os
 import secrets
@@ -13,17 +13,17 @@ from sqlalchemy.exc import ArgumentError
 
 
 class InvalidSettings(Exception):
-    """The environment does not describe a service that can start; the message lists every problem."""
+    """The service cannot start with this environment. The message lists all problems."""
 
 
 def _text(value: str) -> str:
     return value
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _at_least(minimum: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not value.isdecimal() or int(value) < least:
-            raise ValueError(f"must be a whole number, at least {least}")
+        if not value.isdecimal() or int(value) < minimum:
+            raise ValueError(f"must be a whole number, at least {minimum}")
         return int(value)
 
     return parse
@@ -77,7 +77,7 @@ def _hosts(value: str) -> frozenset[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable: its default as it would be written there, what it is for, and how it is read."""
+    """One environment variable: its default as text, its meaning, and its parser, which raises ValueError."""
 
     name: str
     default: str
@@ -87,37 +87,37 @@ class Setting:
 
 SETTINGS = (
     Setting("DATABASE_URL", "", "`postgresql://…` for production; SQLite under `instance/` if empty", _database_url),
-    Setting("SECRET_KEY", "", "Signs sessions; made once in `instance/` for the embedded database, else required"),
-    Setting("PORT", "8000", "Where gunicorn listens", _port),
-    Setting("HOST", "127.0.0.1", "The address it listens on"),
+    Setting("SECRET_KEY", "", "Signs sessions; generated once in `instance/` for the embedded database, else required"),
+    Setting("PORT", "8000", "Port of the server", _port),
+    Setting("HOST", "127.0.0.1", "Address of the server"),
     Setting("WEB_CONCURRENCY", "", "Worker processes; one per core if empty", _at_least(1)),
-    Setting("MAX_CUSTOMERS_PER_REQUEST", "50000", "More in one request are refused (413)", _at_least(1)),
-    Setting("MAX_BODY_BYTES", "33554432", "A larger body, after decompression, is refused (413)", _at_least(1)),
+    Setting("MAX_CUSTOMERS_PER_REQUEST", "50000", "Limit of one request; more is 413", _at_least(1)),
+    Setting("MAX_BODY_BYTES", "33554432", "Limit of a body after decompression; more is 413", _at_least(1)),
     Setting("RATE_LIMIT", "", "Requests per token on each machine, such as `600 per minute`; none if empty", _rate),
-    Setting("TRUSTED_PROXIES", "0", "How many proxies in front set `X-Forwarded-*`", _at_least(0)),
+    Setting("TRUSTED_PROXIES", "0", "Number of proxies in front that set `X-Forwarded-*`", _at_least(0)),
     Setting(
         "WEBHOOK_ALLOWED_HOSTS",
         "",
-        "Where webhooks may lead although it is inside the network, or plain HTTP: `host:port, …`",
+        "Hosts that webhooks may call inside the network or over plain HTTP: `host:port, …`",
         _hosts,
     ),
-    Setting("LOG_FORMAT", "text", "`text` for people, `json` for machines", _log_format),
-    Setting("ENVIRONMENT_NAME", "", "Shown as a badge on every page: `staging`, `production`"),
+    Setting("LOG_FORMAT", "text", "`text` or `json`", _log_format),
+    Setting("ENVIRONMENT_NAME", "", "A badge on every page, such as `staging` or `production`"),
 )
 
 
 def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
-    """The settings by name, defaults filled in. `instance` holds the embedded database and its secret key.
+    """Return the settings by name, with defaults. `instance` holds the embedded database and its secret key.
 
-    Raises InvalidSettings naming every variable that cannot be used.
+    Raises InvalidSettings, which names every invalid variable.
     """
     settings, problems = {}, []
     for setting in SETTINGS:
         value = environ.get(setting.name, "").strip() or setting.default
         try:
             settings[setting.name] = setting.parse(value) if value else None
-        except ValueError as problem:
-            problems.append(f"{setting.name} {problem}.")
+        except ValueError as error:
+            problems.append(f"{setting.name} {error}.")
     embedded = not environ.get("DATABASE_URL", "").strip()
     if not (embedded or settings["SECRET_KEY"]):
         problems.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
@@ -133,7 +133,7 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
 
 
 def _load_or_create_secret(path: Path) -> str:
-    """The secret in `path`, made if need be. Linking decides between workers that start at the same moment."""
+    """Return the secret in `path`; create it first if needed. The link is atomic: of parallel starts one wins."""
     if not path.exists():
         draft = path.with_suffix(f".{os.getpid()}")
         draft.touch(mode=0o600)

@@ -1,8 +1,11 @@
-"""How many requests were refused, a day, by token and reason: what the overview tells of last night."""
+"""Count the refused requests by day, token and error code, for the overview page.
 
-import time
+A request only counts in memory. A background task writes the counts.
+"""
+
 from collections import Counter
 from datetime import date
+from threading import Event, Lock
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -11,8 +14,7 @@ from app.core import dialects
 from app.core.database import Base, db, now, run_in_transaction
 from app.core.errors import Unavailable
 
-WRITE_INTERVAL = 2.0
-"""Seconds. Whoever sends a thousand wrong requests a second must not make the database write as often."""
+WRITE_INTERVAL_S = 2.0
 
 NO_TOKEN = ""
 
@@ -22,43 +24,55 @@ class RefusalCount(Base):
 
     day: Mapped[date] = mapped_column(primary_key=True)
     token: Mapped[str] = mapped_column(primary_key=True)
-    """The token's name; empty when there was none that is valid."""
+    """The token's name; empty for a request without a valid token."""
     code: Mapped[str] = mapped_column(primary_key=True)
     requests: Mapped[int] = mapped_column(dialects.Id)
 
 
 class RefusalCounter:
-    """What this process refused and has not noted yet: lost if it dies within those seconds."""
+    """The counts that this process has not written yet. A killed process loses the counts of a few seconds."""
 
     def __init__(self) -> None:
-        self._waiting: Counter[tuple[date, str, str]] = Counter()
-        self._noted_at = -WRITE_INTERVAL
+        self._lock = Lock()
+        self._counts: Counter[tuple[date, str, str]] = Counter()
 
     def add(self, token: str, code: str) -> None:
-        self._waiting[now().date(), token, code] += 1
-        self.note_when_due()
+        with self._lock:
+            self._counts[now().date(), token, code] += 1
 
-    def note_when_due(self) -> None:
-        if self._waiting and time.monotonic() - self._noted_at >= WRITE_INTERVAL:
-            self._noted_at = time.monotonic()
-            waiting, self._waiting = self._waiting, Counter()
-            try:
-                run_in_transaction(lambda session: _write(session, waiting), patient=False)
-            except Unavailable:
-                self._waiting += waiting  # busy with what matters more: the next one notes it
+    def write(self) -> None:
+        """Write the counts. If the database is unavailable, the next call writes them."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        if not counts:
+            return
+        try:
+            run_in_transaction(lambda session: _write(session, counts), patient=False)
+        except BaseException as error:
+            with self._lock:
+                self._counts += counts
+            if not isinstance(error, Unavailable):
+                raise
 
 
 refusal_counter = RefusalCounter()
 
 
-def _write(session: Session, waiting: Counter[tuple[date, str, str]]) -> None:
-    for (day, token, code), requests in sorted(waiting.items()):
+def write_refusal_counts(stop: Event) -> bool:
+    """Background task: write the counts every two seconds, and once more when the process ends."""
+    stop.wait(WRITE_INTERVAL_S)
+    refusal_counter.write()
+    return True
+
+
+def _write(session: Session, counts: Counter[tuple[date, str, str]]) -> None:
+    for (day, token, code), requests in sorted(counts.items()):
         key = {"day": day, "token": token, "code": code}
         dialects.upsert_increment(session, RefusalCount.__table__, key, "requests", requests)
 
 
 def refusals_since(day: date) -> list[tuple[str, str, int]]:
-    """(token, code, requests) since the beginning of that day in UTC, the most first."""
+    """Return (token, code, requests) since the start of `day` in UTC, the largest numbers first."""
     requests = func.sum(RefusalCount.requests)
     query = (
         select(RefusalCount.token, RefusalCount.code, requests)

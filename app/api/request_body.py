@@ -1,4 +1,4 @@
-"""Reading a JSON body: its type, its size, its encoding."""
+"""Read the JSON body of a request: check its type, size and encoding, and parse it."""
 
 import gzip
 import io
@@ -15,7 +15,7 @@ from app.core.errors import DomainError
 
 
 class UnsupportedMediaType(DomainError):
-    """Not JSON in UTF-8, plain or gzipped."""
+    """The body is not JSON in UTF-8, plain or compressed with gzip."""
 
 
 class MalformedJson(DomainError):
@@ -23,11 +23,11 @@ class MalformedJson(DomainError):
 
 
 class TooLarge(DomainError):
-    """More than one request may carry; the message names the limit."""
+    """The request exceeds a limit. The message names the limit."""
 
 
 def customers_body() -> Any:
-    """The body of a request about many customers; too many of them are TooLarge before anything else is looked at."""
+    """Return the body of a request with `customers`. Raises TooLarge before the schema validates the customers."""
     body = json_body()
     limit = current_app.config["MAX_CUSTOMERS_PER_REQUEST"]
     customers = body.get("customers") if isinstance(body, dict) else None
@@ -37,7 +37,7 @@ def customers_body() -> Any:
 
 
 def json_body() -> Any:
-    """The request's body, parsed; of one that may come again, `g.body_digest` tells whether it is the same.
+    """Return the parsed body. If the request has an Idempotency-Key, store the digest of the body in `g.body_digest`.
 
     Raises UnsupportedMediaType, TooLarge and MalformedJson.
     """
@@ -58,9 +58,9 @@ def _parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        told_apart = _without_lone_surrogates(body)
-        if told_apart != body:
-            return _parse_json(told_apart)
+        replaced = _replace_lone_surrogates(body)
+        if replaced != body:
+            return _parse_json(replaced)
         raise MalformedJson(f"The body is not JSON: {error.msg}." if body else "The body is empty.") from None
 
 
@@ -68,12 +68,16 @@ HIGH, LOW = (rb"\\u[dD][" + third + rb"][0-9a-fA-F]{2}" for third in (b"89abAB",
 LONE = re.compile(HIGH + b"(?!" + LOW + b")|(?<!" + HIGH + b")" + LOW)
 
 
-def _without_lone_surrogates(body: bytes) -> bytes:
-    """They are JSON, though no text: as U+0000 they are refused where a text is wanted, and nowhere else."""
-    backslash, stand_in = rb"\\", b"\0\0"
+def _replace_lone_surrogates(body: bytes) -> bytes:
+    """Replace lone surrogates by U+0000.
+
+    They are valid JSON but not valid text. Validation refuses U+0000 in document_ids, types and values; in properties
+    that are ignored it does no harm.
+    """
+    backslash, placeholder = rb"\\", b"\0\0"
     if b"\0" in body:
-        return body  # which is no JSON, whatever else it holds
-    return LONE.sub(rb"\\u0000", body.replace(backslash, stand_in)).replace(stand_in, backslash)
+        return body  # not valid JSON in any case
+    return LONE.sub(rb"\\u0000", body.replace(backslash, placeholder)).replace(placeholder, backslash)
 
 
 def _decode(body: bytes, limit: int) -> bytes:
@@ -81,14 +85,14 @@ def _decode(body: bytes, limit: int) -> bytes:
     if encoding == "gzip":
         return _gunzip(body, limit)
     if encoding != "identity":
-        raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
+        raise UnsupportedMediaType("Send the body without Content-Encoding, or with Content-Encoding: gzip.")
     if len(body) > limit:
         raise _too_large(limit)
     return body
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """Never much more than `limit` bytes come into being, whatever the body would unfold to."""
+    """Return the decompressed body. Decompression stops after `limit` bytes."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             plain = file.read(limit + 1)

@@ -1,4 +1,4 @@
-"""flask quickstart: what `make run` says before it serves."""
+"""flask quickstart: `make run` prints its output before it starts the server."""
 
 import secrets
 from pathlib import Path
@@ -20,41 +20,41 @@ EMAIL, TOKEN = "admin@example.com", "first-steps"
 @click.command("quickstart")
 @reports_errors
 def quickstart() -> None:
-    """Print where the service is, how to sign in, and a first call; fill an empty embedded database with the demo."""
+    """Print the address, a sign-in and a first API call; fill an empty embedded database with the demo."""
     address = "http://{HOST}:{PORT}".format_map(current_app.config)
     click.echo(f"\nCustomer Segments: {address}\n")
-    keys = _first_run_credentials() if current_app.config["EMBEDDED"] else None
-    if keys is None:
+    credentials = _first_run_credentials() if current_app.config["EMBEDDED"] else None
+    if credentials is None:
         click.echo("Sign in:  .venv/bin/flask operators create EMAIL --role admin")
         click.echo("Call:     .venv/bin/flask tokens create NAME\n")
         return
-    click.echo(f"Sign in as {EMAIL} with the password {keys['password']}\n")
+    click.echo(f"Sign in as {EMAIL} with the password {credentials['password']}\n")
     click.echo("Replace the segments of a customer:\n")
-    click.echo(f"{_curl(address, keys['token'])}\n")
+    click.echo(f"{_curl(address, credentials['token'])}\n")
 
 
 def _first_run_credentials() -> dict[str, Any] | None:
-    """The sign-in and token made at the first start; kept in `instance/`, readable by its owner alone.
+    """Return the password and token of the first start, which `instance/` stores with access for its owner only.
 
-    None in a database that somebody filled otherwise.
+    None if the database has customers but not from the demo.
     """
-    kept = Path(current_app.instance_path) / "first-steps.json"
-    if kept.exists():
-        keys: dict[str, Any] = orjson.loads(kept.read_bytes())
-        if authenticate_token(keys["token"]):
-            return keys
+    path = Path(current_app.instance_path) / "first-steps.json"
+    if path.exists():
+        credentials: dict[str, Any] = orjson.loads(path.read_bytes())
+        if authenticate_token(credentials["token"]):
+            return credentials
     if has_customers():
         return None
     fill_demo(5_000, lambda _done: None)
-    keys = {"password": secrets.token_urlsafe(9), "token": create_token(TOKEN)}
-    create_operator(EMAIL, "admin", keys["password"])
-    kept.touch(mode=0o600)
-    kept.write_bytes(orjson.dumps(keys))
-    return keys
+    credentials = {"password": secrets.token_urlsafe(9), "token": create_token(TOKEN)}
+    create_operator(EMAIL, "admin", credentials["password"])
+    path.touch(mode=0o600)
+    path.write_bytes(orjson.dumps(credentials))
+    return credentials
 
 
 def _curl(address: str, token: str) -> str:
-    # The document's own example: only the first of the two exists, and stands in the answer.
+    # The example of contract §1: only the first of the two customers exists, so the response names only the first.
     segments = [{"type": "affiliation", "value": "NEW_CUSTOMER"}, {"type": "membership", "value": "GOLD"}]
     customers = [{"document_id": document_id, "segments": segments} for document_id in (EXAMPLE, "222-133")]
     body = orjson.dumps({"customers": customers}).decode()

@@ -1,1 +1,1 @@
-"""The web plumbing that the API and the pages share: logging, metrics, health, headers, compression, assets."""
+"""What the API and the pages share: logging, metrics, health, headers, compression, assets, cursors."""

@@ -1,4 +1,4 @@
-"""What browsers load: our files and Bootstrap's, out of its package; kept for a year under a URL of each version."""
+"""Static files, ours and those of the Bootstrap package: cached for a year under a URL that names the version."""
 
 from datetime import timedelta
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on, as one opaque text, signed so that nobody makes one up."""
+"""Cursors: the position in a list as an opaque text, signed so that clients cannot construct one."""
 
 from typing import Any
 
@@ -9,26 +9,26 @@ from app.core.models.customers import is_storable
 
 
 class InvalidCursor(ValueError):
-    """Not a cursor that was given out here."""
+    """The text is not a cursor of this list."""
 
 
 def _serializer() -> URLSafeSerializer:
-    """A cursor is good for the list that it was given out with, and no other."""
+    """The signature covers the endpoint: a cursor is valid for the list that returned it, and for no other list."""
     return URLSafeSerializer(str(current_app.secret_key), salt=f"cursor {request.endpoint}")
 
 
-def encode_cursor(*place: int | str) -> str:
-    return _serializer().dumps(place)
+def encode_cursor(*position: int | str) -> str:
+    return _serializer().dumps(position)
 
 
 def decode_cursor(cursor: str, *types: type) -> Any:
-    """The place in a cursor, of these types. Raises InvalidCursor for any other text."""
+    """Return the position in a cursor as values of `types`. Raises InvalidCursor for any other text."""
     try:
-        place = _serializer().loads(cursor)
-        genuine = [type(part) for part in place] == list(types)
-        genuine = genuine and all(is_storable(part) for part in place if isinstance(part, str))
+        position = _serializer().loads(cursor)
+        valid = [type(part) for part in position] == list(types)
+        valid = valid and all(is_storable(part) for part in position if isinstance(part, str))
     except (BadSignature, ValueError, TypeError):
-        genuine = False
-    if not genuine:
-        raise InvalidCursor("Not a cursor that was given out here.")
-    return place
+        valid = False
+    if not valid:
+        raise InvalidCursor("Not a cursor of this list.")
+    return position

@@ -1,4 +1,4 @@
-"""Is it alive, and can it serve? For whoever runs it and for the load balancer in front of it."""
+"""Liveness and readiness, for the operator of the service and for a load balancer."""
 
 from functools import cache
 
@@ -15,13 +15,13 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
-    """The process answers."""
+    """Report that the process answers."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """The database answers, and its schema is the one this code was written for."""
+    """Report whether the database answers and has the schema that this code needs."""
     try:
         found = MigrationContext.configure(db.session.connection()).get_current_heads()
     except SQLAlchemyError:

@@ -1,4 +1,4 @@
-"""JSON by orjson: several times faster, and strict about what is not JSON."""
+"""Flask's JSON provider on orjson, which is several times faster than the standard library, and strict."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""One line per request, and whatever else there is to say: as text or JSON, with request id, token and change set.
+"""Logs as text or JSON: one line per request, with its request id, token name and change set.
 
-No personal data and no token gets into a line: not the path (it holds document_ids) but its rule, never a query string,
-and of an exception its type and where it happened, but not its message.
+A line holds no personal data and no token. It has the URL rule instead of the path, which contains document_ids; no
+query string; and of an exception the type and the traceback, but not the message.
 """
 
 import logging
@@ -32,7 +32,7 @@ def _safe_exception(_logger: Any, _method: str, event: dict[str, Any]) -> dict[s
 
 
 def configure(log_format: str) -> None:
-    """Send structlog's and the standard library's loggers (gunicorn's among them) through one formatter to stderr."""
+    """Send structlog's and the standard library's loggers, gunicorn's included, through one formatter to stderr."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -66,14 +66,14 @@ def configure(log_format: str) -> None:
 def init_app(app: Flask) -> None:
     configure(app.config["LOG_FORMAT"])
     app.before_request(_start)
-    app.after_request(_line)
+    app.after_request(_log_request)
 
 
 def _start() -> None:
     g.started = time.perf_counter()
 
 
-def _line(response: Response) -> Response:
+def _log_request(response: Response) -> Response:
     log.info(
         "request",
         method=request.method,

@@ -1,6 +1,7 @@
-"""What whoever runs it watches: /metrics for Prometheus, summed over all workers.
+"""/metrics for Prometheus, summed over all workers.
 
-Workers share a folder, PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py makes; without one a process tells of itself.
+The workers share the folder PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py creates. Without the folder a process
+reports its own values only.
 """
 
 import os
@@ -29,15 +30,15 @@ from app.core.changes.replace_segments import CHANGE_SETS_KEY
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 
-REQUESTS = Counter("segments_requests", "Requests answered.", ["method", "route", "status"])
-REQUEST_DURATION = Histogram("segments_request_seconds", "How long requests took.", ["route"])
-CUSTOMERS = Counter(
-    "segments_customers", "Customers whose segments were changed, or were as wanted.", ["source", "outcome"]
+REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"])
+REQUEST_DURATION = Histogram("http_request_duration_seconds", "Duration of requests.", ["route"])
+CUSTOMERS_UPDATED = Counter(
+    "customers_updated", "Customers in change sets, by whether their segments changed.", ["source", "outcome"]
 )
 TRANSACTION_RETRIES = Counter(
-    "segments_collisions", "Statements that failed by coincidence with another transaction: tried again."
+    "transaction_retries", "Statements that failed because of a concurrent transaction and were retried."
 )
-CONNECTIONS = Gauge("segments_connections", "Database connections in use.", multiprocess_mode="livesum")
+CONNECTIONS = Gauge("database_connections_in_use", "Database connections in use.", multiprocess_mode="livesum")
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -64,8 +65,8 @@ def _in_use(engine: Engine) -> int:
 
 def _count_customers(session: Session) -> None:
     for change_set in session.info.pop(CHANGE_SETS_KEY, []):
-        CUSTOMERS.labels(change_set.actor.source, "changed").inc(change_set.changed)
-        CUSTOMERS.labels(change_set.actor.source, "unchanged").inc(change_set.unchanged)
+        CUSTOMERS_UPDATED.labels(change_set.actor.source, "changed").inc(change_set.changed)
+        CUSTOMERS_UPDATED.labels(change_set.actor.source, "unchanged").inc(change_set.unchanged)
 
 
 def _count_retry(context: ExceptionContext) -> None:
@@ -75,19 +76,19 @@ def _count_retry(context: ExceptionContext) -> None:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """What all workers counted, and how long the ledger of counts is."""
+    """Return the values of all workers and the length of the ledger of counts."""
     registry: CollectorRegistry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    told = generate_latest(registry) + generate_latest(_ledger())
-    return Response(told, content_type=CONTENT_TYPE_LATEST)
+    exposition = generate_latest(registry) + generate_latest(_ledger())
+    return Response(exposition, content_type=CONTENT_TYPE_LATEST)
 
 
 def _ledger() -> CollectorRegistry:
-    """Empty while the database is away: what the workers counted is told all the same."""
+    """Return the length of the ledger; nothing while the database is unavailable, so that the rest is still served."""
     registry = CollectorRegistry()
     with suppress(SQLAlchemyError):
         rows = db.session.scalars(select(func.count()).select_from(SegmentCount)).one()
-        Gauge("segments_count_ledger_rows", "Length of the ledger of counts.", registry=registry).set(rows)
+        Gauge("segment_count_ledger_rows", "Rows in the ledger of segment counts.", registry=registry).set(rows)
     return registry

@@ -1,4 +1,4 @@
-"""Each request has an id: the caller's if it is a sane one, else ours. It stands in the answer and in the logs."""
+"""Assign an id to each request: the client's if it is valid, else a new one. The response and the logs have it."""
 
 import re
 import uuid
@@ -15,8 +15,8 @@ def init_app(app: Flask) -> None:
 
 
 def _assign() -> None:
-    sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if VALID_ID.fullmatch(sent) else uuid.uuid4().hex
+    client_id = request.headers.get("X-Request-Id", "")
+    g.request_id = client_id if VALID_ID.fullmatch(client_id) else uuid.uuid4().hex
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 

@@ -1,4 +1,4 @@
-"""What a browser may do with our answers: load nothing from elsewhere, run nothing inline, keep no page."""
+"""Response headers that restrict browsers: no content of other sites, no inline code, no cached pages."""
 
 from flask import Flask, Response, request
 
@@ -7,7 +7,7 @@ CSP = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data:",  # the arrows in Bootstrap's selects
+        "img-src 'self' data:",  # Bootstrap draws the arrows of selects from data: URLs
         "font-src 'self'",
         "connect-src 'self'",
         "form-action 'self'",
@@ -26,7 +26,7 @@ def _add(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = CSP
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    if response.mimetype in ("text/html", "text/csv"):  # customers' data, which no cache is to keep
+    if response.mimetype in ("text/html", "text/csv"):  # customer data: no cache may store it
         response.headers.setdefault("Cache-Control", "no-store")
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"

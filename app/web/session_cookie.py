@@ -1,18 +1,18 @@
-"""What passes between browsers and the pages: a cookie that scripts cannot read, and forms of a bearable size."""
+"""The session cookie of the pages, and the size limits of their forms."""
 
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 
 MAX_FORM_BYTES = 4 * 1024 * 1024
-"""An editor with tens of thousands of segments; the API's bodies have a limit of their own."""
+"""Enough for an editor with tens of thousands of segments. The API has its own limit, MAX_BODY_BYTES."""
 
 MAX_FILE_BYTES = 1024 * 1024 * 1024
-"""A file to be imported; larger ones are for the command line."""
+"""The largest file that the page accepts for an import. The command line imports larger ones."""
 
 
 class SecureCookieInterface(SecureCookieSessionInterface):
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Over TLS only, once there is TLS."""
+        """Restrict the cookie to HTTPS if the request came over HTTPS."""
         return request.is_secure
 
 
@@ -22,7 +22,7 @@ def init_app(app: Flask) -> None:
         SESSION_COOKIE_NAME="customer-segments",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        WTF_CSRF_TIME_LIMIT=None,  # a form may lie open for as long as its session lasts
+        WTF_CSRF_TIME_LIMIT=None,  # a form stays valid as long as its session
     )
     app.before_request(_limit_forms)
 

@@ -1,4 +1,4 @@
-"""What indents the templates is for whoever reads them, and not sent: of a long list it would be a third."""
+"""Remove the indentation of templates from pages: it would be a third of a long list."""
 
 import re
 
@@ -9,6 +9,6 @@ INDENTATION = re.compile(r"\n[ \t]+")
 
 class StripIndentEnvironment(Environment):
     def preprocess(self, source: str, name: str | None = None, filename: str | None = None) -> str:
-        """One blank stays, to part words after a block, and the line breaks, by which errors are found."""
+        """Replace indentation by one space, which separates words after a block. Line breaks stay for error messages."""
         source = super().preprocess(source, name, filename)
         return INDENTATION.sub("\n ", source) if name and name.endswith(".html") else source

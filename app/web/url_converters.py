@@ -1,4 +1,4 @@
-"""How a document_id, a segment and a change set stand in a URL."""
+"""How URLs represent a document_id, a segment and a number."""
 
 from urllib.parse import quote, unquote
 
@@ -6,17 +6,17 @@ from werkzeug.routing import BaseConverter, IntegerConverter
 
 
 class DocumentIdConverter(BaseConverter):
-    """Any text at all: ids are the retailer's own, and may hold slashes, also at either end."""
+    """Any text: ids come from the retailer, and may contain slashes, also at the start and the end."""
 
     regex = r"[\s\S]+"
     part_isolating = False
 
 
 class SegmentPartConverter(BaseConverter):
-    """A type or a value: any text, also an empty one.
+    """A segment's type or value: any text, also an empty one.
 
-    What would divide the path, or be taken for a way up, is percent-encoded once more, as in `type:value` (contract
-    §3); a lone percent sign stands for nothing.
+    A slash, and a part of dots only, is percent-encoded twice, as in `type:value` (contract §3). A single percent sign
+    represents the empty text.
     """
 
     regex = r"[^/]+"
@@ -26,11 +26,11 @@ class SegmentPartConverter(BaseConverter):
         return "" if value == "%" else unquote(value)
 
     def to_url(self, value: str) -> str:
-        once = value.replace("%", "%25").replace("/", "%2F") or "%"
-        return quote(once.replace(".", "%2E") if once in self.DOTS else once, safe="")
+        encoded = value.replace("%", "%25").replace("/", "%2F") or "%"
+        return quote(encoded.replace(".", "%2E") if encoded in self.DOTS else encoded, safe="")
 
 
 class NumberConverter(IntegerConverter):
-    """A number that a database can hold."""
+    """A number that fits into a database column."""
 
     regex = r"[0-9]{1,18}"

@@ -3,7 +3,6 @@
 import pytest
 from flask import Flask
 
-from app.access import refusal_counts
 from app.access.refusal_counts import RefusalCounter
 from app.api import errors
 from app.core.changes.replace_segments import replace_segments
@@ -27,8 +26,8 @@ def test_it_works(viewer: Operator) -> None:
 def test_refused_requests_are_told_by_token_and_reason(
     app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errors, "refusal_counter", RefusalCounter())
-    monkeypatch.setattr(refusal_counts, "WRITE_INTERVAL", 0)
+    counter = RefusalCounter()
+    monkeypatch.setattr(errors, "refusal_counter", counter)
     api.replace([], status=400, code="VALIDATION_ERROR")
     for _ in range(3):
         api.call(
@@ -36,6 +35,7 @@ def test_refused_requests_are_told_by_token_and_reason(
         )
     api.get("/api/customers/segments?document_id=nobody", status=404, code="CUSTOMER_NOT_FOUND")
     api.get("/api/v3/segments?limit=0", status=400, code="VALIDATION_ERROR")
+    counter.write()
     page = viewer.get("/")
     assert "requests refused since yesterday 5" in page.text
     assert "crm-nightly VALIDATION_ERROR 2" in page.text

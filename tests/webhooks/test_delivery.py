@@ -367,4 +367,4 @@ def test_under_gunicorn_it_survives_a_restart(
     assert all(is_ours(secret, one) for one in receiver.received)
     assert '"event": "webhook"' in logs[1]
     assert "/hook" not in "".join(logs)
-    assert "background work failed" not in "".join(logs)
+    assert "background_task_failed" not in "".join(logs)

@@ -1,0 +1,46 @@
+"""Refused requests are counted in memory by several threads, and written by a background task."""
+
+import threading
+
+import pytest
+from flask import Flask
+
+from app.access import refusal_counts
+from app.access.refusal_counts import RefusalCounter, refusals_since
+from app.core.database import now
+from app.core.errors import Unavailable
+from tests.support.clients import Api
+from tests.support.query_log import capture_queries
+
+
+def test_concurrent_refusals_are_all_counted(app: Flask) -> None:
+    counter = RefusalCounter()
+    threads = [threading.Thread(target=lambda: [counter.add("", "NOT_FOUND") for _ in range(500)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counter.write()
+    assert refusals_since(now().date()) == [("", "NOT_FOUND", 2000)]
+
+
+def test_a_refusal_does_not_write_to_the_database(api: Api) -> None:
+    with capture_queries() as queries:
+        api.replace([], status=400, code="VALIDATION_ERROR")
+    assert not [query for query in queries if "refused_requests" in query]
+
+
+def test_counts_survive_an_unavailable_database(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = RefusalCounter()
+    counter.add("", "NOT_FOUND")
+
+    def unavailable(*_: object, **__: object) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refusal_counts, "run_in_transaction", unavailable)
+        counter.write()
+    counter.add("", "NOT_FOUND")
+    counter.write()
+    counter.write()
+    assert refusals_since(now().date()) == [("", "NOT_FOUND", 2)]
