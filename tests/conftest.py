@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from sqlalchemy import create_engine, event, make_url, text
 
 from app import create_app
-from app.access import operators
+from app.access import passwords
 from app.access.api_tokens import create_token
 from app.core.database import db
 from tests.support import postgresql
@@ -26,7 +26,7 @@ from tests.support.html_client import Operator, signed_in
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
 # Hashing a password takes long on purpose, and hundreds of operators sign in here.
-operators._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
+passwords._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
 
 
 # A real PostgreSQL, one for all workers: TEST_DATABASE_URL, or one from the development requirements.

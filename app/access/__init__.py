@@ -1,1 +1,1 @@
-"""Who may use the service: operators and their sessions, API tokens, and what each request with a token did."""
+"""Access: operators and their sessions, API tokens, and the log of the requests of each token."""

@@ -1,4 +1,4 @@
-"""API tokens: random, kept as a hash, shown once."""
+"""API tokens: random secrets, stored as a hash and shown once."""
 
 import hmac
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 class TokenRevoked(DomainError):
-    """A revoked token stays as it was."""
+    """A revoked token cannot be changed."""
 
 
 class ApiToken(Base):
@@ -41,9 +41,9 @@ class ApiToken(Base):
     guard_customers: Mapped[int | None]
     guard_percent: Mapped[int | None]
     networks: Mapped[list[str]] = mapped_column(dialects.Json)
-    """Where it may be used from; anywhere, if there is none."""
+    """The networks that requests are accepted from; empty for any."""
     previous_digest: Mapped[str | None] = mapped_column(index=True, unique=True)
-    """Of the secret before the last rotation, which opens the token until `previous_until`."""
+    """Digest of the secret before the last rotation, which is valid until `previous_until`."""
     previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
@@ -55,23 +55,24 @@ class ApiToken(Base):
 
     @property
     def in_rotation(self) -> bool:
-        """Whether the secret before the last rotation still opens it."""
+        """Whether the secret before the last rotation is still valid."""
         return bool(self.previous_until and self.previous_until > now())
 
     @property
     def guard(self) -> Guard | None:
-        guarded = self.guard_customers is not None or self.guard_percent is not None
-        return Guard(self.guard_customers, self.guard_percent) if guarded else None
+        """The token's limit on emptied customers (contract §2), or None."""
+        has_limit = self.guard_customers is not None or self.guard_percent is not None
+        return Guard(self.guard_customers, self.guard_percent) if has_limit else None
 
     def matches(self, digest: str) -> bool:
-        """Whether the secret with this digest opens it, as far as the secret goes."""
+        """Return whether this is the digest of the current secret, or of the previous one during a rotation."""
         previous = self.previous_digest if self.in_rotation else None
         return hmac.compare_digest(self.digest, digest) or hmac.compare_digest(previous or "", digest)
 
 
 @dataclass(frozen=True)
 class ApiClient:
-    """Who a token speaks for, and what it may do."""
+    """The token of an authenticated request: its name, scopes and limits."""
 
     id: int
     name: str
@@ -80,7 +81,7 @@ class ApiClient:
     guard: Guard | None = None
     networks: tuple[str, ...] = ()
     used_previous_secret: bool = False
-    """Whether the call came with the secret before the last rotation."""
+    """Whether the request used the secret before the last rotation."""
 
     def actor(self) -> Actor:
         return Actor(f"token {self.name}", "api")
@@ -93,7 +94,7 @@ def create_token(
     guard: Guard | None = None,
     networks: Iterable[str] = (),
 ) -> str:
-    """The secret of a new token; it cannot be had again. Raises NameTaken and NotANetwork."""
+    """Return the secret of a new token; it cannot be read again. Raises DuplicateName and InvalidNetwork."""
     allowed = parse_networks(networks)
     secret = new_secret(PREFIX)
 
@@ -115,7 +116,7 @@ def create_token(
     try:
         run_in_transaction(work)
     except IntegrityError:
-        raise DuplicateName(f"A token named {name} exists already; names are not used twice.") from None
+        raise DuplicateName(f"A token named {name} exists already. Names cannot be reused.") from None
     return secret
 
 
@@ -124,15 +125,15 @@ def list_tokens() -> list[ApiToken]:
 
 
 def get_token(token_id: int) -> ApiToken:
-    """Raises NotFound."""
+    """Return the token with this id. Raises NotFound."""
     token = db.session.get(ApiToken, token_id)
     if token is None:
-        raise NotFound("There is no such token.")
+        raise NotFound("Token not found.")
     return token
 
 
 def update_token(token_id: int, guard: Guard, networks: Iterable[str], expires_at: datetime | None) -> None:
-    """Set what limits a token, from the next request on. Raises NotFound, TokenRevoked and NotANetwork."""
+    """Set the limits of a token, from its next request on. Raises NotFound, TokenRevoked and InvalidNetwork."""
     allowed = parse_networks(networks)
 
     def work(session: Session) -> None:
@@ -145,9 +146,9 @@ def update_token(token_id: int, guard: Guard, networks: Iterable[str], expires_a
 
 
 def rotate_token(token_id: int, overlap: timedelta) -> str:
-    """Another secret for the same token; it cannot be had again. The one before goes on opening it that long.
+    """Return a new secret for the token; it cannot be read again. The current secret stays valid for `overlap`.
 
-    A secret older still opens nothing any more. Raises NotFound and TokenRevoked.
+    The secret before the current one becomes invalid at once. Raises NotFound and TokenRevoked.
     """
     secret = new_secret(PREFIX)
 
@@ -164,14 +165,14 @@ def rotate_token(token_id: int, overlap: timedelta) -> str:
 def _for_update(session: Session, token_id: int) -> ApiToken:
     token = session.get(ApiToken, token_id)
     if token is None:
-        raise NotFound("There is no such token.")
+        raise NotFound("Token not found.")
     if token.revoked_at:
-        raise TokenRevoked(f"The token {token.name} is revoked, and stays so. Nothing was changed.")
+        raise TokenRevoked(f"Token {token.name} is revoked. Nothing was changed.")
     return token
 
 
 def revoke_token(name: str) -> None:
-    """From the next request on, the token opens nothing. Raises NotFound."""
+    """Revoke a token, from its next request on. Raises NotFound."""
 
     def work(session: Session) -> None:
         token = session.scalar(select(ApiToken).where(ApiToken.name == name))
@@ -182,17 +183,15 @@ def revoke_token(name: str) -> None:
     run_in_transaction(work)
 
 
-_TOKEN_COLUMNS: ColumnElement[str] = bindparam("asked")
-_BY_DIGEST = select(ApiToken.__table__).where(
-    or_(ApiToken.digest == _TOKEN_COLUMNS, ApiToken.previous_digest == _TOKEN_COLUMNS)
-)
+_DIGEST: ColumnElement[str] = bindparam("digest")
+_BY_DIGEST = select(ApiToken.__table__).where(or_(ApiToken.digest == _DIGEST, ApiToken.previous_digest == _DIGEST))
 
 
 def authenticate_token(secret: str) -> ApiClient | None:
-    """Whoever this secret was given to, unless it is unknown, expired or revoked."""
+    """Return the client with this secret, or None if it is unknown, expired or revoked."""
     digest = sha256_hex(secret)
-    found = fetch_autocommit(_BY_DIGEST, {"asked": digest})
-    token = ApiToken(**found[0]._mapping) if found else None
+    rows = fetch_autocommit(_BY_DIGEST, {"digest": digest})
+    token = ApiToken(**rows[0]._mapping) if rows else None
     if token is None or not token.matches(digest) or token.state != "active":
         return None
     return ApiClient(
@@ -206,16 +205,16 @@ def authenticate_token(secret: str) -> ApiClient | None:
     )
 
 
-def touch_last_used(who: ApiClient) -> None:
-    """Remember that the token was used just now, to the minute: not with a write per request."""
-    before = now() - LAST_USED_RESOLUTION
-    if who.last_used_at and who.last_used_at > before:
+def touch_last_used(client: ApiClient) -> None:
+    """Record the time of use, at most once a minute: a write per request would be too many."""
+    outdated = now() - LAST_USED_RESOLUTION
+    if client.last_used_at and client.last_used_at > outdated:
         return
-    unless_noted = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= before)
-    mark = update(ApiToken).where(ApiToken.id == who.id, unless_noted).values(last_used_at=now())
+    not_updated = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= outdated)
+    touch = update(ApiToken).where(ApiToken.id == client.id, not_updated).values(last_used_at=now())
 
     def work(session: Session) -> None:
-        session.execute(mark)
+        session.execute(touch)
 
-    with suppress(Unavailable):  # busy with what matters more: the next request notes it
+    with suppress(Unavailable):  # the database is busy: the next request records it
         run_in_transaction(work, patient=False)

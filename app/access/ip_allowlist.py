@@ -1,4 +1,4 @@
-"""Networks from which a token may be used: `203.0.113.0/24`, `2001:db8::/32`, or one address alone."""
+"""Networks that a token may be used from: `203.0.113.0/24`, `2001:db8::/32`, or a single address."""
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -9,14 +9,14 @@ MAX_NETWORKS = 50
 
 
 class InvalidNetwork(DomainError):
-    """It cannot be read as a network, or there are too many of them."""
+    """The text is not a network, or there are too many networks."""
 
 
 def parse_networks(texts: Iterable[str]) -> list[str]:
-    """The networks in their usual spelling, each once. Raises NotANetwork."""
+    """Return the networks in canonical form, each once. Raises InvalidNetwork."""
     networks = list(dict.fromkeys(_parse_network(text.strip()) for text in texts if text.strip()))
     if len(networks) > MAX_NETWORKS:
-        raise InvalidNetwork(f"{len(networks)} networks are more than {MAX_NETWORKS}.")
+        raise InvalidNetwork(f"{len(networks)} networks: at most {MAX_NETWORKS} are allowed.")
     return networks
 
 
@@ -31,11 +31,11 @@ def _parse_network(text: str) -> str:
 
 
 def is_allowed(address: str | None, networks: Iterable[str]) -> bool:
-    """Whether the address lies in one of the networks; what is no address lies in none."""
+    """Return whether the address is in one of the networks; False for a text that is no address."""
     try:
         ip = ip_address(address or "")
     except ValueError:
         return False
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:  # as a socket for both kinds tells an IPv4 address
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:  # how a dual-stack socket reports an IPv4 peer
         ip = ip.ipv4_mapped
     return any(ip in ip_network(network) for network in networks)

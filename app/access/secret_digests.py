@@ -1,4 +1,4 @@
-"""Secrets handed out: long and random, so that a plain hash of them is all that is kept."""
+"""Random secrets, of which only a plain hash is stored."""
 
 import hashlib
 import secrets
@@ -9,5 +9,5 @@ def new_secret(prefix: str = "") -> str:
 
 
 def sha256_hex(secret: str) -> str:
-    """What is kept. A password's slow hash would be wrong: a random secret needs none, and every request pays."""
+    """Return the digest to store. A random secret needs no slow hash, and each request computes it once."""
     return hashlib.sha256(secret.encode()).hexdigest()

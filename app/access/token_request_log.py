@@ -1,10 +1,9 @@
-"""The last requests of each token: what became of them, and nothing of what stood in them.
+"""The recent requests of each token: their outcome, never their contents.
 
-Noted in memory, and written by the process's background a moment later: no request waits for it, and SQLite's one
-writer is asked for once every two seconds instead of once a request.
+Entries are buffered in memory and written by a background task: no request waits for the write, and SQLite's single
+writer is used once every two seconds instead of once per request.
 """
 
-import logging
 from collections import defaultdict, deque
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,11 +17,9 @@ from app.core.database import Base, UtcDateTime, db, run_in_transaction
 from app.core.errors import Unavailable
 
 MAX_KEPT = 50
-"""Requests kept of each token."""
+"""Entries per token."""
 
 WRITE_INTERVAL_S = 2.0
-
-log = logging.getLogger(__name__)
 
 
 class TokenRequest(Base):
@@ -34,11 +31,11 @@ class TokenRequest(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     method: Mapped[str]
     route: Mapped[str]
-    """The rule of the URL, such as `/api/v3/customers/<document_id>/segments`: never whose segments were asked for."""
+    """The rule of the URL, such as `/api/v3/customers/<document_id>/segments`, without the id of a customer."""
     status: Mapped[int]
     code: Mapped[str | None]
     paths: Mapped[list[str]] = mapped_column(dialects.Json)
-    """Where the problems were, such as `customers[3].segments[0].type`."""
+    """Paths of the problems, such as `customers[3].segments[0].type`."""
     milliseconds: Mapped[int]
     dry_run: Mapped[bool]
     used_previous_secret: Mapped[bool]
@@ -50,7 +47,7 @@ class TokenRequest(Base):
 
 @dataclass(frozen=True)
 class CustomerCounts:
-    """What a request did with customers; None where it does not count them."""
+    """Numbers of customers that a request handled; None where an endpoint does not count them."""
 
     sent: int | None = None
     changed: int | None = None
@@ -60,7 +57,7 @@ class CustomerCounts:
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One request, as a row of `log_buffer` will tell it."""
+    """One request, as it is written to `token_requests`."""
 
     token_id: int
     at: datetime
@@ -80,54 +77,55 @@ class LogEntry:
 
 
 class LogBuffer:
-    """What this process answered and has not written yet; lost if it is killed within those seconds."""
+    """Entries that this process has not written yet; lost if it is killed within two seconds."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._noted: dict[int, deque[LogEntry]] = self._empty()
+        self._pending: dict[int, deque[LogEntry]] = self._empty()
 
     @staticmethod
     def _empty() -> dict[int, deque[LogEntry]]:
         return defaultdict(lambda: deque(maxlen=MAX_KEPT))
 
-    def add(self, noted: LogEntry) -> None:
+    def add(self, entry: LogEntry) -> None:
         with self._lock:
-            self._noted[noted.token_id].append(noted)
+            self._pending[entry.token_id].append(entry)
 
     def write(self) -> None:
-        """Write what is waiting, if the database is not busy with what matters more: then it waits on."""
+        """Write the pending entries; keep them for the next call if the database is busy."""
         with self._lock:
-            taken, self._noted = self._noted, self._empty()
-        if not taken:
+            entries, self._pending = self._pending, self._empty()
+        if not entries:
             return
         try:
-            run_in_transaction(lambda session: _write(session, taken), patient=False)
+            run_in_transaction(lambda session: _write(session, entries), patient=False)
         except Unavailable:
             with self._lock:
-                for token_id, newer in self._noted.items():
-                    taken[token_id].extend(newer)
-                self._noted = taken
+                for token_id, newer in self._pending.items():
+                    entries[token_id].extend(newer)
+                self._pending = entries
 
 
 log_buffer = LogBuffer()
 
 
 def write_request_log(stop: Event) -> bool:
-    """The duty: every two seconds, and once more when the process ends."""
+    """Write the pending entries every two seconds, and once more when the process ends (a background task)."""
     stop.wait(WRITE_INTERVAL_S)
     log_buffer.write()
     return True
 
 
-def _write(session: Session, noted: dict[int, deque[LogEntry]]) -> None:
-    session.execute(insert(TokenRequest), [one.row() for token_id in sorted(noted) for one in noted[token_id]])
-    for token_id in sorted(noted):
+def _write(session: Session, pending: dict[int, deque[LogEntry]]) -> None:
+    rows = [entry.row() for token_id in sorted(pending) for entry in pending[token_id]]
+    session.execute(insert(TokenRequest), rows)
+    for token_id in sorted(pending):
         newest = select(TokenRequest.id).where(TokenRequest.token_id == token_id).order_by(TokenRequest.id.desc())
         outdated = newest.offset(MAX_KEPT).limit(1).scalar_subquery()
         session.execute(delete(TokenRequest).where(TokenRequest.token_id == token_id, TokenRequest.id <= outdated))
 
 
 def list_requests(token_id: int) -> list[TokenRequest]:
-    """Its last requests, the newest first."""
+    """Return the recent requests of a token, the newest first."""
     query = select(TokenRequest).where(TokenRequest.token_id == token_id)
     return list(db.session.scalars(query.order_by(TokenRequest.at.desc(), TokenRequest.id.desc()).limit(MAX_KEPT)))

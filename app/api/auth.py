@@ -1,4 +1,4 @@
-"""Who is calling, and may they? Every route of the API is closed until it names the scope that opens it."""
+"""The token of each request, and the scope that each route requires. A route without a scope cannot be called."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ class Unauthenticated(DomainError):
 
 
 class Forbidden(DomainError):
-    """The token is a valid one, but not for this."""
+    """The token is valid, but does not allow the request."""
 
 
 def require_scope(scope: str) -> Callable[[View], View]:
@@ -34,30 +34,30 @@ def require_scope(scope: str) -> Callable[[View], View]:
 
 
 def public(view: View) -> View:
-    """Open a view to everybody, without a token."""
+    """Open a view to requests without a token."""
     view.scope = None  # type: ignore[attr-defined]
     return view
 
 
 def authenticate() -> None:
-    """Let the request in, with its caller in `g.caller`. Raises Unauthenticated and Forbidden."""
+    """Set `g.client` to the request's client and check its scope. Raises Unauthenticated, Forbidden and RateLimited."""
     scope: str | None = vars(current_app.view_functions[str(request.endpoint)])["scope"]
     if scope is None:
         return
     header = request.authorization
-    who = authenticate_token(header.token) if header and header.type == "bearer" and header.token else None
-    if who is None:
+    client = authenticate_token(header.token) if header and header.type == "bearer" and header.token else None
+    if client is None:
         raise Unauthenticated()
-    g.caller = who
-    structlog.contextvars.bind_contextvars(token=who.name)
-    if who.networks and not is_allowed(request.remote_addr, who.networks):
-        # Before it counts: whoever found the token must not use up its rate.
+    g.client = client
+    structlog.contextvars.bind_contextvars(token=client.name)
+    if client.networks and not is_allowed(request.remote_addr, client.networks):
+        # Before the rate limit: a stolen token must not use up the rate of its owner.
         raise Forbidden("The token may not be used from this address.")
-    rate_limit.count(who)
-    if scope not in who.scopes:
+    rate_limit.count(client)
+    if scope not in client.scopes:
         raise Forbidden(f"The token lacks the scope {scope}.")
-    touch_last_used(who)
+    touch_last_used(client)
 
 
 def current_client() -> ApiClient:
-    return g.caller  # type: ignore[no-any-return]
+    return g.client  # type: ignore[no-any-return]

@@ -77,7 +77,7 @@ def error_response(status: int, code: str, message: str, details: list[dict[str,
     structlog.contextvars.bind_contextvars(error=code)
     token_requests.problem(code, [detail["path"] for detail in details or []])
     if code not in UNCOUNTED:
-        refusal_counter.add(g.caller.name if "caller" in g else NO_TOKEN, code)
+        refusal_counter.add(g.client.name if "client" in g else NO_TOKEN, code)
     error: dict[str, Any] = {"code": code, "message": message, "details": details or []}
     response = jsonify(error=error)
     response.status_code = status

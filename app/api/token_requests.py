@@ -1,4 +1,4 @@
-"""What became of each request, for the page of the token it came with."""
+"""Log the outcome of each request, for the page of its token."""
 
 import time
 
@@ -12,18 +12,18 @@ MAX_PATHS = 20
 
 
 def count(counts: CustomerCounts, *, dry_run: bool = False) -> None:
-    """Tell what this request did with customers."""
+    """Set the numbers of customers that this request handled."""
     g.counts, g.dry_run = counts, dry_run
 
 
 def problem(code: str, paths: list[str]) -> None:
-    """Tell why this request is refused, and where in it the problems are."""
+    """Set the error code of this request, and the paths of its problems."""
     g.problem = code, list(dict.fromkeys(paths))[:MAX_PATHS]
 
 
 def log_request(response: Response) -> Response:
-    """Note a request that came with a valid token. Without a body, a value, or a path that holds an id."""
-    if "caller" in g and request.url_rule:
+    """Log a request with a valid token: no body, no values, and no path that contains an id."""
+    if "client" in g and request.url_rule:
         code, paths = g.get("problem", (None, []))
         log_buffer.add(
             LogEntry(

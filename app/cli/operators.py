@@ -10,7 +10,7 @@ from app.cli.terminal import reports_errors
 
 operators = AppGroup("operators", help="Create operators, who sign in to the pages.")
 
-password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from stdin, do not ask.")
+password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
 
 
 def _password(from_stdin: bool) -> str:
@@ -25,7 +25,7 @@ def _password(from_stdin: bool) -> str:
 @password_stdin
 @reports_errors
 def create(email: str, role: str, password_stdin: bool) -> None:
-    """Let the person with EMAIL sign in."""
+    """Create a user."""
     create_operator(email, role, _password(password_stdin))
     click.echo(f"{email} can sign in as {role}.")
 
@@ -35,6 +35,6 @@ def create(email: str, role: str, password_stdin: bool) -> None:
 @password_stdin
 @reports_errors
 def set_password_(email: str, password_stdin: bool) -> None:
-    """Give the operator with EMAIL another password."""
+    """Reset a user's password."""
     set_password(email, _password(password_stdin))
-    click.echo(f"{email} has a new password.")
+    click.echo(f"The password of {email} was changed.")

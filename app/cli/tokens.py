@@ -14,15 +14,19 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 
 @tokens.command("create")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="May be repeated; all if left out.")
-@click.option("--expires", callback=duration, metavar="90d", help="Never if left out.")
-@click.option("--guard-customers", type=click.IntRange(0), help="Refuse requests that empty more customers than this.")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable (default: all).")
+@click.option("--expires", callback=duration, metavar="90d", help="Default: never.")
+@click.option("--guard-customers", type=click.IntRange(0), help="Reject requests that empty more customers.")
 @click.option("--guard-percent", type=click.IntRange(0, 100), help="The same, in percent of the customers sent.")
 @click.option(
-    "--allow", "networks", multiple=True, metavar="NETWORK", help="May be used from there only, such as 1.2.3.0/24."
+    "--allow",
+    "networks",
+    multiple=True,
+    metavar="NETWORK",
+    help="Accept requests from there only, such as 1.2.3.0/24.",
 )
 @reports_errors
-def create(  # noqa: PLR0913 - as many as there are options
+def create(  # noqa: PLR0913 - one parameter per option
     name: str,
     *,
     scopes: tuple[str, ...],
@@ -31,16 +35,16 @@ def create(  # noqa: PLR0913 - as many as there are options
     guard_percent: int | None,
     networks: tuple[str, ...],
 ) -> None:
-    """Print a new token for NAME, once: only its hash is kept."""
+    """Create a token and print it once."""
     secret = create_token(name, scopes or SCOPES, expires, Guard(guard_customers, guard_percent), networks)
-    say("Keep this token: it is not shown again.")
+    say("Copy this token now. It is not shown again.")
     click.echo(secret)
 
 
 @tokens.command("list")
 @reports_errors
 def list_() -> None:
-    """Every token: name, state, last use, scopes."""
+    """List the tokens: name, state, last use, scopes."""
     for token in list_tokens():
         used = f"{token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "never"
         click.echo(f"{token.name}\t{token.state}\tlast used {used}\t{' '.join(token.scopes)}")
@@ -50,6 +54,6 @@ def list_() -> None:
 @click.argument("name")
 @reports_errors
 def revoke(name: str) -> None:
-    """End the token NAME at once."""
+    """Revoke a token."""
     revoke_token(name)
-    click.echo(f"{name} is revoked.")
+    click.echo(f"Token {name} revoked.")

@@ -1,4 +1,4 @@
-"""Operators: invited by a link, given a role, let in or not. For admins."""
+"""The team: invite operators, set their role, deactivate and reactivate them. For admins."""
 
 from typing import Any
 
@@ -8,38 +8,30 @@ from wtforms import EmailField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Regexp
 
-from app.access.operators import (
-    ROLES,
-    LastAdmin,
-    Operator,
-    get_operator,
-    invite_operator,
-    list_operators,
-    reissue_invitation,
-    set_active,
-    set_role,
-)
+from app.access.invitations import invite_operator, reissue_invitation
+from app.access.operators import ROLES, LastAdmin, Operator, get_operator, list_operators, set_active, set_role
 from app.core.errors import DuplicateName
 from app.pages import blueprint
 from app.pages.auth import require_role
 
 ROLE_DESCRIPTIONS = {
-    "viewer": "sees everything but tokens and operators",
-    "editor": "also changes segments",
-    "admin": "also manages tokens and operators",
+    "viewer": "Viewer: can view",
+    "editor": "Editor: can edit segments and import",
+    "admin": "Admin: full access",
 }
-
-
-CHOICES = [SelectChoice(role, f"{role} — {may}") for role, may in ROLE_DESCRIPTIONS.items()]
 
 
 class InvitationForm(FlaskForm):  # type: ignore[misc]
     email = EmailField(
-        "E-mail",
-        [DataRequired("Enter an e-mail."), Length(max=254), Regexp(r"[^@\s]+@[^@\s]+$", message="Not an e-mail.")],
+        "Email",
+        [
+            DataRequired("Enter a valid email."),
+            Length(max=254),
+            Regexp(r"[^@\s]+@[^@\s]+$", message="Enter a valid email."),
+        ],
     )
     role = SelectField(
-        "Role", choices=[SelectChoice(role, f"{role} — {ROLE_DESCRIPTIONS[role]}") for role in ROLES], default="editor"
+        "Role", choices=[SelectChoice(*choice) for choice in ROLE_DESCRIPTIONS.items()], default="editor"
     )
 
 
@@ -50,38 +42,39 @@ def operators() -> Any:
     if form.validate_on_submit():
         try:
             secret = invite_operator(form.email.data, form.role.data)
-            return _invitation(form.email.data, secret)
-        except DuplicateName as refusal:
-            form.email.errors = [str(refusal)]
+            return _show_link(form.email.data, secret)
+        except DuplicateName as error:
+            form.email.errors = [str(error)]
     return render_template("operators.html", form=form, operators=list_operators(), roles=ROLES)
 
 
-def _invitation(email: str, secret: str) -> str:
-    """The link is in no other answer: what is kept is its hash."""
+def _show_link(email: str, secret: str) -> str:
+    """Return the only page that contains the link: of its secret, only a hash is stored."""
     link = url_for("pages.sign_in", invitation=secret, _external=True)
     return render_template("invitation_link.html", email=email, link=link)
 
 
-@blueprint.post("/operators/<number:operator_id>/<any('role', 'deactivate', 'activate', 'invite'):act>")
+@blueprint.post("/operators/<number:operator_id>/<any('role', 'deactivate', 'activate', 'invite'):action>")
 @require_role("admin")
-def change_operator(operator_id: int, act: str) -> Any:
+def change_operator(operator_id: int, action: str) -> Any:
     operator = get_operator(operator_id)
     email = operator.email
-    if act == "invite":
-        return _invitation(email, reissue_invitation(operator_id))
+    if action == "invite":
+        return _show_link(email, reissue_invitation(operator_id))
     try:
-        flash(_changed(operator, act))
-    except LastAdmin as refusal:
-        flash(f"{refusal} Nothing was changed.", "problem")
+        flash(_apply_action(operator, action))
+    except LastAdmin as error:
+        flash(f"{error} Nothing was changed.", "problem")
     return redirect(url_for("pages.operators"))
 
 
-def _changed(operator: Operator, act: str) -> str:
-    if act == "role":
+def _apply_action(operator: Operator, action: str) -> str:
+    """Apply the action and return the message to show."""
+    if action == "role":
         role = request.form.get("role", "")
         if role not in ROLES:
-            return "Nothing was changed: choose a role."
+            return "Choose a role. Nothing was changed."
         set_role(operator.id, role)
-        return f"{operator.email} is {role} now."
-    set_active(operator.id, act == "activate")
-    return f"{operator.email} can {'sign in again' if act == 'activate' else 'no longer sign in, and is signed out'}."
+        return f"{operator.email} is now {'an' if role[0] in 'ae' else 'a'} {role}."
+    set_active(operator.id, action == "activate")
+    return f"{operator.email} was {'reactivated' if action == 'activate' else 'deactivated and signed out'}."

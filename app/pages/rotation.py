@@ -1,4 +1,4 @@
-"""Rotating a secret: how long the present one goes on beside the new one."""
+"""The form that rotates a secret of a token or webhook."""
 
 from datetime import timedelta
 
@@ -6,17 +6,17 @@ from flask_wtf import FlaskForm
 from wtforms import SelectField
 from wtforms.fields import SelectChoice
 
-OVERLAPS = {"0": "at once", "1": "in an hour", "24": "in 24 hours", "168": "in 7 days"}
-"""By hours."""
+OVERLAPS = {"0": "Immediately", "1": "In an hour", "24": "In 24 hours", "168": "In 7 days"}
+"""Labels by number of hours."""
 
 
 class RotationForm(FlaskForm):  # type: ignore[misc]
     overlap = SelectField(
-        "The present secret ends",
+        "Old secret expires",
         choices=[SelectChoice(*choice) for choice in OVERLAPS.items()],
         default="24",
-        description="Until then both are good, so that the other side can change over without a gap.",
+        description="Both work until then, so there's no downtime.",
     )
 
-    def time(self) -> timedelta:
+    def duration(self) -> timedelta:
         return timedelta(hours=int(self.overlap.data))

@@ -1,4 +1,4 @@
-"""Signing in and out, and taking up an invitation."""
+"""Signing in and out, and accepting an invitation."""
 
 from typing import Any
 
@@ -7,9 +7,11 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField
 from wtforms.validators import DataRequired
 
-from app.access import authentication as core
+from app.access import authentication
 from app.access.authentication import AccountLocked, InvalidCredentials
-from app.access.operators import MIN_PASSWORD_LENGTH, InvalidPassword, accept_invitation, get_invitation
+from app.access.invitations import accept_invitation, get_invitation
+from app.access.passwords import MIN_PASSWORD_LENGTH, InvalidPassword
+from app.access.sessions import end_session
 from app.pages import blueprint
 from app.pages.auth import PUBLIC, SESSION_KEY, current_session, require_role, safe_next
 
@@ -17,13 +19,13 @@ MAX_BROWSER_LENGTH = 200
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
-    email = EmailField("E-mail", [DataRequired("Enter your e-mail.")])
+    email = EmailField("Email", [DataRequired("Enter your email.")])
     password = PasswordField("Password", [DataRequired("Enter your password.")])
 
 
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]
     password = PasswordField(
-        "New password", [DataRequired("Choose a password.")], description=f"At least {MIN_PASSWORD_LENGTH} characters."
+        "New password", [DataRequired("Enter a password.")], description=f"At least {MIN_PASSWORD_LENGTH} characters."
     )
 
 
@@ -38,21 +40,21 @@ def sign_in() -> Any:
     if form.validate_on_submit():
         try:
             return _sign_in_with(form.email.data, form.password.data)
-        except (InvalidCredentials, AccountLocked) as refusal:
-            form.password.errors = [str(refusal)]
-            status = 429 if isinstance(refusal, AccountLocked) else 403
+        except (InvalidCredentials, AccountLocked) as error:
+            form.password.errors = [str(error)]
+            status = 429 if isinstance(error, AccountLocked) else 403
     return render_template("sign_in.html", form=form), status
 
 
 def _sign_in_with(email: str, password: str) -> Any:
-    secret = core.sign_in(email, password, _browser())
-    session.clear()  # nothing that somebody put there before outlives a sign-in
+    secret = authentication.sign_in(email, password, _browser())
+    session.clear()  # against session fixation: nothing set before the sign-in remains
     session[SESSION_KEY] = secret
     return redirect(safe_next(request.args.get("next")))
 
 
 def _browser() -> str:
-    """What the browser calls itself, for telling sessions apart."""
+    """Return the browser's user agent, by which the operator tells sessions apart."""
     return (request.user_agent.string or "unknown browser")[:MAX_BROWSER_LENGTH]
 
 
@@ -63,15 +65,15 @@ def _accept(invitation: str) -> Any:
         try:
             email = accept_invitation(invitation, form.password.data)
             return _sign_in_with(email, form.password.data)
-        except InvalidPassword as refusal:
-            form.password.errors = [str(refusal)]
+        except InvalidPassword as error:
+            form.password.errors = [str(error)]
     return render_template("accept_invitation.html", form=form, operator=operator)
 
 
 @blueprint.post("/sign-out")
 @require_role("viewer")
 def sign_out() -> Any:
-    core.end_session(current_session().operator.id, current_session().session_id)
+    end_session(current_session().operator.id, current_session().session_id)
     session.clear()
-    flash("You are signed out.")
+    flash("You've signed out.")
     return redirect(url_for("pages.sign_in"))

@@ -1,4 +1,4 @@
-"""Tokens for API callers: made, shown once, limited, watched, rotated, revoked. For admins."""
+"""API tokens: create, show once, limit, inspect, rotate and revoke them. For admins."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,14 +31,14 @@ from app.pages.rotation import RotationForm
 from app.pages.template_filters import day
 
 SCOPE_DESCRIPTIONS = {
-    "segments:read": "read segments and the catalogue",
-    "segments:write": "replace, add and remove segments; undo",
-    "customers:read": "list and search customers",
-    "customers:write": "create and update customers",
-    "changes:read": "follow the changes",
+    "segments:read": "Read segments",
+    "segments:write": "Edit segments and undo changes",
+    "customers:read": "Read customers",
+    "customers:write": "Create and edit customers",
+    "changes:read": "Read the change feed",
 }
-EXPIRES = {"30": "in 30 days", "90": "in 90 days", "365": "in a year", "": "never"}
-UNCHANGED = "as-it-is"
+EXPIRES = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
+UNCHANGED = "unchanged"
 
 
 class Checkboxes(SelectMultipleField):  # type: ignore[misc]
@@ -47,28 +47,29 @@ class Checkboxes(SelectMultipleField):  # type: ignore[misc]
 
 
 class LimitsForm(FlaskForm):  # type: ignore[misc]
-    """What a token must not do although its scopes allow it."""
+    """The limits of a token within its scopes."""
 
     guard_customers = IntegerField(
-        "Customers who may lose all their segments",
+        "Max. customers emptied per request",
         [Optional(), NumberRange(0, 1_000_000_000, "Must be 0 or more.")],
-        description="A request by which more would is refused. Any number may, if empty.",
+        description="Requests that remove all segments from more customers than this are rejected. "
+        "Leave empty for no limit.",
     )
     guard_percent = IntegerField(
-        "The same, in percent of the customers sent",
+        "Max. % of customers emptied per request",
         [Optional(), NumberRange(0, 100, "Must be 0 to 100.")],
-        description="20 is a good start for a nightly file: one whose segments got lost is refused.",
+        description="20 is a good value for nightly syncs.",
     )
     networks = TextAreaField(
-        "May be used from",
-        description="Addresses or networks, one a line, such as 203.0.113.0/24 or 2001:db8::/32. Anywhere, if empty.",
+        "Allowed IP addresses",
+        description="One per line, such as 203.0.113.0/24 or 2001:db8::/32. Leave empty to allow any.",
     )
 
     def validate_networks(self, field: Field) -> None:
         try:
             parse_networks(self.lines())
-        except InvalidNetwork as refusal:
-            raise ValidationError(str(refusal)) from None
+        except InvalidNetwork as error:
+            raise ValidationError(str(error)) from None
 
     def lines(self) -> list[str]:
         return (self.networks.data or "").replace(",", "\n").split("\n")
@@ -80,12 +81,12 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
 class TokenForm(LimitsForm):
     name = StringField(
         "Name",
-        [DataRequired("Give it a name."), Length(max=100)],
-        description="Who calls with it, such as crm-nightly. It stands beside each change.",
+        [DataRequired("Enter a name."), Length(max=100)],
+        description="E.g. crm-nightly. Shown next to every change made with this token.",
     )
     scopes = Checkboxes(
-        "May",
-        [DataRequired("Choose at least one.")],
+        "Permissions",
+        [DataRequired("Select at least one permission.")],
         choices=[SelectChoice(*choice) for choice in SCOPE_DESCRIPTIONS.items()],
         default=["segments:write"],
     )
@@ -95,7 +96,7 @@ class TokenForm(LimitsForm):
         return timedelta(days=int(self.expires.data)) if self.expires.data else None
 
 
-class ChangeForm(LimitsForm):
+class TokenLimitsForm(LimitsForm):
     expires = SelectField("Expires", default=UNCHANGED)
 
     def __init__(self, token: ApiToken) -> None:
@@ -104,14 +105,14 @@ class ChangeForm(LimitsForm):
             guard_percent=token.guard_percent,
             networks="\n".join(token.networks),
         )
-        present = f"{day(token.expires_at.date())}, as it is" if token.expires_at else "never, as it is"
-        others = {days: text for days, text in EXPIRES.items() if days or token.expires_at}
-        self.expires.choices = [SelectChoice(*choice) for choice in {UNCHANGED: present, **others}.items()]
+        unchanged = f"Keep {day(token.expires_at.date())}" if token.expires_at else "Never"
+        choices = {days: text for days, text in EXPIRES.items() if days or token.expires_at}
+        self.expires.choices = [SelectChoice(*choice) for choice in {UNCHANGED: unchanged, **choices}.items()]
 
-    def expires_at(self, present: datetime | None) -> datetime | None:
+    def expires_at(self, current: datetime | None) -> datetime | None:
         days = self.expires.data
         if days == UNCHANGED:
-            return present
+            return current
         return now() + timedelta(days=int(days)) if days else None
 
 
@@ -121,14 +122,14 @@ def tokens() -> Any:
     form = TokenForm()
     if form.validate_on_submit():
         try:
-            return _created(form)
-        except DuplicateName as refusal:
-            form.name.errors = [str(refusal)]
-    return render_template("tokens.html", form=form, tokens=list_tokens(), opens=SCOPE_DESCRIPTIONS)
+            return _create(form)
+        except DuplicateName as error:
+            form.name.errors = [str(error)]
+    return render_template("tokens.html", form=form, tokens=list_tokens())
 
 
-def _created(form: TokenForm) -> str:
-    """The secret is in no other answer: what is kept is its hash."""
+def _create(form: TokenForm) -> str:
+    """Return the only page that contains the secret: only its hash is stored."""
     scopes = tuple(scope for scope in SCOPES if scope in form.scopes.data)
     secret = create_token(form.name.data, scopes, form.expires_in(), form.guard(), form.lines())
     return render_template("token_created.html", name=form.name.data, secret=secret, scopes=scopes)
@@ -138,42 +139,49 @@ def _created(form: TokenForm) -> str:
 @require_role("admin")
 def token(token_id: int) -> Any:
     token = get_token(token_id)
-    form = ChangeForm(token)
+    form = TokenLimitsForm(token)
     if form.validate_on_submit():
         update_token(token_id, form.guard(), form.lines(), form.expires_at(token.expires_at))
-        flash(f"Saved. It holds from the next request with {token.name} on.")
+        flash("Saved. Applies to the next request.")
         return redirect(url_for("pages.token", token_id=token_id))
     return render_template(
         "token.html",
         token=token,
         form=form,
-        opens=SCOPE_DESCRIPTIONS,
+        scope_descriptions=SCOPE_DESCRIPTIONS,
         requests=list_requests(token_id),
-        most_requests=MAX_KEPT,
+        max_requests=MAX_KEPT,
     )
 
 
 @blueprint.route("/tokens/<number:token_id>/rotate", methods=["GET", "POST"])
 @require_role("admin")
-def rotate_token_(token_id: int) -> Any:
+def token_rotate(token_id: int) -> Any:
     token = get_token(token_id)
     form = RotationForm()
     if form.validate_on_submit():
-        secret = rotate_token(token_id, form.time())
+        secret = rotate_token(token_id, form.duration())
         token = get_token(token_id)
         return render_template(
             "token_created.html", name=token.name, secret=secret, scopes=tuple(token.scopes), token=token
         )
-    return render_template("token_rotate.html", token=token, form=form)
+    return render_template(
+        "secret_rotate.html",
+        form=form,
+        title=f"Rotate the secret of {token.name}?",
+        explanation="The new secret is shown once. The token's name, limits and history stay.",
+        rotating=token,
+        cancel_url=url_for("pages.token", token_id=token_id),
+    )
 
 
 @blueprint.route("/tokens/<number:token_id>/revoke", methods=["GET", "POST"])
 @require_role("admin")
-def revoke_token_(token_id: int) -> Any:
+def token_revoke(token_id: int) -> Any:
     token = get_token(token_id)
     form = FlaskForm()
     if form.validate_on_submit():
         revoke_token(token.name)
-        flash(f"The token {token.name} opens nothing any more.")
+        flash(f"Token {token.name} revoked.")
         return redirect(url_for("pages.tokens"))
     return render_template("token_revoke.html", token=token, form=form)

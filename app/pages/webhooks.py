@@ -95,9 +95,16 @@ def rotate_webhook_(webhook_id: int) -> Any:
     form = RotationForm()
     if form.validate_on_submit():
         salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-        rotate_webhook(webhook_id, salt, digest, form.time())
+        rotate_webhook(webhook_id, salt, digest, form.duration())
         return _shown(get_webhook(webhook_id), secret, rotated=True)
-    return render_template("webhook_rotate.html", webhook=webhook, form=form)
+    return render_template(
+        "secret_rotate.html",
+        form=form,
+        title=f"Rotate the secret of {webhook.url}?",
+        explanation="The new secret is shown once. Requests are signed with both secrets until the old one expires.",
+        rotating=webhook,
+        cancel_url=url_for("pages.webhook", webhook_id=webhook_id),
+    )
 
 
 @blueprint.route("/webhooks/<number:webhook_id>/delete", methods=["GET", "POST"])

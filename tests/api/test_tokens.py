@@ -1,4 +1,4 @@
-"""Tokens: created and revoked by command, checked at each request."""
+"""Tokens: created and revoked by command, checked on each request."""
 
 from datetime import timedelta
 
@@ -21,21 +21,21 @@ def api_with(app: Flask, secret: str) -> Api:
     return Api(app.test_client(), secret)
 
 
-def test_it_works(app: Flask, shell: Shell, ana: str) -> None:
+def test_created_token_works_until_revoked(app: Flask, shell: Shell, ana: str) -> None:
     secret = shell("tokens", "create", "crm-nightly").stdout.splitlines()[-1]
     api_with(app, secret).get(READ)
     shell("tokens", "revoke", "crm-nightly")
     api_with(app, secret).get(READ, status=401, code="UNAUTHENTICATED")
 
 
-def test_the_token_is_the_last_line_of_stdout_and_kept_nowhere(app: Flask, shell: Shell) -> None:
+def test_secret_is_the_last_line_of_stdout_and_not_stored(app: Flask, shell: Shell) -> None:
     secret = shell("tokens", "create", "crm").stdout.splitlines()[-1]
     assert secret.startswith("cs_")
     token = db.session.scalars(select(ApiToken)).one()
     assert secret not in [str(value) for value in vars(token).values()]
 
 
-def test_scopes_open_only_what_they_name(app: Flask, shell: Shell, ana: str) -> None:
+def test_scope_allows_only_its_operations(app: Flask, shell: Shell, ana: str) -> None:
     read = shell("tokens", "create", "r", "--scope", "segments:read").stdout.splitlines()[-1]
     write = shell("tokens", "create", "w", "--scope", "segments:write").stdout.splitlines()[-1]
     api_with(app, read).get(READ)
@@ -44,7 +44,7 @@ def test_scopes_open_only_what_they_name(app: Flask, shell: Shell, ana: str) -> 
     api_with(app, read).replace([{"document_id": ana, "segments": []}], status=403, code="FORBIDDEN")
 
 
-def test_it_expires(app: Flask, shell: Shell, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_expires(app: Flask, shell: Shell, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = shell("tokens", "create", "t", "--expires", "90d").stdout.splitlines()[-1]
     real = api_tokens.now
     monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(days=89, hours=23))
@@ -54,7 +54,7 @@ def test_it_expires(app: Flask, shell: Shell, ana: str, monkeypatch: pytest.Monk
     assert "expired" in shell("tokens", "list").stdout
 
 
-def test_the_scheme_may_be_spelled_in_any_case(app: Flask, ana: str) -> None:
+def test_scheme_is_case_insensitive(app: Flask, ana: str) -> None:
     api = api_with(app, "")
     api.headers = {"Authorization": f"bEARER {create_token('t')}"}
     api.get(READ)
@@ -69,17 +69,17 @@ def test_the_scheme_may_be_spelled_in_any_case(app: Flask, ana: str) -> None:
         ("revoke", "nobody"),
     ],
 )
-def test_the_command_refuses(shell: Shell, args: tuple[str, ...]) -> None:
+def test_invalid_arguments_exit_with_2(shell: Shell, args: tuple[str, ...]) -> None:
     shell("tokens", *args, exit_code=2)
 
 
-def test_names_are_used_once(shell: Shell) -> None:
+def test_names_cannot_be_reused(shell: Shell) -> None:
     shell("tokens", "create", "t")
     shell("tokens", "revoke", "t")
     assert "exists already" in shell("tokens", "create", "t", exit_code=2).stderr
 
 
-def test_its_last_use_is_noted_without_a_write_per_request(app: Flask, ana: str) -> None:
+def test_last_use_is_recorded_at_most_once_a_minute(app: Flask, ana: str) -> None:
     api = api_with(app, create_token("t"))
     with capture_queries() as statements:
         for _ in range(10):
@@ -89,7 +89,7 @@ def test_its_last_use_is_noted_without_a_write_per_request(app: Flask, ana: str)
     assert sum("UPDATE tokens" in statement for statement in statements) == 1
 
 
-def test_every_route_of_the_api_names_the_scope_that_opens_it(app: Flask) -> None:
+def test_every_route_requires_a_scope(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/api"):
             scope = vars(app.view_functions[rule.endpoint])["scope"]
@@ -112,22 +112,22 @@ def test_every_route_of_the_api_names_the_scope_that_opens_it(app: Flask) -> Non
         (["10.0.0.0/8"], "unix:", False),
     ],
 )
-def test_it_may_be_used_from_its_networks_only(
+def test_token_is_accepted_from_its_networks_only(
     app: Flask, shell: Shell, ana: str, networks: list[str], address: str, allowed: bool
 ) -> None:
     allow = [part for network in networks for part in ("--allow", network)]
     secret = shell("tokens", "create", "t", *allow).stdout.splitlines()[-1]
-    answer = app.test_client().get(
+    response = app.test_client().get(
         READ, headers={"Authorization": f"Bearer {secret}"}, environ_overrides={"REMOTE_ADDR": address}
     )
-    assert answer.status_code == (200 if allowed else 403)
+    assert response.status_code == (200 if allowed else 403)
     if not allowed:
-        error = (answer.json or {})["error"]
+        error = (response.json or {})["error"]
         assert error["code"] == "FORBIDDEN"
-        assert not any(network in answer.text for network in networks)
+        assert not any(network in response.text for network in networks)
 
 
-def test_the_address_is_the_one_that_the_proxy_tells(app: Flask, ana: str) -> None:
+def test_address_is_taken_from_a_trusted_proxy(app: Flask, ana: str) -> None:
     secret = create_token("t", networks=["203.0.113.0/24"])
     headers = {"Authorization": f"Bearer {secret}", "X-Forwarded-For": "203.0.113.9"}
     assert app.test_client().get(READ, headers=headers).status_code == 403, "no proxy is trusted"

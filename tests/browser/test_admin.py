@@ -20,15 +20,15 @@ def boss(browser: Browser, service: Server, request: pytest.FixtureRequest) -> I
 def test_give_a_partner_a_token(boss: BrowserSession) -> None:
     page, name = boss.go("/tokens"), f"crm-{uuid4().hex}"
     page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
     secret = page.locator(".secret code").first.inner_text()
     expect(page.locator(".secret pre")).to_contain_text(f"Bearer {secret}")
-    page.get_by_role("link", name="Back to the tokens").click()
+    page.get_by_role("link", name="Done").click()
     page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_text("No requests yet")).to_be_visible()
-    page.get_by_role("link", name="Revoke the token").click()
+    page.get_by_role("link", name="Revoke token").click()
     page.get_by_role("button", name=f"Revoke {name}").click()
-    expect(page.get_by_text("opens nothing any more").first).to_be_visible()
+    expect(page.get_by_text(" revoked.").first).to_be_visible()
     assert boss.context.request.get(boss.address + "/api/v3/segments", headers=bearer(secret)).status == 401
 
 
@@ -41,29 +41,29 @@ def test_a_token_is_copied(browser: Browser, service: Server) -> None:
     with visiting(browser, service.address, ADMIN, permissions=clipboard) as boss:
         page = boss.go("/tokens")
         page.get_by_label("Name").fill("to-be-copied")
-        page.get_by_role("button", name="Make the token").click()
+        page.get_by_role("button", name="Create token").click()
         secret = page.locator(".secret code").first.inner_text()
-        page.get_by_role("button", name="Copy the token").click()
-        expect(page.get_by_text("Copied the token")).to_be_attached()
+        page.get_by_role("button", name="Copy token").click()
+        expect(page.get_by_text("Copied token")).to_be_attached()
         assert page.evaluate("navigator.clipboard.readText()") == secret
-        page.get_by_role("button", name="Copy the command").click()
-        expect(page.get_by_text("Copied the command")).to_be_attached()
+        page.get_by_role("button", name="Copy command").click()
+        expect(page.get_by_text("Copied command")).to_be_attached()
         assert secret in page.evaluate("navigator.clipboard.readText()")
 
 
 def test_invite_an_operator(boss: BrowserSession, browser: Browser, service: Server) -> None:
     page, email = boss.go("/operators"), f"{uuid4().hex}@example.com"
-    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_role("button", name="Invite").click()
     link = page.locator(".secret code").inner_text()
     with visiting(browser, service.address) as new:
         opened = new.go(link.removeprefix(service.address))
         opened.get_by_label("New password").fill("my own password")
-        opened.get_by_role("button", name="Set the password and sign in").click()
+        opened.get_by_role("button", name="Set password and sign in").click()
         expect(opened.get_by_role("heading", level=1)).to_have_text("Overview")
         page = boss.go("/operators")
         page.get_by_role("button", name=f"Deactivate: {email}").click()
-        expect(page.get_by_text("can no longer sign in")).to_be_visible()
+        expect(page.get_by_text("deactivated and signed out")).to_be_visible()
         expect(new.go("/").get_by_role("heading", level=1)).to_have_text("Sign in to Customer Segments")
 
 
@@ -71,8 +71,8 @@ def test_a_partner_tries_a_call_in_the_documentation(browser: Browser, service: 
     with visiting(browser, service.address, ADMIN) as boss:
         page = boss.go("/tokens")
         page.get_by_label("Name").fill("tries-it-out")
-        page.get_by_role("checkbox", name="read segments").check()
-        page.get_by_role("button", name="Make the token").click()
+        page.get_by_role("checkbox", name="Read segments").check()
+        page.get_by_role("button", name="Create token").click()
         secret = page.locator(".secret code").first.inner_text()
         page = boss.go("/api/docs")
         page.get_by_role("button", name="Authorize", exact=True).first.click()

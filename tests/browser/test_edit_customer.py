@@ -14,7 +14,7 @@ from tests.support.gunicorn import Server
 def test_sign_in_and_out(browser: Browser, service: Server, way: str) -> None:
     with visiting(browser, service.address, **BROWSER_MODES[way]) as at:
         page = at.go(f"/customers/{LUCIA}")
-        expect(page.get_by_label("E-mail")).to_be_focused()
+        expect(page.get_by_label("Email")).to_be_focused()
         sign_in(page, OTHER)
         expect(page.get_by_role("heading", level=1)).to_have_text("Lucía Díaz")
         page.get_by_role("button", name="Sign out").click()

@@ -88,24 +88,24 @@ def test_the_jobs_of_an_admin_by_keyboard_alone(browser: Browser, service: Serve
             with page.expect_navigation():
                 keys.press("Enter")
 
-        tab_to(page, "Tokens")
+        tab_to(page, "API tokens")
         enter()
         tab_to(page, "Name")
         keys.type("by-keyboard")
-        tab_to(page, "read segments and the catalogue segments:read")
+        tab_to(page, "Read segments segments:read")
         keys.press("Space")
-        tab_to(page, "Make the token")
+        tab_to(page, "Create token")
         enter()
         secret = page.locator(".secret code").first.inner_text()
         headers = {"Authorization": f"Bearer {secret}"}
         assert boss.context.request.get(boss.address + "/api/v3/segments", headers=headers).status == 200
-        tab_to(page, "Back to the tokens")
+        tab_to(page, "Done")
         enter()
         tab_to(page, "Revoke by-keyboard")
         enter()
         tab_to(page, "Revoke by-keyboard")
         enter()
-        expect(page.get_by_text("opens nothing any more").first).to_be_visible()
+        expect(page.get_by_text(" revoked.").first).to_be_visible()
 
 
 def tab_to(page: Page, name: str, key: str = "Tab") -> None:

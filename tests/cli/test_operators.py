@@ -1,4 +1,4 @@
-"""flask operators …, until there are pages to sign in to."""
+"""flask operators …"""
 
 import pytest
 from argon2 import PasswordHasher
@@ -10,21 +10,21 @@ from app.core.database import db
 from tests.support.clients import Shell
 
 
-def password_of(email: str) -> str:
+def password_hash_of(email: str) -> str:
     db.session.rollback()
     return db.session.scalars(select(Operator.password_hash).where(Operator.email == email)).one()
 
 
-def test_it_works(shell: Shell) -> None:
+def test_create_and_set_password(shell: Shell) -> None:
     shell("operators", "create", "Ana@Example.com", "--role", "editor", "--password-stdin", stdin="correct horse\n")
-    assert PasswordHasher().verify(password_of("ana@example.com"), "correct horse")
+    assert PasswordHasher().verify(password_hash_of("ana@example.com"), "correct horse")
     shell("operators", "set-password", "ana@example.com", "--password-stdin", stdin="battery staple\n")
-    assert PasswordHasher().verify(password_of("ana@example.com"), "battery staple")
+    assert PasswordHasher().verify(password_hash_of("ana@example.com"), "battery staple")
 
 
-def test_it_asks_for_the_password_twice(app: Flask, shell: Shell) -> None:
+def test_create_prompts_for_the_password_twice(app: Flask, shell: Shell) -> None:
     shell("operators", "create", "a@b.co", "--role", "admin", stdin="correct horse\ncorrect horse\n")
-    assert PasswordHasher().verify(password_of("a@b.co"), "correct horse")
+    assert PasswordHasher().verify(password_hash_of("a@b.co"), "correct horse")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,6 @@ def test_it_asks_for_the_password_twice(app: Flask, shell: Shell) -> None:
         (("set-password", "nobody@b.co", "--password-stdin"), "correct horse\n"),
     ],
 )
-def test_it_refuses(shell: Shell, args: tuple[str, ...], stdin: str) -> None:
+def test_invalid_arguments_exit_with_2(shell: Shell, args: tuple[str, ...], stdin: str) -> None:
     shell("operators", "create", "taken@b.co", "--role", "viewer", "--password-stdin", stdin="correct horse\n")
     shell("operators", *args, stdin=stdin, exit_code=2)

@@ -1,4 +1,4 @@
-"""/operators: invite, role, in and out. For admins."""
+"""/operators: invite, set the role, deactivate, reactivate. For admins."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.access import operators
+from app.access import invitations
 from app.access.operators import Operator as Row
 from app.core.database import db
 from tests.support.html_client import Operator, Page
@@ -18,12 +18,12 @@ def invite(admin: Operator, email: str, role: str = "editor") -> str:
     return link
 
 
-def number(email: str) -> int:
+def id_of(email: str) -> int:
     db.session.rollback()
     return db.session.scalars(select(Row.id).where(Row.email == email)).one()
 
 
-def take_up(app: Flask, link: str, password: str = "a good password", status: int = 302) -> Operator:
+def accept(app: Flask, link: str, password: str = "a good password", status: int = 302) -> Operator:
     invited = Operator(app.test_client())
     invited.token = invited.get(link).field("csrf_token")
     invited.post(link, {"password": password}, status=status)
@@ -32,59 +32,59 @@ def take_up(app: Flask, link: str, password: str = "a good password", status: in
     return invited
 
 
-def test_an_invitation_is_good_once(app: Flask, admin: Operator) -> None:
+def test_invitation_works_once(app: Flask, admin: Operator) -> None:
     link = invite(admin, "New@Shop.co")
     assert "new@shop.co" in admin.get("/operators").text
-    take_up(app, link, "short", status=200)
-    new = take_up(app, link)
+    accept(app, link, "short", status=200)
+    new = accept(app, link)
     assert "new@shop.co" in new.get("/account").text
-    assert "not valid any more" in Operator(app.test_client()).get(link, status=404).text
+    assert "expired or was already used" in Operator(app.test_client()).get(link, status=404).text
 
 
-def test_it_ends_after_a_week(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invitation_expires_after_7_days(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     link = invite(admin, "new@shop.co")
-    real = operators.now
-    monkeypatch.setattr(operators, "now", lambda: real() + timedelta(days=8))
+    real = invitations.now
+    monkeypatch.setattr(invitations, "now", lambda: real() + timedelta(days=8))
     Operator(app.test_client()).get(link, status=404)
 
 
-def test_a_new_link_replaces_a_forgotten_password(app: Flask, admin: Operator, viewer: Operator) -> None:
-    page = Page(admin.post(f"/operators/{number(viewer.email)}/invite", status=200).text)
+def test_new_link_replaces_a_forgotten_password(app: Flask, admin: Operator, viewer: Operator) -> None:
+    page = Page(admin.post(f"/operators/{id_of(viewer.email)}/invite", status=200).text)
     link = next(word for word in page.text.split() if "invitation=" in word)
-    assert viewer.client.get("/account").status_code == 200, "asking for a link changes nothing yet"
-    take_up(app, link, "remembered this time")
-    assert viewer.client.get("/account").status_code == 302, "who had the old password is out"
+    assert viewer.client.get("/account").status_code == 200, "a new link does not end sessions"
+    accept(app, link, "remembered this time")
+    assert viewer.client.get("/account").status_code == 302, "accepting it ends the sessions of the old password"
     viewer.sign_in("remembered this time")
 
 
-def test_a_role_counts_from_the_next_request_on(app: Flask, admin: Operator, viewer: Operator) -> None:
+def test_role_applies_from_the_next_request(app: Flask, admin: Operator, viewer: Operator) -> None:
     viewer.get("/tokens", status=403)
-    admin.post(f"/operators/{number(viewer.email)}/role", {"role": "admin"})
+    admin.post(f"/operators/{id_of(viewer.email)}/role", {"role": "admin"})
     viewer.get("/tokens")
-    assert "choose a role" in admin.submit(f"/operators/{number(viewer.email)}/role", {"role": "owner"}).text
+    assert "Choose a role" in admin.submit(f"/operators/{id_of(viewer.email)}/role", {"role": "owner"}).text
 
 
-def test_the_deactivated_are_out_at_once_and_can_come_back(app: Flask, admin: Operator, viewer: Operator) -> None:
-    admin.post(f"/operators/{number(viewer.email)}/deactivate")
+def test_deactivated_operator_is_signed_out_until_reactivated(app: Flask, admin: Operator, viewer: Operator) -> None:
+    admin.post(f"/operators/{id_of(viewer.email)}/deactivate")
     assert viewer.client.get("/account").status_code == 302
     viewer.sign_in(status=403)
-    admin.post(f"/operators/{number(viewer.email)}/activate")
+    admin.post(f"/operators/{id_of(viewer.email)}/activate")
     viewer.sign_in()
 
 
-def test_the_last_admin_stays(app: Flask, admin: Operator) -> None:
-    for act, data in (("deactivate", {}), ("role", {"role": "viewer"})):
-        assert "last admin" in admin.submit(f"/operators/{number(admin.email)}/{act}", data).text
+def test_last_admin_cannot_be_removed(app: Flask, admin: Operator) -> None:
+    for action, data in (("deactivate", {}), ("role", {"role": "viewer"})):
+        assert "at least one admin" in admin.submit(f"/operators/{id_of(admin.email)}/{action}", data).text
     admin.get("/tokens")
 
 
-@pytest.mark.parametrize("email", ["", "nobody", "a b@c", "a@b@c"])
-def test_it_refuses(admin: Operator, email: str) -> None:
+@pytest.mark.parametrize("email", ["", "no-at-sign", "a b@c", "a@b@c"])
+def test_invalid_email_is_rejected(admin: Operator, email: str) -> None:
     page = Page(admin.post("/operators", {"email": email, "role": "viewer"}, status=200).text)
     assert "invitation=" not in page.text
 
 
-def test_an_e_mail_is_used_once(admin: Operator) -> None:
+def test_email_of_another_operator_is_rejected(admin: Operator) -> None:
     assert (
         "exists already" in admin.post("/operators", {"email": "ADMIN@example.com", "role": "viewer"}, status=200).text
     )

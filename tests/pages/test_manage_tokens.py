@@ -1,4 +1,4 @@
-"""/tokens: made, shown once, tried, limited, watched, rotated, revoked. For admins."""
+"""/tokens: create, show once, limit, inspect, rotate, revoke. For admins."""
 
 import shlex
 from datetime import timedelta
@@ -22,12 +22,12 @@ WRITE = "/api/v3/customers/segments"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests of other tests are not to be written here."""
-    monkeypatch.setattr(log_buffer, "_noted", LogBuffer._empty())
+def _empty_log_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drop the requests of other tests."""
+    monkeypatch.setattr(log_buffer, "_pending", LogBuffer._empty())
 
 
-def made(admin: Operator, *scopes: str) -> Page:
+def create(admin: Operator, *scopes: str) -> Page:
     fields = [("name", "crm"), ("expires", "30"), *(("scopes", scope) for scope in scopes)]
     return Page(admin.post("/tokens", fields, status=200).text)
 
@@ -37,8 +37,8 @@ def secret_in(page: Page) -> str:
 
 
 @pytest.mark.parametrize("scopes", [(scope,) for scope in SCOPES] + [SCOPES])
-def test_its_curl_works_as_it_is(app: Flask, admin: Operator, ana: str, scopes: tuple[str, ...]) -> None:
-    page = made(admin, *scopes)
+def test_curl_of_a_new_token_works(app: Flask, admin: Operator, ana: str, scopes: tuple[str, ...]) -> None:
+    page = create(admin, *scopes)
     shown = page.html[page.html.index("<pre") :].partition("<code>")[2].partition("</code>")[0]
     curl = shlex.split(unescape(shown))
     url = next(part for part in curl if part.startswith("http"))
@@ -46,12 +46,12 @@ def test_its_curl_works_as_it_is(app: Flask, admin: Operator, ana: str, scopes: 
     body = curl[curl.index("-d") + 1] if "-d" in curl else None
     method = curl[curl.index("-X") + 1] if "-X" in curl else "GET"
     parts = urlsplit(url)
-    answer = app.test_client().open(f"{parts.path}?{parts.query}", method=method, headers=headers, data=body)
-    assert answer.status_code == 200, answer.text
+    response = app.test_client().open(f"{parts.path}?{parts.query}", method=method, headers=headers, data=body)
+    assert response.status_code == 200, response.text
 
 
-def test_it_is_shown_once_and_listed(admin: Operator, app: Flask) -> None:
-    secret = secret_in(made(admin, "segments:read"))
+def test_secret_is_shown_once_and_token_listed(admin: Operator, app: Flask) -> None:
+    secret = secret_in(create(admin, "segments:read"))
     page = admin.get("/tokens")
     assert secret not in page.html
     for text in ("crm", "active", "Never used", "segments:read"):
@@ -60,33 +60,33 @@ def test_it_is_shown_once_and_listed(admin: Operator, app: Flask) -> None:
     assert "Last used just now" in admin.get("/tokens").text
 
 
-def test_revoking_asks_first(admin: Operator, app: Flask) -> None:
-    secret = secret_in(made(admin, "segments:read"))
-    ask = admin.get("/tokens").links["Revoke crm"]
-    assert "Revoke the token crm?" in admin.get(ask).text
+def test_revoking_asks_for_confirmation(admin: Operator, app: Flask) -> None:
+    secret = secret_in(create(admin, "segments:read"))
+    confirmation = admin.get("/tokens").links["Revoke crm"]
+    assert "Revoke crm?" in admin.get(confirmation).text
     Api(app.test_client(), secret).get("/api/v3/segments")
-    assert "opens nothing any more" in admin.submit(ask).text
+    assert "Token crm revoked." in admin.submit(confirmation).text
     Api(app.test_client(), secret).get("/api/v3/segments", status=401, code="UNAUTHENTICATED")
     assert "revoked" in admin.get("/tokens").text
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
-        ({"name": "", "scopes": "segments:read"}, "Give it a name"),
-        ({"name": "x"}, "Choose at least one"),
+        ({"name": "", "scopes": "segments:read"}, "Enter a name"),
+        ({"name": "x"}, "Select at least one permission"),
         ({"name": "taken", "scopes": "segments:read"}, "exists already"),
         ({"name": "x", "scopes": "everything"}, "everything"),
     ],
 )
-def test_it_refuses(admin: Operator, fields: dict[str, str], said: str) -> None:
+def test_invalid_form_creates_no_token(admin: Operator, fields: dict[str, str], message: str) -> None:
     create_token("taken")
     page = Page(admin.post("/tokens", {"expires": "30", **fields}, status=200).text)
-    assert said in page.text
+    assert message in page.text
     assert "cs_" not in page.text
 
 
-def test_empty_says_what_to_do_next(admin: Operator) -> None:
+def test_empty_list_explains_how_to_begin(admin: Operator) -> None:
     assert "No tokens yet" in admin.get("/tokens").text
     admin.get("/tokens/99/revoke", status=404)
 
@@ -96,21 +96,21 @@ def url_of(name: str) -> str:
     return f"/tokens/{db.session.scalars(select(ApiToken.id).where(ApiToken.name == name)).one()}"
 
 
-LIMITS = {"guard_customers": "", "guard_percent": "", "networks": "", "expires": "as-it-is"}
+LIMITS = {"guard_customers": "", "guard_percent": "", "networks": "", "expires": "unchanged"}
 
 
-def test_a_token_is_made_with_limits(app: Flask, admin: Operator, ana: str) -> None:
+def test_token_is_created_with_limits(app: Flask, admin: Operator, ana: str) -> None:
     fields = {"name": "crm", "scopes": "segments:write", "expires": "30", "guard_customers": "0"}
     page = Page(admin.post("/tokens", {**fields, "networks": "10.0.0.0/8\n::1"}, status=200).text)
     api = Api(app.test_client(), secret_in(page))
     api.replace([{"document_id": ana, "segments": GOLD}], status=403, code="FORBIDDEN")
     listed = admin.get("/tokens").text
-    assert "guarded" in listed
+    assert "Safety limit: 0 customers" in listed
     assert "2 networks" in listed
 
 
-def test_its_limits_hold_from_the_next_request_on(app: Flask, admin: Operator, ana: str) -> None:
-    api = Api(app.test_client(), secret_in(made(admin, "segments:write")))
+def test_limits_apply_from_the_next_request(app: Flask, admin: Operator, ana: str) -> None:
+    api = Api(app.test_client(), secret_in(create(admin, "segments:write")))
     url = url_of("crm")
     api.updated([{"document_id": ana, "segments": GOLD}])
     assert "Saved" in admin.submit(url, {**LIMITS, "guard_percent": "20"}).text
@@ -125,8 +125,8 @@ def test_its_limits_hold_from_the_next_request_on(app: Flask, admin: Operator, a
     assert api.updated([{"document_id": ana, "segments": []}]) == [ana]
 
 
-def test_its_expiry_can_be_moved(app: Flask, admin: Operator) -> None:
-    made(admin, "segments:read")
+def test_expiry_can_be_changed(app: Flask, admin: Operator) -> None:
+    create(admin, "segments:read")
     url = url_of("crm")
     before = db.session.scalars(select(ApiToken.expires_at)).one()
     admin.submit(url, LIMITS)
@@ -142,7 +142,7 @@ def test_its_expiry_can_be_moved(app: Flask, admin: Operator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"guard_customers": "-1"}, "0 or more"),
         ({"guard_percent": "101"}, "0 to 100"),
@@ -153,51 +153,51 @@ def test_its_expiry_can_be_moved(app: Flask, admin: Operator) -> None:
         ({"expires": "7"}, "Not a valid choice"),
     ],
 )
-def test_limits_that_are_none(admin: Operator, fields: dict[str, str], said: str) -> None:
-    made(admin, "segments:read")
+def test_invalid_limits_are_rejected(admin: Operator, fields: dict[str, str], message: str) -> None:
+    create(admin, "segments:read")
     url = url_of("crm")
     before = db.session.execute(select(ApiToken.__table__)).one()
-    assert said in Page(admin.post(url, {**LIMITS, **fields}, status=200).text).text
+    assert message in Page(admin.post(url, {**LIMITS, **fields}, status=200).text).text
     db.session.rollback()
     assert db.session.execute(select(ApiToken.__table__)).one() == before
 
 
-def test_rotating_leaves_time_to_change_over(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = secret_in(made(admin, "segments:read"))
+def test_old_secret_works_until_the_overlap_ends(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = secret_in(create(admin, "segments:read"))
     url = url_of("crm")
-    assert "Rotate the secret of crm?" in admin.get(admin.get(url).links["Rotate the secret"]).text
+    assert "Rotate the secret of crm?" in admin.get(admin.get(url).links["Rotate secret"]).text
     second = secret_in(rotated := Page(admin.post(f"{url}/rotate", {"overlap": "24"}, status=200).text))
-    assert "The secret before it works until" in rotated.text
+    assert "The old secret works until" in rotated.text
     assert second not in admin.get(url).html
     for secret in (first, second):
         Api(app.test_client(), secret).get("/api/v3/segments")
     assert "works until" in admin.get(url).text
-    assert "Rotating again ends it at once" in admin.get(f"{url}/rotate").text
+    assert "Rotating again revokes it immediately" in admin.get(f"{url}/rotate").text
     real = api_tokens.now
     monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(hours=24, seconds=1))
     Api(app.test_client(), first).get("/api/v3/segments", status=401, code="UNAUTHENTICATED")
     Api(app.test_client(), second).get("/api/v3/segments")
 
 
-def test_rotating_can_end_the_present_secret_at_once(app: Flask, admin: Operator) -> None:
-    first = secret_in(made(admin, "segments:read"))
+def test_rotating_without_overlap_ends_the_old_secret_at_once(app: Flask, admin: Operator) -> None:
+    first = secret_in(create(admin, "segments:read"))
     page = Page(admin.post(f"{url_of('crm')}/rotate", {"overlap": "0"}, status=200).text)
-    assert "opens nothing any more" in page.text
+    assert "The old secret no longer works." in page.text
     Api(app.test_client(), first).get("/api/v3/segments", status=401, code="UNAUTHENTICATED")
     Api(app.test_client(), secret_in(page)).get("/api/v3/segments")
 
 
-def test_a_revoked_token_stays_as_it_is(app: Flask, admin: Operator) -> None:
-    made(admin, "segments:read")
+def test_revoked_token_cannot_be_changed(app: Flask, admin: Operator) -> None:
+    create(admin, "segments:read")
     url = url_of("crm")
     admin.submit(f"{url}/revoke")
-    assert "Save the limits" not in admin.get(url).text
+    assert "Save limits" not in admin.get(url).text
     admin.post(url, LIMITS, status=409)
     admin.post(f"{url}/rotate", {"overlap": "0"}, status=409)
 
 
 def test_only_admins_manage_tokens(admin: Operator, editor: Operator) -> None:
-    made(admin, "segments:read")
+    create(admin, "segments:read")
     url = url_of("crm")
     for path in ("/tokens", url, f"{url}/rotate", f"{url}/revoke"):
         editor.get(path, status=403)
@@ -205,11 +205,11 @@ def test_only_admins_manage_tokens(admin: Operator, editor: Operator) -> None:
     admin.get("/tokens/99/rotate", status=404)
 
 
-def test_its_last_requests(app: Flask, admin: Operator, ana: str) -> None:
-    api = Api(app.test_client(), secret_in(made(admin, "segments:write", "segments:read")))
+def test_page_lists_recent_requests_without_personal_data(app: Flask, admin: Operator, ana: str) -> None:
+    api = Api(app.test_client(), secret_in(create(admin, "segments:write", "segments:read")))
     url = url_of("crm")
     assert "No requests yet" in admin.get(url).text
-    api.replace([{"document_id": ana, "segments": GOLD}, {"document_id": "nobody", "segments": SILVER}])
+    api.replace([{"document_id": ana, "segments": GOLD}, {"document_id": "unknown", "segments": SILVER}])
     api.replace([{"document_id": ana, "segments": []}], "?dry_run=true")
     wrong = [{"document_id": ana, "segments": [{"value": "SECRET-VALUE"}]}]
     api.replace(wrong, status=400, code="VALIDATION_ERROR")
@@ -219,19 +219,19 @@ def test_its_last_requests(app: Flask, admin: Operator, ana: str) -> None:
     page = admin.get(url)
     for text in (
         "POST /api/v3/customers/segments",
-        "1 changed, 1 not found of 2 sent",
-        "1 changed of 1 sent dry run",
+        "1 of 2 changed, 1 not found",
+        "1 of 1 changed dry run",
         "400 VALIDATION_ERROR customers[0].segments[0].type",
         "GET /api/v3/customers/<document_id>/segments",
         "403 FORBIDDEN",
     ):
         assert text in page.text
-    for personal in (ana, "nobody", "SECRET-VALUE", "GOLD"):
+    for personal in (ana, "unknown", "SECRET-VALUE", "GOLD"):
         assert personal not in page.html
 
 
-def test_fifty_requests_are_kept_of_each_token(app: Flask, api: Api, admin: Operator) -> None:
-    other = Api(app.test_client(), secret_in(made(admin, "segments:read")))
+def test_last_50_requests_of_each_token_are_kept(app: Flask, api: Api, admin: Operator) -> None:
+    other = Api(app.test_client(), secret_in(create(admin, "segments:read")))
     other.get("/api/v3/segments")
     for n in range(70):
         api.get("/api/v3/segments")
@@ -242,8 +242,8 @@ def test_fifty_requests_are_kept_of_each_token(app: Flask, api: Api, admin: Oper
     assert db.session.scalar(select(func.count()).select_from(TokenRequest)) == 51
 
 
-def test_noting_a_request_waits_for_nobody_and_is_tried_again(app: Flask, api: Api, ana: str) -> None:
-    """SQLite has one writer: while it is busy, requests are answered, and noted later. On PostgreSQL, at once."""
+def test_log_write_never_waits_and_is_retried(app: Flask, api: Api, ana: str) -> None:
+    """SQLite has one writer: while it is busy, requests are answered and logged later; on PostgreSQL at once."""
     with another_writer():
         api.get("/api/v3/segments")
         log_buffer.write()
@@ -252,8 +252,8 @@ def test_noting_a_request_waits_for_nobody_and_is_tried_again(app: Flask, api: A
     assert len(list_requests(1)) == 1
 
 
-def test_a_request_with_the_old_secret_is_marked(app: Flask, admin: Operator) -> None:
-    first = secret_in(made(admin, "segments:read"))
+def test_request_with_the_old_secret_is_marked(app: Flask, admin: Operator) -> None:
+    first = secret_in(create(admin, "segments:read"))
     url = url_of("crm")
     admin.post(f"{url}/rotate", {"overlap": "1"}, status=200)
     Api(app.test_client(), first).get("/api/v3/segments")

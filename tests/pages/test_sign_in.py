@@ -1,22 +1,29 @@
-"""Signing in and out, sessions, roles: nobody sees a page who should not."""
+"""Signing in and out, sessions, and the role that each page requires."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.access import authentication, operators
-from app.access.operators import OperatorSession, create_operator
+from app.access import authentication, sessions
+from app.access.operators import ROLES, create_operator
+from app.access.sessions import OperatorSession
 from app.core.database import db
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import PASSWORD, Operator, signed_in
 
-OPEN = {"pages.sign_in", "pages.choose_theme"}
+PUBLIC_PAGES = {"pages.sign_in", "pages.choose_theme"}
 
 
-def test_it_works(app: Flask) -> None:
+def set_now(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], datetime]) -> None:
+    for module in (authentication, sessions):
+        monkeypatch.setattr(module, "now", clock)
+
+
+def test_operator_signs_in_and_out(app: Flask) -> None:
     create_operator("Ada@Example.com", "viewer", PASSWORD)
     ada = Operator(app.test_client(), "ADA@example.com ")
     assert ada.sign_in().headers["Location"] == "/"
@@ -25,77 +32,77 @@ def test_it_works(app: Flask) -> None:
     assert ada.client.get("/").status_code == 302
 
 
-def test_a_page_asked_for_without_a_sign_in_opens_after_it(app: Flask, ana: str) -> None:
+def test_requested_page_opens_after_sign_in(app: Flask, ana: str) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
     ada = Operator(app.test_client(), "ada@example.com")
-    asked = ada.client.get("/customers?q=ana&sort=name")
-    assert asked.status_code == 302
-    ada.token = ada.get(asked.headers["Location"]).field("csrf_token")
-    answer = ada.post(asked.headers["Location"], {"email": ada.email, "password": PASSWORD})
-    assert answer.headers["Location"] == "/customers?q=ana&sort=name"
+    redirect = ada.client.get("/customers?q=ana&sort=name")
+    assert redirect.status_code == 302
+    ada.token = ada.get(redirect.headers["Location"]).field("csrf_token")
+    response = ada.post(redirect.headers["Location"], {"email": ada.email, "password": PASSWORD})
+    assert response.headers["Location"] == "/customers?q=ana&sort=name"
 
 
 @pytest.mark.parametrize(
     "url", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\nx", "///evil"]
 )
-def test_it_never_leads_to_another_site(app: Flask, url: str) -> None:
+def test_sign_in_never_redirects_to_another_site(app: Flask, url: str) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
     ada = Operator(app.test_client(), "ada@example.com")
     ada.token = ada.get("/sign-in").field("csrf_token")
-    answer = ada.post("/sign-in", {"email": ada.email, "password": PASSWORD}, query_string={"next": url})
-    assert answer.headers["Location"] == "/"
+    response = ada.post("/sign-in", {"email": ada.email, "password": PASSWORD}, query_string={"next": url})
+    assert response.headers["Location"] == "/"
 
 
-def test_every_page_is_closed_until_it_names_the_role_that_opens_it(app: Flask) -> None:
+def test_every_page_requires_a_role(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("pages."):
             role = vars(app.view_functions[rule.endpoint])["role"]
-            assert role in operators.ROLES or rule.endpoint in OPEN, rule
+            assert role in ROLES or rule.endpoint in PUBLIC_PAGES, rule
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_without_a_sign_in_every_page_leads_there(app: Flask, method: str) -> None:
+def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: str) -> None:
     stranger = Operator(app.test_client())
     stranger.token = stranger.get("/sign-in").field("csrf_token")
     values = {"document_id": "1", "type": "t", "value": "v", "change_set_id": 1}
-    values |= {"operator_id": 1, "token_id": 1, "session_id": 1, "act": "role"}
+    values |= {"operator_id": 1, "token_id": 1, "session_id": 1, "action": "role"}
     values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "edit_id": 1}
     adapter = app.url_map.bind("")
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.startswith("pages.") and rule.endpoint not in OPEN and method in (rule.methods or ()):
+        if rule.endpoint.startswith("pages.") and rule.endpoint not in PUBLIC_PAGES and method in (rule.methods or ()):
             url = adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments}, method=method)
             data = {"csrf_token": stranger.token} if method == "POST" else None
-            answer = stranger.client.open(url, method=method, data=data)
-            assert answer.status_code == 302, rule
-            assert answer.headers["Location"].startswith("/sign-in")
+            response = stranger.client.open(url, method=method, data=data)
+            assert response.status_code == 302, rule
+            assert response.headers["Location"].startswith("/sign-in")
 
 
-def test_roles_open_only_what_they_name(app: Flask, viewer: Operator, editor: Operator, ana: str) -> None:
+def test_role_opens_only_its_pages(app: Flask, viewer: Operator, editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     page = viewer.get(f"/customers/{ana}")
     assert "Save" not in page.text
     form = [("base", "[]"), ("version", ""), ("type", "a"), ("value", "b"), ("was", "")]
     for url in (f"/customers/{ana}", "/changes/1/undo"):
-        assert "viewer" in viewer.post(url, form, status=403).text
+        assert "Your role is Viewer" in viewer.post(url, form, status=403).text
     for url in ("/tokens", "/operators"):
         viewer.get(url, status=403)
         editor.get(url, status=403)
     assert "Save" in editor.get(f"/customers/{ana}").text
 
 
-def test_too_many_wrong_passwords_close_the_door_for_a_while(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_five_failed_sign_ins_lock_the_account_for_15_minutes(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    for email in ("ada@example.com", "nobody@example.com"):  # it must not tell who is an operator
+    for email in ("ada@example.com", "unknown@example.com"):  # must not reveal whose e-mail belongs to an operator
         guesser = Operator(app.test_client(), email)
-        answers = [guesser.sign_in("wrong password", status=403).text for _ in range(5)]
-        assert all("do not belong together" in answer for answer in answers)
-        assert "Too many wrong passwords" in guesser.sign_in(PASSWORD, status=429).text
+        responses = [guesser.sign_in("wrong password", status=403).text for _ in range(5)]
+        assert all("Incorrect email or password." in response for response in responses)
+        assert "Too many failed attempts" in guesser.sign_in(PASSWORD, status=429).text
     real = authentication.now
     monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(minutes=16))
     assert Operator(app.test_client(), "ada@example.com").sign_in()
 
 
-def test_a_right_password_forgets_the_wrong_ones(app: Flask) -> None:
+def test_successful_sign_in_resets_the_failure_count(app: Flask) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
     ada = Operator(app.test_client(), "ada@example.com")
     for _ in range(3):
@@ -106,62 +113,61 @@ def test_a_right_password_forgets_the_wrong_ones(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(("later", "ended"), [(timedelta(hours=11), False), (timedelta(hours=13), True)])
-def test_a_session_ends_when_it_is_not_used(
+def test_session_expires_after_12_hours_without_use(
     app: Flask, viewer: Operator, later: timedelta, ended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = authentication.now
-    monkeypatch.setattr(authentication, "now", lambda: real() + later)
+    set_now(monkeypatch, lambda: real() + later)
     assert (viewer.client.get("/account").status_code == 302) is ended
 
 
-def test_a_session_that_is_used_lasts_a_week_at_most(
-    app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_session_in_use_expires_after_7_days(app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     real = authentication.now
     for hours in range(10, 24 * 7, 10):
-        monkeypatch.setattr(authentication, "now", lambda later=timedelta(hours=hours): real() + later)
+        set_now(monkeypatch, lambda later=timedelta(hours=hours): real() + later)
         viewer.get("/account")
-    monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(days=7, minutes=1))
+    set_now(monkeypatch, lambda: real() + timedelta(days=7, minutes=1))
     assert viewer.client.get("/account").status_code == 302
 
 
-def test_a_new_password_ends_the_other_sessions(app: Flask, viewer: Operator) -> None:
+def test_changing_the_password_ends_the_other_sessions(app: Flask, viewer: Operator) -> None:
     elsewhere = Operator(app.test_client(), viewer.email)
     elsewhere.sign_in()
-    wrong = {"present": "not this one", "new": "a new password", "again": "a new password"}
-    assert "not your present password" in viewer.post("/account", wrong, status=200).text
-    right = {**wrong, "present": PASSWORD}
-    assert "not the same" in viewer.post("/account", {**right, "again": "another"}, status=200).text
-    assert "at least 10" in viewer.post("/account", {**right, "new": "short", "again": "short"}, status=200).text
+    wrong = {"current_password": "not this one", "new_password": "a new password", "confirmation": "a new password"}
+    assert "Current password is incorrect." in viewer.post("/account", wrong, status=200).text
+    right = {**wrong, "current_password": PASSWORD}
+    assert "match." in viewer.post("/account", {**right, "confirmation": "another"}, status=200).text
+    short = {**right, "new_password": "short", "confirmation": "short"}
+    assert "at least 10" in viewer.post("/account", short, status=200).text
     assert elsewhere.client.get("/account").status_code == 200
-    assert "changed" in viewer.submit("/account", right).text
+    assert "Password changed." in viewer.submit("/account", right).text
     assert elsewhere.client.get("/account").status_code == 302
     elsewhere.sign_in(PASSWORD, status=403)
     elsewhere.sign_in("a new password")
 
 
-def test_one_session_can_be_ended_from_another(app: Flask, viewer: Operator) -> None:
+def test_operator_ends_their_own_sessions_only(app: Flask, viewer: Operator) -> None:
     elsewhere = Operator(app.test_client(), viewer.email)
     elsewhere.sign_in(headers={"User-Agent": "Netscape 4"})
     assert "Netscape 4" in viewer.get("/account").text
     other = db.session.scalars(select(OperatorSession.id).where(OperatorSession.browser == "Netscape 4")).one()
     signed_in(app.test_client(), "editor").post(f"/account/sessions/{other}/end")
-    assert elsewhere.client.get("/account").status_code == 200, "a session is ended by its own operator only"
+    assert elsewhere.client.get("/account").status_code == 200, "the session of another operator is not ended"
     viewer.post(f"/account/sessions/{other}/end")
     assert elsewhere.client.get("/account").status_code == 302
 
 
-def test_a_password_set_by_command_ends_all_sessions(app: Flask, viewer: Operator, shell: Shell) -> None:
+def test_set_password_command_ends_all_sessions(app: Flask, viewer: Operator, shell: Shell) -> None:
     shell("operators", "set-password", viewer.email, "--password-stdin", stdin="another password\n")
     assert viewer.client.get("/account").status_code == 302
 
 
-def test_forms_are_taken_from_our_own_pages_only(app: Flask, editor: Operator, ana: str) -> None:
+def test_form_without_csrf_token_is_400(app: Flask, editor: Operator, ana: str) -> None:
     editor.token = "forged"
     assert "did not come from here" in editor.post(f"/customers/{ana}", status=400).text
 
 
-def test_the_session_cookie_is_kept_from_scripts_and_other_sites(app: Flask) -> None:
+def test_session_cookie_is_http_only_same_site_and_secure_over_tls(app: Flask) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
     plain = Operator(app.test_client(), "ada@example.com").sign_in().headers["Set-Cookie"]
     assert "HttpOnly" in plain
@@ -171,7 +177,7 @@ def test_the_session_cookie_is_kept_from_scripts_and_other_sites(app: Flask) -> 
     assert "Secure" in browser.get("/sign-in", base_url="https://localhost").headers["Set-Cookie"]
 
 
-def test_nothing_put_into_the_cookie_before_outlives_a_sign_in(app: Flask) -> None:
+def test_sign_in_clears_what_the_cookie_held_before(app: Flask) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
     ada = Operator(app.test_client(), "ada@example.com")
     with ada.client.session_transaction() as session:
@@ -181,7 +187,7 @@ def test_nothing_put_into_the_cookie_before_outlives_a_sign_in(app: Flask) -> No
         assert "planted" not in session
 
 
-def test_customers_are_not_shown_to_the_signed_out(app: Flask) -> None:
+def test_customers_are_hidden_without_a_session(app: Flask) -> None:
     add_customers("1", name="Ana Secret")
     stranger = Operator(app.test_client())
     for url in ("/customers/1", "/customers", "/nowhere", "/customer-export"):

@@ -115,7 +115,7 @@ def visiting(browser: Browser, address: str, email: str = "", **options: object)
 
 
 def sign_in(page: Page, email: str) -> None:
-    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Account").wait_for()

@@ -76,7 +76,7 @@ def _press(page: Page, button: str) -> None:
 def _signing_in(at: BrowserSession) -> Iterator[Stop]:
     page = at.go("/sign-in")
     yield "sign_in", at
-    page.get_by_label("E-mail").fill("nobody@example.com")
+    page.get_by_label("Email").fill("nobody@example.com")
     page.get_by_label("Password").fill("wrong")
     _press(page, "Sign in")
     yield "sign_in refused", at
@@ -86,24 +86,24 @@ def _operators(admin: BrowserSession, stranger: BrowserSession) -> Iterator[Stop
     page = admin.go("/operators")
     _press(page, "Invite")
     yield "operators with a problem", admin
-    page.get_by_label("E-mail").fill("new@example.com")
+    page.get_by_label("Email").fill("new@example.com")
     _press(page, "Invite")
     yield "invited", admin
     stranger.go(page.locator(".secret code").inner_text().removeprefix(admin.address))
     yield "invitation", stranger
     page = admin.go("/operators")
     page.get_by_role("button", name="Deactivate: new@example.com").click()
-    page.get_by_text("can no longer sign in").wait_for()
+    page.get_by_text("deactivated and signed out").wait_for()
     yield "operators one deactivated", admin
 
 
 def _tokens(at: BrowserSession) -> Iterator[Stop]:
     page = at.go("/tokens")
-    _press(page, "Make the token")
+    _press(page, "Create token")
     yield "tokens with a problem", at
     name = f"crm-{LONG}"[:100]
     page.get_by_role("textbox", name="Name").fill(name)
-    _press(page, "Make the token")
+    _press(page, "Create token")
     yield "token_created", at
     token = page.locator(".secret code").first.inner_text()
     for body in ({"customers": [{"document_id": 1}]}, {"customers": [{"document_id": "nobody", "segments": []}]}):
@@ -112,7 +112,7 @@ def _tokens(at: BrowserSession) -> Iterator[Stop]:
     at.go("/tokens")
     yield "tokens one of them", at
     page.get_by_role("link", name=name, exact=True).first.click()
-    page.get_by_role("heading", name="Last requests").wait_for()
+    page.get_by_role("heading", name="Recent requests").wait_for()
     for _ in range(40):  # requests are written down a moment later
         if page.get_by_text("VALIDATION_ERROR").is_visible():
             break
