@@ -61,9 +61,9 @@ def fill(engine: Engine, customers: int, rng: random.Random) -> None:
         "customers (document_id, name, email, phone, segments, previous_segments)": _customer_rows(
             customers, rng, set_counts
         ),
-        "customer_search (document_id, email, name, words)": _search_rows(customers),
+        "customer_search (document_id, email, name, terms)": _search_rows(customers),
         "segment_counts (day, actor, type, value, delta)": _count_rows(set_counts),
-        "customer_totals (day, customers, carrying)": iter([(TODAY, customers, customers)]),
+        "customer_totals (day, customers, with_segments)": iter([(TODAY, customers, customers)]),
     }
     with closing(engine.raw_connection()) as connection:
         if engine.dialect.name == "postgresql":

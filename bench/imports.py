@@ -52,7 +52,7 @@ def load_through_page(url: str, rows: int, folder: Path) -> None:
             f"  memory of a worker: {first} MB before, {last} MB at most, the file has {file.stat().st_size >> 20} MB"
         )
         with app.app_context():
-            lines = [line for (line,) in db.session.execute(text("SELECT line FROM rejected_lines ORDER BY number"))]
+            lines = [line for (line,) in db.session.execute(text("SELECT line FROM rejected_rows ORDER BY number"))]
             check("every bad line reported by its number", lines == bad)
             check("all other rows applied", _matches_file(expected, rows))
             sets = db.session.execute(text("SELECT count(*) FROM change_sets")).scalar()

@@ -42,11 +42,11 @@ class Job(Base):
     source: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    wanted: Mapped[Json] = mapped_column(dialects.Json)
-    effect: Mapped[Json | None] = mapped_column(dialects.Json)
+    wanted: Mapped[Json] = mapped_column("payload", dialects.Json, key="wanted")
+    effect: Mapped[Json | None] = mapped_column("preview", dialects.Json, key="effect")
     """What it would do: `app.core.changes.preview.Effect.told`."""
     result: Mapped[Json | None] = mapped_column(dialects.Json)
-    problem: Mapped[str | None]
+    problem: Mapped[str | None] = mapped_column("error", key="problem")
     phase: Mapped[str | None]
     done: Mapped[int] = mapped_column(dialects.Id, default=0)
     total: Mapped[int | None] = mapped_column(dialects.Id)

@@ -28,23 +28,23 @@ REJECTED_BATCH_SIZE = 1_000
 class UploadChunk(Base):
     """Some bytes of a file, packed."""
 
-    __tablename__ = "file_parts"
+    __tablename__ = "upload_chunks"
 
     job_id: Mapped[int] = mapped_column(dialects.Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    packed: Mapped[bytes]
+    packed: Mapped[bytes] = mapped_column("compressed", key="packed")
 
 
 class RejectedRow(Base):
     """A line of a file that could not be applied, why, and what stood there."""
 
-    __tablename__ = "rejected_lines"
+    __tablename__ = "rejected_rows"
 
     job_id: Mapped[int] = mapped_column(dialects.Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     line: Mapped[int] = mapped_column(dialects.Id)
     error: Mapped[str]
-    kept: Mapped[Any] = mapped_column(dialects.Json)
+    kept: Mapped[Any] = mapped_column("raw", dialects.Json, key="kept")
 
 
 chunks, rejected_rows = UploadChunk.__table__, RejectedRow.__table__

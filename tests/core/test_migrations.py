@@ -11,11 +11,11 @@ from app.core.database import db
 
 def test_the_head_equals_the_models(app: Flask) -> None:
     with db.engine.connect() as connection:
-        opts = {"compare_type": True, "include_name": lambda name, *_: not (name or "").startswith("customer_words")}
+        opts = {"compare_type": True, "include_name": lambda name, *_: not (name or "").startswith("customer_terms")}
         context = MigrationContext.configure(connection, opts=opts)
         differences = compare_metadata(context, db.metadata)
         if connection.dialect.name == "sqlite":  # which has no GIN
-            gin = ("ix_customers_segments", "ix_customer_search_words")
+            gin = ("ix_customers_segments", "ix_customer_search_terms")
             differences = [d for d in differences if d[0] != "add_index" or d[1].name not in gin]
         assert differences == []
 

@@ -132,7 +132,7 @@ def delete_customers(change_set: ChangeSetBuilder, facts: Mapping[str, Profile |
 
 def update_search_index(session: Session, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
     """Note by what these customers, new or not, are found, from all of their facts."""
-    names = ("email", "name", "words")
+    names = ("email", "name", "terms")
     dialects.insert_missing(session, CustomerSearch.__table__, names, [_search_row(row) for row in fresh])
     if changed:
         dialects.update_rows(session, CustomerSearch.__table__, names, [_search_row(row) for row in changed])
@@ -144,5 +144,5 @@ def _search_row(row: dict[str, Any]) -> dict[str, Any]:
         "document_id": row["document_id"],
         "email": email and email.casefold(),
         "name": sort_name(row.get("name")),
-        "words": index_terms(row["document_id"], row),
+        "terms": index_terms(row["document_id"], row),
     }

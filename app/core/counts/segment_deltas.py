@@ -20,7 +20,7 @@ from app.core.models.segments import SegmentPair
 class SegmentDelta(Base):
     """By how many customers one change set made one segment grow or shrink."""
 
-    __tablename__ = "segment_movements"
+    __tablename__ = "segment_deltas"
 
     type: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     value: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)

@@ -31,7 +31,7 @@ def matches_terms(words: ColumnElement[Any], asked: TermQuery) -> ColumnElement[
 def found_in_index(table: Any, asked: TermQuery) -> ColumnElement[bool]:
     """The same, answered by the full-text index: to be asked of all rows at once."""
     fts = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in words) + ")" for words in asked)
-    return _FoundInIndex(table.c.words, table.c.id, _tsquery(asked), bindparam(None, fts, type_=Text, unique=True))
+    return _FoundInIndex(table.c.terms, table.c.id, _tsquery(asked), bindparam(None, fts, type_=Text, unique=True))
 
 
 def _tsquery(asked: TermQuery) -> ColumnElement[str]:
@@ -63,5 +63,5 @@ def _(element: _FoundInIndex, compiler: Any, **kw: Any) -> str:
 def _(element: _FoundInIndex, compiler: Any, **kw: Any) -> str:
     _words, id_, _query, fts = list(element.clauses)
     asked = compiler.process(fts, **kw)
-    matching = f"SELECT rowid FROM customer_words WHERE customer_words MATCH {asked}"  # noqa: S608 - compiled
+    matching = f"SELECT rowid FROM customer_terms WHERE customer_terms MATCH {asked}"  # noqa: S608 - compiled
     return f"{compiler.process(id_, **kw)} IN ({matching})"

@@ -57,7 +57,7 @@ class RetentionHorizon(Base):
     What the record says of moments before `until` is incomplete, and must not be told as if it were not.
     """
 
-    __tablename__ = "prunings"
+    __tablename__ = "retention_horizon"
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     until: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -33,7 +33,7 @@ class Customer(Base):
             postgresql_ops={"segments": "jsonb_path_ops"},
         ).ddl_if(dialect="postgresql"),
         Index(
-            "ix_customers_carrying_nothing",
+            "ix_customers_without_segments",
             "document_id",
             postgresql_where=text("segments = '[]'"),
             sqlite_where=text("segments = '[]'"),
@@ -63,7 +63,7 @@ class CustomerSearch(Base):
     __tablename__ = "customer_search"
     __table_args__ = (
         Index("ix_customer_search_name", "name", "document_id"),
-        Index("ix_customer_search_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
+        Index("ix_customer_search_terms", "terms", postgresql_using="gin").ddl_if(dialect="postgresql"),
     )
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
@@ -74,7 +74,7 @@ class CustomerSearch(Base):
     )
     email: Mapped[str | None] = mapped_column(dialects.BytewiseString, index=True)
     name: Mapped[str | None] = mapped_column(dialects.BytewiseString)
-    words: Mapped[str | None] = mapped_column(dialects.SearchVector)
+    terms: Mapped[str | None] = mapped_column(dialects.SearchVector)
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")

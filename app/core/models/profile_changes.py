@@ -12,7 +12,7 @@ Profile = dict[str, str | None]
 class ProfileChange(Base):
     """What one change set did to the facts of one customer: None before she was created, and after she was removed."""
 
-    __tablename__ = "fact_changes"
+    __tablename__ = "profile_changes"
 
     change_set_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False)
     document_id: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)

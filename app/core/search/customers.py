@@ -185,14 +185,14 @@ def _scan_in_order(filters: Filter, order: Order, after: tuple[str, ...] | None,
     """Those who match among the next ones in the order; each is looked at once, unless the order is another table's."""
     keys = (search.document_id,) if order.by == "id" and filters.q.strip() else _sort_keys(order)
     table = keys[0].table
-    columns = [search.words] if table is search.id.table else [customers.segments]
+    columns = [search.terms] if table is search.id.table else [customers.segments]
     ahead = select(*dict.fromkeys([table.c.document_id, *keys, *columns]))
     if after is not None:
         ahead = ahead.where(_after_cursor(keys, order, after))
     next_ones = ahead.order_by(*_sorted(keys, order)).limit(steps).subquery("next_ones")
     query = select(next_ones.c.document_id)
     if filters.q.strip():
-        query = query.where(dialects.matches_terms(next_ones.c.words, parse_query(filters.q)))
+        query = query.where(dialects.matches_terms(next_ones.c.terms, parse_query(filters.q)))
     with_segments = _with_segments(filters, next_ones.c.get("segments", customers.segments))
     if with_segments and table is search.id.table:
         query = query.join(Customer, customers.document_id == next_ones.c.document_id)
