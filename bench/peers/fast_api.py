@@ -1,4 +1,7 @@
-"""FastAPI with pydantic models and SQLAlchemy's bulk update by primary key."""
+"""FastAPI with pydantic models and SQLAlchemy's bulk update by primary key.
+
+With HISTORY=1, a trigger writes the old and new segments of each changed customer into an audit table.
+"""
 
 import hashlib
 import os
@@ -6,11 +9,32 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel, Field
-from sqlalchemy import create_engine, select, update
+from sqlalchemy import create_engine, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
-make_session = sessionmaker(create_engine(os.environ["DATABASE_URL"]))
+AUDIT = """
+CREATE TABLE IF NOT EXISTS customer_audit (
+  id bigserial PRIMARY KEY, document_id text, before jsonb, after jsonb, at timestamptz DEFAULT now()
+);
+CREATE OR REPLACE FUNCTION audit_customers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO customer_audit (document_id, before, after)
+  SELECT new_rows.document_id, old_rows.segments, new_rows.segments
+    FROM new_rows JOIN old_rows USING (document_id)
+   WHERE old_rows.segments IS DISTINCT FROM new_rows.segments;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER audit_customers AFTER UPDATE ON customers
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_customers();
+"""
+
+engine = create_engine(os.environ["DATABASE_URL"])
+make_session = sessionmaker(engine)
+if os.environ.get("HISTORY") == "1":
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(1)"))  # one worker at a time
+        connection.exec_driver_sql(AUDIT)
 
 
 class Base(DeclarativeBase):
