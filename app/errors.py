@@ -14,7 +14,7 @@ from app.pages import errors as page_errors
 
 log = structlog.get_logger()
 
-ViewResponse = BaseResponse | tuple[str, int]
+ViewResponse = BaseResponse | tuple[str, int, dict[str, str]]
 
 
 def init_app(app: Flask) -> None:

@@ -15,7 +15,7 @@ from app.access.secret_digests import new_secret, sha256_hex
 from app.core import dialects
 from app.core.changes.replace_segments import Guard
 from app.core.database import Base, UtcDateTime, db, fetch_autocommit, now, run_in_transaction
-from app.core.errors import DomainError, DuplicateName, NotFound, Unavailable
+from app.core.errors import Conflict, DuplicateName, NotFound, Unavailable
 from app.core.models.change_sets import Actor
 
 SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
@@ -23,8 +23,9 @@ PREFIX = "cs_"
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
-class TokenRevoked(DomainError):
-    """A revoked token cannot be changed."""
+class TokenRevoked(Conflict):
+    code = "TOKEN_REVOKED"
+    explanation = "A revoked token cannot be changed."
 
 
 class ApiToken(Base):

@@ -19,18 +19,20 @@ from app.access.sessions import (
 )
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
-from app.core.errors import DomainError
+from app.core.errors import RateLimited, Unauthenticated
 
 MAX_FAILURES = 5
 LOCKOUT = timedelta(minutes=15)
 
 
-class InvalidCredentials(DomainError):
-    """Wrong e-mail or password, or a deactivated operator."""
+class InvalidCredentials(Unauthenticated):
+    code = "INVALID_CREDENTIALS"
+    explanation = "Wrong e-mail or password, or a deactivated operator."
 
 
-class AccountLocked(DomainError):
-    """Too many failed sign-ins with this e-mail, whether it belongs to an operator or not."""
+class AccountLocked(RateLimited):
+    code = "ACCOUNT_LOCKED"
+    explanation = "Too many failed sign-ins with this e-mail, whether or not an operator has it."
 
 
 class FailedSignIn(Base):

@@ -20,7 +20,10 @@ RETENTION = timedelta(hours=24)
 
 
 class IdempotencyMismatch(DomainError):
-    """The key was used for another request before."""
+    status = 422
+    code = "IDEMPOTENCY_MISMATCH"
+    explanation = "The Idempotency-Key was sent with another request before."
+    example = "This Idempotency-Key came with another request before. Nothing was changed."
 
 
 class IdempotencyKey(Base):
@@ -86,5 +89,5 @@ def _claim(session: Session, request: IdempotentRequest) -> IdempotencyKey | Non
 
 def _replay(row: IdempotencyKey, request: IdempotentRequest) -> StoredResponse:
     if row.request_digest != request.request_digest:
-        raise IdempotencyMismatch("This Idempotency-Key came with another request before. Nothing was changed.")
+        raise IdempotencyMismatch(IdempotencyMismatch.example)
     return StoredResponse(row.response or "", row.change_set_id)

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from app.core.errors import DomainError
+from app.core.errors import BadRequest
 
 MAX_NETWORKS = 50
 
 
-class InvalidNetwork(DomainError):
-    """The text is not a network, or there are too many networks."""
+class InvalidNetwork(BadRequest):
+    code = "INVALID_NETWORK"
+    explanation = "The text is not a network, or there are too many networks."
 
 
 def parse_networks(texts: Iterable[str]) -> list[str]:

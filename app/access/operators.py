@@ -10,15 +10,16 @@ from app.access.passwords import hash_password
 from app.access.sessions import revoke_sessions
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
-from app.core.errors import DomainError, DuplicateName, NotFound
+from app.core.errors import Conflict, DuplicateName, NotFound
 from app.core.models.change_sets import Actor
 
 ROLES = ("viewer", "editor", "admin")
 """In ascending order: viewers can view, editors also change segments and import files, admins have full access."""
 
 
-class LastAdmin(DomainError):
-    """The change would leave no admin who can sign in."""
+class LastAdmin(Conflict):
+    code = "LAST_ADMIN"
+    explanation = "Without this operator there would be no admin."
 
 
 class Operator(Base):

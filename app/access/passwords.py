@@ -5,7 +5,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from app.core.errors import DomainError
+from app.core.errors import BadRequest
 
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_LENGTH = 500
@@ -13,8 +13,9 @@ MAX_PASSWORD_LENGTH = 500
 _hasher = PasswordHasher()
 
 
-class InvalidPassword(DomainError):
-    """The password is too short or too long."""
+class InvalidPassword(BadRequest):
+    code = "INVALID_PASSWORD"
+    explanation = "The password is too short or too long."
 
 
 def hash_password(password: str) -> str:

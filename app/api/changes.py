@@ -51,7 +51,7 @@ def change_set(change_set_id: int) -> Response:
 def undo(change_set_id: int) -> Response:
     """Put back every customer who still holds what the change set gave her: contract §3."""
     reverted = revert(change_set_id, current_client().actor(), dry_run=boolean("dry_run"))
-    token_requests.count(
+    token_requests.note_counts(
         CustomerCounts(changed=reverted.customers, unchanged=reverted.unchanged), dry_run=boolean("dry_run")
     )
     answer = jsonify(

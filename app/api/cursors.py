@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import request
 
-from app.serialization.request_schemas import InvalidInput
+from app.core.errors import InvalidInput
 from app.web.cursors import InvalidCursor, decode_cursor
 
 

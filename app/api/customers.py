@@ -48,7 +48,7 @@ def save() -> Response:
     """Create or update: contract §3. Facts that are not sent stay as they are."""
     rows = parse_customers(customers_body())
     saved, change_set_id = run_in_transaction(lambda session: _save(session, rows))
-    token_requests.count(
+    token_requests.note_counts(
         CustomerCounts(sent=len(rows), changed=saved.created + saved.updated, unchanged=saved.unchanged)
     )
     answer = jsonify(created=saved.created, updated=saved.updated, unchanged=saved.unchanged)

@@ -6,9 +6,8 @@ from flask import g, request
 
 from app.access.idempotency import IdempotentRequest
 from app.api.auth import current_client
-from app.serialization.request_schemas import InvalidInput
-
-MAX_KEY_LENGTH = 255
+from app.core.errors import InvalidInput
+from app.core.limits import MAX_IDEMPOTENCY_KEY_LENGTH
 
 
 def idempotent_request() -> IdempotentRequest | None:
@@ -16,8 +15,8 @@ def idempotent_request() -> IdempotentRequest | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
-    if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
-        problem = f"Must be 1 to {MAX_KEY_LENGTH} printable ASCII characters."
+    if not (0 < len(key) <= MAX_IDEMPOTENCY_KEY_LENGTH and key.isascii() and key.isprintable()):
+        problem = f"Must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable ASCII characters."
         raise InvalidInput(iter([("Idempotency-Key", problem)]), "the headers")
     # Not the query, nor a header: a job that starts anew with its file may well ask for another `as_of`.
     asked = f"{request.method} {request.path} {g.body_digest}"

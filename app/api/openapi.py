@@ -14,9 +14,9 @@ from app.api.auth import public
 from app.api.error_codes import DETAILS, ERRORS, GUARDED
 from app.api.operation import IF_NONE_MATCH, Operation
 from app.api.operations import OPERATIONS
-from app.api.parameters import MAX_PAGE_SIZE
 from app.api.rate_limit import format_rate
 from app.api.response_schemas import Error
+from app.core.limits import MAX_PAGE_SIZE
 from app.serialization.request_schemas import PatchSegmentsSchema, ReplaceSegmentsSchema, UpsertCustomersSchema
 
 DIST = swagger_ui.replace("__init__.py", "dist")
@@ -133,8 +133,12 @@ def _refusals(codes: list[str], limits: dict[str, Any]) -> dict[str, Any]:
     status = ERRORS[codes[0]].status
     examples: dict[str, Any] = {}
     for code in codes:
-        example = {"code": code, "message": ERRORS[code].example.format(**limits), "details": DETAILS.get(code, [])}
-        examples[code] = {"summary": ERRORS[code].when.format(**limits), "value": {"error": example}}
+        example = {
+            "code": code,
+            "message": (ERRORS[code].example or ERRORS[code].explanation).format(**limits),
+            "details": DETAILS.get(code, []),
+        }
+        examples[code] = {"summary": ERRORS[code].explanation.format(**limits), "value": {"error": example}}
     if "CHANGE_TOO_LARGE" in examples:
         examples["CHANGE_TOO_LARGE"]["value"]["report"] = GUARDED
     return {

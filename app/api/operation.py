@@ -7,7 +7,7 @@ import orjson
 from marshmallow import Schema
 
 from app.api.error_codes import QUERY
-from app.api.parameters import MAX_PAGE_SIZE
+from app.core.limits import MAX_PAGE_SIZE
 
 Parameter = dict[str, Any]
 

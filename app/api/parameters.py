@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import request
 
+from app.core.errors import InvalidInput
+from app.core.limits import MAX_PAGE_SIZE
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
-from app.serialization.request_schemas import InvalidInput, parse_timestamp
+from app.serialization.request_schemas import parse_timestamp
 from app.serialization.segment_notation import InvalidSegment, parse_segment
-
-MAX_PAGE_SIZE = 1000
 
 
 def boolean(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""The limit of requests per token (RATE_LIMIT), off unless set.
+"""The rate limit per token: RATE_LIMIT, off unless set.
 
-Requests are counted in windows. A window begins with the token's first request, the next one with its first request
-after the window has ended.
+Requests are counted in windows: one begins with a token's first request, the next with its first request after that
+window has ended.
 """
 
 import fcntl
@@ -17,52 +17,47 @@ import limits
 from flask import Response, current_app, g
 
 from app.access.api_tokens import ApiClient
-from app.core.errors import DomainError
+from app.core.errors import RateLimited
 
 
 class SharedCounters:
     """Memory that a server shares with its forked workers: the end of each token's window, and the requests in it.
 
-    It is mapped from an unlinked file, whose locks the kernel releases when the process that holds one is killed.
+    It is a file without a name because the kernel releases its locks when their holder ends, even if it is killed.
     """
 
     SLOT = struct.Struct("dQ")
     MAX_TOKENS = 65_536
-    """With more tokens, two of them share a window."""
+    """Beyond this number, two tokens share a window."""
 
     def __init__(self) -> None:
         self._file, path = tempfile.mkstemp()
         os.unlink(path)
         os.truncate(self._file, self.SLOT.size * self.MAX_TOKENS)
         self._slots = mmap.mmap(self._file, 0)
-        self._thread = threading.Lock()  # the file's locks exclude processes, not threads
+        self._thread = threading.Lock()  # the locks of the file are between processes
 
     def count(self, token_id: int, period: int) -> tuple[int, int]:
-        """Count a request; return the requests in the window of `period` seconds, and the seconds until it ends."""
+        """Count a request; return the number of requests in the window of `period` seconds, and seconds to its end."""
         offset = token_id % self.MAX_TOKENS * self.SLOT.size
         with self._thread:
             fcntl.lockf(self._file, fcntl.LOCK_EX, self.SLOT.size, offset)
             try:
-                at = time.monotonic()
-                ends, requests = self.SLOT.unpack_from(self._slots, offset)
-                if ends <= at:
-                    ends, requests = at + period, 0
-                self.SLOT.pack_into(self._slots, offset, ends, requests + 1)
+                current = time.monotonic()
+                end, requests = self.SLOT.unpack_from(self._slots, offset)
+                if end <= current:
+                    end, requests = current + period, 0
+                self.SLOT.pack_into(self._slots, offset, end, requests + 1)
             finally:
                 fcntl.lockf(self._file, fcntl.LOCK_UN, self.SLOT.size, offset)
-        return requests + 1, ceil(ends - at)
+        return requests + 1, ceil(end - current)
 
 
 counters = SharedCounters()
 
 
-class RateLimited(DomainError):
-    def __init__(self, setting: str) -> None:
-        super().__init__(f"The token may call {format_rate(setting)}. Nothing was changed; see Retry-After.")
-
-
 def format_rate(setting: str) -> str:
-    """Return RATE_LIMIT in words: "600 times per 5 minutes"."""
+    """Return RATE_LIMIT in words: `600 per 5 minutes` is "600 times per 5 minutes"."""
     limit = limits.parse(setting)
     period = limit.GRANULARITY.name
     return f"{limit.amount} times per {period if limit.multiples == 1 else f'{limit.multiples} {period}s'}"
@@ -82,9 +77,10 @@ def count(client: ApiClient) -> None:
     }
     if requests > limit.amount:
         g.rate_limit_headers["Retry-After"] = str(seconds)
-        raise RateLimited(setting)
+        raise RateLimited(RateLimited.example.format(rate=format_rate(setting)))
 
 
 def add_headers(response: Response) -> Response:
+    """Add the state of the token's window to the response."""
     response.headers.update(g.pop("rate_limit_headers", {}))
     return response

@@ -1,4 +1,4 @@
-"""Read the JSON body of a request: check its type, size and encoding, and parse it."""
+"""Reading a JSON body: its media type, its size, its encoding."""
 
 import gzip
 import io
@@ -11,23 +11,20 @@ import orjson
 from flask import current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.core.errors import DomainError
+from app.core.errors import BadRequest, TooLarge, UnsupportedMediaType
 
 
-class UnsupportedMediaType(DomainError):
-    """The body is not JSON in UTF-8, plain or compressed with gzip."""
-
-
-class MalformedJson(DomainError):
-    """The body is not JSON."""
-
-
-class TooLarge(DomainError):
-    """The request exceeds a limit. The message names the limit."""
+class MalformedJson(BadRequest):
+    code = "MALFORMED_JSON"
+    explanation = "The body is empty, not JSON, or not UTF-8."
+    example = "The body is empty."
 
 
 def customers_body() -> Any:
-    """Return the body of a request with `customers`. Raises TooLarge before the schema validates the customers."""
+    """Return the body of a request about many customers; the number of customers is checked before anything else.
+
+    Raises what `json_body` raises.
+    """
     body = json_body()
     limit = current_app.config["MAX_CUSTOMERS_PER_REQUEST"]
     customers = body.get("customers") if isinstance(body, dict) else None
@@ -37,13 +34,13 @@ def customers_body() -> Any:
 
 
 def json_body() -> Any:
-    """Return the parsed body. If the request has an Idempotency-Key, store the digest of the body in `g.body_digest`.
+    """Return the parsed body; with an Idempotency-Key, `g.body_digest` identifies it.
 
     Raises UnsupportedMediaType, TooLarge and MalformedJson.
     """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMediaType("Send Content-Type: application/json, in UTF-8.")
+        raise UnsupportedMediaType(UnsupportedMediaType.example)
     limit = current_app.config["MAX_BODY_BYTES"]
     try:
         body = _decode(request.get_data(cache=False), limit)
@@ -61,7 +58,7 @@ def _parse_json(body: bytes) -> Any:
         replaced = _replace_lone_surrogates(body)
         if replaced != body:
             return _parse_json(replaced)
-        raise MalformedJson(f"The body is not JSON: {error.msg}." if body else "The body is empty.") from None
+        raise MalformedJson(f"The body is not JSON: {error.msg}." if body else MalformedJson.example) from None
 
 
 HIGH, LOW = (rb"\\u[dD][" + third + rb"][0-9a-fA-F]{2}" for third in (b"89abAB", b"c-fC-F"))
@@ -69,14 +66,10 @@ LONE = re.compile(HIGH + b"(?!" + LOW + b")|(?<!" + HIGH + b")" + LOW)
 
 
 def _replace_lone_surrogates(body: bytes) -> bytes:
-    """Replace lone surrogates by U+0000.
-
-    They are valid JSON but not valid text. Validation refuses U+0000 in document_ids, types and values; in properties
-    that are ignored it does no harm.
-    """
+    """Replace lone surrogates by U+0000: they are JSON, though not text, and are refused only where text is read."""
     backslash, placeholder = rb"\\", b"\0\0"
     if b"\0" in body:
-        return body  # not valid JSON in any case
+        return body  # not JSON in any case
     return LONE.sub(rb"\\u0000", body.replace(backslash, placeholder)).replace(placeholder, backslash)
 
 
@@ -85,14 +78,14 @@ def _decode(body: bytes, limit: int) -> bytes:
     if encoding == "gzip":
         return _gunzip(body, limit)
     if encoding != "identity":
-        raise UnsupportedMediaType("Send the body without Content-Encoding, or with Content-Encoding: gzip.")
+        raise UnsupportedMediaType("Send the body uncompressed, or with Content-Encoding: gzip.")
     if len(body) > limit:
         raise _too_large(limit)
     return body
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """Return the decompressed body. Decompression stops after `limit` bytes."""
+    """Decompress no more than `limit` bytes, whatever the body would expand to."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             plain = file.read(limit + 1)
@@ -104,4 +97,4 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {limit} bytes (MAX_BODY_BYTES).")
+    return TooLarge(TooLarge.example.format(bytes=limit))

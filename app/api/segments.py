@@ -11,17 +11,17 @@ from app.access.idempotency import StoredResponse, run_once
 from app.access.token_request_log import CustomerCounts
 from app.api import blueprint, token_requests
 from app.api.auth import current_client, require_scope
-from app.api.errors import change_too_large
 from app.api.headers import add_change_set
 from app.api.idempotency import idempotent_request
 from app.api.parameters import boolean, timestamp
 from app.api.request_body import customers_body
 from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
 from app.core.changes.segment_updates import PreparedUpdate
+from app.core.errors import InvalidInput
 from app.core.models.customers import get_segments, get_segments_by_email
 from app.core.models.segments import Segments
 from app.serialization.change_set_json import serialize_id
-from app.serialization.request_schemas import InvalidInput, parse_patches, parse_replacements
+from app.serialization.request_schemas import parse_patches, parse_replacements
 
 
 @blueprint.post("/v3/customers/segments")
@@ -49,7 +49,7 @@ def _update_segments(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) ->
         outcome = replace_segments(
             asked, current_client().actor(), as_of=as_of, guard=guard, dry_run=dry_run, session=session
         )
-        token_requests.count(
+        token_requests.note_counts(
             CustomerCounts(len(asked.document_ids), outcome.changed, outcome.unchanged, len(outcome.not_found)),
             dry_run=dry_run,
         )
@@ -62,8 +62,9 @@ def _update_segments(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) ->
     key = idempotent_request()
     try:
         answer = run_once(key, work) if key and not dry_run else work()
-    except ChangeTooLarge as refusal:
-        return change_too_large(refusal, _report(refusal.outcome, duplicates))
+    except ChangeTooLarge as error:
+        error.extra = {"report": _report(error.outcome, duplicates)}
+        raise
     return add_change_set(Response(answer.text, mimetype="application/json"), answer.change_set_id)
 
 

@@ -1,4 +1,4 @@
-"""Log the outcome of each request, for the page of its token."""
+"""The log of requests that the page of a token shows."""
 
 import time
 
@@ -7,24 +7,23 @@ from flask import Response, g, request
 from app.access.token_request_log import CustomerCounts, LogEntry, log_buffer
 from app.api.auth import current_client
 from app.core.database import now
+from app.core.limits import MAX_LOGGED_PATHS
 
-MAX_PATHS = 20
 
-
-def count(counts: CustomerCounts, *, dry_run: bool = False) -> None:
-    """Set the numbers of customers that this request handled."""
+def note_counts(counts: CustomerCounts, *, dry_run: bool = False) -> None:
+    """Note what this request did with customers."""
     g.counts, g.dry_run = counts, dry_run
 
 
-def problem(code: str, paths: list[str]) -> None:
-    """Set the error code of this request, and the paths of its problems."""
-    g.problem = code, list(dict.fromkeys(paths))[:MAX_PATHS]
+def note_error(code: str, paths: list[str]) -> None:
+    """Note why this request is refused, and where in it the problems are."""
+    g.error = code, list(dict.fromkeys(paths))[:MAX_LOGGED_PATHS]
 
 
 def log_request(response: Response) -> Response:
-    """Log a request with a valid token: no body, no values, and no path that contains an id."""
+    """Log a request with a valid token: never its body, a value, or a path that contains a document_id."""
     if "client" in g and request.url_rule:
-        code, paths = g.get("problem", (None, []))
+        code, paths = g.get("error", (None, []))
         log_buffer.add(
             LogEntry(
                 token_id=current_client().id,

@@ -9,15 +9,13 @@ import orjson
 from flask.cli import AppGroup
 
 from app.cli.rejected_rows import write_rejected_rows
-from app.cli.terminal import SOME_REJECTED, cli_actor, fail, pluralize, progress, reports_errors
+from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors
 from app.core.changes.document_ids import rename_customer
-from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import Filter, iter_customers
 from app.files.export import csv_chunks
 from app.files.reading import open_path
 from app.jobs.apply_file import apply_file, stage_file
-from app.serialization.request_schemas import MAX_LENGTHS
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 
 customers = AppGroup("customers", help="Import and export customers.")
@@ -85,6 +83,4 @@ def export(segments: list[SegmentPair], format_: str) -> None:
 @reports_errors
 def change_id(old: str, new: str) -> None:
     """Call the customer OLD by the document_id NEW from now on; her segments and her history stay hers."""
-    if not 0 < len(new) <= MAX_LENGTHS["document_id"] or not is_storable(new):
-        fail(f"A document_id has 1 to {MAX_LENGTHS['document_id']} characters.")
     click.echo(f"Change set {rename_customer(old, new, cli_actor())}.")

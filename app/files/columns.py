@@ -5,13 +5,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from app.core.errors import InvalidInput
+from app.core.limits import MAX_LENGTHS
 from app.core.models.customers import PROFILE_FIELDS
 from app.core.models.segments import Segments
 from app.core.search.terms import fold_accents
 from app.files.export import unescape_formula
 from app.files.formats import FileFormat
 from app.files.lines import Line
-from app.serialization.request_schemas import MAX_LENGTHS, InvalidInput, parse_profile
+from app.serialization.request_schemas import parse_profile
 
 IGNORED = ""
 SEGMENT_OF = "segment:"

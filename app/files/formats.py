@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from app.core.errors import DomainError
+from app.core.errors import BadRequest
 
 DELIMITERS = ",;\t|"
 ENCODINGS = {
@@ -26,8 +26,9 @@ _MAX_CONTROL = 1 / 12
 """The share of control characters from which on something is no text: of what is packed, one byte in nine is one."""
 
 
-class UnreadableFile(DomainError):
-    """The file as a whole cannot be read: nothing of it was applied."""
+class UnreadableFile(BadRequest):
+    code = "UNREADABLE_FILE"
+    explanation = "The file as a whole cannot be read; nothing of it was applied."
 
 
 @dataclass(frozen=True)

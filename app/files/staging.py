@@ -40,7 +40,9 @@ DISK_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")
 
 
 class DiskFull(DomainError):
-    """The disk for temporary files is full."""
+    status = 507
+    code = "DISK_FULL"
+    explanation = "The disk for temporary files is full."
 
 
 class Staging:

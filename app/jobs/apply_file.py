@@ -13,6 +13,7 @@ from app.core.changes.replace_segments import open_change_set, replace_segments_
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.compaction import compact_when_due
 from app.core.database import run_in_transaction
+from app.core.errors import InvalidInput
 from app.core.models.change_sets import Actor
 from app.files.columns import detect_columns, make_row_parser, validate_columns
 from app.files.export import unescape_formula
@@ -20,7 +21,6 @@ from app.files.formats import UnreadableFile
 from app.files.lines import Line
 from app.files.reading import Source
 from app.files.staging import Staging
-from app.serialization.request_schemas import InvalidInput
 
 Progress = Callable[[int], None]
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
-from app.core.errors import DomainError, NotFound, Unavailable
+from app.core.errors import Conflict, NotFound, Unavailable
 from app.core.models.change_sets import Actor
 
 Json = dict[str, Any]
@@ -20,8 +20,9 @@ RUNNING = ("checking", "applying")
 """The states in which there is something to do."""
 
 
-class NotReady(DomainError):
-    """The job is not in the state for this: somebody else was faster, perhaps."""
+class NotReady(Conflict):
+    code = "JOB_NOT_READY"
+    explanation = "The job is not in a state that allows this."
 
 
 class Job(Base):

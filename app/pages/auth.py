@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from app.access.authentication import AuthenticatedSession, authenticate_session
 from app.access.operators import Operator
-from app.core.errors import DomainError
+from app.core.errors import Forbidden
 from app.core.models.change_sets import Actor
 
 PUBLIC = "public"
@@ -21,8 +21,9 @@ SESSION_KEY = "sign_in"
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-class NotAllowed(DomainError):
-    """The operator's role does not allow the request."""
+class NotAllowed(Forbidden):
+    code = "NOT_ALLOWED"
+    explanation = "The role of the operator does not allow this."
 
 
 def require_role(role: str) -> Callable[[View], View]:

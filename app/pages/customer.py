@@ -9,16 +9,15 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.changes.revert import UndoPreview, preview_undo
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import largest_segments
-from app.core.errors import DuplicateName
+from app.core.errors import CustomerExists, InvalidDocumentId
 from app.core.history.segment_diff import diff_segments, rebase_change
 from app.core.history.timeline import provenance, timeline
-from app.core.models.customers import Customer, get_customer, is_storable
+from app.core.models.customers import Customer, get_customer
 from app.core.models.segments import Segments
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, make_editor, parse_editor
 from app.pages.list_query import InvalidListQuery
-from app.serialization.request_schemas import MAX_LENGTHS
 
 TIMELINE_SIZE = 20
 MAX_SUGGESTIONS = 100
@@ -160,11 +159,9 @@ def _new_id(found: Customer, problem: str | None = None) -> Any:
 
 def _change_id(found: Customer) -> Any:
     new = request.form.get("document_id", "").strip()
-    if not 0 < len(new) <= MAX_LENGTHS["document_id"] or not is_storable(new):
-        return _new_id(found, f"An id has 1 to {MAX_LENGTHS['document_id']} characters.")
     try:
         change_set_id = rename_customer(found.document_id, new, current_actor())
-    except DuplicateName as refusal:
+    except (CustomerExists, InvalidDocumentId) as refusal:
         return _new_id(found, str(refusal))
     flash("Saved.", f"change-set-{change_set_id}")
     return redirect(url_for("pages.customer", document_id=new))

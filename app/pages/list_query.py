@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from flask import request, url_for
 from werkzeug.datastructures import MultiDict
 
-from app.core.errors import DomainError
+from app.core.errors import BadRequest
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import CustomerRow, Filter, Order
@@ -19,8 +19,9 @@ MAX_QUERY_LENGTH = 1000
 NARROWED_BY = ("q", "segment", "without", "has", "sort", "type", "source", "actor", "customer", "since", "until")
 
 
-class InvalidListQuery(DomainError):
-    """The URL says something that this list does not have."""
+class InvalidListQuery(BadRequest):
+    code = "INVALID_LIST_QUERY"
+    explanation = "The URL has a parameter that this list does not understand."
 
 
 def text(name: str, args: MultiDict[str, str] | None = None) -> str:

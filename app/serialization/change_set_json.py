@@ -1,4 +1,4 @@
-"""How ids, times and change sets are said in JSON: in the API's answers, and to webhooks."""
+"""How ids, times and change sets are written in JSON: in answers of the API and in webhooks."""
 
 from datetime import datetime
 from typing import Any
@@ -7,17 +7,17 @@ from app.core.models.change_sets import ChangeSet
 
 
 def serialize_id(number: int | None) -> str | None:
-    """Ids are text in JSON: opaque, and safe from readers that know only floating-point numbers."""
+    """Return an id as JSON text: opaque, and safe from readers whose numbers are all floating-point."""
     return None if number is None else str(number)
 
 
 def format_rfc3339(at: datetime) -> str:
-    """RFC 3339, in UTC."""
+    """Return the time in RFC 3339, in UTC."""
     return at.isoformat().replace("+00:00", "Z")
 
 
 def change_set_json(change_set: ChangeSet) -> dict[str, Any]:
-    """One change set, with its totals: contract §3."""
+    """Return one change set with its totals (contract §3)."""
     return {
         "id": serialize_id(change_set.id),
         "at": format_rfc3339(change_set.at),

@@ -3,11 +3,7 @@
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 
-MAX_FORM_BYTES = 4 * 1024 * 1024
-"""Enough for an editor with tens of thousands of segments. The API has its own limit, MAX_BODY_BYTES."""
-
-MAX_FILE_BYTES = 1024 * 1024 * 1024
-"""The largest file that the page accepts for an import. The command line imports larger ones."""
+from app.core.limits import MAX_FORM_BYTES, MAX_UPLOAD_BYTES
 
 
 class SecureCookieInterface(SecureCookieSessionInterface):
@@ -29,4 +25,4 @@ def init_app(app: Flask) -> None:
 
 def _limit_forms() -> None:
     if not request.path.startswith("/api/"):
-        request.max_content_length = MAX_FILE_BYTES if request.path == "/imports" else MAX_FORM_BYTES
+        request.max_content_length = MAX_UPLOAD_BYTES if request.path == "/imports" else MAX_FORM_BYTES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
-from app.core.errors import DomainError
+from app.core.errors import BadRequest
 
 PORTS = (443, 8443)
 
@@ -36,8 +36,9 @@ DENIED_NETWORKS = tuple(
 )
 
 
-class DisallowedUrl(DomainError):
-    """A webhook cannot lead there. The message says why."""
+class DisallowedUrl(BadRequest):
+    code = "DISALLOWED_URL"
+    explanation = "A webhook must not lead to this URL."
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
+from app.core.errors import InvalidInput
 from app.core.models.change_sets import ChangeSet, SegmentChange
-from app.serialization.request_schemas import InvalidInput, iter_errors, parse_replacements
 from app.serialization.request_schemas import ReplaceSegmentsSchema as ReplaceSchema
+from app.serialization.request_schemas import iter_errors, parse_replacements
 from tests.support.clients import Api
 from tests.support.customers import TESTER, Segments, add_customers, all_segments
 

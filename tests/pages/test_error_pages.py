@@ -37,7 +37,7 @@ def test_not_for_that(viewer: Operator) -> None:
 def test_too_large(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     answer = editor.post(f"/customers/{ana}", {"type": "x" * 5_000_000}, status=413)
-    assert "more than 4,194,304 bytes, the most that this page takes. Nothing was changed" in checked(answer).text
+    assert "at most 4,194,304 bytes. Nothing was changed" in checked(answer).text
     assert all_segments() == {ana: GOLD}
 
 

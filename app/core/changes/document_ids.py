@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 from app.core.changes.profiles import record_profile_changes, update_search_index
 from app.core.changes.replace_segments import ChangeSetBuilder, open_change_set
 from app.core.database import run_in_transaction
-from app.core.errors import CustomerNotFound, DuplicateName
+from app.core.errors import CustomerExists, CustomerNotFound
 from app.core.models.change_sets import Actor, SegmentChange
-from app.core.models.customers import PROFILE_FIELDS, Customer, is_storable
+from app.core.models.customers import PROFILE_FIELDS, Customer, check_document_id, is_storable
 from app.core.models.profile_changes import ProfileChange
 
 customers = Customer.__table__
@@ -18,7 +18,8 @@ steps, facts = SegmentChange.__table__, ProfileChange.__table__
 def rename_customer(old: str, new: str, actor: Actor) -> int:
     """Call the customer `old` by the document_id `new` from now on; the id of the change set, which can be undone.
 
-    Raises CustomerNotFound, NameTaken if another customer has or had the new one, and Unavailable.
+    Raises InvalidDocumentId, CustomerNotFound, CustomerExists if another customer has or had the new one, and
+    Unavailable.
     """
 
     def work(session: Session) -> int:
@@ -30,14 +31,15 @@ def rename_customer(old: str, new: str, actor: Actor) -> int:
 
 
 def rename_customer_in(change_set: ChangeSetBuilder, old: str, new: str) -> None:
-    """The same as part of a change set. Raises CustomerNotFound and NameTaken."""
+    """The same as part of a change set. Raises InvalidDocumentId, CustomerNotFound and CustomerExists."""
+    check_document_id(new)
     session = change_set.session
     found = session.get(Customer, old, with_for_update=True) if is_storable(old) else None
     if found is None:
         raise CustomerNotFound("No customer has this document_id.")
     past = _last_change_set_ids(session, found)
     if session.get(Customer, new) is not None or _shared_change_sets(session, past, old, new):
-        raise DuplicateName(f"Another customer has the document_id {new}, or had it. Nothing was changed.")
+        raise CustomerExists(f"Another customer has the document_id {new}, or had it. Nothing was changed.")
     known = {fact: getattr(found, fact) for fact in PROFILE_FIELDS}
     session.expunge(found)
     session.execute(update(customers).where(customers.c.document_id == old).values(document_id=new))

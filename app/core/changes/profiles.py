@@ -11,7 +11,7 @@ from app.core import dialects
 from app.core.changes.replace_segments import ChangeSetBuilder
 from app.core.counts.customer_totals import append_totals
 from app.core.database import db, now
-from app.core.models.customers import PROFILE_FIELDS, Customer, CustomerSearch
+from app.core.models.customers import PROFILE_FIELDS, Customer, CustomerSearch, check_document_id
 from app.core.models.profile_changes import Profile, ProfileChange
 from app.core.search.terms import index_terms, sort_name
 
@@ -49,8 +49,11 @@ def upsert_customers(
     """Create or update customers by `document_id`; segments stay untouched.
 
     Each row has a `document_id`, unlike those of all other rows, and any of name, email and phone: a fact whose key is
-    missing is left as it is. What is done is recorded in the `change_set`, unless it is an invented past.
+    missing is left as it is. What is done is recorded in the `change_set`, unless it is an invented past. Raises
+    InvalidDocumentId.
     """
+    for row in rows:
+        check_document_id(row["document_id"])
     by_facts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         by_facts.setdefault(tuple(fact for fact in PROFILE_FIELDS if fact in row), []).append(row)

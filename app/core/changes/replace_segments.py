@@ -25,7 +25,7 @@ from app.core.counts.compaction import compact_when_due
 from app.core.counts.customer_totals import INSERT_TOTALS, totals_parameters
 from app.core.counts.segment_counts import INSERT_DELTAS, SegmentDeltas, delta_parameters
 from app.core.database import now, run_in_transaction
-from app.core.errors import DomainError
+from app.core.errors import Conflict
 from app.core.models.change_sets import INSERT_CHANGE_SET, SUMMARY_COLUMNS, Actor, change_set_parameters
 from app.core.models.segments import Segments
 
@@ -60,12 +60,22 @@ class ReplaceResult:
     """None when nothing changed: then nothing was recorded either."""
 
 
-class ChangeTooLarge(DomainError):
+class ChangeTooLarge(Conflict):
     """More customers would have lost all their segments than the guard allows; `outcome` is what would have been."""
+
+    code = "CHANGE_TOO_LARGE"
+    explanation = "More customers would lose all their segments than the guard of the token allows. With the report."
+    example = (
+        "90 customers would lose all their segments: more than the guard of the token allows. Nothing was changed. "
+        "To do it all the same: Guard: override."
+    )
 
     def __init__(self, emptied: int, outcome: ReplaceResult) -> None:
         who = "1 customer" if emptied == 1 else f"{emptied} customers"
-        super().__init__(f"{who} would lose all their segments: more than the guard of the token allows.")
+        super().__init__(
+            f"{who} would lose all their segments: more than the guard of the token allows. Nothing was changed. "
+            "To do it all the same: Guard: override."
+        )
         self.outcome = outcome
 
 

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, fetch_autocommit
-from app.core.errors import AmbiguousEmail, CustomerNotFound
+from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidDocumentId
+from app.core.limits import MAX_LENGTHS
 
 Segments = list[dict[str, str]]
 """`[{"type": "membership", "value": "GOLD"}, …]`: in the order and spelling they were sent, equal pairs kept."""
@@ -83,6 +84,12 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 def is_storable(text: str) -> bool:
     """Whether a database can hold `text`: no U+0000, no lone surrogates."""
     return _UNSTORABLE.search(text) is None
+
+
+def check_document_id(document_id: str) -> None:
+    """Raise InvalidDocumentId unless a new customer may have this id."""
+    if not 0 < len(document_id) <= MAX_LENGTHS["document_id"] or not is_storable(document_id):
+        raise InvalidDocumentId
 
 
 def replace_unstorable(text: str) -> str:
