@@ -69,7 +69,14 @@ def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterato
     """Serve a database with `stored` customers; it is filled first if it is empty."""
     environ = {"DATABASE_URL": url, "SECRET_KEY": "bench", "WEB_CONCURRENCY": str(workers), "LOG_FORMAT": "json"}
     folder.mkdir(parents=True, exist_ok=True)
-    app = create_app(environ)
+    secret = prepare_database(url, stored)
+    with serving(environ, folder / "ours.log") as server:
+        yield Service(url, server, {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"})
+
+
+def prepare_database(url: str, stored: int) -> str:
+    """Migrate a database, fill it if it is empty, and return the secret of a new token."""
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench", "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
         if db.session.execute(db.text("SELECT 1 FROM customers LIMIT 1")).first() is None:
@@ -78,8 +85,7 @@ def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterato
         db.session.remove()
         secret = create_token(f"bench-{random.randrange(10**9)}")
         db.engine.dispose()
-    with serving(environ, folder / "ours.log") as server:
-        yield Service(url, server, {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"})
+    return secret
 
 
 def database(server: str, name: str) -> str:

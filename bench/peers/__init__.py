@@ -17,17 +17,31 @@ from pathlib import Path
 
 from tests.support.gunicorn import ROOT, free_port
 
-PEERS = ("tutorial", "rest_framework", "fast_api")
+PEERS = {
+    "tutorial": "Flask-SQLAlchemy tutorial",
+    "rest_framework": "Django REST framework",
+    "fast_api": "FastAPI with SQLAlchemy",
+}
+WITH_HISTORY = {
+    "tutorial": "tutorial with SQLAlchemy-Continuum",
+    "rest_framework": "Django REST framework with django-simple-history",
+    "fast_api": "FastAPI with an audit trigger",
+}
+"""What an engineer would add to each peer for an audit trail."""
 
 
 @contextmanager
-def serving(name: str, url: str, log: Path, workers: int) -> Iterator[str]:
+def serving(name: str, url: str, log: Path, workers: int, *, history: bool = False) -> Iterator[str]:
     """Serve a peer, or `empty`, and yield its address: FastAPI with uvicorn, the others with gunicorn as ours."""
     port, application = free_port(), f"bench.peers.{name}:app"
     gunicorn = ["gunicorn", application, "-c", "python:bench.peers.gunicorn", "-b", f"127.0.0.1:{port}"]
     uvicorn = ["uvicorn", application, "--port", str(port), "--log-level", "warning"]
     served = [*uvicorn, "--workers", str(workers)] if name == "fast_api" else [*gunicorn, "-w", str(workers)]
-    environ = {**os.environ, "DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://")}
+    environ = {
+        **os.environ,
+        "DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://"),
+        "HISTORY": str(int(history)),
+    }
     command = [sys.executable, "-m", *served]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
