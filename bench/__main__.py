@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import bulk_replace, scaling, single_customer, worker_footprint
+from bench import bulk_replace, mixed_load, scaling, single_customer, worker_footprint
 from bench.report import Report
 from tests.support import postgresql
 
@@ -56,6 +56,11 @@ def _reads(report: Report, server: str, plan: Plan, folder: Path) -> None:
     scaling.reads(report, server, plan.reads, plan.rounds * 5, folder)
 
 
+def _mixed(report: Report, server: str, plan: Plan, folder: Path) -> None:
+    url = scaling.shared_database(server, plan.stored)
+    mixed_load.measure(report, url, plan.stored, plan.seconds * 20, folder)
+
+
 def _worker(report: Report, server: str, plan: Plan, folder: Path) -> None:
     url = scaling.shared_database(server, plan.stored)
     worker_footprint.memory(report, url, plan.stored, folder)
@@ -67,6 +72,7 @@ SECTIONS: dict[str, Section] = {
     "bulk": _bulk,
     "sqlite": _sqlite,
     "single": _single,
+    "mixed": _mixed,
     "worker": _worker,
     "writes": _writes,
     "reads": _reads,
