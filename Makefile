@@ -26,6 +26,7 @@ lint: .venv/development ## Every check that is not a test
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/djlint --check --lint templates
+	$(BIN)/biome check
 
 bench: .venv/bench ## Measure against the bare statement and against peers; ARGS=--quick takes two minutes, --full up to 10M
 	$(BIN)/python -m bench $(ARGS)

@@ -27,7 +27,12 @@ ROOT = Path(__file__).parent.parent
 
 def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     """Return the application that `environ` configures. Raises app.settings.InvalidSettings."""
-    app = Flask(__name__, root_path=str(ROOT), instance_path=str(ROOT / "instance"))
+    app = Flask(
+        __name__,
+        root_path=str(ROOT),
+        instance_path=str(ROOT / "instance"),
+        static_url_path=assets.STATIC_URL_PATH,
+    )
     app.config.update(read_settings(environ, Path(app.instance_path)))
     app.config.update(
         MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,  # the limit of a body without Content-Length

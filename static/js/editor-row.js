@@ -1,0 +1,28 @@
+// One row of the segment editor: a type, a value, and the segment of the customer that it was made from.
+
+// Browsers remove line breaks from the value of a one-line field.
+export const stripNewlines = (text) => text.replace(/[\r\n]/g, "");
+
+export const inputsOf = (row) => [...row.querySelectorAll("input.form-control")];
+
+export const segmentOf = (row) => inputsOf(row).map((input) => input.value);
+
+// Return the stored segment that the row shows or changes; undefined for a new row.
+export const originalOf = (row, storedSegments) => storedSegments[row.querySelector("input[type=hidden]").value];
+
+export function isChanged(row, storedSegments) {
+  const original = originalOf(row, storedSegments);
+  const [type, value] = segmentOf(row);
+  return !original || stripNewlines(original.type) !== type || stripNewlines(original.value) !== value;
+}
+
+// Number the names of the controls, which the server and screen readers use, from the row's position.
+export function renumber(row, index) {
+  const [type, value] = inputsOf(row);
+  type.setAttribute("aria-label", `Type of segment ${index + 1}`);
+  value.setAttribute("aria-label", `Value of segment ${index + 1}`);
+  for (const button of row.querySelectorAll("[data-row-action]")) {
+    button.value = `${button.dataset.rowAction}-${index}`;
+    button.setAttribute("aria-label", `${button.title}: segment ${index + 1}`);
+  }
+}

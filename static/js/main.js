@@ -1,0 +1,19 @@
+// Progressive enhancement: every page also works without these scripts.
+
+import { initCopyButtons } from "./copy-button.js";
+import { loadDeferredCounts } from "./deferred-count.js";
+import { initEditors } from "./editor.js";
+import { initLiveSearch } from "./live-search.js";
+import { initMenus } from "./menu.js";
+import { pollProgress } from "./progress.js";
+import { initSelection } from "./selection.js";
+import { initShortcuts } from "./shortcuts.js";
+
+initShortcuts();
+initMenus();
+initCopyButtons();
+initLiveSearch();
+initSelection();
+initEditors();
+loadDeferredCounts(document);
+pollProgress();
