@@ -15,7 +15,7 @@ def register(blueprint: Blueprint) -> None:
 @require_role("viewer")
 def choose_shortcut() -> Response:
     wish = "off" if request.form.get("slash") == "off" else "on"
-    flash(f"The key / is turned {wish}.")
+    flash("/ shortcut disabled." if wish == "off" else "/ shortcut enabled.")
     response = redirect(url_for("pages.account"))
     response.set_cookie("slash", wish, max_age=YEAR, samesite="Lax", secure=request.is_secure)
     return response

@@ -1,20 +1,36 @@
 import { isTextInput } from "./text-input.js";
 
-function focusSearch() {
-  const field = document.getElementById("site-search") ?? document.getElementById("q");
-  field?.focus();
-  field?.select();
-  return Boolean(field);
+// A shortcut of a single key can be triggered by speech input, so an operator can disable them (WCAG 2.1.4).
+const singleKeysEnabled = () => "singleKeyShortcuts" in document.body.dataset;
+
+function isSingleKey(event, key) {
+  const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
+  return singleKeysEnabled() && event.key === key && !hasModifier && !isTextInput(event.target);
 }
 
-function isSearchShortcut(event) {
-  if (event.ctrlKey || event.metaKey) return event.key.toLowerCase() === "k";
-  const singleKeysEnabled = "slash" in document.body.dataset; // an operator can disable them (WCAG 2.1.4)
-  return singleKeysEnabled && event.key === "/" && !event.altKey && !isTextInput(event.target);
+const isControlK = (event) => (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k";
+
+function focusSearch() {
+  const field = document.getElementById("site-search");
+  field?.focus();
+  field?.select();
+}
+
+function showShortcuts() {
+  document.getElementById("shortcuts-dialog")?.showModal();
 }
 
 export function initShortcuts() {
   document.addEventListener("keydown", (event) => {
-    if (isSearchShortcut(event) && focusSearch()) event.preventDefault();
+    if (document.querySelector("dialog[open]")) return;
+    if (isControlK(event) || isSingleKey(event, "/")) focusSearch();
+    else if (isSingleKey(event, "?")) showShortcuts();
+    else return;
+    event.preventDefault();
+  });
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-show-shortcuts]")) return;
+    event.preventDefault();
+    showShortcuts();
   });
 }

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import BROWSER_MODES, OTHER, BrowserSession, sign_in, visiting
+from tests.support.browser import BROWSER_MODES, OTHER, BrowserSession, sign_in, sign_out, visiting
 from tests.support.editor_page import ANOTHER, LUCIA, add, clear, expect_values, save
 from tests.support.gunicorn import Server
 
@@ -17,8 +17,8 @@ def test_sign_in_and_out(browser: Browser, service: Server, way: str) -> None:
         expect(page.get_by_label("Email")).to_be_focused()
         sign_in(page, OTHER)
         expect(page.get_by_role("heading", level=1)).to_have_text("Lucía Díaz")
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_text("You are signed out.")).to_be_visible()
+        sign_out(page)
+        expect(page.get_by_text("You've signed out.")).to_be_visible()
         expect(at.go("/").get_by_role("heading", level=1)).to_have_text("Sign in to Customer Segments")
 
 
@@ -41,15 +41,15 @@ def test_why_does_she_have_it(at: BrowserSession) -> None:
 
 def test_find_a_customer(at: BrowserSession) -> None:
     page = at.go("/")
-    page.get_by_label("Find a customer").fill("lucia diaz")
-    page.get_by_label("Find a customer").press("Enter")
+    page.get_by_label("Search", exact=True).fill("lucia diaz")
+    page.get_by_label("Search", exact=True).press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Customers")
     expect(page.get_by_role("cell", name="Lucía Díaz").first).to_be_visible()
     page.get_by_role("link", name=LUCIA).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Lucía Díaz")
     page = at.go("/")
-    page.get_by_label("Find a customer").fill(LUCIA)
-    page.get_by_label("Find a customer").press("Enter")
+    page.get_by_label("Search", exact=True).fill(LUCIA)
+    page.get_by_label("Search", exact=True).press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Lucía Díaz")
 
 

@@ -60,18 +60,18 @@ def test_the_search_is_one_key_away(desk: BrowserSession) -> None:
     page = desk.go("/segments/membership/GOLD")
     for key in ("/", "Control+k"):
         page.keyboard.press(key)
-        expect(page.get_by_label("Find a customer")).to_be_focused()
-        expect(page.get_by_label("Find a customer")).to_have_value("")
+        expect(page.get_by_label("Search", exact=True)).to_be_focused()
+        expect(page.get_by_label("Search", exact=True)).to_have_value("")
         page.locator("h1").click()
     inside = page.get_by_role("searchbox", name="Search inside")
     inside.press_sequentially("a/b")
     expect(inside).to_have_value("a/b")
-    desk.go("/account").get_by_role("button", name="Turn the key / off").click()
-    expect(page.get_by_text("The key / is turned off.")).to_be_visible()
+    desk.go("/account").get_by_role("button", name="Disable / shortcut").click()
+    expect(page.get_by_text("/ shortcut disabled.")).to_be_visible()
     page.keyboard.press("/")
-    expect(page.get_by_label("Find a customer")).not_to_be_focused()
+    expect(page.get_by_label("Search", exact=True)).not_to_be_focused()
     page.keyboard.press("Control+k")
-    expect(page.get_by_label("Find a customer")).to_be_focused()
+    expect(page.get_by_label("Search", exact=True)).to_be_focused()
 
 
 def test_what_tables_promise(desk: BrowserSession) -> None:
@@ -101,9 +101,15 @@ def test_a_page_is_printed_without_its_buttons(desk: BrowserSession) -> None:
     assert red < 100, "dark ink, whatever the theme"
 
 
-def test_the_page_one_is_on_is_in_sight(browser: Browser, service: Server) -> None:
+def test_phone_menu_shows_every_page_and_marks_the_current_one(browser: Browser, service: Server) -> None:
     with visiting(browser, service.address, ADMIN, viewport=PHONE) as at:
-        here = at.go("/operators").locator("nav [aria-current]")
-        place = here.bounding_box()
-        assert place["x"] >= 0
-        assert place["x"] + place["width"] <= 390
+        page = at.go("/operators")
+        header = page.locator(".site-header")
+        assert header.bounding_box()["height"] < 64, "one row"
+        header.get_by_text("Menu", exact=True).click()
+        current = header.get_by_role("link", name="Team")
+        expect(current).to_have_attribute("aria-current", "page")
+        expect(current).to_be_in_viewport()
+        expect(header.get_by_role("button", name="Sign out")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(current).to_be_hidden()

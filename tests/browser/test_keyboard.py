@@ -71,11 +71,11 @@ def test_the_other_jobs_by_keyboard_alone(desk: BrowserSession) -> None:
     tab_to(page, "Undo this change …")
     enter()
     expect(page.get_by_role("heading", level=1)).to_have_text("Undo change 24?")
-    tab_to(page, "dark")
+    tab_to(page, "Dark")
     enter()
-    expect(page.get_by_role("button", name="dark")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
     keys.press("Tab")
-    tab_to(page, "system", "Shift+Tab")
+    tab_to(page, "System", "Shift+Tab")
     enter()
 
 
@@ -88,6 +88,8 @@ def test_the_jobs_of_an_admin_by_keyboard_alone(browser: Browser, service: Serve
             with page.expect_navigation():
                 keys.press("Enter")
 
+        tab_to(page, "Settings")
+        keys.press("Enter")
         tab_to(page, "API tokens")
         enter()
         tab_to(page, "Name")

@@ -118,4 +118,16 @@ def sign_in(page: Page, email: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="Account").wait_for()
+    page.locator(".site-header").wait_for()
+
+
+def sign_out(page: Page) -> None:
+    open_menu(page, "Account")
+    page.get_by_role("button", name="Sign out").locator("visible=true").click()
+
+
+def open_menu(page: Page, name: str) -> None:
+    """Open a menu of the header. On a narrow screen, all menus are one."""
+    header = page.locator(".site-header")
+    menu = header.get_by_text(name, exact=True).and_(header.locator("summary"))
+    (menu if menu.is_visible() else header.get_by_text("Menu", exact=True)).click()

@@ -14,7 +14,7 @@ YEAR_S = 365 * 24 * 3600
 
 def test_every_file_of_a_page_is_cached_for_a_year(viewer: Operator) -> None:
     urls = set(re.findall(r'(?:src|href)="(/(?:bootstrap/)?static/[^"]+)"', viewer.get("/").html))
-    assert {url.rsplit("/", 1)[1].partition("?")[0] for url in urls} >= {"main.js", "app.css", "bootstrap.min.css"}
+    assert {url.rsplit("/", 1)[1].partition("?")[0] for url in urls} >= {"main.js", "base.css", "bootstrap.min.css"}
     for url in urls:
         response = viewer.client.get(url)
         assert response.status_code == 200, url
@@ -22,7 +22,7 @@ def test_every_file_of_a_page_is_cached_for_a_year(viewer: Operator) -> None:
 
 
 def test_the_url_of_another_version_is_not_cached(app: Flask) -> None:
-    response = app.test_client().get("/static/0123456789ab/app.css")
+    response = app.test_client().get("/static/0123456789ab/css/base.css")
     assert response.status_code == 200
     assert response.cache_control.max_age == 0
 

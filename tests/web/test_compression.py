@@ -60,7 +60,7 @@ def test_what_is_small_is_left_as_it_is(api: Api, ana: str) -> None:
     assert "Content-Encoding" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/static/any-version/app.css", "/api/docs/swagger-ui.css"])
+@pytest.mark.parametrize("path", ["/static/any-version/css/base.css", "/api/docs/swagger-ui.css"])
 def test_files_are_gzipped_and_known_again(app: Flask, path: str) -> None:
     client = app.test_client()
     for _ in range(2):
