@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench requirements clean
+.PHONY: help setup run test torture lint bench requirements clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,6 +18,9 @@ run: .venv/runtime ## Set up, migrate, fill an empty embedded database with the 
 
 test: .venv/browser ## All tests, on SQLite and a real PostgreSQL that they start, and in a real Chromium
 	$(BIN)/pytest $(ARGS)
+
+torture: .venv/development ## Kill workers, the master and the database under load, and check every answer; ARGS=--quick
+	$(BIN)/python -m tests.torture $(ARGS)
 
 lint: .venv/development ## Every check that is not a test
 	$(BIN)/ruff check .
