@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from bench import bulk_replace, mixed_load, scaling, single_customer, worker_footprint
-from bench.report import Report
+from bench.report import DOCS, QUICK_FIGURES, Report
 from tests.support import postgresql
 
 
@@ -89,6 +90,7 @@ def main() -> None:
     plan = QUICK if options.quick else FULL if options.full else DEFAULT
     logging.disable(logging.WARNING)  # of the service in this process
     report = Report()
+    report.read_last(QUICK_FIGURES if options.quick else DOCS / "benchmarks.json")
     with postgresql.running() as server, tempfile.TemporaryDirectory(prefix="customer-segments-bench-") as folder:
         for name in options.only or SECTIONS:
             SECTIONS[name](report, server, plan, Path(folder) / name)
@@ -96,8 +98,13 @@ def main() -> None:
             version = str(connection.info.parameter_status("server_version"))
     if not (options.quick or options.only):
         report.write("make bench" + (" ARGS=--full" if options.full else ""), version)
+    if options.quick:
+        report.write_figures(QUICK_FIGURES)
     note = " The targets apply to a large shop." if options.quick else ""
     report.line(f"\n{report.missed} targets missed.{note}")
+    if report.worse:
+        report.line(f"Worse than the last run by more than the spread: {', '.join(report.worse)}.")
+    sys.exit(bool(options.quick and report.worse))
 
 
 if __name__ == "__main__":

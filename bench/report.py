@@ -1,5 +1,6 @@
-"""The measured figures beside their targets: printed at once, and written to docs/benchmarks.md."""
+"""The measured figures beside their targets and the last run: printed at once, and kept as Markdown and JSON."""
 
+import json
 import platform
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ import pygal
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+QUICK_FIGURES = ROOT / ".cache" / "benchmarks-quick.json"
+"""The last quick run on this machine."""
 PACKAGES = ("flask", "sqlalchemy", "psycopg", "marshmallow", "gunicorn", "django", "djangorestframework", "fastapi")
 
 
@@ -20,6 +23,11 @@ class Report:
     lines: list[str] = field(default_factory=list)
     missed: int = 0
     plots: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The figures of the last run: `{work: {"value", "lowest", "highest"}}`."""
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    worse: list[str] = field(default_factory=list)
+    """Work whose ratio is worse than in the last run by more than the spread of both."""
 
     def line(self, text: str = "") -> None:
         print(text, flush=True)
@@ -39,8 +47,18 @@ class Report:
         """Add a row (work, measured, target) that says whether the target was met."""
         met = value <= maximum if maximum is not None else value >= (minimum or 0)
         self.missed += not met
+        self._compare(work, value, lower_is_better=maximum is not None)
         target = f"≤ {maximum:.3g}" if maximum is not None else f"≥ {minimum:.3g}"
-        self.row(work, f"**{value:.3g}**", target if met else f"{target}, missed")
+        last = f" (last run {self.last[work]['value']:.3g})" if work in self.last else ""
+        self.row(work, f"**{value:.3g}**{last}", target if met else f"{target}, missed")
+
+    def _compare(self, work: str, value: float, *, lower_is_better: bool) -> None:
+        lowest, highest = (getattr(value, name, value) for name in ("lowest", "highest"))
+        self.figures[work] = {"value": float(value), "lowest": lowest, "highest": highest}
+        if work in self.last:
+            last = self.last[work]
+            if lowest > last["highest"] if lower_is_better else highest < last["lowest"]:
+                self.worse.append(work)
 
     def plot(self, name: str, title: str, stored: list[int], series: dict[str, list[float]]) -> None:
         """Add a chart: one line per series, relative to its first point, over the number of stored customers."""
@@ -67,3 +85,12 @@ class Report:
         for name, chart in self.plots.items():
             chart.render_to_file(str(DOCS / f"{name}.svg"))
         (DOCS / "benchmarks.md").write_text(head + "\n".join(self.lines) + "\n")
+        self.write_figures(DOCS / "benchmarks.json")
+
+    def write_figures(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(self.figures, indent=1, ensure_ascii=False) + "\n")
+
+    def read_last(self, path: Path) -> None:
+        """Compare with the figures in this file from now on."""
+        self.last = json.loads(path.read_text()) if path.exists() else {}

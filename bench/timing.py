@@ -5,8 +5,21 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 Work = Callable[[], object]
+
+
+class Ratio(float):
+    """A ratio with its spread: the range in which a repetition is expected."""
+
+    def __new__(cls, value: float, *, lowest: float, highest: float) -> Self:
+        ratio = super().__new__(cls, value)
+        ratio.lowest, ratio.highest = lowest, highest
+        return ratio
+
+    lowest: float
+    highest: float
 
 
 @dataclass
@@ -23,9 +36,14 @@ class Times:
     def median(self, name: str) -> float:
         return statistics.median(self.seconds[name])
 
-    def ratio(self, numerator: str, denominator: str) -> float:
-        """Return the ratio of two medians."""
-        return self.median(numerator) / self.median(denominator)
+    def ratio(self, numerator: str, denominator: str) -> Ratio:
+        """Return the ratio of two medians, with the smallest and largest ratio that the quartiles allow."""
+        above, below = self._quartiles(numerator), self._quartiles(denominator)
+        return Ratio(above[1] / below[1], lowest=above[0] / below[2], highest=above[2] / below[0])
+
+    def _quartiles(self, name: str) -> list[float]:
+        values = self.seconds[name]
+        return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
 
     def spread(self, name: str) -> str:
         """Return the median, minimum and maximum in milliseconds, separated by spaces."""
