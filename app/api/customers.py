@@ -14,7 +14,9 @@ from app.api.request_body import customers_body
 from app.core.changes.profiles import UpsertResult, upsert_customers
 from app.core.changes.replace_segments import open_change_set
 from app.core.database import run_in_transaction
-from app.core.search.customers import CustomerRow, Filter, Order, find_customers
+from app.core.models.customers import PROFILE_FIELD_NAMES
+from app.core.search.customers import CustomerRow, find_customers
+from app.core.search.filters import Filter, Order
 from app.serialization.change_set_json import format_rfc3339
 from app.serialization.request_schemas import parse_customers
 from app.web.cursors import encode_cursor
@@ -34,9 +36,7 @@ def customers() -> Response:
 def _customer(found: CustomerRow) -> dict[str, Any]:
     return {
         "document_id": found.document_id,
-        "name": found.name,
-        "email": found.email,
-        "phone": found.phone,
+        **{name: getattr(found, name) for name in PROFILE_FIELD_NAMES},
         "segments": found.segments,
         "changedAt": format_rfc3339(found.changed_at) if found.changed_at else None,
     }

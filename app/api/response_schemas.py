@@ -8,6 +8,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from app.core.models.customers import PROFILE_FIELD_NAMES
+
 SEGMENTS = "In their order and spelling, equal pairs kept."
 
 
@@ -70,10 +72,10 @@ class Catalogue(Schema):
 
 
 class FoundCustomer(Schema):
+    class Meta:
+        include = {name: text(allow_none=True) for name in PROFILE_FIELD_NAMES}  # noqa: RUF012 - as marshmallow has it
+
     document_id = text()
-    name = text(allow_none=True)
-    email = text(allow_none=True)
-    phone = text(allow_none=True)
     segments = many(Segment, SEGMENTS)
     changedAt = moment("Since when she holds them; null if they never changed.", allow_none=True)  # noqa: N815
 

@@ -12,7 +12,8 @@ from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors
 from app.core.changes.document_ids import rename_customer
 from app.core.models.segments import SegmentPair
-from app.core.search.customers import Filter, iter_customers
+from app.core.search.customers import iter_customers
+from app.core.search.filters import Filter
 from app.files.export import csv_chunks
 from app.files.reading import open_path
 from app.jobs.apply_file import apply_file, stage_file

@@ -7,7 +7,7 @@ does not inherit from the class of its status.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from app.core.limits import MAX_COUNTED_ERRORS, MAX_ERROR_DETAILS, MAX_LENGTHS
+from app.core.limits import MAX_COUNTED_ERRORS, MAX_DOCUMENT_ID_LENGTH, MAX_ERROR_DETAILS
 
 InputError = tuple[str, str]
 """Path and message: `("customers[3].segments[0].type", "Missing data for required field.")`."""
@@ -175,7 +175,7 @@ class InvalidInput(BadRequest):
 
 class InvalidDocumentId(BadRequest):
     code = "VALIDATION_ERROR"
-    explanation = f"A document_id has 1 to {MAX_LENGTHS['document_id']} characters."
+    explanation = f"A document_id has 1 to {MAX_DOCUMENT_ID_LENGTH} characters."
 
     def __init__(self) -> None:
         super().__init__(self.explanation)

@@ -3,8 +3,8 @@
 The limits of the service that can be configured (customers and bytes per request) are in `app.settings`.
 """
 
-MAX_LENGTHS = {"document_id": 512, "name": 1000, "email": 512, "phone": 100}
-"""Characters. A PostgreSQL index entry holds about 2,700 bytes, and a character takes up to four."""
+MAX_DOCUMENT_ID_LENGTH = 512
+"""In characters. A PostgreSQL index entry holds about 2,700 bytes, and a character takes up to four."""
 
 MAX_PAGE_SIZE = 1000
 """Elements in a page of an API list."""

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.core.errors import InvalidInput
-from app.core.limits import MAX_LENGTHS
-from app.core.models.customers import PROFILE_FIELDS
+from app.core.models.customers import MAX_LENGTHS, PROFILE_FIELD_NAMES, PROFILE_FIELDS
 from app.core.models.segments import Segments
 from app.core.search.terms import fold_accents
 from app.files.export import unescape_formula
@@ -18,15 +17,13 @@ from app.serialization.request_schemas import parse_profile
 IGNORED = ""
 SEGMENT_OF = "segment:"
 """`segment:membership`: each cell that is not empty is the value of a segment of that type."""
-COLUMN_ROLES = ("document_id", *PROFILE_FIELDS, "segments", "type", "value", "row")
+COLUMN_ROLES = ("document_id", *PROFILE_FIELD_NAMES, "segments", "type", "value", "row")
 """What a column may hold: the customer's facts, her segments as JSON, or one segment's type and value, of which she has
 as many rows as segments; or (in a file of rejected lines) a whole JSON line."""
 
 SYNONYMS = {
     "document_id": ("documentid", "document", "documento", "id", "customerid", "cedula", "dni", "cpf", "nit"),
-    "name": ("nombre", "nome", "fullname", "nombrecompleto", "customer", "cliente"),
-    "email": ("mail", "correo", "correoelectronico", "emailaddress"),
-    "phone": ("telephone", "telefono", "telefone", "celular", "mobile", "movil"),
+    **{field.name: field.synonyms for field in PROFILE_FIELDS},
     "segments": ("segmentos",),
     "type": ("tipo", "segmenttype", "tipodesegmento"),
     "value": ("valor", "segmentvalue", "valordesegmento"),
@@ -99,7 +96,7 @@ class _Rows:
     def __init__(self, meanings: Sequence[str]) -> None:
         at = {meaning: position for position, meaning in enumerate(meanings) if meaning != IGNORED}
         self.document_id = at.get("document_id", -1)
-        self.facts = [(fact, at[fact]) for fact in PROFILE_FIELDS if fact in at]
+        self.facts = [(fact, at[fact]) for fact in PROFILE_FIELD_NAMES if fact in at]
         self.segments = at.get("segments")
         self.pair = (at["type"], at["value"]) if "type" in at else None
         self.valued = [(meaning.removeprefix(SEGMENT_OF), n) for meaning, n in at.items() if SEGMENT_OF in meaning]

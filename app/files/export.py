@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.core.models.customers import PROFILE_FIELDS
+from app.core.models.customers import PROFILE_FIELD_NAMES
 
 STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would take for a formula."""
@@ -21,9 +21,9 @@ def csv_chunks(customers: Iterable[dict[str, Any]], *, for_spreadsheets: bool = 
 
 
 def _rows(customers: Iterable[dict[str, Any]], for_spreadsheets: bool) -> Iterator[list[Any]]:
-    yield ["document_id", *PROFILE_FIELDS, "segments"]
+    yield ["document_id", *PROFILE_FIELD_NAMES, "segments"]
     for customer in customers:
-        cells = [customer["document_id"], *(customer[fact] for fact in PROFILE_FIELDS)]
+        cells = [customer["document_id"], *(customer[fact] for fact in PROFILE_FIELD_NAMES)]
         cells = [
             escape_formula(cell) if cell and (for_spreadsheets or unescape_formula(cell) != cell) else cell
             for cell in cells

@@ -18,7 +18,8 @@ from app.core.counts.compaction import compact_when_due
 from app.core.database import db, run_in_transaction
 from app.core.models.customers import Customer
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
-from app.core.search.customers import Filter, iter_ids, known_count
+from app.core.search.customers import iter_ids, known_count
+from app.core.search.filters import Filter
 from app.jobs.runner import JobRun
 
 BATCH_SIZE = 5_000

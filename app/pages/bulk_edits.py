@@ -8,7 +8,8 @@ from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import count_holders, largest_segments
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
-from app.core.search.customers import Filter, count_customers
+from app.core.search.customers import count_customers
+from app.core.search.filters import Filter
 from app.jobs.bulk_edits import ACTIONS, BulkEdit
 from app.jobs.jobs import cancel, create_job, get_job, transition
 from app.pages import blueprint, list_query

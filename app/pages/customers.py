@@ -9,8 +9,9 @@ from flask import Response, redirect, render_template, request, stream_with_cont
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import largest_segments
 from app.core.models.customers import customer_exists
-from app.core.search.customers import Count, Filter, count_customers, find_customers, iter_customers, known_count
+from app.core.search.customers import Count, count_customers, find_customers, iter_customers, known_count
 from app.core.search.customers import find_previous_page as find_before
+from app.core.search.filters import Filter
 from app.files.export import csv_chunks
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
@@ -28,8 +29,9 @@ def customers() -> Any:
     if "pair" in request.args:  # from the form that adds a filter
         return _with_added_filter()
     wanted = parse_customer_list()
-    if wanted.filter.q and "X-Fragment" not in request.headers and customer_exists(wanted.filter.q):
-        return redirect(url_for("pages.customer", document_id=wanted.filter.q))
+    q = wanted.filter.q
+    if q and wanted.filter == Filter(q=q) and "X-Fragment" not in request.headers and customer_exists(q):
+        return redirect(url_for("pages.customer", document_id=q))
     found, earlier, later = _page(wanted)
     return render_template(
         "customers.html",

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
-from app.core.models.customers import replace_unstorable
+from app.core.models.customers import PROFILE_FIELDS, replace_unstorable
 from app.files.columns import COLUMN_ROLES, IGNORED, SEGMENT_OF, validate_columns
 from app.files.export import rejected_csv_chunks
 from app.files.formats import DELIMITERS, ENCODINGS, FileFormat, UnreadableFile
@@ -25,9 +25,7 @@ MAX_FILE_NAME = 200
 LABELS = {
     IGNORED: "leave it out",
     "document_id": "document_id",
-    "name": "name",
-    "email": "e-mail",
-    "phone": "phone",
+    **{field.name: field.label for field in PROFILE_FIELDS},
     "segments": "all segments, as JSON",
     "type": "type of one segment",
     "value": "value of one segment",

@@ -10,7 +10,8 @@ from werkzeug.datastructures import MultiDict
 from app.core.errors import BadRequest
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
-from app.core.search.customers import CustomerRow, Filter, Order
+from app.core.search.customers import CustomerRow
+from app.core.search.filters import Filter, Order
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 from app.web.cursors import InvalidCursor, decode_cursor, encode_cursor
 
@@ -104,7 +105,7 @@ def parse_customer_list() -> CustomerListQuery:
     after, before = cursor("after", *types), cursor("before", *types)
     return CustomerListQuery(
         Filter(
-            text("q")[:MAX_QUERY_LENGTH],
+            _search_text(),
             segments("segment"),
             segments("without"),
             cast(Literal["any", "none"] | None, has or None),
@@ -113,6 +114,13 @@ def parse_customer_list() -> CustomerListQuery:
         tuple(after) if after else None,
         tuple(before) if before else None,
     )
+
+
+def _search_text() -> str:
+    q = text("q")
+    if len(q) > MAX_QUERY_LENGTH:
+        raise InvalidListQuery(f"A search has at most {MAX_QUERY_LENGTH:,} characters.")
+    return q
 
 
 def url_without(name: str, value: str) -> str:

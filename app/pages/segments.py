@@ -10,7 +10,8 @@ from app.core.counts.segment_counts import catalogue, count_holders
 from app.core.counts.trends import days, trends
 from app.core.errors import NotFound
 from app.core.models.segments import SegmentPair
-from app.core.search.customers import Filter, Order, find_customers
+from app.core.search.customers import find_customers
+from app.core.search.filters import Filter, Order
 from app.core.search.similar_segments import find_all_similar
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role

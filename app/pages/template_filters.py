@@ -6,6 +6,7 @@ from zlib import crc32
 from flask import Blueprint
 
 from app.core.database import now
+from app.core.models.customers import PROFILE_FIELDS
 from app.serialization.segment_notation import format_segment
 
 HUES = 8
@@ -30,6 +31,7 @@ def register(blueprint: Blueprint) -> None:
         blueprint.add_app_template_filter(text)
     blueprint.add_app_template_filter(format_segment)
     blueprint.add_app_template_global(now)
+    blueprint.app_context_processor(lambda: {"profile_labels": [(field.name, field.label) for field in PROFILE_FIELDS]})
 
 
 def number(value: int) -> str:

@@ -14,8 +14,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, valid
 
 from app.core.changes.segment_updates import SegmentPatch
 from app.core.errors import InputError, InvalidInput
-from app.core.limits import MAX_LENGTHS
-from app.core.models.customers import PROFILE_FIELDS, is_storable
+from app.core.models.customers import MAX_LENGTHS, PROFILE_FIELD_NAMES, PROFILE_FIELDS, is_storable
 from app.core.models.segments import Segments
 
 T = TypeVar("T")
@@ -78,9 +77,12 @@ class ProfileSchema(RequestSchema):
     """A customer to create or update: an absent field stays as it is, `null` empties it."""
 
     document_id = Text(required=True, validate=validate.Length(min=1, max=MAX_LENGTHS["document_id"]))
-    name = Text(allow_none=True, validate=validate.Length(max=MAX_LENGTHS["name"]))
-    email = Text(allow_none=True, validate=validate.Length(max=MAX_LENGTHS["email"]))
-    phone = Text(allow_none=True, validate=validate.Length(max=MAX_LENGTHS["phone"]))
+
+    class Meta(RequestSchema.Meta):
+        include = {  # noqa: RUF012 - as marshmallow declares it
+            field.name: Text(allow_none=True, validate=validate.Length(max=field.max_length))
+            for field in PROFILE_FIELDS
+        }
 
 
 class UpsertCustomersSchema(RequestSchema):
@@ -168,7 +170,7 @@ def parse_customers(body: Any) -> list[dict[str, Any]]:
     validate_body(body, _UPSERT)
     customers: dict[str, dict[str, Any]] = {}
     for row in body["customers"]:
-        customers.setdefault(row["document_id"], {name: row[name] for name in PROFILE_FIELDS if name in row})
+        customers.setdefault(row["document_id"], {name: row[name] for name in PROFILE_FIELD_NAMES if name in row})
     return [{"document_id": document_id, **profile} for document_id, profile in customers.items()]
 
 

@@ -7,7 +7,8 @@ from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import get_customer
-from app.core.search.customers import Filter, Order, find_customers
+from app.core.search.customers import find_customers
+from app.core.search.filters import Filter, Order
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator

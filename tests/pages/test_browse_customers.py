@@ -23,6 +23,13 @@ def test_it_works(viewer: Operator, ana: str) -> None:
         assert text in page.text
 
 
+def test_exact_id_with_another_filter_is_a_list(viewer: Operator, ana: str) -> None:
+    set_segments(ana, GOLD)
+    page = viewer.get(f"/customers?q={ana}&has=none")  # not a redirect to the customer
+    assert ana not in page.links
+    viewer.get(f"/customers?q={'1' * 1001}", status=400)
+
+
 def test_an_exact_id_opens_at_once(viewer: Operator, ana: str) -> None:
     answer = viewer.client.get("/customers", query_string={"q": f" {ana} "})
     assert answer.headers["Location"] == f"/customers/{ana}"

@@ -12,7 +12,7 @@ from app.core import dialects
 from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.models.customers import Customer
-from app.core.search.customers import Filter
+from app.core.search.filters import Filter
 from app.core.search.similar_segments import find_all_similar, within_one_edit
 from app.jobs import bulk_edits
 from app.jobs.bulk_edits import BulkEdit

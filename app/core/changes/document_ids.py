@@ -8,7 +8,7 @@ from app.core.changes.replace_segments import ChangeSetBuilder, open_change_set
 from app.core.database import run_in_transaction
 from app.core.errors import CustomerExists, CustomerNotFound
 from app.core.models.change_sets import Actor, SegmentChange
-from app.core.models.customers import PROFILE_FIELDS, Customer, check_document_id, is_storable
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer, check_document_id, is_storable
 from app.core.models.profile_changes import ProfileChange
 
 customers = Customer.__table__
@@ -40,7 +40,7 @@ def rename_customer_in(change_set: ChangeSetBuilder, old: str, new: str) -> None
     past = _last_change_set_ids(session, found)
     if session.get(Customer, new) is not None or _shared_change_sets(session, past, old, new):
         raise CustomerExists(f"Another customer has the document_id {new}, or had it. Nothing was changed.")
-    known = {fact: getattr(found, fact) for fact in PROFILE_FIELDS}
+    known = {fact: getattr(found, fact) for fact in PROFILE_FIELD_NAMES}
     session.expunge(found)
     session.execute(update(customers).where(customers.c.document_id == old).values(document_id=new))
     for table, hers in ((steps, steps.c.change_set_id.in_(past)), (facts, facts.c.document_id == old)):

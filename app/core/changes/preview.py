@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.core import dialects
 from app.core.database import db
-from app.core.models.customers import PROFILE_FIELDS, Customer
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 
 MAX_EXAMPLES = 5
@@ -76,7 +76,7 @@ Wanted = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
 def preview_batch(effect: ChangePreview, wanted: Wanted, *, create: bool) -> None:
     """Take in what saving these facts and segments would do. Reads only, and so holds up nobody."""
     asked = select(dialects.json_strings(list(wanted)).c.value)
-    query = select(customers.document_id, *(customers[fact] for fact in PROFILE_FIELDS), customers.segments)
+    query = select(customers.document_id, *(customers[fact] for fact in PROFILE_FIELD_NAMES), customers.segments)
     stored = {row.document_id: row for row in db.session.execute(query.where(customers.document_id.in_(asked)))}
     for document_id, (facts, segments) in wanted.items():
         row = stored.get(document_id)

@@ -11,12 +11,12 @@ from app.core import dialects
 from app.core.changes.replace_segments import ChangeSetBuilder
 from app.core.counts.customer_totals import append_totals
 from app.core.database import db, now
-from app.core.models.customers import PROFILE_FIELDS, Customer, CustomerSearch, check_document_id
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer, CustomerSearch, check_document_id, normalize_email
 from app.core.models.profile_changes import Profile, ProfileChange
 from app.core.search.terms import index_terms, sort_name
 
 customers = Customer.__table__
-profile_columns = tuple(customers.c[fact] for fact in PROFILE_FIELDS)
+profile_columns = tuple(customers.c[fact] for fact in PROFILE_FIELD_NAMES)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def upsert_customers(
         check_document_id(row["document_id"])
     by_facts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        by_facts.setdefault(tuple(fact for fact in PROFILE_FIELDS if fact in row), []).append(row)
+        by_facts.setdefault(tuple(fact for fact in PROFILE_FIELD_NAMES if fact in row), []).append(row)
     saved = UpsertResult()
     for facts, alike in by_facts.items():
         saved += _upsert_same_fields(session, facts, alike, change_set)
@@ -94,14 +94,16 @@ def _differing(session: Session, facts: tuple[str, ...], rows: list[dict[str, An
         .order_by(customers.c.document_id)
         .with_for_update(of=customers)
     )
-    return {document_id: dict(zip(PROFILE_FIELDS, old, strict=True)) for document_id, *old in session.execute(query)}
+    return {
+        document_id: dict(zip(PROFILE_FIELD_NAMES, old, strict=True)) for document_id, *old in session.execute(query)
+    }
 
 
 def _record(change_set: ChangeSetBuilder, rows: list[dict[str, Any]], before: dict[str, Profile]) -> None:
     """Note in the change set what these customers, by `before` or new, became: `document_id`, name, email, phone."""
     if rows:
         ids = [row["document_id"] for row in rows]
-        after = [{"name": row.get("name"), "email": row.get("email"), "phone": row.get("phone")} for row in rows]
+        after = [{name: row.get(name) for name in PROFILE_FIELD_NAMES} for row in rows]
         record_profile_changes(change_set, [[id_, before.get(id_), told] for id_, told in zip(ids, after, strict=True)])
         change_set.created += 0 if before else len(rows)
         change_set.updated += len(rows) if before else 0
@@ -145,7 +147,7 @@ def _search_row(row: dict[str, Any]) -> dict[str, Any]:
     email = row.get("email")
     return {
         "document_id": row["document_id"],
-        "email": email and email.casefold(),
+        "email": email and normalize_email(email),
         "name": sort_name(row.get("name")),
         "terms": index_terms(row["document_id"], row),
     }

@@ -10,7 +10,7 @@ from app.core.changes.document_ids import rename_customer_in
 from app.core.changes.profiles import delete_customers, existing_ids, upsert_customers
 from app.core.changes.replace_segments import ChangeSetBuilder
 from app.core.errors import CustomerNotFound, DuplicateName
-from app.core.models.customers import PROFILE_FIELDS, Customer
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 from app.core.models.profile_changes import Profile, ProfileChange
 
 BATCH_SIZE = 5_000
@@ -87,13 +87,14 @@ def _next(session: Session, change_set_id: int, after: str, which: ColumnElement
 
 def _current_profiles(session: Session, document_ids: list[str]) -> dict[str, Any]:
     query = (
-        select(customers.document_id, *(customers[fact] for fact in PROFILE_FIELDS))
+        select(customers.document_id, *(customers[fact] for fact in PROFILE_FIELD_NAMES))
         .where(customers.document_id.in_(select(dialects.json_strings(document_ids).c.value)))
         .order_by(customers.document_id)
         .with_for_update()
     )
     return {
-        document_id: dict(zip(PROFILE_FIELDS, facts, strict=True)) for document_id, *facts in session.execute(query)
+        document_id: dict(zip(PROFILE_FIELD_NAMES, facts, strict=True))
+        for document_id, *facts in session.execute(query)
     }
 
 

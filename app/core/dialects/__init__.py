@@ -12,7 +12,7 @@ from app.core.dialects.connections import (
     is_unavailable,
 )
 from app.core.dialects.feed_positions import next_change_set_id, position_of, settled_position
-from app.core.dialects.full_text import found_in_index, matches_terms
+from app.core.dialects.full_text import contains_text, narrowed_by_index
 from app.core.dialects.json_functions import (
     contains_segment,
     json_elements,
@@ -24,7 +24,7 @@ from app.core.dialects.json_functions import (
     patch_segments,
     rename_segments,
 )
-from app.core.dialects.types import BytewiseString, Id, Json, SearchVector
+from app.core.dialects.types import BytewiseString, Id, Json
 from app.core.dialects.writes import (
     CombinedInserts,
     UpdateWithHistory,
@@ -39,14 +39,13 @@ __all__ = [
     "CombinedInserts",
     "Id",
     "Json",
-    "SearchVector",
     "UpdateWithHistory",
     "autocommit_reads",
     "configure_engine",
     "contains_segment",
+    "contains_text",
     "engine_options",
     "for_writing",
-    "found_in_index",
     "insert_if_absent",
     "insert_missing",
     "is_retryable",
@@ -57,7 +56,7 @@ __all__ = [
     "json_strings",
     "json_text",
     "json_value",
-    "matches_terms",
+    "narrowed_by_index",
     "next_change_set_id",
     "patch_segments",
     "position_of",

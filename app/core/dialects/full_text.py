@@ -1,5 +1,11 @@
-"""Words, and those who have words beginning like them."""
+"""Searching for parts of a text: an index of trigrams narrows, the comparison of the whole text decides.
 
+PostgreSQL answers `LIKE '%part%'` from a GIN index of trigrams where the server has the extension pg_trgm, and by
+reading all rows otherwise. SQLite's FTS5 index of trigrams names candidates, whose text is then compared. In parts
+of fewer than three characters there is no trigram: both databases read all rows.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, bindparam
@@ -7,61 +13,83 @@ from sqlalchemy.ext.compiler import compiles
 
 from app.core.dialects.types import Condition
 
-TermQuery = list[list[str]]
-"""Of one of the alternatives, every word must be the beginning of one of hers."""
+TRIGRAM = 3
 
 
-class _MatchesTerms(Condition):
-    name = "has_words"
+class _ContainsText(Condition):
+    name = "contains_text"
     inherit_cache = True
 
 
-class _FoundInIndex(Condition):
-    name = "found_by_words"
+class _ContainsTextByIndex(Condition):
+    name = "contains_text_by_index"
     inherit_cache = True
 
 
-def matches_terms(words: ColumnElement[Any], asked: TermQuery) -> ColumnElement[bool]:
-    """Whether this row has the words: to be asked of few rows."""
-    alternatives = [bindparam(None, " " + word, type_=Text, unique=True) for word in asked[0]]
-    in_one_piece = bindparam(None, " " + asked[-1][0], type_=Text, unique=True)
-    return _MatchesTerms(words, _tsquery(asked), in_one_piece, *alternatives)
+class _NarrowedByIndex(Condition):
+    name = "narrowed_by_index"
+    inherit_cache = True
 
 
-def found_in_index(table: Any, asked: TermQuery) -> ColumnElement[bool]:
-    """The same, answered by the full-text index: to be asked of all rows at once."""
-    fts = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in words) + ")" for words in asked)
-    return _FoundInIndex(table.c.terms, table.c.id, _tsquery(asked), bindparam(None, fts, type_=Text, unique=True))
+def contains_text(column: ColumnElement[Any], part: str, *, indexed: bool = False) -> ColumnElement[bool]:
+    """Return the condition that a text column contains `part`.
+
+    `indexed` is for the terms of all customers at once; without it, no index is considered.
+    """
+    if indexed and len(part) >= TRIGRAM:
+        pattern = part.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        return _ContainsTextByIndex(column, _text(part), _text(f"%{pattern}%"))
+    return _ContainsText(column, _text(part))
 
 
-def _tsquery(asked: TermQuery) -> ColumnElement[str]:
-    text = " | ".join("(" + " & ".join(f"'{word}':*" for word in words) + ")" for words in asked)
-    return bindparam(None, text, type_=Text, unique=True)
+def narrowed_by_index(table: Any, groups: Iterable[Sequence[Sequence[str]]]) -> ColumnElement[bool] | None:
+    """Return a condition that narrows the rows of customer_search before their terms are compared.
+
+    In each group, all parts of one of its alternatives must occur. None if no group can be narrowed by trigrams.
+    PostgreSQL narrows by `contains_text` itself.
+    """
+    expressions = []
+    for group in groups:
+        alternatives = [_trigrams(parts) for parts in group]
+        if all(alternatives):
+            expressions.append("(" + " OR ".join(f"({alternative})" for alternative in alternatives) + ")")
+    return _NarrowedByIndex(table.c.id, _text(" AND ".join(expressions))) if expressions else None
 
 
-@compiles(_MatchesTerms, "postgresql")
-def _(element: _MatchesTerms, compiler: Any, **kw: Any) -> str:
-    words, query, *_ = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{words} @@ CAST({query} AS tsquery)"
+def _trigrams(parts: Sequence[str]) -> str:
+    trigrams = dict.fromkeys(part[n : n + TRIGRAM] for part in parts for n in range(len(part) - TRIGRAM + 1))
+    return " AND ".join(f'"{trigram}"' for trigram in trigrams)
 
 
-@compiles(_MatchesTerms)
-def _(element: _MatchesTerms, compiler: Any, **kw: Any) -> str:
-    words, _query, in_one_piece, *each = list(element.clauses)
-    column = compiler.process(words, **kw)
-    every = " AND ".join(f"instr({column}, {compiler.process(word, **kw)}) > 0" for word in each)
-    return f"(instr({column}, {compiler.process(in_one_piece, **kw)}) > 0 OR ({every}))"
+def _text(value: str) -> ColumnElement[str]:
+    return bindparam(None, value, type_=Text, unique=True)
 
 
-@compiles(_FoundInIndex, "postgresql")
-def _(element: _FoundInIndex, compiler: Any, **kw: Any) -> str:
-    words, _id, query, _fts = list(element.clauses)
-    return f"{compiler.process(words, **kw)} @@ CAST({compiler.process(query, **kw)} AS tsquery)"
+@compiles(_ContainsText, "postgresql")
+def _(element: _ContainsText, compiler: Any, **kw: Any) -> str:
+    column, part = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"strpos({column}, {part}) > 0"
 
 
-@compiles(_FoundInIndex)
-def _(element: _FoundInIndex, compiler: Any, **kw: Any) -> str:
-    _words, id_, _query, fts = list(element.clauses)
-    asked = compiler.process(fts, **kw)
-    matching = f"SELECT rowid FROM customer_terms WHERE customer_terms MATCH {asked}"  # noqa: S608 - compiled
-    return f"{compiler.process(id_, **kw)} IN ({matching})"
+@compiles(_ContainsTextByIndex, "postgresql")
+def _(element: _ContainsTextByIndex, compiler: Any, **kw: Any) -> str:
+    column, _part, pattern = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} LIKE {pattern}"
+
+
+@compiles(_ContainsText)
+@compiles(_ContainsTextByIndex)
+def _(element: Condition, compiler: Any, **kw: Any) -> str:
+    column, part, *_pattern = list(element.clauses)
+    return f"instr({compiler.process(column, **kw)}, {compiler.process(part, **kw)}) > 0"
+
+
+@compiles(_NarrowedByIndex, "postgresql")
+def _(_element: _NarrowedByIndex, _compiler: Any, **_kw: Any) -> str:
+    return "TRUE"
+
+
+@compiles(_NarrowedByIndex)
+def _(element: _NarrowedByIndex, compiler: Any, **kw: Any) -> str:
+    id_, expression = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{id_} IN (SELECT rowid FROM customer_terms WHERE customer_terms MATCH {expression})"  # noqa: S608

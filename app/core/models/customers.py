@@ -1,7 +1,10 @@
-"""Customers: the one model, and how one is found."""
+"""Customers: their table, the fields of their profiles, and reading one of them."""
 
 import re
+import unicodedata
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import ForeignKey, Index, bindparam, select, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -9,20 +12,46 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, fetch_autocommit
 from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidDocumentId
-from app.core.limits import MAX_LENGTHS
+from app.core.limits import MAX_DOCUMENT_ID_LENGTH
+from app.core.models.segments import Segments
 
-Segments = list[dict[str, str]]
-"""`[{"type": "membership", "value": "GOLD"}, …]`: in the order and spelling they were sent, equal pairs kept."""
+SearchKind = Literal["none", "words", "email", "phone"]
 
-PROFILE_FIELDS = ("name", "email", "phone")
+
+@dataclass(frozen=True)
+class ProfileField:
+    """One field of a profile, declared once: all that search, import, export, API and pages need to know of it."""
+
+    name: str
+    """Its name in the API, in files and as a column of `customers`."""
+    label: str
+    """Its name on the pages, in English."""
+    max_length: int
+    """In characters. An index entry of PostgreSQL holds some 2,700 bytes, and a character takes up to four."""
+    search: SearchKind
+    """How customers are found by it: by parts of its words, as an e-mail, by its digits, or not at all."""
+    synonyms: tuple[str, ...] = ()
+    """Headers of import columns that mean this field, in English, Spanish and Portuguese: letters and digits only."""
+
+
+PROFILE_FIELDS = (
+    ProfileField(
+        "name", "name", 1000, "words", ("nombre", "nome", "nombrecompleto", "fullname", "customer", "cliente")
+    ),
+    ProfileField("email", "e-mail", 512, "email", ("mail", "correo", "correoelectronico", "emailaddress")),
+    ProfileField("phone", "phone", 100, "phone", ("telephone", "telefono", "telefone", "celular", "mobile", "movil")),
+)
+PROFILE_FIELD_NAMES = tuple(field.name for field in PROFILE_FIELDS)
+MAX_LENGTHS = {"document_id": MAX_DOCUMENT_ID_LENGTH, **{field.name: field.max_length for field in PROFILE_FIELDS}}
+"""In characters."""
 
 
 class Customer(Base):
-    """A customer and the segments she carries.
+    """A customer: profile and segments.
 
-    Only two indexes, the key and (on PostgreSQL) the GIN on `segments`: every change of the segments writes an entry
-    into every index of the table. What is needed to find people lives in `customer_search`. The third index holds only
-    those who carry nothing, and so costs the others nothing.
+    The columns of the profile are those of PROFILE_FIELDS. The table has only two full indexes, the key and (on
+    PostgreSQL) the GIN on `segments`: every change of the segments writes an entry into every index of the table. What
+    customers are found by is in `customer_search`. The third index holds only customers without segments.
     """
 
     __tablename__ = "customers"
@@ -46,25 +75,28 @@ class Customer(Base):
     email: Mapped[str | None]
     phone: Mapped[str | None]
     segments: Mapped[Segments] = mapped_column(dialects.Json)
-    # Since when she has had these segments, and by which change set: a link to the newest of her `segment_changes`,
-    # each of which links to the one before. No foreign keys: they would be checked for every customer of every file.
+    # When and by which change set the segments changed last: a link to the customer's newest `segment_changes` row,
+    # which links to the one before. No foreign keys: they would be checked for every customer of every file.
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
-    # What the last change replaced: an UPDATE can only return new values, and history needs the old.
+    # The segments before the last change: an UPDATE can only return new values, and history needs the old ones.
     previous_segments: Mapped[Segments | None] = mapped_column(dialects.Json)
     previous_change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
 
 
 class CustomerSearch(Base):
-    """What customers are found and sorted by, apart from their key; written only when those facts change.
+    """What customers are found and sorted by, beside their key; written only when a profile changes.
 
-    The `id` is there for SQLite's full text, which goes by row numbers, and they must survive a VACUUM.
+    `terms` is the text that `app.core.search.terms` makes of the searched fields. SQLite's full-text index refers to
+    rows by `id`, which must survive a VACUUM.
     """
 
     __tablename__ = "customer_search"
     __table_args__ = (
         Index("ix_customer_search_name", "name", "document_id"),
-        Index("ix_customer_search_terms", "terms", postgresql_using="gin").ddl_if(dialect="postgresql"),
+        Index(
+            "ix_customer_search_terms", "terms", postgresql_using="gin", postgresql_ops={"terms": "gin_trgm_ops"}
+        ).ddl_if(dialect="postgresql"),  # where the server has pg_trgm
     )
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
@@ -75,33 +107,41 @@ class CustomerSearch(Base):
     )
     email: Mapped[str | None] = mapped_column(dialects.BytewiseString, index=True)
     name: Mapped[str | None] = mapped_column(dialects.BytewiseString)
-    terms: Mapped[str | None] = mapped_column(dialects.SearchVector)
+    terms: Mapped[str | None] = mapped_column(dialects.BytewiseString)
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def is_storable(text: str) -> bool:
-    """Whether a database can hold `text`: no U+0000, no lone surrogates."""
+    """Return whether both databases can store `text`: no U+0000, no lone surrogates."""
     return _UNSTORABLE.search(text) is None
 
 
 def check_document_id(document_id: str) -> None:
     """Raise InvalidDocumentId unless a new customer may have this id."""
-    if not 0 < len(document_id) <= MAX_LENGTHS["document_id"] or not is_storable(document_id):
+    if not 0 < len(document_id) <= MAX_DOCUMENT_ID_LENGTH or not is_storable(document_id):
         raise InvalidDocumentId
 
 
 def replace_unstorable(text: str) -> str:
-    """With a sign in place of what cannot be stored, to be shown."""
+    """Return `text` with a replacement character for each one that cannot be stored."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-# Finding one
+def normalize_email(email: str) -> str:
+    """Return the e-mail as it is compared: without case, invisible characters, or a difference of NFC and NFD."""
+    if email.isascii():
+        return email.lower()
+    visible = "".join(character for character in email if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFC", visible.casefold())
+
+
+# Reading one customer
 
 
 def get_customer(document_id: str) -> Customer:
-    """Raises CustomerNotFound."""
+    """Return the customer. Raises CustomerNotFound."""
     found = db.session.get(Customer, document_id) if is_storable(document_id) else None
     if found is None:
         raise CustomerNotFound("No customer has this document_id.")
@@ -113,12 +153,12 @@ def customer_exists(document_id: str) -> bool:
     return is_storable(document_id) and db.session.scalar(query) is not None
 
 
-_SEGMENTS = select(Customer.__table__.c.segments).where(Customer.document_id == bindparam("asked"))
+_SEGMENTS = select(Customer.__table__.c.segments).where(Customer.document_id == bindparam("key"))
 
 
 def get_segments(document_id: str) -> Segments:
-    """Raises CustomerNotFound."""
-    found = fetch_autocommit(_SEGMENTS, {"asked": document_id}) if is_storable(document_id) else []
+    """Return the customer's segments. Raises CustomerNotFound."""
+    found = fetch_autocommit(_SEGMENTS, {"key": document_id}) if is_storable(document_id) else []
     if not found:
         raise CustomerNotFound("No customer has this document_id.")
     return found[0].segments  # type: ignore[no-any-return]
@@ -127,21 +167,18 @@ def get_segments(document_id: str) -> Segments:
 _SEGMENTS_BY_EMAIL = (
     select(Customer.__table__.c.segments)
     .join(CustomerSearch.__table__, CustomerSearch.document_id == Customer.document_id)
-    .where(CustomerSearch.email == bindparam("asked"))
+    .where(CustomerSearch.email == bindparam("key"))
     .limit(2)
 )
 
 
 def get_segments_by_email(email: str) -> Segments:
-    """The segments of the one customer with this e-mail, compared without regard to case.
-
-    Raises CustomerNotFound and AmbiguousEmail.
-    """
-    found = fetch_autocommit(_SEGMENTS_BY_EMAIL, {"asked": email.casefold()}) if is_storable(email) else []
+    """Return the segments of the one customer with this e-mail. Raises CustomerNotFound and AmbiguousEmail."""
+    found = fetch_autocommit(_SEGMENTS_BY_EMAIL, {"key": normalize_email(email)}) if is_storable(email) else []
     if not found:
         raise CustomerNotFound("No customer has this e-mail.")
     if len(found) > 1:
-        raise AmbiguousEmail("Several customers have this e-mail: ask by document_id.")
+        raise AmbiguousEmail("Several customers have this e-mail: use the document_id.")
     return found[0].segments  # type: ignore[no-any-return]
 
 

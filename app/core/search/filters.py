@@ -1,0 +1,57 @@
+"""Which customers a list holds, and in which order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.core.models.segments import SegmentPair, Segments
+from app.core.search.terms import parse_query
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which customers: all conditions must hold."""
+
+    q: str = ""
+    """Parts of the id, name, e-mail or phone, as `app.core.search.terms` compares them."""
+    segments: tuple[SegmentPair, ...] = ()
+    without: tuple[SegmentPair, ...] = ()
+    has: Literal["any", "none"] | None = None
+    """Whether they have any segments at all."""
+
+    def matches(self, document_id: str, profile: Mapping[Any, Any], segments: Segments) -> bool:
+        """Return whether this customer matches. List, count, export and bulk edits find exactly these customers."""
+        pairs = {*map(SegmentPair.of, segments)}
+        return (
+            parse_query(self.q).matches(document_id, profile)
+            and pairs.issuperset(self.segments)
+            and pairs.isdisjoint(self.without)
+            and (self.has is None or bool(segments) == (self.has == "any"))
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the filter as JSON, for `from_dict`."""
+        pairs = {name: [pair.to_dict() for pair in getattr(self, name)] for name in ("segments", "without")}
+        return {"q": self.q, "has": self.has, **pairs}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Filter":
+        """Return the filter that `to_dict` described."""
+        pairs = {name: tuple(map(SegmentPair.of, fields[name])) for name in ("segments", "without")}
+        return cls(**{**fields, **pairs})
+
+    def __bool__(self) -> bool:
+        """Return whether there is any condition."""
+        return bool(parse_query(self.q) or self.segments or self.without or self.has)
+
+
+@dataclass(frozen=True)
+class Order:
+    """By `id` or by `name`; the latter without case and accents, customers without a name last."""
+
+    by: Literal["id", "name"] = "id"
+    descending: bool = False
+
+    def cursor_of(self, customer: Any) -> tuple[str, ...]:
+        """Return the position of a CustomerRow, after which a list continues."""
+        return (customer.document_id,) if self.by == "id" else (customer.sort_name, customer.document_id)
