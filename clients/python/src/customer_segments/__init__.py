@@ -1,0 +1,7 @@
+"""Client of the Customer Segments API."""
+
+from customer_segments.client import Client
+from customer_segments.errors import ApiError
+from customer_segments.models import BatchTotals, Page, ReplaceResult, Segment
+
+__all__ = ["ApiError", "BatchTotals", "Client", "Page", "ReplaceResult", "Segment"]

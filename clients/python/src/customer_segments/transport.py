@@ -1,0 +1,55 @@
+"""Sending one request until it is answered."""
+
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from customer_segments.errors import ApiError
+
+RETRIED_STATUSES = (429, 502, 503, 504)
+MAX_DELAY_S = 60.0
+
+
+class Transport:
+    """Sends requests, and repeats those that are safe to repeat."""
+
+    def __init__(self, http: httpx.Client, max_attempts: int) -> None:
+        self.http, self.max_attempts = http, max_attempts
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Return a response below 400. Raises ApiError, or httpx.TransportError after the last attempt.
+
+        Only call it for requests that may arrive twice: reads, and writes with an Idempotency-Key.
+        """
+        query = {name: value for name, value in (params or {}).items() if value not in (None, False)}
+        for attempt in range(1, self.max_attempts + 1):
+            delay = min(MAX_DELAY_S, 0.5 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+            try:
+                response = self.http.request(method, path, params=query, json=json, headers=dict(headers or {}))
+            except httpx.TransportError:
+                if attempt == self.max_attempts:
+                    raise
+            else:
+                if response.status_code < 400:
+                    return response
+                if response.status_code not in RETRIED_STATUSES or attempt == self.max_attempts:
+                    raise ApiError.from_response(response)
+                delay = _retry_after(response, delay)
+            time.sleep(delay)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _retry_after(response: httpx.Response, default: float) -> float:
+    value = response.headers.get("Retry-After", "")
+    return min(float(value), MAX_DELAY_S) if value.isdigit() else default

@@ -1,0 +1,135 @@
+"""The Python client against the application: each method, retries, batches and the change feed."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from customer_segments import ApiError, Client, Segment, transport
+from flask import Flask
+
+from app.access.api_tokens import create_token
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
+
+GOLD_MEMBER, SILVER_MEMBER = Segment("membership", "GOLD"), Segment("membership", "SILVER")
+
+Respond = Callable[[httpx.Request], httpx.Response | None]
+
+
+class Network(httpx.BaseTransport):
+    """Reaches the application in this process; `interfere` can answer or break a request instead."""
+
+    def __init__(self, app: Flask) -> None:
+        self.application, self.requests = httpx.WSGITransport(app=app), 0
+        self.interfere: Respond = lambda _request: None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        response = self.interfere(request)
+        return response if response is not None else self.application.handle_request(request)
+
+
+@pytest.fixture
+def network(app: Flask) -> Network:
+    return Network(app)
+
+
+@pytest.fixture
+def client(network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setattr(transport, "MAX_DELAY_S", 0.0)
+    with Client("http://localhost", create_token("python"), max_attempts=4, transport=network) as client:
+        yield client
+
+
+def test_replace_returns_the_customers_who_exist(client: Client, ana: str) -> None:
+    result = client.replace_segments({ana: [GOLD_MEMBER], "222-133": []}, report=True)
+    assert result.updated == [ana]
+    assert result.change_set
+    assert result.report
+    assert result.report["notFound"] == ["222-133"]
+    assert client.get_segments(document_id=ana) == [GOLD_MEMBER]
+    assert client.get_segments(email="ana@example.com") == [GOLD_MEMBER]
+
+
+def test_a_dry_run_changes_nothing(client: Client, ana: str) -> None:
+    assert client.replace_segments({ana: [GOLD_MEMBER]}, dry_run=True).change_set is None
+    assert all_segments() == {ana: []}
+
+
+def test_patch_adds_and_removes(client: Client, ana: str) -> None:
+    set_segments(ana, GOLD)
+    client.patch_segments(add={ana: [SILVER_MEMBER]}, remove={ana: [GOLD_MEMBER]})
+    assert all_segments() == {ana: SILVER}
+
+
+def test_as_of_skips_customers_changed_later(client: Client, ana: str) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    set_segments(ana, GOLD)
+    assert client.replace_segments({ana: []}, as_of=before).updated == []
+    with pytest.raises(ValueError, match="time zone"):
+        client.replace_segments({ana: []}, as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - refused
+
+
+def test_batches_cover_all_rows_and_repeat_safely(client: Client, network: Network) -> None:
+    ids = [f"c{number}" for number in range(25)]
+    add_customers(*ids)
+    rows = [(id_, [GOLD_MEMBER]) for id_ in [*ids, "unknown"]]
+    totals = client.replace_in_batches(rows, run="2026-11-26", batch_size=10)
+    assert (totals.sent, totals.changed, totals.not_found) == (26, 25, ["unknown"])
+    assert len(totals.change_sets) == 3
+    assert client.replace_in_batches(rows, run="2026-11-26", batch_size=10) == totals, "each batch is replayed"
+
+
+def test_a_lost_response_is_repeated_without_doing_it_twice(client: Client, network: Network, ana: str) -> None:
+    def lose_the_first(request: httpx.Request) -> httpx.Response | None:
+        if network.requests == 1:
+            network.application.handle_request(request)
+            raise httpx.ReadError("connection reset")
+        return None
+
+    network.interfere = lose_the_first
+    assert client.replace_segments({ana: [GOLD_MEMBER]}, report=True).report["changed"] == 1  # type: ignore[index]
+    assert network.requests == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_busy_responses_are_retried(client: Client, network: Network, ana: str, status: int) -> None:
+    busy = httpx.Response(status, headers={"Retry-After": "0"})
+    network.interfere = lambda _request: busy if network.requests < 3 else None
+    assert client.get_segments(document_id=ana) == []
+    assert network.requests == 3
+
+
+def test_retries_end(client: Client, network: Network, ana: str) -> None:
+    network.interfere = lambda _request: httpx.Response(503, text="proxy")
+    with pytest.raises(ApiError) as error:
+        client.get_segments(document_id=ana)
+    assert (error.value.status, error.value.code, network.requests) == (503, "UNKNOWN", 4)
+
+
+def test_a_refusal_raises_with_its_code_and_is_not_retried(client: Client, network: Network) -> None:
+    with pytest.raises(ApiError) as error:
+        client.get_segments(document_id="unknown")
+    assert (error.value.status, error.value.code, network.requests) == (404, "CUSTOMER_NOT_FOUND", 1)
+    assert error.value.request_id
+
+
+def test_lists_are_read_page_by_page(client: Client) -> None:
+    assert client.upsert_customers({f"c{number:04}": {"name": "Ana"} for number in range(1001)})["created"] == 1001
+    set_segments("c0000", GOLD)
+    assert len(list(client.iter_customers(q="ana"))) == 1001
+    assert list(client.iter_segments()) == [(GOLD_MEMBER, 1)]
+
+
+def test_the_feed_is_followed_and_a_change_set_reverted(client: Client, ana: str) -> None:
+    change_set = client.replace_segments({ana: [GOLD_MEMBER]}).change_set
+    assert change_set
+    pages = list(client.iter_changes())
+    segments = [entry for page in pages for entry in page.entries if entry.get("kind", "segments") == "segments"]
+    assert [entry["after"] for entry in segments] == [GOLD]
+    assert client.revert(change_set, dry_run=True)["changed"] == 1
+    client.revert(change_set)
+    assert all_segments() == {ana: []}
+    (page,) = client.iter_changes(pages[-1].cursor)
+    assert page.entries[-1]["after"] == []
+    assert client.get_change_set(change_set)["id"] == change_set
