@@ -16,6 +16,7 @@ from app.core.errors import Unavailable
 from app.jobs.bulk_edits import apply_bulk_edit, preview_bulk_edit
 from app.jobs.imports import apply_import, preview_import
 from app.jobs.runner import run_next_job
+from app.jobs.states import JobKind, JobState
 from app.webhooks.delivery import deliver_next
 
 POLL_INTERVAL_S = 1.0
@@ -37,10 +38,10 @@ def deliver_webhooks(_stop: Stop) -> bool:
 
 
 HANDLERS = {
-    ("import", "checking"): preview_import,
-    ("import", "applying"): apply_import,
-    ("edit", "checking"): preview_bulk_edit,
-    ("edit", "applying"): apply_bulk_edit,
+    (JobKind.IMPORT, JobState.CHECKING): preview_import,
+    (JobKind.IMPORT, JobState.APPLYING): apply_import,
+    (JobKind.EDIT, JobState.CHECKING): preview_bulk_edit,
+    (JobKind.EDIT, JobState.APPLYING): apply_bulk_edit,
 }
 TASKS: tuple[Task, ...] = (work_on_jobs, write_request_log, write_refusal_counts, deliver_webhooks)
 

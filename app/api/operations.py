@@ -116,7 +116,10 @@ OPERATIONS = (
         {"customers": [{**ANA, "segments": [GOLD], "changedAt": AT}], "next": None},
         QUERY,
         (
-            query("q", "Parts of the id, name, e-mail or phone, without case, accents and punctuation; every word must occur."),
+            query(
+                "q",
+                "Parts of the id, name, e-mail or phone, without case, accents and punctuation; every word must occur.",
+            ),
             query("segment", "`type:value` that they have; repeatable.", type="array", items={"type": "string"}),
             query("without", "`type:value` that they have not; repeatable.", type="array", items={"type": "string"}),
             query("has", "Whether they have any segments.", enum=["any", "none"]),

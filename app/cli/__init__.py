@@ -1,4 +1,4 @@
-"""The commands: `flask customers import`, `flask segments apply` and their kin."""
+"""The commands, such as `flask customers import` and `flask segments apply`."""
 
 from flask import Flask
 

@@ -28,9 +28,9 @@ customers = AppGroup("customers", help="Import and export customers.")
 def import_(file: str) -> None:
     """Create or update customers by document_id from FILE: CSV or JSON Lines, gzipped or not, - for stdin.
 
-    Columns: document_id, and any of name, email, phone, segments (JSON); or type and value, a row a segment. Exits with
-    1 if lines were rejected; they are kept in FILE.rejected.csv, and all others are applied. Exits with 2 if nothing
-    was.
+    Columns: document_id, and any of name, email, phone, segments (JSON); or type and value (one row per segment). Exits
+    with 1 if rows were rejected: they are written to FILE.rejected.csv, and all others are applied. Exits with 2 if
+    nothing was applied.
     """
     with (
         open_path(file) as source,
@@ -38,17 +38,17 @@ def import_(file: str) -> None:
         stage_file(source, reading) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
-        with progress("Saving", staging.customers()) as advance:
-            done = apply_file(staging, cli_actor(), advance, create=True, note=f"Import of {Path(file).name}")
-        saved, duplicates = done.saved, sum(1 for _ in staging.duplicates())
+        with progress("Saving", staging.count_customers()) as advance:
+            applied = apply_file(staging, cli_actor(), advance, create=True, note=f"Import of {Path(file).name}")
+        saved, duplicates = applied.saved, sum(1 for _ in staging.duplicates())
     click.echo(
         f"{pluralize(saved.created, 'customer')} created, {saved.updated:,} updated, {saved.unchanged:,} unchanged;"
-        f" segments of {pluralize(done.changed, 'customer')} changed."
+        f" segments of {pluralize(applied.changed, 'customer')} changed."
     )
-    if done.change_set_id:
-        click.echo(f"Change set {done.change_set_id}.")
+    if applied.change_set_id:
+        click.echo(f"Change set {applied.change_set_id}.")
     if duplicates:
-        click.echo(f"{pluralize(duplicates, 'document_id')} stood in several lines: the first was taken.")
+        click.echo(f"{pluralize(duplicates, 'duplicate ID')}: first row used.")
     if some_rejected:
         raise SystemExit(SOME_REJECTED)
 
@@ -61,21 +61,28 @@ def _segment(_context: Any, _option: Any, values: tuple[str, ...]) -> list[Segme
 
 
 @customers.command("export")
-@click.option("--segment", "segments", multiple=True, callback=_segment, metavar="TYPE:VALUE", help="Only who has it.")
+@click.option(
+    "--segment",
+    "segments",
+    multiple=True,
+    callback=_segment,
+    metavar="TYPE:VALUE",
+    help="Only customers with this segment.",
+)
 @click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @reports_errors
 def export(segments: list[SegmentPair], format_: str) -> None:
-    """Write customers to stdout, by document_id, as `customers import` reads them.
+    """Write customers to stdout, ordered by document_id, as `customers import` reads them.
 
-    With several --segment, those who have all of them. A colon in a type is written %3A, a percent sign %25.
+    With several --segment, customers with all of them. Write a colon in a type as %3A, a percent sign as %25.
     """
-    found = iter_customers(Filter(segments=tuple(segments)))
+    exported = iter_customers(Filter(segments=tuple(segments)))
     if format_ == "jsonl":
-        for customer in found:
+        for customer in exported:
             sys.stdout.buffer.write(orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE))
         return
     sys.stdout.reconfigure(newline="", encoding="utf-8")  # type: ignore[union-attr]
-    sys.stdout.writelines(csv_chunks(found))
+    sys.stdout.writelines(csv_chunks(exported))
 
 
 @customers.command("change-id")
@@ -83,5 +90,5 @@ def export(segments: list[SegmentPair], format_: str) -> None:
 @click.argument("new")
 @reports_errors
 def change_id(old: str, new: str) -> None:
-    """Call the customer OLD by the document_id NEW from now on; her segments and her history stay hers."""
+    """Change a customer's ID from OLD to NEW. Segments and history are kept."""
     click.echo(f"Change set {rename_customer(old, new, cli_actor())}.")

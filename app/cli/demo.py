@@ -10,7 +10,7 @@ from app.demo_data import fill_demo
 @click.option("--customers", default=5_000, show_default=True, type=click.IntRange(1, 10_000_000))
 @reports_errors
 def demo(customers: int) -> None:
-    """Fill an empty database with plausible customers and segments; a filled one is refused."""
-    with progress("Inventing", customers) as advance:
+    """Load sample data into an empty database."""
+    with progress("Creating", customers) as advance:
         fill_demo(customers, advance)
-    click.echo(f"{pluralize(customers, 'customer')} and their segments are there.")
+    click.echo(f"Created {pluralize(customers, 'customer')} with segments.")

@@ -1,4 +1,4 @@
-"""The lines that were not applied, kept beside the file they came from."""
+"""The rows that were not applied, written beside the file they came from."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from app.files.staging import Staging
 
 
 def write_rejected_rows(staging: Staging, columns: list[str] | None, path: str) -> bool:
-    """Write them to FILE.rejected.csv in their own columns, with `line` and `error`; whether there were any."""
-    count = staging.any_rejected()
+    """Write rejected rows to FILE.rejected.csv, with `line` and `error`; return whether there were any."""
+    count = staging.rejected_count()
     if not count:
         return False
     target = Path(("stdin" if path == "-" else path) + ".rejected.csv")
     with target.open("w", newline="", encoding="utf-8") as file:
         file.writelines(rejected_csv_chunks(columns, staging.rejected()))
-    say(f"{pluralize(count, 'line')} rejected: {target} says which and why.")
+    say(f"{pluralize(count, 'row')} rejected; see {target} for lines and reasons.")
     return True

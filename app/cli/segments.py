@@ -16,10 +16,10 @@ from app.files.staging import Staging
 from app.jobs.apply_file import ApplyResult, apply_file, stage_file
 from app.serialization.request_schemas import parse_timestamp
 
-segments = AppGroup("segments", help="Apply files of segments; look after their counts.")
+segments = AppGroup("segments", help="Apply files of segments; maintain segment counts.")
 
 
-def _moment(_context: Any, _option: Any, value: str | None) -> datetime | None:
+def _timestamp(_context: Any, _option: Any, value: str | None) -> datetime | None:
     try:
         return parse_timestamp(value) if value else None
     except ValueError:
@@ -29,14 +29,14 @@ def _moment(_context: Any, _option: Any, value: str | None) -> datetime | None:
 @segments.command("apply")
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Report what would happen; change nothing.")
-@click.option("--as-of", callback=_moment, metavar="T", help="Leave customers alone that were changed after T.")
+@click.option("--as-of", callback=_timestamp, metavar="T", help="Skip customers changed after T.")
 @reports_errors
 def apply_(file: str, dry_run: bool, as_of: datetime | None) -> None:
-    """Replace the segments of the customers in FILE, all of them or, if anything goes wrong, none.
+    """Replace the segments of the customers in FILE, of all or, if anything fails, of none.
 
-    FILE is the endpoint's JSON body, JSON Lines of its elements, or CSV (document_id,type,value: a row a segment),
-    gzipped or not, - for stdin. The endpoint's report goes to stdout. Exits with 1 if lines were rejected; they are
-    kept in FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was.
+    FILE is the endpoint's JSON body, JSON Lines of its elements, or CSV (document_id,type,value: one row per segment),
+    gzipped or not, - for stdin. The endpoint's report goes to stdout. Exits with 1 if rows were rejected: they are
+    written to FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was applied.
     """
     with (
         open_path(file) as source,
@@ -44,7 +44,7 @@ def apply_(file: str, dry_run: bool, as_of: datetime | None) -> None:
         stage_file(source, reading, needs_segments=True) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
-        with progress("Applying", staging.customers()) as advance:
+        with progress("Applying", staging.count_customers()) as advance:
             applied = apply_file(staging, cli_actor(), advance, create=False, as_of=as_of, dry_run=dry_run)
         _report(applied, staging)
     if some_rejected:
@@ -52,11 +52,11 @@ def apply_(file: str, dry_run: bool, as_of: datetime | None) -> None:
 
 
 def _report(applied: ApplyResult, staging: Staging) -> None:
-    """The endpoint's `report`, an id a line: it may be long, and is never held as a whole."""
+    """Write the endpoint's `report` as a stream, an id a line: it may be long."""
     lists = {
-        "notFound": staging.left_out("notFound"),
+        "notFound": staging.skipped("notFound"),
         "duplicates": staging.duplicates(),
-        "stale": staging.left_out("stale"),
+        "stale": staging.skipped("stale"),
     }
     click.echo(f'{{"changed": {applied.changed}, "unchanged": {applied.unchanged}')
     for name, document_ids in lists.items():
@@ -71,16 +71,16 @@ def _report(applied: ApplyResult, staging: Staging) -> None:
 @segments.command("compact")
 @reports_errors
 def compact_() -> None:
-    """Fold the ledger of counts into one row per day, actor and segment. The counts stay what they are."""
-    folded, rows = compact()
-    click.echo(f"{pluralize(folded, 'row')} folded into {rows:,}.")
+    """Compact count history to one row per day. The counts do not change."""
+    compacted, rows = compact()
+    click.echo(f"{pluralize(compacted, 'row')} compacted to {rows:,}.")
 
 
 @segments.command("recount")
 @reports_errors
 def recount_() -> None:
-    """Count who holds what from the customers themselves, put the counts right, and say what differed."""
-    differing = recount(cli_actor())
-    for what, missing in differing:
-        click.echo(f"{what} {missing:+,}")
-    say(f"{pluralize(len(differing), 'count')} differed." if differing else "Every count was right.")
+    """Recalculate segment counts and report differences."""
+    differences = recount(cli_actor())
+    for segment, difference in differences:
+        click.echo(f"{segment} {difference:+,}")
+    say(f"{pluralize(len(differences), 'count')} differed." if differences else "All counts were correct.")

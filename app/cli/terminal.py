@@ -1,4 +1,4 @@
-"""How every command speaks: data on stdout, all else on stderr, progress only on a terminal, an honest exit code."""
+"""The conventions of all commands: data on stdout, messages on stderr, progress on terminals only, exit codes."""
 
 import getpass
 import re
@@ -17,10 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from app.core.database import raise_if_unavailable
 from app.core.errors import DomainError
 from app.core.models.change_sets import Actor
-from app.files.formats import UnreadableFile
 
 SOME_REJECTED = 1
-"""Everything but the rejected lines was applied."""
+"""All but the rejected rows was applied."""
 NOTHING_DONE = 2
 """Nothing was applied."""
 
@@ -32,20 +31,20 @@ def cli_actor() -> Actor:
 
 
 def reports_errors(command: Command) -> Command:
-    """A command within the application, whose refusals become one line on stderr and exit code 2."""
+    """Run a command in the application's context; an error becomes one line on stderr and exit code 2."""
 
     @with_appcontext
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except (DomainError, UnreadableFile) as refusal:
-            fail(str(refusal))
+        except DomainError as domain_error:
+            fail(str(domain_error))
         except DBAPIError as error:
             try:
                 raise_if_unavailable(error)
-            except DomainError as refusal:
-                fail(str(refusal))
+            except DomainError as domain_error:
+                fail(str(domain_error))
             if "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "42P01":
                 fail("The database has no tables yet. Run: flask db upgrade")
             raise
@@ -63,16 +62,16 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, nothing otherwise; told how far it is, in the unit of `total`."""
+def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal; call the result with the progress, in the unit of `total`."""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(label, total=total)
         shown = 0
 
         def advance(done: int) -> None:
             nonlocal shown
-            if done != shown:  # asked for every line, and a file is read in blocks
+            if done != shown:  # called for every line, while a file is read in blocks
                 bar.update(task, completed=done)
                 shown = done
 
@@ -80,7 +79,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def pluralize(count: int, noun: str) -> str:
-    """`1 customer`, `12,431 customers`."""
+    """Return `1 customer` or `12,431 customers`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
@@ -88,7 +87,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(_context: Any, _option: Any, value: str | None) -> timedelta | None:
-    """`90d`, `12h`: how long something lasts."""
+    """Parse `90d` or `12h`."""
     if value is None:
         return None
     match = re.fullmatch(r"(\d{1,6})([mhdw])", value)

@@ -1,1 +1,1 @@
-"""Files of any size: read line by line, staged on disk, and applied in one transaction, or not at all."""
+"""Files of any size: formats, columns, reading row by row, staging on disk, and export."""

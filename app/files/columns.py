@@ -1,4 +1,4 @@
-"""What each column of a CSV is, and what a row, a CSV's or a JSON line, says of a customer."""
+"""What each column of a CSV holds, and what a row, of a CSV or of JSON Lines, says about a customer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ IGNORED = ""
 SEGMENT_OF = "segment:"
 """`segment:membership`: each cell that is not empty is the value of a segment of that type."""
 COLUMN_ROLES = ("document_id", *PROFILE_FIELD_NAMES, "segments", "type", "value", "row")
-"""What a column may hold: the customer's facts, her segments as JSON, or one segment's type and value, of which she has
-as many rows as segments; or (in a file of rejected lines) a whole JSON line."""
+"""What a column may hold: a profile field, all segments as JSON, or the type and value of one segment (then a customer
+has as many rows as segments); or, in a file of rejected rows, a JSON row."""
 
 SYNONYMS = {
     "document_id": ("documentid", "document", "documento", "id", "customerid", "cedula", "dni", "cpf", "nit"),
@@ -28,107 +28,107 @@ SYNONYMS = {
     "type": ("tipo", "segmenttype", "tipodesegmento"),
     "value": ("valor", "segmentvalue", "valordesegmento"),
 }
-_OUR_OWN = ("line", "error")
-"""What was added to the columns of a file of rejected lines."""
+_ADDED_TO_REJECTED = ("line", "error")
+"""The columns that we add to a file of rejected rows."""
 
 
 class CustomerEntry(NamedTuple):
-    """What a file says of a customer; `segments` is None where it says nothing of them."""
+    """What a file says about a customer; `segments` is None where it says nothing about them."""
 
     document_id: str
-    facts: dict[str, str | None]
+    profile: dict[str, str | None]
     segments: Segments | None
 
 
 def detect_columns(columns: Sequence[str]) -> list[str]:
-    """The meaning of each column as far as its name tells it; `IGNORED` for the others."""
+    """Return the role of each column that its name tells; `IGNORED` for the others."""
     plain = ["".join(filter(str.isalnum, fold_accents(name))) for name in columns]
-    meanings = [IGNORED] * len(columns)
-    for meaning in COLUMN_ROLES:
-        names = (meaning.replace("_", ""), *SYNONYMS.get(meaning, ()))
+    roles = [IGNORED] * len(columns)
+    for role in COLUMN_ROLES:
+        names = (role.replace("_", ""), *SYNONYMS.get(role, ()))
         found = (plain.index(name) for name in names if name in plain)
-        position = next((position for position in found if not meanings[position]), None)
+        position = next((position for position in found if not roles[position]), None)
         if position is not None:
-            meanings[position] = meaning
-    return [IGNORED if name in _OUR_OWN else meaning for name, meaning in zip(plain, meanings, strict=True)]
+            roles[position] = role
+    return [IGNORED if name in _ADDED_TO_REJECTED else role for name, role in zip(plain, roles, strict=True)]
 
 
-def validate_columns(meanings: Sequence[str]) -> str | None:
-    """Why a file cannot be read with these columns; None if it can."""
-    if "row" in meanings:
+def validate_columns(roles: Sequence[str]) -> str | None:
+    """Return why a file cannot be read with these roles; None if it can."""
+    if "row" in roles:
         return None
-    if "document_id" not in meanings:
-        return "One column must hold the document_id."
-    twice = [meaning for meaning in {*meanings} - {IGNORED} if meanings.count(meaning) > 1]
-    if twice:
-        of_type, type_ = twice[0].startswith(SEGMENT_OF), twice[0].removeprefix(SEGMENT_OF)
-        return f"Two columns cannot both hold the {f'values of the type {type_}' if of_type else type_}."
-    if ("type" in meanings) != ("value" in meanings):
-        return "Type and value go together: the file needs a column for each."
-    whole = [meaning for meaning in meanings if meaning == "segments" or meaning.startswith(SEGMENT_OF)]
-    if "type" in meanings and whole:
-        return "A file has a row for each segment, or all of a customer's segments in one row, but not both."
+    if "document_id" not in roles:
+        return "Choose which column is the ID (document_id)."
+    repeated = [role for role in {*roles} - {IGNORED} if roles.count(role) > 1]
+    if repeated:
+        segment_type = repeated[0].removeprefix(SEGMENT_OF)
+        return f"Two columns are matched to {segment_type}."
+    if ("type" in roles) != ("value" in roles):
+        return "Match both a segment type and a segment value column."
+    whole = [role for role in roles if role == "segments" or role.startswith(SEGMENT_OF)]
+    if "type" in roles and whole:
+        return "Match either one segment per row (type and value) or all segments in one row, not both."
     return None
 
 
-def make_row_parser(format: FileFormat, meanings: Sequence[str] | None) -> Callable[[Line], CustomerEntry]:
-    """What turns a line into an entry, or raises Invalid; `meanings` are those of a CSV's columns."""
-    if format.kind != "csv" or meanings is None:
-        return lambda line: _json_entry(_is_parsed(line))
-    return _Rows(meanings).entry
+def make_row_parser(format: FileFormat, roles: Sequence[str] | None) -> Callable[[Line], CustomerEntry]:
+    """Return a function from a line to an entry that raises InvalidInput; `roles` are those of a CSV's columns."""
+    if format.kind != "csv" or roles is None:
+        return lambda line: _json_entry(_checked_row(line))
+    return _CsvRows(roles).entry
 
 
-def _is_parsed(line: Line) -> Any:
+def _checked_row(line: Line) -> Any:
     if line.error:
-        raise InvalidInput(iter([("line", line.error)]), "the line")
+        raise InvalidInput(iter([("", line.error)]), "the line")
     return line.row
 
 
 def _json_entry(row: Any) -> CustomerEntry:
-    read = parse_profile(row)
-    document_id, segments = read.pop("document_id"), read.pop("segments", None)
-    return CustomerEntry(document_id, read, segments)
+    profile = parse_profile(row)
+    document_id, segments = profile.pop("document_id"), profile.pop("segments", None)
+    return CustomerEntry(document_id, profile, segments)
 
 
-class _Rows:
-    """Reads the rows of a CSV whose columns mean this."""
+class _CsvRows:
+    """Parses the rows of a CSV whose columns have these roles."""
 
-    def __init__(self, meanings: Sequence[str]) -> None:
-        at = {meaning: position for position, meaning in enumerate(meanings) if meaning != IGNORED}
-        self.document_id = at.get("document_id", -1)
-        self.facts = [(fact, at[fact]) for fact in PROFILE_FIELD_NAMES if fact in at]
-        self.segments = at.get("segments")
-        self.pair = (at["type"], at["value"]) if "type" in at else None
-        self.valued = [(meaning.removeprefix(SEGMENT_OF), n) for meaning, n in at.items() if SEGMENT_OF in meaning]
-        self.row = at.get("row")
+    def __init__(self, roles: Sequence[str]) -> None:
+        positions = {role: position for position, role in enumerate(roles) if role != IGNORED}
+        self.document_id = positions.get("document_id", -1)
+        self.profile = [(field, positions[field]) for field in PROFILE_FIELD_NAMES if field in positions]
+        self.segments = positions.get("segments")
+        self.pair = (positions["type"], positions["value"]) if "type" in positions else None
+        self.typed = [(role.removeprefix(SEGMENT_OF), n) for role, n in positions.items() if SEGMENT_OF in role]
+        self.row = positions.get("row")
 
     def entry(self, line: Line) -> CustomerEntry:
-        cells = _is_parsed(line)
+        cells = _checked_row(line)
         if self.row is not None:
             return _json_entry(_json(unescape_formula(cells[self.row]), "row"))
-        # An empty cell empties the fact.
-        facts = {fact: unescape_formula(cells[n]) or None for fact, n in self.facts}
+        # An empty cell empties the field.
+        profile = {field: unescape_formula(cells[n]) or None for field, n in self.profile}
         document_id = unescape_formula(cells[self.document_id])
         if not 0 < len(document_id) <= MAX_LENGTHS["document_id"] or any(
-            value and len(value) > MAX_LENGTHS[fact] for fact, value in facts.items()
+            value and len(value) > MAX_LENGTHS[field] for field, value in profile.items()
         ):
-            parse_profile({"document_id": document_id, **facts})  # says what is wrong
-        return CustomerEntry(document_id, facts, self._segments(cells))
+            parse_profile({"document_id": document_id, **profile})  # raises InvalidInput with the reason
+        return CustomerEntry(document_id, profile, self._segments(cells))
 
     def _segments(self, cells: list[str]) -> Segments | None:
         if self.pair:
             type_, value = (unescape_formula(cells[n]) for n in self.pair)
             if bool(type_) != bool(value):
-                error = "type and value go together; both empty stand for no segments."
+                error = "type and value go together; leave both empty for no segments."
                 raise InvalidInput(iter([("value", error)]), "the line")
             return [{"type": type_, "value": value}] if type_ else []
-        if self.segments is None and not self.valued:
+        if self.segments is None and not self.typed:
             return None
         segments: Segments = []
         if self.segments is not None and cells[self.segments]:
-            sent = _json(cells[self.segments], "segments")
-            segments = parse_profile({"document_id": "1", "segments": sent})["segments"]
-        return segments + [{"type": type_, "value": unescape_formula(cells[n])} for type_, n in self.valued if cells[n]]
+            parsed = _json(cells[self.segments], "segments")
+            segments = parse_profile({"document_id": "1", "segments": parsed})["segments"]
+        return segments + [{"type": type_, "value": unescape_formula(cells[n])} for type_, n in self.typed if cells[n]]
 
 
 def _json(text: str, column: str) -> Any:

@@ -1,4 +1,4 @@
-"""Customers, and lines that were rejected, as CSV that `app.files.reading` reads again."""
+"""Customers, and rejected rows, as CSV that `app.files.reading` reads again."""
 
 import csv
 import io
@@ -10,20 +10,20 @@ import orjson
 from app.core.models.customers import PROFILE_FIELD_NAMES
 
 STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""How a cell begins that a spreadsheet would take for a formula."""
+"""The beginnings of cells that a spreadsheet takes for a formula."""
 FORMULA = (*STARTS_FORMULA, "'")
-"""Or whose own apostrophe would get lost."""
+"""Or whose own apostrophe would be lost."""
 
 
 def csv_chunks(customers: Iterable[dict[str, Any]], *, for_spreadsheets: bool = False) -> Iterator[str]:
-    """Line by line, headed. For spreadsheets, what looks like a formula is marked as text by an apostrophe."""
+    """Yield lines, the header first. For spreadsheets, cells that look like formulas get an apostrophe as text mark."""
     yield from _lines(_rows(customers, for_spreadsheets))
 
 
 def _rows(customers: Iterable[dict[str, Any]], for_spreadsheets: bool) -> Iterator[list[Any]]:
     yield ["document_id", *PROFILE_FIELD_NAMES, "segments"]
     for customer in customers:
-        cells = [customer["document_id"], *(customer[fact] for fact in PROFILE_FIELD_NAMES)]
+        cells = [customer["document_id"], *(customer[field] for field in PROFILE_FIELD_NAMES)]
         cells = [
             escape_formula(cell) if cell and (for_spreadsheets or unescape_formula(cell) != cell) else cell
             for cell in cells
@@ -32,17 +32,17 @@ def _rows(customers: Iterable[dict[str, Any]], for_spreadsheets: bool) -> Iterat
 
 
 def rejected_csv_chunks(columns: Sequence[str] | None, rejected: Iterable[tuple[int, str, Any]]) -> Iterator[str]:
-    """Lines that were rejected, line by line: in the file's own columns, with `line` and `error`.
+    """Yield rejected rows, in the file's own columns, with `line` and `error`.
 
-    A line of JSON stands as a whole in a column `row`. What a row has beyond its columns comes last. What looks like a
-    formula is marked: these are cells as they stood in a file, where an apostrophe of their own was a mark already.
+    A row of JSON is the one column `row`. Cells beyond the columns come last. Cells that look like formulas get an
+    apostrophe; a cell's own apostrophe was such a mark already.
     """
     names = [_cell(name) for name in columns or ["row"]]
 
     def rows() -> Iterator[list[Any]]:
         yield [*names, "line", "error"]
-        for line, error, kept in rejected:
-            cells = list(map(_cell, [kept] if isinstance(kept, str) else kept))
+        for line, error, raw in rejected:
+            cells = list(map(_cell, [raw] if isinstance(raw, str) else raw))
             cells += [""] * (len(names) - len(cells))
             yield [*cells[: len(names)], line, error, *cells[len(names) :]]
 
@@ -68,5 +68,5 @@ def escape_formula(cell: str) -> str:
 
 
 def unescape_formula(cell: str) -> str:
-    """The cell as it was before `escape_formula`."""
+    """Return the cell as it was before `escape_formula`."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell

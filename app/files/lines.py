@@ -1,4 +1,4 @@
-"""The lines of an open file, numbered: rows of a CSV, lines of JSON, or the elements of a JSON array."""
+"""The numbered rows of an open file: rows of a CSV, lines of JSON, or the elements of a JSON array."""
 
 import csv
 import io
@@ -19,21 +19,21 @@ MAX_LINE_LENGTH = 32 * 1024 * 1024
 TOO_LONG = f"Longer than {MAX_LINE_LENGTH:,} bytes."
 
 MAX_RAW_LENGTH = 10_000
-"""Characters of what could not be told apart into columns."""
+"""Characters stored of a row that could not be split into columns."""
 
 MAX_DEPTH = 500
-"""Levels of JSON within JSON."""
+"""Levels of nesting in JSON."""
 
-# The C parser turns lone surrogates into question marks; what is stored must be what was sent, or nothing.
+# The C parser turns lone surrogates into question marks; they must be rejected, not replaced.
 _ijson = ijson.get_backend("python")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row and its number in the file, counted from 1 (in a JSON body: the element's).
+    """A row and its line number in the file, counted from 1 (in a JSON array: the number of the element).
 
-    `row` is what stood there: the cells of a CSV's row, the object of a JSON line; None where it could not be
-    understood. `error` says what is wrong with it, and `text` is the line itself where there are no cells.
+    `row` holds the cells of a CSV row or the object of a JSON line; None where it could not be parsed. `error` is the
+    reason, and `text` the line itself where there are no cells.
     """
 
     number: int
@@ -42,8 +42,8 @@ class Line:
     error: str | None = None
 
     @property
-    def kept(self) -> list[str] | str:
-        """What is kept of a bad line, to be repaired and loaded again."""
+    def raw(self) -> list[str] | str:
+        """The cells or the text, as stored for a rejected row, which can be fixed and imported again."""
         return [replace_unstorable(cell) for cell in self.row] if self.text is None else replace_unstorable(self.text)
 
 
@@ -51,18 +51,18 @@ class Line:
 
 
 def json_array(stream: IO[bytes], format: FileFormat) -> Iterator[Line]:
-    """Those of an array, which stands alone or in the endpoint's body."""
+    """Yield the elements of a JSON array: the whole file, or `customers` in the endpoint's body."""
     events = _ijson.parse(_shallow(_ijson.basic_parse(stream, use_float=True)))
-    where = "item" if format.kind == "json array" else "customers.item"
+    prefix = "item" if format.kind == "json array" else "customers.item"
     try:
-        for number, row in enumerate(_ijson.items(events, where), start=1):
+        for number, row in enumerate(_ijson.items(events, prefix), start=1):
             yield Line(number, row, json.dumps(row, ensure_ascii=False))
     except ijson.JSONError as error:
         raise UnreadableFile(f"The file is not JSON: {error}.") from None
 
 
 def _shallow(events: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The same events. Each level of nesting makes all within it slower: 100,000 of them take minutes."""
+    """Yield the same events. Each level of nesting slows all within it: 100,000 levels take minutes."""
     depth = 0
     for event in events:
         depth += event[0].startswith("start_") - event[0].startswith("end_")
@@ -87,7 +87,7 @@ def json_lines(stream: IO[bytes], _format: FileFormat) -> Iterator[Line]:
         try:
             yield Line(number, orjson.loads(raw), text)
         except orjson.JSONDecodeError as error:
-            yield Line(number, None, text, f"Not JSON: {error.msg}.")
+            yield Line(number, None, text, f"Invalid JSON: {error.msg}.")
 
 
 # CSV
@@ -98,7 +98,7 @@ class _TooLong(Exception):
 
 
 class _CountingReader:
-    """The lines of a text, for a CSV reader: counted, and those of one row kept, in case it is none."""
+    """The lines of a text for a CSV reader: counted, with those of the current row, in case it is invalid."""
 
     def __init__(self, text: IO[str]) -> None:
         self._text, self.number = text, 0
@@ -122,36 +122,36 @@ class _CountingReader:
 
 def csv_rows(stream: IO[bytes], format: FileFormat, open_files: ExitStack) -> tuple[Iterator[Line], list[str]]:
     csv.field_size_limit(MAX_LINE_LENGTH)
-    # What is not UTF-8 becomes lone surrogates, which are found row by row.
+    # Bytes that are not UTF-8 become lone surrogates, which are found row by row.
     errors = "surrogateescape" if format.encoding == "utf-8" else "replace"
-    texts = _CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
+    reader = _CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
     try:
-        first = next(filter(_is_row, csv.reader(texts, delimiter=format.delimiter)), [])
+        first = next(filter(_is_row, csv.reader(reader, delimiter=format.delimiter)), [])
     except (csv.Error, _TooLong) as error:
         raise UnreadableFile(f"The first line is not CSV: {str(error) or TOO_LONG}") from None
     if format.header:
-        return _csv_lines(texts, format.delimiter, len(first)), [replace_unstorable(name.strip()) for name in first]
-    rest = _csv_lines(texts, format.delimiter, len(first))
-    return chain([_checked(texts.number, first, len(first))], rest), [f"column {n + 1}" for n in range(len(first))]
+        return _csv_lines(reader, format.delimiter, len(first)), [replace_unstorable(name.strip()) for name in first]
+    rest = _csv_lines(reader, format.delimiter, len(first))
+    return chain([_checked(reader.number, first, len(first))], rest), [f"column {n + 1}" for n in range(len(first))]
 
 
 def _is_row(cells: list[str]) -> bool:
     return any(cells) and not (len(cells) <= 2 and SEPARATOR_LINE.match(cells[0] + ";"))
 
 
-def _csv_lines(texts: _CountingReader, delimiter: str, columns: int) -> Iterator[Line]:
-    rows = csv.reader(texts, delimiter=delimiter, strict=True)
+def _csv_lines(reader: _CountingReader, delimiter: str, columns: int) -> Iterator[Line]:
+    rows = csv.reader(reader, delimiter=delimiter, strict=True)
     while True:
-        texts.row.clear()
-        number = texts.number + 1  # where the row begins, if it spans several lines
+        reader.row.clear()
+        number = reader.number + 1  # where the row begins, if it spans several lines
         try:
             values = next(rows)
         except StopIteration:
             return
         except _TooLong:
-            yield Line(number, None, texts.row[-1][:MAX_RAW_LENGTH], TOO_LONG)
+            yield Line(number, None, reader.row[-1][:MAX_RAW_LENGTH], TOO_LONG)
         except csv.Error as error:
-            yield _not_csv(number, error, texts, delimiter)
+            yield _not_csv(number, error, reader, delimiter)
         else:
             if values:
                 yield _checked(number, values, columns)
@@ -159,15 +159,15 @@ def _csv_lines(texts: _CountingReader, delimiter: str, columns: int) -> Iterator
 
 def _checked(number: int, values: list[str], columns: int) -> Line:
     if len(values) != columns:
-        return Line(number, values, error=f"{len(values)} columns where the first line has {columns}.")
+        return Line(number, values, error=f"{len(values)} columns, expected {columns}.")
     if not is_storable("".join(values)):
-        return Line(number, values, error="Not UTF-8, or with U+0000 in it.")
+        return Line(number, values, error="Contains an invalid character: not UTF-8, or U+0000.")
     return Line(number, values)
 
 
-def _not_csv(number: int, error: csv.Error, texts: _CountingReader, delimiter: str) -> Line:
-    """A row with quotes where none may be. If it is one line, its cells are what they seem to be."""
-    if texts.number == number:
-        return Line(number, next(csv.reader(texts.row, delimiter=delimiter), []), error=f"Not CSV: {error}.")
-    told = f"Not CSV: {error}; up to line {texts.number} this is read as one row."
-    return Line(number, None, "".join(texts.row)[:MAX_RAW_LENGTH], told)
+def _not_csv(number: int, error: csv.Error, reader: _CountingReader, delimiter: str) -> Line:
+    """Return a row with misplaced quotes. If it is one line, it is split into cells as well as possible."""
+    if reader.number == number:
+        return Line(number, next(csv.reader(reader.row, delimiter=delimiter), []), error=f"Invalid CSV: {error}.")
+    message = f"Invalid CSV: {error}; everything up to line {reader.number} was read as one row."
+    return Line(number, None, "".join(reader.row)[:MAX_RAW_LENGTH], message)

@@ -1,4 +1,4 @@
-"""Opening files: CSV, JSON Lines and the endpoint's JSON body, plain or gzipped, as one stream of numbered rows."""
+"""Opening files: CSV, JSON Lines and the endpoint's JSON body, plain or gzipped, as a stream of numbered rows."""
 
 import gzip
 import io
@@ -13,12 +13,12 @@ from app.files.formats import FileFormat, UnreadableFile, detect_format
 from app.files.lines import Line, csv_rows, json_array, json_lines
 
 SNIFF_SIZE = 64 * 1024
-"""Bytes at the beginning by which a file is recognised."""
+"""Bytes at the beginning from which the format is detected."""
 
 
 @dataclass
 class Source:
-    """An open file: its lines, how it is written, and how many bytes of it were read so far."""
+    """An open file: its rows, its format, and how many of its bytes were read so far."""
 
     lines: Iterator[Line]
     format: FileFormat
@@ -30,7 +30,7 @@ class Source:
 
 @contextmanager
 def open_path(path: str) -> Iterator[Source]:
-    """The rows of the file at `path`, `-` for standard input. Raises Unreadable, also while reading."""
+    """Open the file at `path`, `-` for standard input. Raises UnreadableFile, also while reading."""
     try:
         raw = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed by `open_stream`
     except OSError as error:
@@ -41,19 +41,19 @@ def open_path(path: str) -> Iterator[Source]:
 
 @contextmanager
 def open_stream(
-    raw: io.RawIOBase, format: FileFormat | None = None, *, most_unpacked: float = float("inf")
+    raw: io.RawIOBase, format: FileFormat | None = None, *, max_uncompressed: float = float("inf")
 ) -> Iterator[Source]:
-    """The rows of an open file, closed afterwards; in this format, or as recognised. Raises Unreadable.
+    """Read an open file in this format, or as detected, and close it. Raises UnreadableFile.
 
-    What is packed may have `most_unpacked` bytes: a few megabytes can be made to become terabytes.
+    A gzip may have `max_uncompressed` bytes: a few megabytes can be made to expand to terabytes.
     """
     size = _size(raw)
     position = raw.tell if size else (lambda: 0)
-    with io.BufferedReader(raw, SNIFF_SIZE) as packed:
-        zipped = packed.peek(2)[:2] == b"\x1f\x8b"
-        plain = packed
-        if zipped:
-            plain = io.BufferedReader(cast(io.RawIOBase, _BoundedGzip(packed, most_unpacked)), SNIFF_SIZE)
+    with io.BufferedReader(raw, SNIFF_SIZE) as compressed:
+        gzipped = compressed.peek(2)[:2] == b"\x1f\x8b"
+        plain = compressed
+        if gzipped:
+            plain = io.BufferedReader(cast(io.RawIOBase, _BoundedGzip(compressed, max_uncompressed)), SNIFF_SIZE)
         with ExitStack() as open_files:
             open_files.callback(plain.close)
             try:
@@ -63,18 +63,18 @@ def open_stream(
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """What is in a packed file, as long as there is not more of it than that."""
+    """A gzip stream that raises UnreadableFile past a number of uncompressed bytes."""
 
-    def __init__(self, packed: IO[bytes], most: float) -> None:
-        super().__init__(fileobj=packed)
-        self._most, self._read = most, 0
+    def __init__(self, compressed: IO[bytes], limit: float) -> None:
+        super().__init__(fileobj=compressed)
+        self._limit, self._read = limit, 0
 
     def read(self, size: int | None = -1) -> bytes:
-        part = super().read(size)
-        self._read += len(part)
-        if self._read > self._most:
-            raise UnreadableFile(f"Unpacked, the file has more than {self._most:,} bytes. Load it in parts.")
-        return part
+        content = super().read(size)
+        self._read += len(content)
+        if self._read > self._limit:
+            raise UnreadableFile(f"The uncompressed file exceeds {self._limit:,} bytes. Split it.")
+        return content
 
 
 def _size(raw: io.RawIOBase) -> int | None:

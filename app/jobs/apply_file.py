@@ -1,4 +1,4 @@
-"""A file's customers and segments: checked line by line, compared with what is stored, applied as one change set."""
+"""A file's customers and segments: checked row by row, compared with what is stored, applied as one change set."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,12 +30,12 @@ PROGRESS_INTERVAL = 200
 
 @dataclass(frozen=True)
 class ApplyResult:
-    """What became of the customers in a file; who was left out is in the staging."""
+    """Totals of an applied file; the staging lists the customers that were skipped."""
 
     saved: UpsertResult
     changed: int
+    """Customers whose segments were replaced."""
     unchanged: int
-    """Whose segments were replaced, and who had them already."""
     change_set_id: int | None
 
 
@@ -43,40 +43,43 @@ class ApplyResult:
 def stage_file(
     source: Source,
     progress: Progress,
-    meanings: list[str] | None = None,
+    roles: list[str] | None = None,
     *,
     needs_segments: bool = False,
-    most_bad: float = float("inf"),
+    max_rejected: float = float("inf"),
 ) -> Iterator[Staging]:
-    """Every line checked, the good ones kept. `meanings` are those of the columns, if they are not to be recognised.
+    """Check every row and stage the valid ones. Without `roles`, the columns' names tell what they hold.
 
-    With `needs_segments`, a line without any is a bad one. Raises Unreadable, also for more bad lines than `most_bad`.
+    With `needs_segments`, a row without segments is invalid. Raises UnreadableFile, also for more than `max_rejected`
+    rows with errors.
     """
-    if source.columns is not None and meanings is None:
-        meanings = detect_columns(source.columns)
-    problem = validate_columns(meanings) if meanings is not None else None
-    if problem:
-        raise UnreadableFile(f"The file is no JSON, and as a CSV: {problem}")
-    read = make_row_parser(source.format, meanings)
-    with Staging(pairs="type" in (meanings or ())) as staging:
-        bad = 0
-        where = meanings.index("document_id") if meanings and "document_id" in meanings else None
+    if source.columns is not None and roles is None:
+        roles = detect_columns(source.columns)
+    error = validate_columns(roles) if roles is not None else None
+    if error:
+        raise UnreadableFile(f"Not valid JSON; read as CSV: {error}")
+    parse_row = make_row_parser(source.format, roles)
+    with Staging(row_per_segment="type" in (roles or ())) as staging:
+        rejected = 0
+        id_column = roles.index("document_id") if roles and "document_id" in roles else None
         for count, line in enumerate(source.lines):
             if count % PROGRESS_INTERVAL == 0:
                 progress(source.position())
             try:
-                entry = read(line)
+                entry = parse_row(line)
                 if needs_segments and entry.segments is None:
-                    raise InvalidInput(iter([("segments", "Missing data for required field.")]), "the line")
-            except InvalidInput as refusal:
-                error = "; ".join(f"{path}: {text}" if path else text for path, text in refusal.details)
-                staging.reject(line.number, error, line.kept, _cell(line, where))
-                bad += 1
-                if bad > most_bad:
-                    raise UnreadableFile(f"More than {most_bad:,} lines are bad, the last one: {error}") from None
+                    raise InvalidInput(iter([("segments", "Required.")]), "the line")
+            except InvalidInput as invalid:
+                error = "; ".join(f"{path}: {text}" if path else text for path, text in invalid.details)
+                staging.reject(line.number, error, line.raw, _cell(line, id_column))
+                rejected += 1
+                if rejected > max_rejected:
+                    raise UnreadableFile(
+                        f"More than {max_rejected:,} rows have errors; the last one: {error}"
+                    ) from None
             else:
                 staging.add(line, entry)
-        staging.settle()
+        staging.finish()
         yield staging
 
 
@@ -88,12 +91,12 @@ def _cell(line: Line, position: int | None) -> str | None:
 
 def preview_file(staging: Staging, progress: Progress, *, create: bool) -> ChangePreview:
     """Compare every customer of the file with what is stored; nothing is locked or written."""
-    effect, done = ChangePreview(), 0
+    preview, done = ChangePreview(), 0
     for batch in staging.batches():
-        preview_batch(effect, {id_: (entry.facts, entry.segments) for id_, entry in batch.items()}, create=create)
+        preview_batch(preview, {id_: (entry.profile, entry.segments) for id_, entry in batch.items()}, create=create)
         done += len(batch)
         progress(done)
-    return effect
+    return preview
 
 
 def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
@@ -107,26 +110,25 @@ def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
     note: str | None = None,
     finish: Callable[[Session, ApplyResult], None] = lambda session, applied: None,
 ) -> ApplyResult:
-    """Save the facts and replace the segments of everybody staged, all of it or nothing, as one change set.
+    """Save the profiles and replace the segments of all staged customers in one transaction, as one change set.
 
-    Without `create`, customers who are not there are left out. `finish` is part of the transaction. Raises Unavailable.
+    Without `create`, customers that do not exist are skipped. `finish` is part of the transaction. Raises Unavailable.
     """
 
     def work(session: Session) -> ApplyResult:
-        staging.forget_outcome()
+        staging.clear_skipped()
         saved, done = UpsertResult(), 0
         with open_change_set(session, actor, note=note) as change_set:
             for batch in staging.batches():
-                there = batch if create else existing_ids(session, batch)
-                staging.leave_out("notFound", [id_ for id_ in batch if id_ not in there])
-                if create or any(entry.facts for entry in batch.values()):
-                    facts = [{"document_id": id_, **batch[id_].facts} for id_ in there]
-                    saved += upsert_customers(session, facts, change_set)
-                wanted = {id_: segments for id_ in there if (segments := batch[id_].segments) is not None}
-                if wanted:
-                    staging.leave_out(
-                        "stale", replace_segments_in(change_set, PreparedUpdate.of(wanted), as_of=as_of).stale
-                    )
+                existing = batch if create else existing_ids(session, batch)
+                staging.skip("notFound", [id_ for id_ in batch if id_ not in existing])
+                if create or any(entry.profile for entry in batch.values()):
+                    profiles = [{"document_id": id_, **batch[id_].profile} for id_ in existing]
+                    saved += upsert_customers(session, profiles, change_set)
+                new_segments = {id_: segments for id_ in existing if (segments := batch[id_].segments) is not None}
+                if new_segments:
+                    replaced = replace_segments_in(change_set, PreparedUpdate.of(new_segments), as_of=as_of)
+                    staging.skip("stale", replaced.stale)
                 done += len(batch)
                 progress(done)
         recorded = change_set.written and not dry_run

@@ -1,8 +1,8 @@
-"""Importing a file that was sent: what stands in it, what it would do, and doing it in the background."""
+"""Importing an uploaded file: inspecting it, previewing its changes, and applying them in the background."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import IO, Any
 
@@ -17,6 +17,7 @@ from app.files.staging import Staging
 from app.jobs.apply_file import ApplyResult, apply_file, preview_file, stage_file
 from app.jobs.jobs import Job, create_job, transition
 from app.jobs.runner import JobRun
+from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejected, store_upload
 
 SAMPLE_ROWS = 5
@@ -28,98 +29,130 @@ MAX_COLUMN_NAME = 1000
 
 MAX_UNCOMPRESSED_BYTES = 8 * 1024**3
 MAX_REJECTED = 1_000_000
-"""Bytes of a packed file, and bad lines of any: beyond that it is not the file that was meant, and fills the disk."""
+"""Rows with errors: a file with more of them is the wrong file, and would fill the disk."""
+
+
+@dataclass(frozen=True)
+class ImportPayload:
+    """An uploaded file and how it is to be read."""
+
+    name: str
+    size: int = 0
+    """Bytes as uploaded."""
+    create: bool = True
+    """Whether customers that do not exist are created."""
+    format: FileFormat | None = None
+    columns: list[str] | None = None
+    """The header of a CSV; None for JSON."""
+    roles: list[str] | None = None
+    """What each column holds: one of `COLUMN_ROLES`, or a segment type."""
+    sample: list[list[str]] | None = None
+    """The cells of the first rows."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(payload: dict[str, Any]) -> "ImportPayload":
+        format_ = payload["format"]
+        return ImportPayload(**{**payload, "format": format_ and FileFormat(**format_)})
 
 
 def create_import(name: str, file: IO[bytes], actor: Actor) -> int:
-    """Keep a file that is being sent, and look at its beginning: the id of its import, a draft, or failed if it cannot
-    be read at all. Raises Unavailable."""
+    """Store an uploaded file and inspect its beginning; return the id of the import, a draft.
+
+    A file that cannot be read leaves a failed import. Raises Unavailable.
+    """
     delete_expired_uploads()
-    job_id = create_job("import", actor, {"name": name}, state="uploading")
-    size = store_upload(job_id, file)
-    wanted: dict[str, Any] = {"name": name, "size": size, "create": True, "sender": actor.name}
+    payload = ImportPayload(name)
+    job_id = create_job(JobKind.IMPORT, actor, payload.to_dict(), JobState.UPLOADING)
+    payload = replace(payload, size=store_upload(job_id, file))
+    error = None
     try:
-        wanted |= inspect_upload(job_id, size)
-        state, problem = "draft", None
-    except UnreadableFile as refusal:
-        state, problem = "failed", f"{refusal} Nothing was changed."
-    transition(job_id, state, from_=("uploading",), wanted=wanted, problem=problem)
+        payload = inspect_upload(job_id, payload)
+    except UnreadableFile as unreadable:
+        error = f"{unreadable} Nothing changed."
+    state = JobState.FAILED if error else JobState.DRAFT
+    transition(job_id, state, from_=(JobState.UPLOADING,), payload=payload.to_dict(), error=error)
     return job_id
 
 
-def inspect_upload(job_id: int, size: int, format: FileFormat | None = None) -> dict[str, Any]:
-    """How the file is written, its columns with what they seem to mean, and its first rows. Raises Unreadable."""
-    with open_stream(UploadReader(job_id, size), format, most_unpacked=MAX_UNCOMPRESSED_BYTES) as source:
-        first = [[line.kept] if isinstance(line.kept, str) else line.kept for line in islice(source.lines, SAMPLE_ROWS)]
+def inspect_upload(job_id: int, payload: ImportPayload, format: FileFormat | None = None) -> ImportPayload:
+    """Return the payload with the file's format, columns with detected roles, and first rows. Raises UnreadableFile."""
+    reader = UploadReader(job_id, payload.size)
+    with open_stream(reader, format, max_uncompressed=MAX_UNCOMPRESSED_BYTES) as source:
+        sample = [[line.raw] if isinstance(line.raw, str) else line.raw for line in islice(source.lines, SAMPLE_ROWS)]
         columns = source.columns
-        if columns == [] or not (columns or first):
+        if columns == [] or not (columns or sample):
             raise UnreadableFile("The file is empty.")
         _check_columns(columns or [])
-        return {
-            "format": asdict(source.format),
-            "columns": columns,
-            "meanings": detect_columns(columns) if columns is not None else None,
-            "rows": [[cell[:MAX_SAMPLE_LENGTH] for cell in row] for row in first],
-        }
+        return replace(
+            payload,
+            format=source.format,
+            columns=columns,
+            roles=detect_columns(columns) if columns is not None else None,
+            sample=[[cell[:MAX_SAMPLE_LENGTH] for cell in row] for row in sample],
+        )
 
 
 def _check_columns(columns: list[str]) -> None:
-    """Raises Unreadable."""
+    """Raise UnreadableFile for too many columns, or names that no header has."""
     if len(columns) > MAX_COLUMNS:
-        raise UnreadableFile(
-            f"The first line has {len(columns):,} columns; at most {MAX_COLUMNS} can be told apart here."
-        )
+        raise UnreadableFile(f"The first line has {len(columns):,} columns; at most {MAX_COLUMNS} are supported.")
     if any(len(name) > MAX_COLUMN_NAME for name in columns):
-        raise UnreadableFile(f"The name of a column has more than {MAX_COLUMN_NAME:,} characters. Is it a name?")
+        raise UnreadableFile(
+            f"A column name is longer than {MAX_COLUMN_NAME:,} characters. Does the file have a header row?"
+        )
 
 
-def preview_import(work: JobRun) -> None:
-    with _stage(work) as staging:
-        work.begin("comparing", staging.customers())
-        effect = preview_file(staging, work.tell, create=work.job.wanted["create"])
-        effect.bad = staging.any_rejected()
-        effect.duplicates = sum(1 for _ in staging.duplicates())
+def preview_import(run: JobRun) -> None:
+    payload = ImportPayload.from_dict(run.job.payload)
+    with _stage(run, payload) as staging:
+        run.start_phase("comparing", staging.count_customers())
+        preview = preview_file(staging, run.report_progress, create=payload.create)
+        preview.bad = staging.rejected_count()
+        preview.duplicates = sum(1 for _ in staging.duplicates())
 
         def finish(session: Session) -> None:
-            store_rejected(session, work.job.id, staging.rejected())
-            work.finish(session, state="ready", effect=effect.told(), finished_at=None)
+            store_rejected(session, run.job.id, staging.rejected())
+            run.finish(session, state=JobState.READY, preview=preview.told(), finished_at=None)
 
         run_in_transaction(finish)
 
 
-def apply_import(work: JobRun) -> None:
-    job = work.job
+def apply_import(run: JobRun) -> None:
+    job, payload = run.job, ImportPayload.from_dict(run.job.payload)
 
     def finish(session: Session, applied: ApplyResult) -> None:
-        saved = applied.saved
         result = {
-            "created": saved.created,
-            "updated": saved.updated,
+            "created": applied.saved.created,
+            "updated": applied.saved.updated,
             "changed": applied.changed,
-            "unknown": staging.left_out_count("notFound"),
-            "bad": staging.any_rejected(),
+            "unknown": staging.count_skipped("notFound"),
+            "bad": staging.rejected_count(),
             "duplicates": sum(1 for _ in staging.duplicates()),
         }
-        work.finish(session, state="done", result=result, change_set_id=applied.change_set_id)
+        run.finish(session, state=JobState.DONE, result=result, change_set_id=applied.change_set_id)
 
-    with _stage(work) as staging:
-        work.begin("applying", staging.customers())
-        note = f"Import {job.id}: {job.wanted['name']}"
-        apply_file(staging, job.by(), work.tell, create=job.wanted["create"], note=note, finish=finish)
+    with _stage(run, payload) as staging:
+        run.start_phase("applying", staging.count_customers())
+        note = f"Import {job.id}: {payload.name}"
+        apply_file(staging, job.to_actor(), run.report_progress, create=payload.create, note=note, finish=finish)
 
 
 @contextmanager
-def _stage(work: JobRun) -> Iterator[Staging]:
-    """The file of the job in hand, read and checked."""
-    with open_upload(work.job) as source:
-        work.begin("reading", source.size)
-        with stage_file(source, work.tell, work.job.wanted["meanings"], most_bad=MAX_REJECTED) as staging:
+def _stage(run: JobRun, payload: ImportPayload) -> Iterator[Staging]:
+    """Read and check the file of the job."""
+    with open_upload(run.job) as source:
+        run.start_phase("reading", source.size)
+        with stage_file(source, run.report_progress, payload.roles, max_rejected=MAX_REJECTED) as staging:
             yield staging
 
 
 @contextmanager
 def open_upload(job: Job) -> Iterator[Source]:
-    file, format = UploadReader(job.id, job.wanted["size"]), FileFormat(**job.wanted["format"])
-    with open_stream(file, format, most_unpacked=MAX_UNCOMPRESSED_BYTES) as source:
-        source.size = job.wanted["size"]
+    payload = ImportPayload.from_dict(job.payload)
+    reader = UploadReader(job.id, payload.size)
+    with open_stream(reader, payload.format, max_uncompressed=MAX_UNCOMPRESSED_BYTES) as source:
+        source.size = payload.size
         yield source

@@ -1,6 +1,6 @@
-"""Changes of many: prepared, looked at, and then made in the background. `app.jobs.runner` is how.
+"""Jobs: changes of many customers, prepared, previewed and then applied in the background by `app.jobs.runner`.
 
-A job is a row, and what it is for is told by its `kind` and `state`: every process can show it, and take it up.
+A job is a row; its `kind` and `state` say what is to be done with it. Every process can show it and continue it.
 """
 
 from datetime import datetime
@@ -12,12 +12,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import Conflict, NotFound, Unavailable
+from app.core.leases import NO_LEASE, LeaseColumns
 from app.core.models.change_sets import Actor
+from app.jobs.states import RUNNING, JobKind, JobKindText, JobState, JobStateText, check_transition
 
 Json = dict[str, Any]
-
-RUNNING = ("checking", "applying")
-"""The states in which there is something to do."""
 
 
 class NotReady(Conflict):
@@ -25,62 +24,62 @@ class NotReady(Conflict):
     explanation = "The job is not in a state that allows this."
 
 
-class Job(Base):
-    """A change of many customers, by a file (`import`) or by what they have in common (`edit`).
-
-    `draft` (a file whose columns are not known yet) → `checking` → `ready` → `applying` → `done`; `failed`, with its
-    `problem`, and `discarded` are ends, too.
-    """
+class Job(LeaseColumns, Base):
+    """A change of many customers: by a file (`import`), or by a filter or a selection (`edit`)."""
 
     __tablename__ = "jobs"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
-    kind: Mapped[str]
-    state: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[JobKind] = mapped_column(JobKindText)
+    state: Mapped[JobState] = mapped_column(JobStateText, index=True)
+    created_by: Mapped[str]
     actor: Mapped[str]
-    """Who made it; whoever has it applied is from then on the one by whom the change is."""
+    """Who created the job; once it is applied, who applied it."""
     source: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    wanted: Mapped[Json] = mapped_column("payload", dialects.Json, key="wanted")
-    effect: Mapped[Json | None] = mapped_column("preview", dialects.Json, key="effect")
-    """What it would do: `app.core.changes.preview.Effect.told`."""
+    payload: Mapped[Json] = mapped_column(dialects.Json)
+    """What is to be done: `ImportPayload` or `BulkEdit`, as `to_dict` writes them."""
+    preview: Mapped[Json | None] = mapped_column(dialects.Json)
+    """`app.core.changes.preview.ChangePreview`, as `to_dict` writes it."""
     result: Mapped[Json | None] = mapped_column(dialects.Json)
-    problem: Mapped[str | None] = mapped_column("error", key="problem")
+    error: Mapped[str | None]
     phase: Mapped[str | None]
     done: Mapped[int] = mapped_column(dialects.Id, default=0)
     total: Mapped[int | None] = mapped_column(dialects.Id)
+    """Progress in the unit of the phase: bytes or customers."""
     attempts: Mapped[int] = mapped_column(default=0)
-    lease: Mapped[str | None]
-    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The next attempt, after the database was busy."""
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
 
     @property
-    def busy(self) -> bool:
+    def is_running(self) -> bool:
         return self.state in RUNNING
 
-    @property
-    def sender(self) -> str:
-        """Who made it, whoever had it applied."""
-        return str(self.wanted.get("sender", self.actor))
-
-    def by(self) -> Actor:
+    def to_actor(self) -> Actor:
         return Actor(self.actor, self.source)
 
 
 jobs = Job.__table__
 
+RESET_PROGRESS: Json = {"done": 0, "total": None, "phase": None, "attempts": 0, "not_before": None, **NO_LEASE}
 
-# Asking for them
 
-
-def create_job(kind: str, actor: Actor, wanted: Json, state: str) -> int:
-    """Raises Unavailable."""
+def create_job(kind: JobKind, actor: Actor, payload: Json, state: JobState) -> int:
+    """Store a new job and return its id. Raises Unavailable."""
 
     def work(session: Session) -> int:
-        kept = wanted | {"sender": actor.name}
-        job = Job(kind=kind, state=state, actor=actor.name, source=actor.source, created_at=now(), wanted=kept)
+        job = Job(
+            kind=kind,
+            state=state,
+            created_by=actor.name,
+            actor=actor.name,
+            source=actor.source,
+            created_at=now(),
+            payload=payload,
+        )
         session.add(job)
         session.flush()
         return job.id
@@ -88,55 +87,59 @@ def create_job(kind: str, actor: Actor, wanted: Json, state: str) -> int:
     return run_in_transaction(work)
 
 
-def get_job(job_id: int, kind: str) -> Job:
-    """As it is now. Raises NotFound."""
-    db.session.remove()  # what was read before this moment may be as of another one
-    found = db.session.get(Job, job_id)
-    if found is None or found.kind != kind:
-        raise NotFound(f"There is no {kind} {job_id}, or it is no longer kept.")
-    return found
+def get_job(job_id: int, kind: JobKind) -> Job:
+    """Return the job as it is now. Raises NotFound."""
+    db.session.remove()  # the session's snapshot may be older
+    job = db.session.get(Job, job_id)
+    if job is None or job.kind != kind:
+        raise NotFound(f"There is no {kind} {job_id}, or it was deleted.")
+    return job
 
 
-def list_jobs(kind: str, *, before: int | None = None, most: int) -> list[Job]:
-    """The newest ones, or those before an id."""
-    query = select(Job).where(Job.kind == kind).order_by(Job.id.desc()).limit(most)
+def list_jobs(kind: JobKind, *, before: int | None = None, limit: int) -> list[Job]:
+    """Return the newest jobs, or the newest with ids below `before`."""
+    query = select(Job).where(Job.kind == kind).order_by(Job.id.desc()).limit(limit)
     return list(db.session.scalars(query if before is None else query.where(Job.id < before)))
 
 
-def transition(  # noqa: PLR0913 - one step, and what comes with it
+def transition(  # noqa: PLR0913 - one step, and the columns that change with it
     job_id: int,
-    state: str,
+    state: JobState,
     *,
-    from_: tuple[str, ...],
-    wanted: Json | None = None,
-    problem: str | None = None,
-    by: Actor | None = None,
+    from_: tuple[JobState, ...],
+    payload: Json | None = None,
+    error: str | None = None,
+    actor: Actor | None = None,
 ) -> None:
-    """To its next state, for which somebody asked; out of the hands of whoever works on it.
+    """Move a job to another state for a user, and take it away from a worker that holds it.
 
-    Raises NotReady, and Unavailable.
+    Raises NotReady when the job is in none of the states `from_`, and Unavailable.
     """
+    for before in from_:
+        check_transition(before, state)
 
     def work(session: Session) -> None:
-        change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(from_))
-        values: Json = {"state": state, "problem": problem, **RESET_PROGRESS}
-        if wanted is not None:
-            values |= {"wanted": wanted, "effect": None}
-        if by is not None:
-            values |= {"actor": by.name, "source": by.source}
-        if not session.execute(change.values(values)).rowcount:  # type: ignore[attr-defined]
-            raise NotReady("This was started, applied or thrown away already. Nothing was changed now.")
+        values: Json = {"state": state, "error": error, **RESET_PROGRESS}
+        if payload is not None:
+            values |= {"payload": payload, "preview": None}
+        if actor is not None:
+            values |= {"actor": actor.name, "source": actor.source}
+        change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(from_)).values(values)
+        if not session.execute(change).rowcount:  # type: ignore[attr-defined]
+            raise NotReady("This was started, applied or discarded already. Nothing changed.")
 
     run_in_transaction(work)
 
 
-RESET_PROGRESS: Json = {"done": 0, "total": None, "phase": None, "attempts": 0, "lease": None, "leased_until": None}
-
-
 def cancel(job: Job) -> None:
-    """Take it back to where it was before it was begun. Raises NotReady if that is too late."""
-    before = {"checking": "draft" if job.kind == "import" else "discarded", "applying": "ready"}
+    """Return a running job to the state before it was started. Raises NotReady when it is too late."""
+    before = {
+        JobState.CHECKING: JobState.DRAFT if job.kind == JobKind.IMPORT else JobState.DISCARDED,
+        JobState.APPLYING: JobState.READY,
+    }
     try:
-        transition(job.id, before.get(job.state, ""), from_=(job.state,) if job.busy else ())
-    except (NotReady, Unavailable):  # on SQLite nobody else writes while it is applied
-        raise NotReady("It cannot be stopped any more. Once it is applied, it can be undone.") from None
+        if job.state not in before:
+            raise NotReady("")
+        transition(job.id, before[job.state], from_=(job.state,))
+    except (NotReady, Unavailable):  # on SQLite nothing else can be written while it is being applied
+        raise NotReady("This can't be stopped any more. Once it is applied, you can undo it.") from None

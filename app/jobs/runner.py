@@ -1,17 +1,16 @@
-"""Doing jobs in the background, whatever happens to the process that does it.
+"""Running jobs in the background, whatever happens to the process that runs them.
 
-Whoever works on a job holds it by a lease that must be renewed; a process that dies lets it run out, and another begins
-again. What a job does to customers is one transaction whose last statement says, in the job's own row, that it is done,
-and only under its own lease: it happens once, or not at all.
+A worker holds a job by a lease (`app.core.leases`) that it renews; when the process dies, the lease ends, and another
+worker starts the job again. What a job does to customers is one transaction whose last statement, conditional on the
+lease, marks the job as finished in the job's own row: it happens once, or not at all.
 
-Why no library does this. huey needs no broker, but takes a task out of its queue before it is done: "if a worker is
-killed while executing a task, then that task is simply lost" (coleifer/huey#569). Celery, Dramatiq and RQ need a
-broker, a further server, which the embedded database is there to do without; told to acknowledge late, they do a task
-again that was done, since no broker is part of the database's transaction. Procrastinate is for PostgreSQL alone. Here
-the task is a row beside the customers, "done" is committed with what was done, on SQLite and PostgreSQL alike.
+Why no library does this. huey needs no broker, but removes a task from its queue before the task is finished: "if a
+worker is killed while executing a task, then that task is simply lost" (coleifer/huey#569). Celery, Dramatiq and RQ
+need a broker, a further server, which the embedded database exists to avoid; with late acknowledgement they repeat a
+task that was finished, because no broker takes part in the database's transaction. Procrastinate supports PostgreSQL
+alone. Here the task is a row beside the customers, and "done" is committed with the changes, on both databases.
 """
 
-import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, and_, exists, not_, or_, select, update
+from sqlalchemy import Engine, Update, exists, not_, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -27,140 +26,141 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.database import db, now, raise_if_unavailable, run_in_transaction
 from app.core.errors import DomainError, Unavailable
-from app.jobs.jobs import RUNNING, Job, jobs
+from app.core.leases import NO_LEASE, is_free, is_leased, lease_values, new_lease, owned_update
+from app.jobs.jobs import Job, jobs
+from app.jobs.states import RUNNING, JobKind, JobState
 
 LEASE = timedelta(seconds=15)
 HEARTBEAT_S = 2.0
 MAX_ATTEMPTS = 8
-"""Times a job is begun: more often than that it is not by chance that nobody brought it to its end."""
-RETRY_DELAY = timedelta(seconds=3)
-"""Until it is begun again after the database was busy, twice as long each time: some ten minutes in all."""
+"""Maximum attempts before a job fails."""
+RETRY_DELAY_S = 3.0
+"""Before the first retry after the database was busy; doubled each time, some ten minutes in all."""
 
+WORKER_DIED = "each time the server stopped, or the database was unavailable, full or busy."
 
-WORKER_DIED = "each time the server ended, or the database was away, full or busy."
-
-other_jobs = jobs.alias("others")
+other_jobs = jobs.alias("other_jobs")
 
 
 class ShuttingDown(Exception):
-    """The process is about to end; another one begins the job again."""
+    """The process is about to end; another worker starts the job again."""
 
 
 class LeaseLost(Exception):
-    """Another process took the job over, or somebody stopped it. Nothing of this one's work may stay."""
+    """Another worker took the job over, or a user cancelled it. Nothing that this worker did may be committed."""
 
 
 @dataclass
 class JobRun:
-    """A job in hand."""
+    """One attempt of a worker at a job."""
 
     job: Job
     lease: str
     stop: threading.Event
     engine: Engine
-    """The lease is renewed beside the transaction that does the work, on a connection of its own."""
+    """The lease is renewed on a connection of its own, beside the transaction that does the work."""
     phase: str = ""
     done: int = 0
     total: int | None = None
-    lost: bool = False
+    lease_lost: bool = False
 
-    def begin(self, phase: str, total: int | None) -> None:
-        """What comes next, and how much of it there is: bytes, or customers."""
+    def start_phase(self, phase: str, total: int | None) -> None:
+        """Begin the next phase; `total` counts bytes or customers."""
         self.phase, self.done, self.total = phase, 0, total
-        self.renew()
+        self.renew_lease()
 
-    def tell(self, done: int) -> None:
-        """How far it is. Raises Stopped and LeaseLost: then what was done must be taken back."""
+    def report_progress(self, done: int) -> None:
+        """Note the progress. Raises ShuttingDown and LeaseLost: the transaction must be rolled back."""
         self.done = done
         if self.stop.is_set():
             raise ShuttingDown
-        if self.lost:
+        if self.lease_lost:
             raise LeaseLost
 
-    def renew(self) -> None:
-        """Hold the job for some time longer, and say how far it is.
+    def renew_lease(self) -> None:
+        """Extend the lease and publish the progress.
 
-        On SQLite it cannot be said while our own transaction writes; nobody else can take the job over then, either.
+        On SQLite this fails while our own transaction writes; no other worker can claim the job then, either.
         """
-        values = {"phase": self.phase, "done": self.done, "total": self.total, "leased_until": now() + LEASE}
+        values = {"phase": self.phase, "done": self.done, "total": self.total, **lease_values(self.lease, LEASE)}
         with suppress(DBAPIError, PoolTimeout), Session(dialects.for_writing(self.engine, patient=False)) as session:
-            self.lost = not session.execute(self.mine().values(values)).rowcount  # type: ignore[attr-defined]
+            self.lease_lost = not session.execute(self.owned_update().values(values)).rowcount  # type: ignore[attr-defined]
             session.commit()
 
     def finish(self, session: Session, **values: Any) -> None:
-        """The end of the job, as part of the transaction that does it. Raises LeaseLost."""
-        done = {"lease": None, "leased_until": None, "phase": None, "finished_at": now(), **values}
-        if not session.execute(self.mine().values(done)).rowcount:  # type: ignore[attr-defined]
+        """End the job as part of the transaction that did its work. Raises LeaseLost."""
+        values = {**NO_LEASE, "phase": None, "finished_at": now(), **values}
+        if not session.execute(self.owned_update().values(values)).rowcount:  # type: ignore[attr-defined]
             raise LeaseLost
 
-    def mine(self) -> Any:
-        """An UPDATE of the job while it is in this hand."""
-        return update(jobs).where(jobs.c.id == self.job.id, jobs.c.lease == self.lease)
+    def owned_update(self) -> Update:
+        """Return an UPDATE of the job that changes nothing once the lease is lost."""
+        return owned_update(jobs, self.job.id, self.lease)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Renew the lease every so often, beside the work. Raises nothing: `tell` says if it was lost."""
-        over = threading.Event()
+    def keep_lease(self) -> Iterator[None]:
+        """Renew the lease regularly in a thread. `report_progress` raises when the lease is lost."""
+        finished = threading.Event()
 
-        def beat() -> None:
-            while not over.wait(HEARTBEAT_S):
-                self.renew()
+        def heartbeat() -> None:
+            while not finished.wait(HEARTBEAT_S):
+                self.renew_lease()
 
-        thread = threading.Thread(target=beat, daemon=True)
+        thread = threading.Thread(target=heartbeat, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            finished.set()
             thread.join()
 
 
 Handler = Callable[[JobRun], None]
-"""Does what a job is for; must call `finish`."""
+"""Does the work of a job in one state; must call `finish`."""
 
 
-def run_next_job(handlers: Mapping[tuple[str, str], Handler], stop: threading.Event) -> bool:
-    """Take the oldest job that is due, and do it, by its kind and state. Whether there was one."""
-    work = _claim(stop)
-    if work is None:
+def run_next_job(handlers: Mapping[tuple[JobKind, JobState], Handler], stop: threading.Event) -> bool:
+    """Run the oldest job that is due, by the handler of its kind and state; return whether there was one."""
+    run = _claim(stop)
+    if run is None:
         return False
     try:
-        with work.held():
-            handlers[work.job.kind, work.job.state](work)
+        with run.keep_lease():
+            handlers[run.job.kind, run.job.state](run)
     except ShuttingDown:
-        _release(work, attempts=work.job.attempts - 1)
+        _release(run, attempts=run.job.attempts - 1)
     except Unavailable:
-        _release(work, leased_until=now() + RETRY_DELAY * 2 ** (work.job.attempts - 1))
+        _release(run, not_before=dialects.database_time(RETRY_DELAY_S * 2 ** (run.job.attempts - 1)))
     except LeaseLost:
         pass
-    except DomainError as refusal:
-        _fail(work, str(refusal))
+    except DomainError as error:
+        _fail(run, str(error))
     except Exception:
-        _fail(work, "A fault of ours: the log says more.")
+        _fail(run, "Internal error; see the server's log.")
         raise
     return True
 
 
-def _fail(work: JobRun, problem: str) -> None:
+def _fail(run: JobRun, error: str) -> None:
     with suppress(LeaseLost):
         run_in_transaction(
-            lambda session: work.finish(session, state="failed", problem=f"{problem} Nothing was applied.")
+            lambda session: run.finish(session, state=JobState.FAILED, error=f"{error} Nothing was applied.")
         )
 
 
-def _is_leased(table: Any) -> ColumnElement[bool]:
-    return and_(table.c.leased_until.is_not(None), table.c.leased_until >= now())
-
-
-def _due() -> Any:
-    """The oldest one that nobody holds. One is applied at a time: two would wait for each other's customers."""
-    being_applied = select(other_jobs.c.id).where(
-        other_jobs.c.state == "applying", other_jobs.c.lease.is_not(None), _is_leased(other_jobs)
+def _next_due() -> Any:
+    """Select the oldest free job. One job is applied at a time: two would wait for each other's customers."""
+    applying = select(other_jobs.c.id).where(
+        other_jobs.c.state == JobState.APPLYING, other_jobs.c.lease.is_not(None), is_leased(other_jobs, LEASE)
     )
-    unhindered = or_(jobs.c.state != "applying", not_(exists(being_applied)))
     return (
         select(jobs.c.id)
-        .where(jobs.c.state.in_(RUNNING), not_(_is_leased(jobs)), unhindered)
+        .where(
+            jobs.c.state.in_(RUNNING),
+            is_free(jobs, LEASE),
+            or_(jobs.c.not_before.is_(None), jobs.c.not_before <= dialects.database_time()),
+            or_(jobs.c.state != JobState.APPLYING, not_(exists(applying))),
+        )
         .order_by(jobs.c.id)
         .limit(1)
     )
@@ -168,21 +168,21 @@ def _due() -> Any:
 
 def _claim(stop: threading.Event) -> JobRun | None:
     try:
-        if db.session.scalar(_due()) is None:  # mostly: and then nothing is written
+        if db.session.scalar(_next_due()) is None:  # the usual case writes nothing
             return None
     except (DBAPIError, PoolTimeout) as error:
         raise_if_unavailable(error)
         raise
-    lease = secrets.token_hex(8)
+    lease = new_lease()
 
     def work(session: Session) -> Job | None:
-        values = {"lease": lease, "leased_until": now() + LEASE, "attempts": jobs.c.attempts + 1}
-        due = _due().with_for_update(skip_locked=True).scalar_subquery()
-        taken = session.scalar(update(jobs).where(jobs.c.id == due).values(values).returning(jobs.c.id))
-        job = session.get(Job, taken) if taken else None
+        values = {**lease_values(lease, LEASE), "not_before": None, "attempts": jobs.c.attempts + 1}
+        due = _next_due().with_for_update(skip_locked=True).scalar_subquery()
+        claimed = session.scalar(update(jobs).where(jobs.c.id == due).values(values).returning(jobs.c.id))
+        job = session.get(Job, claimed) if claimed else None
         if job and job.attempts > MAX_ATTEMPTS:
-            job.state, job.finished_at, job.leased_until = "failed", now(), None
-            job.problem = f"It was begun {MAX_ATTEMPTS} times: {WORKER_DIED} Nothing was applied."
+            job.state, job.finished_at, job.lease, job.leased_until = JobState.FAILED, now(), None, None
+            job.error = f"Failed after {MAX_ATTEMPTS} attempts: {WORKER_DIED} Nothing was applied."
             return None
         return job
 
@@ -190,8 +190,8 @@ def _claim(stop: threading.Event) -> JobRun | None:
     return JobRun(job, lease, stop, db.engine) if job else None
 
 
-def _release(work: JobRun, **values: Any) -> None:
-    """Leave it to the next one, at once or after a while."""
+def _release(run: JobRun, **values: Any) -> None:
+    """Leave the job to the next worker, at once or after a delay."""
     with suppress(Unavailable):
-        released = work.mine().values({"lease": None, "leased_until": None, **values})
+        released = run.owned_update().values({**NO_LEASE, **values})
         run_in_transaction(lambda session: session.execute(released), patient=False)

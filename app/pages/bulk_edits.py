@@ -12,6 +12,7 @@ from app.core.search.customers import count_customers
 from app.core.search.filters import Filter
 from app.jobs.bulk_edits import ACTIONS, BulkEdit
 from app.jobs.jobs import cancel, create_job, get_job, transition
+from app.jobs.states import JobKind, JobState
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import MAX_LENGTH, Editor, EditorRow, parse_editor, similar_if_new
@@ -88,30 +89,30 @@ def edits() -> Any:
 
 
 def _prepared(edit: BulkEdit) -> Any:
-    job_id = create_job("edit", current_actor(), edit.wanted(), "checking")
-    start_job(job_id, "edit")
+    job_id = create_job(JobKind.EDIT, current_actor(), edit.to_dict(), JobState.CHECKING)
+    start_job(job_id, JobKind.EDIT)
     return redirect(url_for("pages.edit", edit_id=job_id))
 
 
 @blueprint.get("/edits/<number:edit_id>")
 @require_role("viewer")
 def edit(edit_id: int) -> Any:
-    job = get_job(edit_id, "edit")
-    return render_template("bulk_edit.html", **job_context(job), edit=BulkEdit.read(job.wanted))
+    job = get_job(edit_id, JobKind.EDIT)
+    return render_template("bulk_edit.html", **job_context(job), edit=BulkEdit.from_dict(job.payload))
 
 
 @blueprint.post("/edits/<number:edit_id>")
 @require_role("editor")
 def change_edit(edit_id: int) -> Any:
     action = request.form.get("action")
-    job = get_job(edit_id, "edit")
+    job = get_job(edit_id, JobKind.EDIT)
     if action == "apply":
-        transition(job.id, "applying", from_=("ready",), by=current_actor())
-        start_job(job.id, "edit")
+        transition(job.id, JobState.APPLYING, from_=(JobState.READY,), actor=current_actor())
+        start_job(job.id, JobKind.EDIT)
     elif action == "stop":
         cancel(job)
     elif action == "discard":
-        transition(job.id, "discarded", from_=("ready", "failed"))
+        transition(job.id, JobState.DISCARDED, from_=(JobState.READY, JobState.FAILED))
     else:
         raise InvalidListQuery("A prepared change can be made, stopped or thrown away.")
     return redirect(url_for("pages.edit", edit_id=job.id))

@@ -1,5 +1,7 @@
-"""Files of customers and segments: sent, understood, previewed, applied, and their bad lines given back."""
+"""Files of customers and segments: uploaded, matched, previewed and applied; rejected rows are downloaded."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -9,8 +11,9 @@ from app.core.models.customers import PROFILE_FIELDS, replace_unstorable
 from app.files.columns import COLUMN_ROLES, IGNORED, SEGMENT_OF, validate_columns
 from app.files.export import rejected_csv_chunks
 from app.files.formats import DELIMITERS, ENCODINGS, FileFormat, UnreadableFile
-from app.jobs.imports import create_import, inspect_upload
+from app.jobs.imports import ImportPayload, create_import, inspect_upload
 from app.jobs.jobs import Job, cancel, get_job, list_jobs, transition
+from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import has_upload, iter_rejected
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
@@ -22,16 +25,27 @@ PAGE_SIZE = 30
 MAX_REJECTED_SHOWN = 50
 MAX_FILE_NAME = 200
 
-LABELS = {
-    IGNORED: "leave it out",
-    "document_id": "document_id",
-    **{field.name: field.label for field in PROFILE_FIELDS},
-    "segments": "all segments, as JSON",
-    "type": "type of one segment",
-    "value": "value of one segment",
-    "row": "a whole line of JSON",
+ROLE_LABELS = {
+    IGNORED: "Ignore",
+    "document_id": "ID (document_id)",
+    **{field.name: field.label.capitalize() for field in PROFILE_FIELDS},
+    "segments": "Segments (JSON)",
+    "type": "Segment type",
+    "value": "Segment value",
+    "row": "JSON row",
 }
 DELIMITER_LABELS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+STATE_LABELS = {
+    JobState.UPLOADING: "Uploading",
+    JobState.DRAFT: "Needs mapping",
+    JobState.CHECKING: "Checking",
+    JobState.READY: "Ready to apply",
+    JobState.APPLYING: "Applying",
+    JobState.DONE: "Applied",
+    JobState.FAILED: "Failed",
+    JobState.DISCARDED: "Discarded",
+}
+STATES_WITH_REJECTED = (JobState.READY, JobState.APPLYING, JobState.DONE)
 
 
 @blueprint.get("/imports")
@@ -41,130 +55,136 @@ def imports() -> Any:
     return _list(before[0] if before else None)
 
 
-def _list(before: int | None = None, problem: str | None = None, status: int = 200) -> Any:
-    found = list_jobs("import", before=before, most=PAGE_SIZE + 1)
+def _list(before: int | None = None, error: str | None = None, status: int = 200) -> Any:
+    found = list_jobs(JobKind.IMPORT, before=before, limit=PAGE_SIZE + 1)
+    shown = found[:PAGE_SIZE]
     return render_template(
         "imports.html",
-        imports=found[:PAGE_SIZE],
-        following=list_query.url_with(before=encode_cursor(found[PAGE_SIZE - 1].id))
-        if len(found) > PAGE_SIZE
-        else None,
-        first=url_for("pages.imports") if before else None,
-        problem=problem,
+        imports=[(job, ImportPayload.from_dict(job.payload)) for job in shown],
+        state_labels=STATE_LABELS,
+        next_page=list_query.url_with(before=encode_cursor(shown[-1].id)) if len(found) > PAGE_SIZE else None,
+        first_page=url_for("pages.imports") if before else None,
+        error=error,
     ), status
 
 
 @blueprint.post("/imports")
 @require_role("editor")
-def receive_import() -> Any:
+def import_create() -> Any:
     file = request.files.get("file")
     if file is None or not file.filename:
-        return _list(problem="Choose a file first. Nothing was loaded.", status=422)
+        return _list(error="Choose a file.", status=422)
     name = replace_unstorable(PurePath(file.filename.replace("\\", "/")).name[-MAX_FILE_NAME:])
     job_id = create_import(name, file.stream, current_actor())
-    return redirect(url_for("pages.import_", import_id=job_id))
+    return redirect(url_for("pages.import_detail", import_id=job_id))
 
 
 @blueprint.get("/imports/<number:import_id>")
 @require_role("viewer")
-def import_(import_id: int) -> Any:
-    return _page(get_job(import_id, "import"))
+def import_detail(import_id: int) -> Any:
+    return _page(get_job(import_id, JobKind.IMPORT))
 
 
-def _page(job: Job, problem: str | None = None, status: int = 200) -> Any:
-    kept = has_upload(job.id)
+def _page(job: Job, error: str | None = None, status: int = 200, payload: ImportPayload | None = None) -> Any:
+    payload = payload or ImportPayload.from_dict(job.payload)
+    with_rejected = job.state in STATES_WITH_REJECTED
     return render_template(
         "import.html",
         **job_context(job),
-        problem=problem,
-        columns=_columns(job.wanted),
-        rejected=list(iter_rejected(job.id, MAX_REJECTED_SHOWN)) if job.state in ("ready", "applying", "done") else [],
-        kept=kept,
-        called=LABELS,
+        payload=payload,
+        error=error,
+        columns=_columns(payload),
+        rejected=list(iter_rejected(job.id, MAX_REJECTED_SHOWN)) if with_rejected else [],
+        has_upload=has_upload(job.id),
+        role_labels=ROLE_LABELS,
         segment_of=SEGMENT_OF,
         delimiters=DELIMITER_LABELS,
         encodings=ENCODINGS,
     ), status
 
 
-def _columns(wanted: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
-    """Each column of a CSV: its name, its meaning, and its first cells."""
-    names, rows = wanted.get("columns") or [], wanted.get("rows") or []
+def _columns(payload: ImportPayload) -> list[tuple[str, str, list[str]]]:
+    """Return (name, role, first cells) of each column of a CSV."""
+    names, rows = payload.columns or [], payload.sample or []
     cells = [[row[n] if n < len(row) else "" for row in rows] for n in range(len(names))]
-    return list(zip(names, wanted.get("meanings") or [], cells, strict=False))
+    return list(zip(names, payload.roles or [], cells, strict=False))
 
 
 @blueprint.post("/imports/<number:import_id>")
 @require_role("editor")
-def change_import(import_id: int) -> Any:
-    """One step further, or back: what the buttons of the page say."""
-    job, action = get_job(import_id, "import"), request.form.get("action")
+def import_update(import_id: int) -> Any:
+    """Do what a button of the page says: a step forward or back."""
+    job, action = get_job(import_id, JobKind.IMPORT), request.form.get("action")
+    payload = ImportPayload.from_dict(job.payload)
     if action == "check":
-        return _check(job)
-    if action == "look":
-        return _reinspect(job)
-    if action == "back" and "format" in job.wanted:
-        transition(job.id, "draft", from_=("ready", "failed"), wanted=job.wanted)
+        return _check(job, payload)
+    if action == "reread":
+        return _reread(job, payload)
+    if action == "back" and payload.format:
+        transition(job.id, JobState.DRAFT, from_=(JobState.READY, JobState.FAILED), payload=job.payload)
     elif action == "apply":
-        transition(job.id, "applying", from_=("ready",), by=current_actor())
-        start_job(job.id, "import")
+        transition(job.id, JobState.APPLYING, from_=(JobState.READY,), actor=current_actor())
+        start_job(job.id, JobKind.IMPORT)
     elif action == "stop":
         cancel(job)
     elif action == "discard":
-        transition(job.id, "discarded", from_=("draft", "ready", "failed"))
+        transition(job.id, JobState.DISCARDED, from_=(JobState.DRAFT, JobState.READY, JobState.FAILED))
     else:
-        raise InvalidListQuery("An import can be checked, applied, stopped or thrown away.")
-    return redirect(url_for("pages.import_", import_id=job.id))
+        raise InvalidListQuery("Unknown action.")
+    return redirect(url_for("pages.import_detail", import_id=job.id))
 
 
-def _reinspect(job: Job) -> Any:
-    """Read the file in another way."""
+def _reread(job: Job, payload: ImportPayload) -> Any:
+    """Read the file again in the format of the form."""
     try:
-        seen = inspect_upload(job.id, job.wanted["size"], _format())
-    except UnreadableFile as refusal:
-        return _page(job, f"Read in that way: {refusal}", 422)
-    transition(job.id, "draft", from_=("draft",), wanted=job.wanted | seen)
-    return redirect(url_for("pages.import_", import_id=job.id))
+        payload = inspect_upload(job.id, payload, _format())
+    except UnreadableFile as unreadable:
+        return _page(job, f"With these settings: {unreadable}", 422)
+    transition(job.id, JobState.DRAFT, from_=(JobState.DRAFT,), payload=payload.to_dict())
+    return redirect(url_for("pages.import_detail", import_id=job.id))
 
 
 def _format() -> FileFormat:
-    encoding, delimiter = request.form.get("encoding", ""), request.form.get("delimiter", "")
-    if encoding not in ENCODINGS or delimiter not in DELIMITER_LABELS.values():
-        raise InvalidListQuery("This way of writing a file is not known here.")
-    sign = next(sign for sign in DELIMITERS if DELIMITER_LABELS[sign] == delimiter)
-    return FileFormat("csv", encoding, sign, header=request.form.get("header") != "none")
+    encoding, label = request.form.get("encoding", ""), request.form.get("delimiter", "")
+    delimiter = next((sign for sign in DELIMITERS if DELIMITER_LABELS[sign] == label), None)
+    if encoding not in ENCODINGS or delimiter is None:
+        raise InvalidListQuery("Unknown format.")
+    return FileFormat("csv", encoding, delimiter, header=request.form.get("header") != "none")
 
 
-def _check(job: Job) -> Any:
-    wanted = job.wanted | {"create": request.form.get("create") == "yes"}
-    if wanted["columns"] is not None:
-        wanted["meanings"] = request.form.getlist("meaning")
-        known = {*COLUMN_ROLES, IGNORED, *(SEGMENT_OF + name for name in wanted["columns"] if name)}
-        if len(wanted["meanings"]) != len(wanted["columns"]) or not known.issuperset(wanted["meanings"]):
-            raise InvalidListQuery("The form did not arrive whole. Nothing was changed.")
-        problem = validate_columns(wanted["meanings"])
-        if problem:
-            job.wanted = wanted
-            return _page(job, problem, 422)
-    transition(job.id, "checking", from_=("draft",), wanted=wanted)
-    start_job(job.id, "import")
-    return redirect(url_for("pages.import_", import_id=job.id))
+def _check(job: Job, payload: ImportPayload) -> Any:
+    """Start the preview with the roles of the form."""
+    payload = replace(payload, create=request.form.get("create") == "yes")
+    if payload.columns is not None:
+        roles = request.form.getlist("role")
+        known = {*COLUMN_ROLES, IGNORED, *(SEGMENT_OF + name for name in payload.columns if name)}
+        if len(roles) != len(payload.columns) or not known.issuperset(roles):
+            raise InvalidListQuery("Part of the form is missing. Reload the page and try again.")
+        payload = replace(payload, roles=roles)
+        error = validate_columns(roles)
+        if error:
+            return _page(job, error, 422, payload)
+    transition(job.id, JobState.CHECKING, from_=(JobState.DRAFT,), payload=payload.to_dict())
+    start_job(job.id, JobKind.IMPORT)
+    return redirect(url_for("pages.import_detail", import_id=job.id))
 
 
 @blueprint.get("/imports/<number:import_id>/rejected")
 @require_role("viewer")
-def rejected(import_id: int) -> Response:
-    """The bad lines as a file, in its own columns, to be repaired and loaded again."""
-    job = get_job(import_id, "import")
-    name = PurePath(str(job.wanted["name"])).stem.encode("ascii", "replace").decode().replace('"', "'")
-    lines = rejected_csv_chunks(job.wanted["columns"], iter_rejected(job.id))
+def import_rejected(import_id: int) -> Response:
+    """Return the rows with errors as a file, in its own columns, to be fixed and imported again."""
+    job = get_job(import_id, JobKind.IMPORT)
+    payload = ImportPayload.from_dict(job.payload)
+    name = PurePath(payload.name).stem.encode("ascii", "replace").decode().replace('"', "'")
+    name = "".join(letter if letter.isprintable() else "_" for letter in name)
+    lines = rejected_csv_chunks(payload.columns, iter_rejected(job.id))
     return Response(
-        stream_with_context(_escaped_rows(lines)),
+        stream_with_context(_with_bom(lines)),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}.rejected.csv"'},
     )
 
 
-def _escaped_rows(lines: Any) -> Any:
+def _with_bom(lines: Iterator[str]) -> Iterator[str]:
     yield "\N{BYTE ORDER MARK}"  # for spreadsheets
     yield from lines

@@ -1,4 +1,4 @@
-"""What the pages of imports and of bulk edits have in common: a change that is prepared, previewed, and then made."""
+"""What the pages of imports and of bulk edits share: a change that is prepared, previewed and then applied."""
 
 import time
 from typing import Any
@@ -6,24 +6,25 @@ from typing import Any
 from app import background
 from app.core.history.segment_diff import diff_segments
 from app.jobs.jobs import Job, get_job
+from app.jobs.states import JobKind
 
 WAIT_S = 0.8
 POLL_INTERVAL_S = 0.04
 
 
-def start_job(job_id: int, kind: str) -> None:
-    """Have it begun at once, and wait a moment: most are done before anybody could look at their progress."""
+def start_job(job_id: int, kind: JobKind) -> None:
+    """Wake a worker and wait a moment: most jobs end before their progress could be seen."""
     until = time.monotonic() + WAIT_S
     if background.notify_workers():
-        while time.monotonic() < until and get_job(job_id, kind).busy:
+        while time.monotonic() < until and get_job(job_id, kind).is_running:
             time.sleep(POLL_INTERVAL_S)
 
 
 def job_context(job: Job) -> dict[str, Any]:
-    """What every page of a job needs."""
-    examples = (job.effect or {}).get("examples", ())
+    """Return the variables of every template that shows a job."""
+    examples = (job.preview or {}).get("examples", ())
     return {
         "job": job,
-        "effect": job.effect,
+        "preview": job.preview,
         "examples": [(example, diff_segments(example["before"], example["after"])) for example in examples],
     }

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of every change set, and what became of each delivery. For admins."""
+"""Webhooks: the endpoints that receive every change set, and their deliveries. For admins."""
 
 from typing import Any
 
@@ -34,14 +34,14 @@ class WebhookForm(FlaskForm):  # type: ignore[misc]
         "URL",
         [DataRequired("Enter a URL.")],
         filters=[lambda url: (url or "").strip()],
-        description="Where to send every change set, such as https://example.com/hook.",
+        description="Endpoint URL, e.g. https://example.com/hook.",
     )
 
     def validate_url(self, field: Field) -> None:
         try:
             resolve(parse_url(field.data, current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
-        except DisallowedUrl as refusal:
-            raise ValidationError(str(refusal)) from None
+        except DisallowedUrl as error:
+            raise ValidationError(str(error)) from None
 
 
 @blueprint.route("/webhooks", methods=["GET", "POST"])
@@ -50,12 +50,12 @@ def webhooks() -> Any:
     form = WebhookForm()
     if form.validate_on_submit():
         salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-        return _shown(get_webhook(create_webhook(form.url.data, salt, digest)), secret)
+        return _secret_page(get_webhook(create_webhook(form.url.data, salt, digest)), secret)
     return render_template("webhooks.html", form=form, webhooks=list_webhooks())
 
 
-def _shown(webhook: Webhook, secret: str, rotated: bool = False) -> str:
-    """The secret is in no other answer."""
+def _secret_page(webhook: Webhook, secret: str, rotated: bool = False) -> str:
+    """Render the only page that shows the secret."""
     return render_template("webhook_secret.html", webhook=webhook, secret=secret, rotated=rotated)
 
 
@@ -67,36 +67,36 @@ def webhook(webhook_id: int) -> Any:
         "webhook.html",
         webhook=webhook,
         deliveries=list_deliveries(webhook_id, MAX_DELIVERIES),
-        behind=count_pending(webhook),
-        most_behind=MAX_PENDING_COUNTED,
+        pending_count=count_pending(webhook),
+        max_pending_counted=MAX_PENDING_COUNTED,
     )
 
 
-@blueprint.post("/webhooks/<number:webhook_id>/<any('pause', 'resume'):wish>")
+@blueprint.post("/webhooks/<number:webhook_id>/<any('pause', 'resume'):action>")
 @require_role("admin")
-def pause_webhook(webhook_id: int, wish: str) -> Any:
-    set_paused(webhook_id, wish == "pause")
-    flash("Paused. What changes meanwhile waits." if wish == "pause" else "It goes on where it stopped.")
+def webhook_pause(webhook_id: int, action: str) -> Any:
+    set_paused(webhook_id, action == "pause")
+    flash("Paused. Changes will be delivered when you resume." if action == "pause" else "Resumed.")
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
-@blueprint.post("/webhooks/<number:webhook_id>/deliveries/<number:delivery_id>/send-again")
+@blueprint.post("/webhooks/<number:webhook_id>/deliveries/<number:delivery_id>/resend")
 @require_role("admin")
-def send_delivery_again(webhook_id: int, delivery_id: int) -> Any:
+def webhook_resend(webhook_id: int, delivery_id: int) -> Any:
     redeliver(webhook_id, delivery_id)
-    flash("It is sent in a moment.")
+    flash("Queued.")
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
 @blueprint.route("/webhooks/<number:webhook_id>/rotate", methods=["GET", "POST"])
 @require_role("admin")
-def rotate_webhook_(webhook_id: int) -> Any:
+def webhook_rotate(webhook_id: int) -> Any:
     webhook = get_webhook(webhook_id)
     form = RotationForm()
     if form.validate_on_submit():
         salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
         rotate_webhook(webhook_id, salt, digest, form.duration())
-        return _shown(get_webhook(webhook_id), secret, rotated=True)
+        return _secret_page(get_webhook(webhook_id), secret, rotated=True)
     return render_template(
         "secret_rotate.html",
         form=form,
@@ -109,11 +109,11 @@ def rotate_webhook_(webhook_id: int) -> Any:
 
 @blueprint.route("/webhooks/<number:webhook_id>/delete", methods=["GET", "POST"])
 @require_role("admin")
-def delete_webhook_(webhook_id: int) -> Any:
+def webhook_delete(webhook_id: int) -> Any:
     webhook = get_webhook(webhook_id)
     form = FlaskForm()
     if form.validate_on_submit():
         delete_webhook(webhook_id)
-        flash(f"{webhook.url} is told nothing any more.")
+        flash("Webhook deleted.")
         return redirect(url_for("pages.webhooks"))
     return render_template("webhook_delete.html", webhook=webhook, form=form)

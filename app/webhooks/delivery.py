@@ -1,4 +1,4 @@
-"""The duty of the background: one delivery after the other, each webhook's in the order of the change feed."""
+"""The background task of webhooks: one delivery after another, for each webhook in the order of the change feed."""
 
 import time
 from collections.abc import Collection
@@ -8,9 +8,9 @@ import orjson
 import structlog
 
 from app.core.models.change_sets import ChangeSet
-from app.serialization.change_set_json import change_set_json
-from app.webhooks.http_client import DeliveryError, post
-from app.webhooks.queue import DeliveryClaim, claim_next, complete
+from app.serialization.change_set_json import change_set_json, format_rfc3339
+from app.webhooks.http_client import DeliveryError, Response, post
+from app.webhooks.queue import AttemptResult, DeliveryClaim, claim_next, complete
 from app.webhooks.signing import SecretKeyChanged, signature_headers, signing_secrets
 from app.webhooks.url_policy import DisallowedUrl, HostAndPort, parse_url, resolve
 
@@ -18,46 +18,63 @@ log = structlog.get_logger()
 
 
 def deliver_next(secret_key: str, allowed_hosts: Collection[HostAndPort]) -> bool:
-    """Send what is due next, if there is anything, and say whether there was. Raises Unavailable."""
-    turn = claim_next()
-    if turn is None:
+    """Send the delivery that is due next; return whether there was one. Raises Unavailable."""
+    claim = claim_next()
+    if claim is None:
         return False
     started = time.perf_counter()
-    if turn.change_set is None:
-        complete(turn, False, "the change set is no longer on record", for_good=True)
+    if claim.change_set is None:
+        complete(claim, AttemptResult(False, "the change set has been deleted", permanent=True))
         return True
-    delivered, answer = _send(turn, turn.change_set, secret_key, allowed_hosts)
-    complete(turn, delivered, answer)
+    result = _send(claim, claim.change_set, secret_key, allowed_hosts)
+    complete(claim, result)
     log.info(
         "webhook",
-        webhook=turn.webhook.id,
-        delivery=turn.delivery.id,
-        change_set=turn.change_set.id,
-        attempt=turn.delivery.attempts + 1,
-        delivered=delivered,
-        answer=answer,
+        webhook=claim.webhook.id,
+        delivery=claim.delivery.id,
+        change_set=claim.change_set.id,
+        attempt=claim.delivery.attempts + 1,
+        delivered=result.delivered,
+        response=result.response,
         ms=round((time.perf_counter() - started) * 1000, 1),
     )
     return True
 
 
 def _send(
-    turn: DeliveryClaim, change_set: ChangeSet, secret_key: str, allowed_hosts: Collection[HostAndPort]
-) -> tuple[bool, str]:
-    """Whether it was accepted, and what came back."""
-    body = orjson.dumps(build_message(turn.delivery.message_id, change_set))
+    claim: DeliveryClaim, change_set: ChangeSet, secret_key: str, allowed_hosts: Collection[HostAndPort]
+) -> AttemptResult:
+    message_id = claim.delivery.message_id
+    body = orjson.dumps(build_message(change_set))
     try:
-        target = parse_url(turn.webhook.url, allowed_hosts)
-        secrets = signing_secrets(turn.webhook, secret_key)
-        headers = signature_headers(body, turn.delivery.message_id, int(time.time()), secrets)
+        target = parse_url(claim.webhook.url, allowed_hosts)
+        secrets = signing_secrets(claim.webhook, secret_key)
+        headers = signature_headers(body, message_id, int(time.time()), secrets)
         headers |= {"Content-Type": "application/json", "User-Agent": "Customer-Segments"}
-        status = post(target, resolve(target), headers, body)
+        return _result(post(target, resolve(target), headers, body))
     except SecretKeyChanged:
-        return False, "SECRET_KEY was changed: rotate the secret of this webhook"
-    except (DisallowedUrl, DeliveryError) as reason:
-        return False, str(reason)
-    return 200 <= status < 300, f"answered {status}"
+        return AttemptResult(False, "SECRET_KEY was changed: rotate the secret of this webhook")
+    except (DisallowedUrl, DeliveryError) as error:
+        return AttemptResult(False, str(error))
 
 
-def build_message(message_id: str, change_set: ChangeSet) -> dict[str, Any]:
-    return {"id": message_id, "type": "change_set", "changeSet": change_set_json(change_set)}
+def _result(response: Response) -> AttemptResult:
+    """Judge a response as Standard Webhooks advises: 2xx accepts, and 410 wants no more messages."""
+    return AttemptResult(
+        200 <= response.status < 300,
+        response.description,
+        permanent=response.status == 410,
+        endpoint_gone=response.status == 410,
+        retry_after_s=response.retry_after_s,
+    )
+
+
+def build_message(change_set: ChangeSet) -> dict[str, Any]:
+    """Return the body of a delivery, in the shape that Standard Webhooks recommends.
+
+    It names no person: neither the actor nor the note of the change set, which may hold an e-mail, a document_id or
+    the name of a file. The receiver reads those through the API with a token of its own.
+    """
+    described = change_set_json(change_set)
+    data = {name: value for name, value in described.items() if name not in ("actor", "note")}
+    return {"type": "change_set", "timestamp": format_rfc3339(change_set.at), "data": {"changeSet": data}}

@@ -1,7 +1,7 @@
-"""Webhooks: who is told of every change set, and how far each of them has been told.
+"""Webhooks: endpoints that receive every change set, and the deliveries to them.
 
-A webhook has a place in the change feed, and is told of the next change set once the one before was accepted, or given
-up: nothing is written for it while segments are changed. app.webhooks.queue decides whose turn it is.
+A webhook has a position in the change feed, and receives the next change set once the previous one was accepted or has
+failed: nothing is written for it while segments change. app.webhooks.queue decides which delivery is next.
 """
 
 from datetime import datetime, timedelta
@@ -13,31 +13,31 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import NotFound
+from app.core.leases import LeaseColumns
 from app.core.models.change_sets import ChangeSet
 
-PENDING, DELIVERED, FAILED = "waiting", "delivered", "failed"
+PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 
 MAX_PENDING_COUNTED = 1_000
 
 
-class Webhook(Base):
+class Webhook(LeaseColumns, Base):
     __tablename__ = "webhooks"
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     url: Mapped[str]
     salt: Mapped[str]
-    """What, together with SECRET_KEY, makes the secret; without that key the database tells no secret."""
+    """The secret is derived from it and SECRET_KEY; the database alone reveals no secret."""
     secret_digest: Mapped[str]
     previous_salt: Mapped[str | None]
-    """Of the secret before the last rotation, which signs as well until `previous_until`."""
+    """The salt of the secret before the last rotation, which signs as well until `previous_until`."""
     previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     position: Mapped[int] = mapped_column(dialects.Id)
-    """Its place in the change feed: of the last change set for which there was a delivery."""
-    lease: Mapped[str | None]
-    leased_until: Mapped[datetime] = mapped_column(UtcDateTime)
-    """When nobody sends, the moment at which somebody last did."""
+    """The position in the change feed of the last change set that got a delivery."""
+    last_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Orders the webhooks that are due, so that each gets its turn."""
 
     @property
     def in_rotation(self) -> bool:
@@ -45,7 +45,7 @@ class Webhook(Base):
 
 
 class WebhookDelivery(Base):
-    """One change set to be told to one webhook, or told already."""
+    """One change set for one webhook, pending or ended."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -57,27 +57,27 @@ class WebhookDelivery(Base):
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     change_set_id: Mapped[int] = mapped_column(dialects.Id)
     message_id: Mapped[str] = mapped_column(unique=True)
-    """By this the receiver recognises what comes a second time."""
+    """The receiver recognises a repeated message by it."""
     state: Mapped[str]
-    """WAITING, DELIVERED or FAILED."""
+    """PENDING, DELIVERED or FAILED."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     attempts: Mapped[int]
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
     give_up_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_answer: Mapped[str | None]
-    """`answered 500`, `no answer within 10 seconds`: never what stood in the answer."""
+    last_response: Mapped[str | None]
+    """`500 Internal Server Error`, `no response within 10 seconds`: never the body of a response."""
 
 
 def create_webhook(url: str, salt: str, secret_digest: str) -> int:
-    """The id of a new webhook, which is told of what changes from now on."""
+    """Create a webhook that receives changes from now on; return its id."""
     settled = run_in_transaction(dialects.settled_position, keep=False)
 
     def work(session: Session) -> int:
         at = now()
         newest = session.scalar(select(func.max(ChangeSet.position)).where(ChangeSet.position <= settled))
         webhook = Webhook(
-            url=url, salt=salt, secret_digest=secret_digest, created_at=at, position=newest or 0, leased_until=at
+            url=url, salt=salt, secret_digest=secret_digest, created_at=at, position=newest or 0, last_attempt_at=at
         )
         session.add(webhook)
         session.flush()
@@ -87,12 +87,12 @@ def create_webhook(url: str, salt: str, secret_digest: str) -> int:
 
 
 def get_webhook(webhook_id: int) -> Webhook:
-    """Raises NotFound."""
+    """Return the webhook. Raises NotFound."""
     return get_webhook_in(cast(Session, db.session), webhook_id)
 
 
 def list_webhooks() -> list[tuple[Webhook, WebhookDelivery | None]]:
-    """Every webhook with its last attempt."""
+    """Return every webhook with its last attempted delivery."""
     last = (
         select(func.max(WebhookDelivery.id))
         .where(WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.attempts > 0)
@@ -103,20 +103,20 @@ def list_webhooks() -> list[tuple[Webhook, WebhookDelivery | None]]:
     return [(webhook, delivery) for webhook, delivery in db.session.execute(query)]
 
 
-def list_deliveries(webhook_id: int, most: int) -> list[WebhookDelivery]:
-    """The newest first."""
+def list_deliveries(webhook_id: int, limit: int) -> list[WebhookDelivery]:
+    """Return the newest deliveries first."""
     query = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
-    return list(db.session.scalars(query.order_by(WebhookDelivery.id.desc()).limit(most)))
+    return list(db.session.scalars(query.order_by(WebhookDelivery.id.desc()).limit(limit)))
 
 
 def count_pending(webhook: Webhook) -> int:
-    """How many change sets are to be told after the delivery that is there; at most MOST_BEHIND are counted."""
-    coming = select(ChangeSet.id).where(ChangeSet.position > webhook.position).order_by(ChangeSet.position)
-    return db.session.scalar(select(func.count()).select_from(coming.limit(MAX_PENDING_COUNTED).subquery())) or 0
+    """Return how many change sets follow the last delivery; at most MAX_PENDING_COUNTED are counted."""
+    pending = select(ChangeSet.id).where(ChangeSet.position > webhook.position).order_by(ChangeSet.position)
+    return db.session.scalar(select(func.count()).select_from(pending.limit(MAX_PENDING_COUNTED).subquery())) or 0
 
 
 def set_paused(webhook_id: int, paused: bool) -> None:
-    """Send nothing more, or go on where it stopped. Raises NotFound."""
+    """Stop sending, or continue where it stopped. Raises NotFound."""
 
     def work(session: Session) -> None:
         webhook = get_webhook_in(session, webhook_id)
@@ -126,7 +126,7 @@ def set_paused(webhook_id: int, paused: bool) -> None:
 
 
 def rotate_webhook(webhook_id: int, salt: str, secret_digest: str, overlap: timedelta) -> None:
-    """Sign with another secret, and with the present one as well for that long. Raises NotFound."""
+    """Sign with another secret, and for the `overlap` with the current one as well. Raises NotFound."""
 
     def work(session: Session) -> None:
         webhook = get_webhook_in(session, webhook_id)
@@ -138,17 +138,17 @@ def rotate_webhook(webhook_id: int, salt: str, secret_digest: str, overlap: time
 
 
 def delete_webhook(webhook_id: int) -> None:
-    """With its deliveries. Raises NotFound."""
+    """Delete the webhook and its deliveries. Raises NotFound."""
     run_in_transaction(lambda session: session.delete(get_webhook_in(session, webhook_id)))
 
 
 def redeliver(webhook_id: int, delivery_id: int) -> None:
-    """Try a delivery at once; one that had ended gets a single further attempt. Raises NotFound."""
+    """Attempt a delivery at once; one that has ended gets a single further attempt. Raises NotFound."""
 
     def work(session: Session) -> None:
         delivery = session.get(WebhookDelivery, delivery_id)
         if delivery is None or delivery.webhook_id != webhook_id:
-            raise NotFound("There is no such delivery, or it is no longer kept.")
+            raise NotFound("Delivery not found, or deleted.")
         at = now()
         delivery.next_attempt_at = at
         if delivery.state != PENDING:
@@ -158,8 +158,8 @@ def redeliver(webhook_id: int, delivery_id: int) -> None:
 
 
 def get_webhook_in(session: Session, webhook_id: int) -> Webhook:
-    """In this transaction. Raises NotFound."""
+    """Return the webhook in this transaction. Raises NotFound."""
     webhook = session.get(Webhook, webhook_id)
     if webhook is None:
-        raise NotFound("There is no such webhook.")
+        raise NotFound("Webhook not found.")
     return webhook

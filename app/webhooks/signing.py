@@ -1,7 +1,7 @@
 """Secrets of webhooks, and signatures as Standard Webhooks defines them (standardwebhooks.com).
 
-A secret is made of SECRET_KEY and a salt, so that it need not be stored: whoever gets hold of the database alone, or of
-a backup, can sign nothing. With another SECRET_KEY the secrets are others too, which the digest tells.
+A secret is derived from SECRET_KEY and a salt, and is not stored: the database alone, or a backup, signs nothing. The
+stored digest shows when another SECRET_KEY derives another secret.
 """
 
 import base64
@@ -17,32 +17,32 @@ PREFIX = "whsec_"
 
 
 class SecretKeyChanged(Exception):
-    """SECRET_KEY is another one than when the webhook got its secret."""
+    """SECRET_KEY has changed since the webhook got its secret."""
 
 
 def new_secret(secret_key: str) -> tuple[str, str, str]:
-    """A new secret: its salt and its digest, which are kept, and itself, which is shown once."""
+    """Return (salt, digest, secret) of a new secret: the first two are stored, the secret is shown once."""
     salt = secrets.token_urlsafe(24)
     secret = _secret(secret_key, salt)
     return salt, sha256_hex(secret), secret
 
 
 def _secret(secret_key: str, salt: str) -> str:
-    made = hmac.digest(secret_key.encode(), f"webhook {salt}".encode(), hashlib.sha256)
-    return PREFIX + base64.b64encode(made).decode()
+    derived = hmac.digest(secret_key.encode(), f"webhook {salt}".encode(), hashlib.sha256)
+    return PREFIX + base64.b64encode(derived).decode()
 
 
 def signing_secrets(webhook: Webhook, secret_key: str) -> list[str]:
-    """Those it is to be signed with: the present one, and for a while the one before. Raises SecretLost."""
-    present = _secret(secret_key, webhook.salt)
-    if sha256_hex(present) != webhook.secret_digest:
+    """Return the current secret and, during a rotation, the previous one. Raises SecretKeyChanged."""
+    current = _secret(secret_key, webhook.salt)
+    if sha256_hex(current) != webhook.secret_digest:
         raise SecretKeyChanged
     previous = webhook.previous_salt if webhook.in_rotation else None
-    return [present, *([_secret(secret_key, previous)] if previous else [])]
+    return [current, *([_secret(secret_key, previous)] if previous else [])]
 
 
 def signature_headers(body: bytes, message_id: str, timestamp: int, secrets_: Iterable[str]) -> dict[str, str]:
-    """The headers that sign this body, sent at that moment in Unix seconds."""
+    """Return the headers that sign the body; `timestamp` is in Unix seconds."""
     content = f"{message_id}.{timestamp}.".encode() + body
     return {
         "webhook-id": message_id,

@@ -1,4 +1,4 @@
-"""Where a webhook may lead: out of the network, never into it, unless WEBHOOK_ALLOWED_HOSTS says so."""
+"""Which URLs a webhook may have: public addresses, and private ones that WEBHOOK_ALLOWED_HOSTS names."""
 
 import re
 import socket
@@ -18,19 +18,19 @@ HostAndPort = tuple[str, int]
 NAME = re.compile(r"[a-z0-9._-]{1,253}")
 
 UNICAST = IPv6Network("2000::/3")
-"""What of IPv6 is given out for the Internet."""
+"""The IPv6 addresses that are assigned to the public Internet."""
 
 NAT64 = IPv6Network("64:ff9b::/96")
-"""Where an IPv6 network without IPv4 has all of IPv4."""
+"""The prefix by which an IPv6-only network reaches all of IPv4."""
 
 DENIED_NETWORKS = tuple(
     map(
         ip_network,
         (
-            "2001::/32",  # Teredo: leads to an IPv4 address in disguise
+            "2001::/32",  # Teredo: contains an IPv4 address
             "2002::/16",  # 6to4: the same
-            "192.0.0.0/24",  # of protocols, and of a cloud's own services; global to Python before 3.11.9
-            "168.63.129.16/32",  # where Azure tells a machine about itself
+            "192.0.0.0/24",  # protocols and a cloud's own services; global to Python before 3.11.9
+            "168.63.129.16/32",  # Azure's metadata of a machine
         ),
     )
 )
@@ -43,7 +43,7 @@ class DisallowedUrl(BadRequest):
 
 @dataclass(frozen=True)
 class Target:
-    """A URL, taken apart once: what is checked is what is used."""
+    """A parsed URL: the parts that are checked are the parts that are used."""
 
     https: bool
     host: str
@@ -51,13 +51,13 @@ class Target:
     path: str
     """With the query."""
     allowed: bool
-    """Whether WEBHOOK_ALLOWED_HOSTS names it: then it may lie inside the network."""
+    """Whether WEBHOOK_ALLOWED_HOSTS names it, so that its address may be private."""
 
 
 def parse_url(url: str, allowed_hosts: Collection[HostAndPort] = ()) -> Target:
-    """Raises UnfitAddress."""
+    """Parse a URL. Raises DisallowedUrl."""
     if not 0 < len(url) <= MAX_URL_LENGTH or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
-        raise DisallowedUrl("Enter a URL such as https://example.com/hook, in ASCII and without blanks.")
+        raise DisallowedUrl("Enter a URL such as https://example.com/hook, without spaces or special characters.")
     try:
         parts = urlsplit(url)
         port = (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
@@ -67,7 +67,7 @@ def parse_url(url: str, allowed_hosts: Collection[HostAndPort] = ()) -> Target:
     if parts.scheme not in ("https", "http") or not _is_host(host):
         raise DisallowedUrl("Enter a URL such as https://example.com/hook.")
     if "@" in parts.netloc or "#" in url:
-        raise DisallowedUrl("Neither a user name nor a fragment (#) may stand in the URL.")
+        raise DisallowedUrl("The URL can't contain a user name or #fragment.")
     allowed = (host, port) in allowed_hosts
     if not allowed:
         _check_public(parts, port)
@@ -92,22 +92,24 @@ def _is_host(host: str) -> bool:
 
 
 def resolve(target: Target) -> list[str]:
-    """Where its host is now. Raises UnfitAddress if nowhere, or if any of that may be inside the network.
+    """Return the addresses of the host. Raises DisallowedUrl if there are none, or if one of them is private.
 
-    Takes as long as the system's resolver does, which knows no time limit of ours.
+    Takes as long as the system's resolver, which has no time limit of ours.
     """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise DisallowedUrl("The host has no address.") from None
+        raise DisallowedUrl("Host not found.") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not target.allowed and not all(map(is_public, addresses)):
-        raise DisallowedUrl("The host lies inside a network. WEBHOOK_ALLOWED_HOSTS names those that are allowed to.")
+        raise DisallowedUrl(
+            "Private network addresses are blocked. Ask your administrator to add it to WEBHOOK_ALLOWED_HOSTS."
+        )
     return addresses
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public Internet's, whatever it is disguised as."""
+    """Return whether an address is public, including addresses that contain another one."""
     ip = ip_address(address)
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
@@ -115,4 +117,4 @@ def is_public(address: str) -> bool:
         ip = IPv4Address(int(ip) & 0xFFFFFFFF)
     if isinstance(ip, IPv6Address) and ip not in UNICAST:
         return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or any(ip in other for other in DENIED_NETWORKS))
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or any(ip in network for network in DENIED_NETWORKS))

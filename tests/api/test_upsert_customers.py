@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_import_customers import stored
 from tests.support.clients import Api
 from tests.support.customers import GOLD, all_segments, set_segments
+from tests.support.imports import all_profiles
 
 
 def save(api: Api, customers: Any, **kwargs: Any) -> Any:
@@ -18,7 +18,7 @@ def test_it_works(api: Api, ana: str) -> None:
     set_segments(ana, GOLD)
     luis = {"document_id": "2", "name": "Luis", "email": "luis@example.com", "phone": "+57 1"}
     assert save(api, [luis, {"document_id": ana, "name": "Ana G."}]) == {"created": 1, "updated": 1, "unchanged": 0}
-    assert stored() == {ana: ("Ana G.", "Ana@Example.com", None), "2": ("Luis", "luis@example.com", "+57 1")}
+    assert all_profiles() == {ana: ("Ana G.", "Ana@Example.com", None), "2": ("Luis", "luis@example.com", "+57 1")}
     assert save(api, [luis]) == {"created": 0, "updated": 0, "unchanged": 1}
     assert all_segments() == {ana: GOLD, "2": []}
     api.get("/api/customers/segments?email=LUIS@example.com")
@@ -31,13 +31,13 @@ def test_segments_are_left_alone_also_when_sent(api: Api, ana: str) -> None:
 
 def test_null_empties_a_fact_and_a_missing_one_stays(api: Api, ana: str) -> None:
     save(api, [{"document_id": ana, "email": None}])
-    assert stored() == {ana: ("Ana Gómez", None, None)}
+    assert all_profiles() == {ana: ("Ana Gómez", None, None)}
     api.get("/api/customers/segments?email=ana@example.com", status=404, code="CUSTOMER_NOT_FOUND")
 
 
 def test_the_first_of_several_entries_wins(api: Api) -> None:
     assert save(api, [{"document_id": "1", "name": "A"}, {"document_id": "1", "name": "B"}])["created"] == 1
-    assert stored() == {"1": ("A", None, None)}
+    assert all_profiles() == {"1": ("A", None, None)}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_first_of_several_entries_wins(api: Api) -> None:
 def test_it_refuses(api: Api, customers: Any, path: str) -> None:
     error = save(api, [{"document_id": "fine"}, *customers] if customers else [], status=400, code="VALIDATION_ERROR")
     assert error["error"]["details"][0]["path"] == path.replace("[0]", "[1]")
-    assert stored() == {}
+    assert all_profiles() == {}
 
 
 def test_the_longest_of_everything_can_be_stored(api: Api) -> None:
@@ -74,6 +74,6 @@ def test_it_is_on_record_and_undoable(api: Api, ana: str) -> None:
     assert (told["actor"], told["changed"], told["created"], told["updated"]) == ("token crm-nightly", 0, 1, 1)
     undone = api.call("POST", "/api/v3/change-sets/1/revert").json
     assert undone == {"changed": 2, "unchanged": 0, "conflicts": [], "changeSet": "2"}
-    assert {document_id: facts[0] for document_id, facts in stored().items()} == {ana: "Ana Gómez"}
+    assert {document_id: facts[0] for document_id, facts in all_profiles().items()} == {ana: "Ana Gómez"}
     as_before = {"customers": [{"document_id": ana, "name": "Ana Gómez"}]}
     assert "Change-Set" not in api.call("POST", "/api/v3/customers", json=as_before).headers

@@ -24,7 +24,7 @@ def arrived(page: Page, what: str) -> None:
     for _ in range(60):
         if place.is_visible():
             return
-        again = page.get_by_role("link", name="Look again")
+        again = page.get_by_role("link", name="Refresh")
         if again.is_visible():
             again.click()
         page.wait_for_timeout(250)
@@ -34,15 +34,15 @@ def arrived(page: Page, what: str) -> None:
 def load(visit: BrowserSession, path: Path) -> Page:
     page = visit.go("/imports")
     page.get_by_label("CSV or JSON Lines").set_input_files(path)
-    page.get_by_role("button", name="Look into the file").click()
+    page.get_by_role("button", name="Upload and preview").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(path.name)
     return page
 
 
 def check_columns(page: Page) -> None:
     page.get_by_role("combobox", name="membership").select_option("segment:membership")
-    page.get_by_role("button", name="See what it would do").click()
-    arrived(page, "Nothing is changed yet")
+    page.get_by_role("button", name="Preview changes").click()
+    arrived(page, "nothing has changed yet")
 
 
 def undo(page: Page, link: str) -> None:
@@ -59,16 +59,16 @@ def test_load_a_file_and_undo_it(at: BrowserSession, tmp_path: Path) -> None:
     check_columns(page)
     expect(page.get_by_text("Line 4: document_id")).to_be_visible()
     page.get_by_role("button", name="Apply to 2 customers").click()
-    arrived(page, "This is change")
+    arrived(page, "Applied by")
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download them all").click()
+        page.get_by_role("link", name="Download errors").click()
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as lines:
         (row,) = csv.DictReader(lines)
     assert (row["Nombre"], row["line"]) == ("Luis", "4")
     at.go("/customers/N-1")
     expect(at.page.get_by_role("heading", level=1)).to_have_text("=Núñez")
     at.page.go_back()
-    undo(at.page, "Undo this import …")
+    undo(at.page, "Undo…")
     assert at.context.request.get(at.address + "/customers/N-1").status == 404
 
 
@@ -148,9 +148,9 @@ def test_a_dead_worker_does_not_stop_an_import(
     address = page.url
     page.get_by_role("combobox", name="membership").select_option("segment:membership")
     if state == "applying":
-        page.get_by_role("button", name="See what it would do").click()
+        page.get_by_role("button", name="Preview changes").click()
         page.get_by_role("button", name=re.compile("^Apply")).wait_for(timeout=60_000)
-    button = "^Apply" if state == "applying" else "^See what it would do"
+    button = "^Apply" if state == "applying" else "^Preview changes"
     page.get_by_role("button", name=re.compile(button)).click(no_wait_after=True)
     while not taken_up(service, state):
         time.sleep(0.01)
@@ -162,6 +162,6 @@ def test_a_dead_worker_does_not_stop_an_import(
     expect(page.get_by_role("progressbar")).to_be_visible()
     if state == "checking":
         page.get_by_role("button", name=f"Apply to {rows:,} customers").click(timeout=90_000)
-    expect(page.get_by_text("This is change")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("Applied by")).to_be_visible(timeout=90_000)
     expect(page.locator(".stats > div", has_text="new customers")).to_contain_text(f"{rows:,}")
-    undo(page, "Undo this import …")
+    undo(page, "Undo…")

@@ -11,9 +11,9 @@ from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet
 from app.jobs import apply_file
-from tests.cli.test_import_customers import rejected
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.rejected_rows import read_rejected
 
 BODY = {"customers": [{"document_id": "a", "segments": GOLD}, {"document_id": "x", "segments": GOLD}]}
 PRETTY = json.dumps(BODY, indent=2).encode()
@@ -41,7 +41,7 @@ def apply(shell: Shell, content: bytes | str, *options: str, exit_code: int = 0)
         pytest.param(gzip.compress(PRETTY), id="gzip"),
     ],
 )
-def test_it_works(shell: Shell, content: bytes) -> None:
+def test_report_and_segments(shell: Shell, content: bytes) -> None:
     report = apply(shell, content)
     assert report == {
         "changed": 1,
@@ -55,7 +55,7 @@ def test_it_works(shell: Shell, content: bytes) -> None:
     assert apply(shell, content)["changeSet"] is None
 
 
-def test_a_dry_run_reports_the_same_and_changes_nothing(shell: Shell) -> None:
+def test_dry_run_reports_the_same_and_changes_nothing(shell: Shell) -> None:
     dry = apply(shell, LINES, "--dry-run")
     assert all_segments() == {"a": [], "b": SILVER}
     assert recount(TESTER) == []
@@ -63,46 +63,46 @@ def test_a_dry_run_reports_the_same_and_changes_nothing(shell: Shell) -> None:
     assert apply(shell, LINES) | {"changeSet": None} == dry
 
 
-def test_the_first_of_several_lines_is_taken(shell: Shell) -> None:
+def test_first_row_of_a_duplicate_id_is_used(shell: Shell) -> None:
     lines = [json.dumps({"document_id": id_, "segments": s}) for id_, s in [("b", GOLD), ("a", GOLD), ("b", [])]]
     assert apply(shell, "\n".join(lines))["duplicates"] == ["b"]
     assert all_segments() == {"a": GOLD, "b": GOLD}
 
 
-def test_a_csv_has_a_row_a_segment_in_order_and_an_empty_one_to_clear(shell: Shell) -> None:
+def test_csv_row_per_segment_keeps_the_order_and_an_empty_one_clears(shell: Shell) -> None:
     apply(shell, "value,document_id,type\nGOLD,a,membership\n,b,\nWINE,a,interest\nGOLD,a,membership\n")
     wine = [{"type": "interest", "value": "WINE"}]
     assert all_segments() == {"a": [*GOLD, *wine, *GOLD], "b": []}
 
 
-def test_a_bad_row_of_a_csv_keeps_the_customer_as_she_was(shell: Shell) -> None:
+def test_customer_with_an_invalid_row_is_not_changed(shell: Shell) -> None:
     content = "document_id,type,value\nb,membership,GOLD\na,membership,GOLD\nb,membership,\n,x,y\n"
     file = shell.file("f.csv", content)
     shell("segments", "apply", file, exit_code=1)
     assert all_segments() == {"a": GOLD, "b": SILVER}
-    rows = rejected(file)
+    rows = read_rejected(file)
     assert [(row["line"], row["document_id"]) for row in rows] == [("2", "b"), ("4", "b"), ("5", "")]
 
 
-def test_so_does_a_row_with_a_quote_where_none_may_be(shell: Shell) -> None:
+def test_customer_with_a_misplaced_quote_is_not_changed(shell: Shell) -> None:
     content = 'document_id,type,value\nb,membership,GOLD\nb,interest,"WINE"x\na,membership,GOLD\n'
     shell("segments", "apply", shell.file("f.csv", content), exit_code=1)
     assert all_segments() == {"a": GOLD, "b": SILVER}
 
 
-def test_empty_texts_are_kept_where_json_can_tell_them(shell: Shell) -> None:
+def test_empty_type_and_value_are_kept_in_json(shell: Shell) -> None:
     apply(shell, '{"document_id": "a", "segments": [{"type": "", "value": ""}]}')
     assert all_segments()["a"] == [{"type": "", "value": ""}]
 
 
-def test_customers_changed_since_are_left_alone(shell: Shell) -> None:
+def test_customers_changed_after_as_of_are_stale(shell: Shell) -> None:
     lines = "\n".join(json.dumps({"document_id": id_, "segments": GOLD}) for id_ in ("b", "a"))
     assert apply(shell, lines, "--as-of", "2020-01-01T00:00:00Z")["stale"] == ["b"]
     assert all_segments() == {"a": GOLD, "b": SILVER}
     assert apply(shell, lines, "--as-of", "2999-01-01T00:00:00+02:00")["changed"] == 1
 
 
-def test_it_refuses_a_time_without_an_offset(shell: Shell) -> None:
+def test_time_without_offset_exits_with_2(shell: Shell) -> None:
     shell("segments", "apply", shell.file("f", LINES), "--as-of", "2020-01-01T00:00:00", exit_code=2)
 
 
@@ -110,21 +110,20 @@ def test_it_refuses_a_time_without_an_offset(shell: Shell) -> None:
     "content",
     [PRETTY[:-5], b'{"customers": [{}', b'{"customers": [1e999]}', b"document_id,type\na,b\n", b"\xff\xfe", b""],
 )
-def test_it_refuses_a_file_it_cannot_read_and_applies_nothing(shell: Shell, content: bytes) -> None:
+def test_unreadable_file_exits_with_2_and_applies_nothing(shell: Shell, content: bytes) -> None:
     shell("segments", "apply", shell.file("f", content), exit_code=2)
     assert all_segments() == {"a": [], "b": SILVER}
 
 
-def test_elements_of_a_body_are_rejected_by_number(shell: Shell) -> None:
+def test_rejected_elements_of_a_body_are_numbered(shell: Shell) -> None:
     body = {"customers": [{"document_id": "a", "segments": GOLD}, {"document_id": 1}, {"document_id": "b\ud800"}]}
     file = shell.file("f.json", json.dumps(body))
     shell("segments", "apply", file, exit_code=1)
     assert all_segments() == {"a": GOLD, "b": SILVER}
-    assert [row["line"] for row in rejected(file)] == ["2", "3"]
+    assert [row["line"] for row in read_rejected(file)] == ["2", "3"]
 
 
-def test_nothing_is_half_done(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A crash in the second batch takes the first with it."""
+def test_crash_in_the_second_batch_rolls_back_the_first(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     add_customers(*(str(n) for n in range(6_000)))
     lines = "\n".join(json.dumps({"document_id": str(n), "segments": GOLD}) for n in range(6_000))
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.cli.test_import_customers import stored
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, reset_database, set_segments
+from tests.support.imports import all_profiles
 
 ODD = [{"type": "a:b%", "value": ',";\n\r\n😀 مرحبا'}, {"type": "=1+1", "value": "@x"}]
 
@@ -20,7 +20,7 @@ def customers(shell: Shell) -> None:
     set_segments("b", SILVER)
 
 
-def test_it_works(shell: Shell) -> None:
+def test_csv_rows(shell: Shell) -> None:
     rows = list(csv.DictReader(io.StringIO(shell("customers", "export").stdout, newline="")))
     assert [row["document_id"] for row in rows] == ["a", "b", 'c,"\n']
     assert json.loads(rows[1]["segments"]) == SILVER
@@ -48,20 +48,20 @@ def test_json_lines(shell: Shell) -> None:
         (["a%3Ab%25:" + ODD[0]["value"]], ["a"]),
     ],
 )
-def test_only_who_holds_all_of_the_segments(shell: Shell, segments: list[str], found: list[str]) -> None:
+def test_only_customers_with_all_segments(shell: Shell, segments: list[str], found: list[str]) -> None:
     options = [word for segment in segments for word in ("--segment", segment)]
     lines = shell("customers", "export", "--format", "jsonl", *options).stdout.splitlines()
     assert [json.loads(line)["document_id"] for line in lines] == found
 
 
-def test_it_refuses_what_is_no_segment(shell: Shell) -> None:
+def test_invalid_segment_exits_with_2(shell: Shell) -> None:
     shell("customers", "export", "--segment", "GOLD", exit_code=2)
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
-def test_what_is_exported_can_be_imported(shell: Shell, format_: str) -> None:
-    before = stored(), all_segments()
+def test_exported_file_can_be_imported(shell: Shell, format_: str) -> None:
+    before = all_profiles(), all_segments()
     exported = shell("customers", "export", "--format", format_).stdout_bytes
     reset_database()
     shell("customers", "import", shell.file("again", exported))
-    assert (stored(), all_segments()) == before
+    assert (all_profiles(), all_segments()) == before

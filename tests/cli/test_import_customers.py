@@ -1,9 +1,7 @@
 """flask customers import FILE"""
 
-import csv
 import gzip
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -11,43 +9,33 @@ from sqlalchemy import select
 from app.core.counts.recount import recount
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
-from app.core.models.customers import Customer
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
+from tests.support.imports import all_profiles
+from tests.support.rejected_rows import read_rejected
 
 
-def stored() -> dict[str, tuple[Any, ...]]:
-    db.session.rollback()
-    columns = (Customer.document_id, Customer.name, Customer.email, Customer.phone)
-    return {row.document_id: tuple(row)[1:] for row in db.session.execute(select(*columns))}
-
-
-def rejected(file: str) -> list[dict[str, str]]:
-    with Path(file + ".rejected.csv").open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
-
-
-def test_it_works(shell: Shell) -> None:
+def test_customers_are_created_and_then_unchanged(shell: Shell) -> None:
     file = shell.file("c.csv", "document_id,name,email,phone\n1,Ana,ana@x.co,+57 1\n2,Luis,,\n")
     assert "2 customers created, 0 updated, 0 unchanged" in shell("customers", "import", file).stdout
-    assert stored() == {"1": ("Ana", "ana@x.co", "+57 1"), "2": ("Luis", None, None)}
+    assert all_profiles() == {"1": ("Ana", "ana@x.co", "+57 1"), "2": ("Luis", None, None)}
     assert all_segments() == {"1": [], "2": []}
     assert "0 customers created, 0 updated, 2 unchanged" in shell("customers", "import", file).stdout
 
 
-def test_it_updates_what_the_file_names_and_leaves_the_rest(shell: Shell) -> None:
+def test_only_the_fields_of_the_file_are_updated(shell: Shell) -> None:
     shell("customers", "import", shell.file("a.csv", "document_id,name,phone\n1,Ana,5\n"))
     set_segments("1", GOLD)
     shell("customers", "import", shell.file("b.csv", "phone,document_id,other\n6,1,x\n"))
-    assert stored() == {"1": ("Ana", None, "6")}
+    assert all_profiles() == {"1": ("Ana", None, "6")}
     shell(
         "customers", "import", shell.file("c.jsonl", '{"document_id":"1","name":null}\n{"document_id":"2","phone":"7"}')
     )
-    assert stored() == {"1": (None, None, "6"), "2": (None, None, "7")}
+    assert all_profiles() == {"1": (None, None, "6"), "2": (None, None, "7")}
     assert all_segments() == {"1": GOLD, "2": []}
 
 
-def test_it_replaces_segments_where_the_file_has_them(shell: Shell) -> None:
+def test_segments_of_the_file_replace_those_of_the_customer(shell: Shell) -> None:
     shell("customers", "import", shell.file("a.csv", "document_id\n1\n2\n3\n"))
     for document_id in "123":
         set_segments(document_id, SILVER)
@@ -76,9 +64,9 @@ def test_it_replaces_segments_where_the_file_has_them(shell: Shell) -> None:
         pytest.param(gzip.compress(b'\n{"document_id": "1", "name": "Ana"}'), id="JSON Lines, gzip"),
     ],
 )
-def test_it_accepts(shell: Shell, content: bytes) -> None:
+def test_format_is_detected(shell: Shell, content: bytes) -> None:
     shell("customers", "import", shell.file("file", content))
-    assert stored() == {"1": ("Ana", None, None)}
+    assert all_profiles() == {"1": ("Ana", None, None)}
     db.session.rollback()
     shell("customers", "import", "-", stdin=content)
 
@@ -90,32 +78,32 @@ BAD = {
 }
 
 
-def test_it_keeps_bad_lines_with_number_and_reason(shell: Shell) -> None:
+def test_rejected_rows_are_written_with_line_and_reason(shell: Shell) -> None:
     content = b'document_id,name\n,Ana\nok-1,Ana\n%s,Ana\n5,%s\n6,A\xffna\n7\nok-2,"two\nlines"\n8,Ana,3\n"9"x,Ana\n'
     content += "ok-3,Zoé\n".encode()
     file = shell.file("c.csv", content % (b"x" * 513, b"n" * 1001))
     result = shell("customers", "import", file, exit_code=1)
-    assert "7 lines rejected" in result.stderr
-    assert set(stored()) == {"ok-1", "ok-2", "ok-3"}
-    rows = rejected(file)
+    assert "7 rows rejected" in result.stderr
+    assert set(all_profiles()) == {"ok-1", "ok-2", "ok-3"}
+    rows = read_rejected(file)
     assert [int(row["line"]) for row in rows] == [2, 4, 5, 6, 7, 10, 11]
     assert [row["error"].split(":")[0].split(" ")[0] for row in rows] == [
         "document_id",
         "document_id",
         "name",
-        "line",
-        "line",
-        "line",
-        "line",
+        "Contains",
+        "1",
+        "3",
+        "Invalid",
     ]
 
 
-def test_rejected_lines_can_be_repaired_and_loaded_again(shell: Shell) -> None:
+def test_fixed_rejected_rows_can_be_imported_again(shell: Shell) -> None:
     file = shell.file("c.csv", "document_id,name\n1,Ana\n,Luis\n")
     shell("customers", "import", file, exit_code=1)
     repaired = Path(file + ".rejected.csv").read_text().replace(",Luis", "2,Luis")
     shell("customers", "import", shell.file("again.csv", repaired))
-    assert stored() == {"1": ("Ana", None, None), "2": ("Luis", None, None)}
+    assert all_profiles() == {"1": ("Ana", None, None), "2": ("Luis", None, None)}
 
 
 @pytest.mark.parametrize(
@@ -133,19 +121,19 @@ def test_rejected_lines_can_be_repaired_and_loaded_again(shell: Shell) -> None:
         "[" * 100_000,
     ],
 )
-def test_it_rejects_a_bad_json_line_alone(shell: Shell, line: str) -> None:
+def test_invalid_json_line_is_rejected_alone(shell: Shell, line: str) -> None:
     file = shell.file("c.jsonl", f'{{"document_id": "1"}}\n{line}\n{{"document_id": "2"}}\n')
     shell("customers", "import", file, exit_code=1)
-    assert set(stored()) == {"1", "2"}
-    (row,) = rejected(file)
+    assert set(all_profiles()) == {"1", "2"}
+    (row,) = read_rejected(file)
     assert row["line"] == "2"
     assert row["row"].startswith(line[:1000].replace("\\ud800", "\\ud800"))
 
 
-def test_the_first_of_several_lines_is_taken(shell: Shell) -> None:
+def test_first_row_of_a_duplicate_id_is_used(shell: Shell) -> None:
     result = shell("customers", "import", shell.file("c.csv", "document_id,name\n1,Ana\n1,Luis\n"))
-    assert "1 document_id stood in several lines" in result.stdout
-    assert stored() == {"1": ("Ana", None, None)}
+    assert "1 duplicate ID: first row used" in result.stdout
+    assert all_profiles() == {"1": ("Ana", None, None)}
 
 
 @pytest.mark.parametrize(
@@ -153,31 +141,31 @@ def test_the_first_of_several_lines_is_taken(shell: Shell) -> None:
     [b"", b"name\nAna\n", b"\x1f\x8bnot gzip", gzip.compress(b"document_id\n1\n" * 99)[:40]],
     ids=["empty", "without document_id", "not gzip", "gzip, cut off"],
 )
-def test_it_refuses_a_file_it_cannot_read(shell: Shell, content: bytes) -> None:
+def test_unreadable_file_exits_with_2(shell: Shell, content: bytes) -> None:
     shell("customers", "import", shell.file("c.csv", content), exit_code=2)
-    assert stored() == {}
+    assert all_profiles() == {}
 
 
-def test_a_quote_that_is_never_closed_takes_only_what_follows_it(shell: Shell) -> None:
+def test_unclosed_quote_rejects_only_the_rows_after_it(shell: Shell) -> None:
     file = shell.file("c.csv", 'document_id,name\n1,Ana\n2,"Luis\n3,Eva\n')
     shell("customers", "import", file, exit_code=1)
-    assert set(stored()) == {"1"}
-    (row,) = rejected(file)
+    assert set(all_profiles()) == {"1"}
+    (row,) = read_rejected(file)
     assert row["line"] == "3"
     assert "up to line 4" in row["error"]
 
 
-def test_lines_are_counted_from_the_beginning_of_the_file(shell: Shell) -> None:
+def test_line_numbers_count_from_the_beginning_of_the_file(shell: Shell) -> None:
     file = shell.file("c.csv", '\ndocument_id,"name,\nor not"\n1,"Ana\nG"\n\n,Luis\n')
     shell("customers", "import", file, exit_code=1)
-    assert [row["line"] for row in rejected(file)] == ["7"]
+    assert [row["line"] for row in read_rejected(file)] == ["7"]
 
 
-def test_it_refuses_a_missing_file(shell: Shell) -> None:
+def test_missing_file_exits_with_2(shell: Shell) -> None:
     assert "cannot be opened" in shell("customers", "import", "/nowhere.csv", exit_code=2).stderr
 
 
-def test_the_whole_file_is_one_change_set(shell: Shell) -> None:
+def test_large_file_is_one_change_set(shell: Shell) -> None:
     """Also when it takes several batches."""
     lines = "".join(f'{{"document_id":"{n}","segments":[{{"type":"t","value":"{n % 3}"}}]}}\n' for n in range(12_000))
     shell("customers", "import", shell.file("c.jsonl", lines))

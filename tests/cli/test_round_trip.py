@@ -12,10 +12,10 @@ from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction
 from app.core.models.customers import Customer
-from tests.pages.test_imports import apply, check, send
 from tests.support.clients import Shell
 from tests.support.customers import TESTER, reset_database
 from tests.support.html_client import Operator
+from tests.support.imports import apply, preview, upload
 
 TEXTS = [
     'a, "b"; c',
@@ -68,8 +68,8 @@ def test_by_command(shell: Shell, filled: Any, format_: str) -> None:
 def test_by_page(editor: Operator, app: Flask, filled: Any, format_: str) -> None:
     exported = editor.client.get(f"/customer-export?format={format_}").data
     run_in_transaction(lambda session: session.query(Customer).delete())
-    url = send(editor, exported, f"customers.{format_}")
-    check(editor, url, ["document_id", "name", "email", "phone", "segments"] if format_ == "csv" else None)
+    url = upload(editor, exported, f"customers.{format_}")
+    preview(editor, url, ["document_id", "name", "email", "phone", "segments"] if format_ == "csv" else None)
     apply(editor, url)
     assert everybody() == filled
 

@@ -39,7 +39,7 @@ def test_compacting_keeps_the_counts(shell: Shell) -> None:
         set_segments(document_id, GOLD)
     set_segments("1", SILVER)
     assert rows() == 5
-    assert "5 rows folded into 2" in shell("segments", "compact").stdout
+    assert "5 rows compacted to 2" in shell("segments", "compact").stdout
     assert sums() == {"GOLD": 2, "SILVER": 1}
     set_segments("2", SILVER)
     shell("segments", "compact")
@@ -71,7 +71,7 @@ def test_recount_puts_right_what_differs_and_says_so(shell: Shell) -> None:
     add_customers("1", "2")
     set_segments("1", GOLD)
     set_segments("2", GOLD)
-    assert "Every count was right" in shell("segments", "recount").stderr
+    assert "All counts were correct" in shell("segments", "recount").stderr
     run_in_transaction(lambda session: session.execute(delete(SegmentCount)))
     run_in_transaction(lambda session: session.execute(update(Customer).values(segments=[*SILVER, *GOLD])))
     assert shell("segments", "recount").stdout.splitlines() == ["membership:GOLD +2", "membership:SILVER +2"]
@@ -104,7 +104,7 @@ def test_the_totals_are_kept_by_whatever_changes_them(shell: Shell, monkeypatch:
     lines = '{"document_id":"3","segments":[]}\n{"document_id":"5","segments":[{"type":"t","value":"v"}]}\n'
     shell("customers", "import", shell.file("c.jsonl", lines))
     assert customer_totals.totals() == customer_totals.Totals(customers=5, with_segments=2)
-    assert "Every count was right" in shell("segments", "recount").stderr
+    assert "All counts were correct" in shell("segments", "recount").stderr
     run_in_transaction(lambda session: session.execute(delete(customer_totals.CustomerTotal)))
     assert shell("segments", "recount").stdout.splitlines() == ["customers +5", "customers with segments +2"]
     assert customer_totals.totals() == customer_totals.Totals(customers=5, with_segments=2)

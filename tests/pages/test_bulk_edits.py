@@ -16,9 +16,9 @@ from app.core.search.filters import Filter
 from app.core.search.similar_segments import find_all_similar, within_one_edit
 from app.jobs import bulk_edits
 from app.jobs.bulk_edits import BulkEdit
-from tests.pages.test_imports import effect, work
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page
+from tests.support.imports import last_preview, run_job
 
 WINE = [{"type": "interest", "value": "WINE"}]
 FORM: list[tuple[str, str]] = [("base", "[]"), ("version", "")]
@@ -42,10 +42,10 @@ def prepare(editor: Operator, verb: str, segments: Any, ids: str = "", query: st
 
 def make(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "") -> Page:
     url = prepare(editor, verb, segments, ids, query)
-    assert work()
+    assert run_job()
     assert "Nothing is changed yet" in editor.get(url).text
     editor.post(url, {"action": "apply"})
-    assert work()
+    assert run_job()
     assert recount(TESTER) == []
     return editor.get(url)
 
@@ -68,7 +68,7 @@ def test_it_does_what_the_preview_said(
 ) -> None:
     page = make(editor, verb, segments, ids, query)
     assert all_segments() == BEFORE | after
-    numbers = effect()
+    numbers = last_preview()
     assert (numbers["gain"], numbers["lose"], numbers["unchanged"]) == told
     assert f"{len(after)} customer" in page.text
     undo = editor.get(page.links["Undo it …"])
@@ -80,24 +80,24 @@ def test_it_does_what_the_preview_said(
 
 def test_nothing_happens_before_it_is_confirmed(editor: Operator) -> None:
     url = prepare(editor, "clear", [], "ab")
-    assert work()
+    assert run_job()
     page = editor.get(url)
     assert "Remove all segments from 2 customers" in page.text
     assert all_segments() == BEFORE
     editor.post(url, {"action": "discard"})
     editor.post(url, {"action": "apply"}, status=409)
-    assert not work()
+    assert not run_job()
     assert all_segments() == BEFORE
 
 
 def test_who_matches_is_decided_by_the_database_at_that_moment(editor: Operator) -> None:
     """Somebody changed between preview and confirmation is neither overwritten by an old look nor forgotten."""
     url = prepare(editor, "add", WINE, query="everybody=yes&segment=membership:GOLD")
-    assert work()
+    assert run_job()
     set_segments("c", GOLD)
     set_segments("a", [*GOLD, *SILVER])
     editor.post(url, {"action": "apply"})
-    assert work()
+    assert run_job()
     assert all_segments() == BEFORE | {"a": [*GOLD, *SILVER, *WINE], "c": [*GOLD, *WINE]}
 
 
@@ -122,7 +122,7 @@ def test_what_makes_no_sense_is_refused(
     editor: Operator, verb: str, segments: Any, ids: str, query: str, status: int
 ) -> None:
     prepare(editor, verb, segments, ids, query, status=status)
-    assert not work()
+    assert not run_job()
 
 
 def test_a_close_spelling_is_pointed_out_first(editor: Operator) -> None:
@@ -130,7 +130,7 @@ def test_a_close_spelling_is_pointed_out_first(editor: Operator) -> None:
     assert re.search("GOLD.*exists", text, re.DOTALL)
     form = [*FORM, ("verb", "add"), ("id", "d"), ("type", "membership"), ("value", "gold"), ("was", "")]
     editor.post("/edits", [*form, ("confirmed", "yes")])
-    assert work()
+    assert run_job()
 
 
 def test_rows_are_added_and_removed_without_a_script(editor: Operator) -> None:
@@ -168,9 +168,9 @@ def rename(editor: Operator, old: dict[str, str], new: dict[str, str]) -> None:
     url = f"/segments/{old['type']}/{old['value']}/rename"
     editor.get(url)
     response = editor.post(url, {**new, "confirmed": "yes"})
-    assert work()
+    assert run_job()
     editor.post(response.headers["Location"], {"action": "apply"})
-    assert work()
+    assert run_job()
     assert recount(TESTER) == []
 
 
@@ -233,7 +233,7 @@ def test_renaming_is_the_same_on_every_database(segments: Any, old: Any, new: An
         return
     set_segments("a", segments)
     edit = BulkEdit("rename", [old, new], Filter())
-    query = db.select(dialects.json_text(edit.result())).where(Customer.document_id == "a")
+    query = db.select(dialects.json_text(edit.new_segments())).where(Customer.document_id == "a")
     db.session.rollback()
     held = new in segments
     expected = [new if one == old else one for one in segments if one != old or not held]

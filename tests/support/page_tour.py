@@ -129,10 +129,10 @@ def _tokens(at: BrowserSession) -> Iterator[Stop]:
 
 def _webhooks(at: BrowserSession) -> Iterator[Stop]:
     page = at.go("/webhooks")
-    _press(page, "Add the webhook")
+    _press(page, "Add webhook")
     yield "webhooks with a problem", at
     page.get_by_role("textbox", name="URL").fill(f"http://127.0.0.1:9/{LONG}")
-    _press(page, "Add the webhook")
+    _press(page, "Add webhook")
     yield "webhook_secret", at
     page.get_by_role("link", name="To the webhook").click()
     page.get_by_role("heading", name="Deliveries").wait_for()
@@ -149,7 +149,7 @@ def _send(at: BrowserSession, name: str, content: str) -> Page:
     page = at.go("/imports")
     file = {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
     page.get_by_label("CSV or JSON Lines").set_input_files([file])  # type: ignore[list-item]
-    _press(page, "Look into the file")
+    _press(page, "Upload and preview")
     return page
 
 
@@ -157,20 +157,20 @@ def _file(at: BrowserSession) -> Iterator[Stop]:
     """A file with good lines and bad ones, step by step, until it is undone."""
     page = at.go("/imports")
     page.locator("#file").evaluate("field => field.required = false")
-    _press(page, "Look into the file")
+    _press(page, "Upload and preview")
     yield "imports with a problem", at
     lines = "".join(f"N-{n};Ana Gómez {n};GOLD\n" for n in range(12))
     _send(at, f"{LONG[:80]}.csv", f"document_id;{LONG};membership\nA;{LONG};GOLD\n;{LONG};GOLD\n{lines}")
     yield "import its columns", at
     page.get_by_role("combobox", name="membership").select_option("segment:membership")
     page.get_by_role("combobox", name=LONG).select_option("name")
-    page.get_by_role("button", name="See what it would do").click()
-    page.get_by_text("Nothing is changed yet").wait_for()
+    page.get_by_role("button", name="Preview changes").click()
+    page.get_by_text("nothing has changed yet").wait_for()
     yield "import previewed", at
     page.get_by_role("button", name="Apply to").click()
-    page.get_by_text("This is change").wait_for()
+    page.get_by_text("Applied by").wait_for()
     yield "import done", at
-    page.get_by_role("link", name=re.compile("^change [0-9]+$")).click()
+    page.get_by_role("link", name=re.compile("^Change #[0-9]+$")).click()
     page.get_by_role("link", name="Undo this change").wait_for()
     yield "change_set with new customers", at
     page.get_by_role("link", name="Undo this change").click()
@@ -185,16 +185,16 @@ def _file(at: BrowserSession) -> Iterator[Stop]:
 def _going_on(at: BrowserSession, server: Server) -> Iterator[Stop]:
     """An import that another process works on, and does not get on with."""
     page = _send(at, "night.csv", "document_id;name\nM-1;Eva\n")
-    page.get_by_role("button", name="See what it would do").click()
-    page.get_by_text("Nothing is changed yet").wait_for()
-    busy = "state = 'checking', phase = 'comparing', done = 12000, total = 50000, leased_until = '2099-01-01'"
+    page.get_by_role("button", name="Preview changes").click()
+    page.get_by_text("nothing has changed yet").wait_for()
+    busy = "state = 'checking', phase = 'comparing', done = 12000, total = 50000, not_before = '2099-01-01'"
     _set(server, busy)
     page.reload()
     page.get_by_role("progressbar").wait_for()
     yield "import going on", at
     _set(server, "state = 'ready'")
-    page.get_by_role("button", name="Throw it away").click()
-    page.get_by_text("Thrown away").wait_for()
+    page.get_by_role("button", name="Discard import").click()
+    page.get_by_text("Import discarded").wait_for()
     yield "import thrown away", at
 
 

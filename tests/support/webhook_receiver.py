@@ -1,4 +1,4 @@
-"""Somebody who is told of change sets: a server of its own that keeps what it got, and answers as it is told to."""
+"""A receiver of webhooks: a server that stores what it receives and answers with given statuses."""
 
 import json
 import threading
@@ -25,18 +25,18 @@ class Received:
 class Receiver:
     address: tuple[str, int]
     answers: list[int] = field(default_factory=list)
-    """Statuses of the next answers; then 204."""
+    """Statuses of the next responses; then 204."""
     received: list[Received] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
-    """Set, unless answers are to wait."""
+    """Set, unless responses are to wait."""
 
     @property
     def url(self) -> str:
         return f"http://{self.address[0]}:{self.address[1]}/hook?shop=1"
 
     def accepted(self) -> list[str]:
-        """The change sets it was told of, in the order in which it accepted them."""
-        return [one.json()["changeSet"]["id"] for one in self.received if one.status == 204]
+        """Return the ids of the accepted change sets, in order."""
+        return [request.json()["data"]["changeSet"]["id"] for request in self.received if request.status == 204]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from app.webhooks.url_policy import DisallowedUrl, Target, is_public, parse_url,
 from tests.support.gunicorn import free_port
 from tests.support.webhook_receiver import receiving
 
-INSIDE = [
+PRIVATE = [
     "0.0.0.0",
     "10.1.2.3",
     "100.64.0.1",
@@ -57,16 +57,16 @@ INSIDE = [
     "fec0::1",
     "ff02::1",
 ]
-OUTSIDE = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 
 
-@pytest.mark.parametrize("address", INSIDE)
-def test_what_lies_inside(address: str) -> None:
+@pytest.mark.parametrize("address", PRIVATE)
+def test_private_addresses(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", OUTSIDE)
-def test_what_lies_outside(address: str) -> None:
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses(address: str) -> None:
     assert is_public(address)
 
 
@@ -82,7 +82,7 @@ def test_what_lies_outside(address: str) -> None:
         ("http://[::1]:8080/", Target(False, "::1", 8080, "/", True)),
     ],
 )
-def test_urls(url: str, expected: Target) -> None:
+def test_parsed_urls(url: str, expected: Target) -> None:
     assert parse_url(url, {("hooks.internal", 8080), ("::1", 8080)}) == expected
 
 
@@ -121,7 +121,7 @@ def test_urls(url: str, expected: Target) -> None:
         "http://hooks.internal:8081/",
     ],
 )
-def test_urls_that_are_refused(url: str) -> None:
+def test_disallowed_urls(url: str) -> None:
     with pytest.raises(DisallowedUrl):
         parse_url(url, {("hooks.internal", 8080)})
 
@@ -141,28 +141,28 @@ def test_urls_that_are_refused(url: str) -> None:
         "https://0/",
     ],
 )
-def test_hosts_that_lie_inside_whatever_they_are_written_like(url: str) -> None:
-    with pytest.raises(DisallowedUrl, match=r"inside a network|no address"):
+def test_private_hosts_in_every_notation_are_disallowed(url: str) -> None:
+    with pytest.raises(DisallowedUrl, match=r"Private network|Host not found"):
         resolve(parse_url(url))
 
 
 def resolver(*answers: list[str]) -> Callable[..., Any]:
-    """A name that means something else each time it is asked for."""
-    coming = iter(answers)
+    """Return a resolver with different addresses at each call."""
+    remaining = iter(answers)
 
     def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in next(coming)]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in next(remaining)]
 
     return getaddrinfo
 
 
-def test_one_address_inside_among_others_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_private_address_is_enough_to_disallow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver(["8.8.8.8", "10.0.0.1"]))
-    with pytest.raises(DisallowedUrl, match="inside a network"):
+    with pytest.raises(DisallowedUrl, match="Private network"):
         resolve(parse_url("https://example.com/"))
 
 
-def test_it_connects_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_goes_to_the_checked_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver(["8.8.8.8"], ["127.0.0.1"]))
     reached: list[Any] = []
 
@@ -177,9 +177,9 @@ def test_it_connects_to_the_address_that_was_looked_at(monkeypatch: pytest.Monke
     assert reached == [("8.8.8.8", 443)]
 
 
-def test_a_name_without_an_address() -> None:
+def test_unknown_host_is_disallowed() -> None:
     for url in ("https://nowhere.invalid/", "https://" + "a" * 70 + ".example.com/"):
-        with pytest.raises(DisallowedUrl, match="no address"):
+        with pytest.raises(DisallowedUrl, match="Host not found"):
             resolve(parse_url(url))
 
 
@@ -188,7 +188,7 @@ def test_a_name_without_an_address() -> None:
 
 @contextmanager
 def listening(answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> Iterator[Target]:
-    """A server that does to its first connection whatever is wanted."""
+    """Run a server that handles its first connection with `answer`."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -197,7 +197,7 @@ def listening(answer: Callable[[socket.socket], None], context: ssl.SSLContext |
             with context.wrap_socket(connection, server_side=True) if context else connection as stream:
                 answer(stream)
         except OSError:
-            pass  # the other side has had enough
+            pass  # the client closed the connection
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -209,7 +209,7 @@ def listening(answer: Callable[[socket.socket], None], context: ssl.SSLContext |
 
 
 def whole_request(connection: socket.socket) -> bytes:
-    """Headers and body may come apart, and to close on what was not read breaks a connection instead of ending it."""
+    """Read headers and body: closing a connection with unread data resets it."""
     request = b""
     while not request.endswith(b"\r\n\r\n{}"):
         received = connection.recv(10_000)
@@ -236,7 +236,7 @@ def broken(connection: socket.socket) -> None:
 
 
 def nonsense(connection: socket.socket) -> None:
-    connection.recv(10_000)  # whatever it is
+    connection.recv(10_000)  # anything
     connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
@@ -248,36 +248,36 @@ def endless(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"), [(silent, "no answer"), (dripping, "no answer"), (broken, "broke"), (nonsense, "broke")]
+    ("answer", "expected"), [(silent, "no response"), (dripping, "no response"), (broken, "broke"), (nonsense, "broke")]
 )
-def test_who_does_not_answer_is_not_waited_for(
-    answer: Callable[[socket.socket], None], said: str, monkeypatch: pytest.MonkeyPatch
+def test_unresponsive_receiver_times_out(
+    answer: Callable[[socket.socket], None], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
     with listening(answer) as target:
         started = time.monotonic()
-        with pytest.raises(DeliveryError, match=said):
+        with pytest.raises(DeliveryError, match=expected):
             post(target, ["127.0.0.1"], {}, b"{}")
         assert time.monotonic() - started < 2
 
 
-def test_an_answer_without_end_is_not_read() -> None:
+def test_endless_response_is_not_read() -> None:
     with listening(endless) as target:
         started = time.monotonic()
-        assert post(target, ["127.0.0.1"], {}, b"{}") == 200
+        assert post(target, ["127.0.0.1"], {}, b"{}").status == 200
         assert time.monotonic() - started < 2
 
 
-def test_nobody_there() -> None:
+def test_connection_refused() -> None:
     target = Target(False, "hooks.example", free_port(), "/", True)
     with pytest.raises(DeliveryError, match="refused"):
         post(target, ["127.0.0.1"], {}, b"{}")
 
 
-def test_the_first_address_that_answers() -> None:
+def test_first_reachable_address_is_used() -> None:
     with receiving() as receiver:
         target = Target(False, "hooks.example", receiver.address[1], "/x", True)
-        assert post(target, ["127.0.0.2", "127.0.0.1"], {"A": "b"}, b"{}") == 204
+        assert post(target, ["127.0.0.2", "127.0.0.1"], {"A": "b"}, b"{}").status == 204
         (received,) = receiver.received
         assert received.headers["Host"] == f"hooks.example:{receiver.address[1]}"
         assert received.headers["A"] == "b"
@@ -285,16 +285,16 @@ def test_the_first_address_that_answers() -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates with openssl")
 @pytest.mark.parametrize(
-    ("name", "trusted", "said"),
+    ("name", "trusted", "expected"),
     [("hooks.example", True, ""), ("other.example", True, "mismatch"), ("hooks.example", False, "self-signed")],
 )
-def test_the_certificate_must_be_valid_for_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool, said: str
+def test_certificate_must_be_valid_for_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool, expected: str
 ) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
-    subprocess.run([*made, "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    subprocess.run([*command, "-out", certificate, "-keyout", key], check=True, capture_output=True)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     http_client._tls.cache_clear()
@@ -306,19 +306,19 @@ def test_the_certificate_must_be_valid_for_the_name(
         connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     with listening(answer, context) as target:
-        if said:
-            with pytest.raises(DeliveryError, match=f"certificate was not accepted: .*{said}"):
+        if expected:
+            with pytest.raises(DeliveryError, match=f"certificate was not accepted: .*{expected}"):
                 post(target, ["127.0.0.1"], {}, b"{}")
         else:
-            assert post(target, ["127.0.0.1"], {}, b"{}") == 204
+            assert post(target, ["127.0.0.1"], {}, b"{}").status == 204
     http_client._tls.cache_clear()
 
 
-def test_hands_that_are_not_shaken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_tls_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
     with listening(silent) as target:
         tls = Target(True, target.host, target.port, "/", True)
-        with pytest.raises(DeliveryError, match="no answer"):
+        with pytest.raises(DeliveryError, match="no response"):
             post(tls, ["127.0.0.1"], {}, b"{}")
     with listening(nonsense) as target:
         tls = Target(True, target.host, target.port, "/", True)

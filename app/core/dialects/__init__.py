@@ -3,6 +3,7 @@
 Constructs here render themselves for the database at hand, so that every statement elsewhere is written once.
 """
 
+from app.core.dialects.clock import database_time
 from app.core.dialects.connections import (
     autocommit_reads,
     configure_engine,
@@ -44,6 +45,7 @@ __all__ = [
     "configure_engine",
     "contains_segment",
     "contains_text",
+    "database_time",
     "engine_options",
     "for_writing",
     "insert_if_absent",

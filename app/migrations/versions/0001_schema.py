@@ -268,6 +268,7 @@ def _jobs() -> None:
         sa.Column("id", Id, primary_key=True),
         sa.Column("kind", sa.String, nullable=False),
         sa.Column("state", sa.String, nullable=False),
+        sa.Column("created_by", sa.String, nullable=False),
         sa.Column("actor", sa.String, nullable=False),
         sa.Column("source", sa.String, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
@@ -280,6 +281,7 @@ def _jobs() -> None:
         sa.Column("done", Id, nullable=False),
         sa.Column("total", Id),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("not_before", UtcDateTime),
         sa.Column("lease", sa.String),
         sa.Column("leased_until", UtcDateTime),
         sa.Column("change_set_id", Id),
@@ -315,7 +317,8 @@ def _webhooks() -> None:
         sa.Column("paused_at", UtcDateTime),
         sa.Column("position", Id, nullable=False),
         sa.Column("lease", sa.String),
-        sa.Column("leased_until", UtcDateTime, nullable=False),
+        sa.Column("leased_until", UtcDateTime),
+        sa.Column("last_attempt_at", UtcDateTime, nullable=False),
     )
     op.create_table(
         "webhook_deliveries",
@@ -329,7 +332,7 @@ def _webhooks() -> None:
         sa.Column("next_attempt_at", UtcDateTime, nullable=False),
         sa.Column("give_up_at", UtcDateTime, nullable=False),
         sa.Column("last_attempt_at", UtcDateTime),
-        sa.Column("last_answer", sa.String),
+        sa.Column("last_response", sa.String),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_webhook_deliveries_webhook_id_state", "webhook_deliveries", ["webhook_id", "state"])

@@ -1,0 +1,65 @@
+"""The kinds and states of jobs, and which state may follow which."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.types import TypeDecorator
+
+
+class JobKind(StrEnum):
+    IMPORT = "import"
+    EDIT = "edit"
+
+
+class JobState(StrEnum):
+    UPLOADING = "uploading"
+    DRAFT = "draft"
+    """A file whose columns are not matched yet."""
+    CHECKING = "checking"
+    """The preview is being computed."""
+    READY = "ready"
+    APPLYING = "applying"
+    DONE = "done"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+
+
+RUNNING = (JobState.CHECKING, JobState.APPLYING)
+"""The states in which a worker has something to do."""
+
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    JobState.UPLOADING: frozenset({JobState.DRAFT, JobState.FAILED}),
+    JobState.DRAFT: frozenset({JobState.DRAFT, JobState.CHECKING, JobState.DISCARDED}),
+    JobState.CHECKING: frozenset({JobState.READY, JobState.DRAFT, JobState.FAILED, JobState.DISCARDED}),
+    JobState.READY: frozenset({JobState.APPLYING, JobState.DRAFT, JobState.DISCARDED}),
+    JobState.APPLYING: frozenset({JobState.DONE, JobState.READY, JobState.FAILED}),
+    JobState.FAILED: frozenset({JobState.DRAFT, JobState.DISCARDED}),
+    JobState.DONE: frozenset(),
+    JobState.DISCARDED: frozenset(),
+}
+
+
+def check_transition(from_: JobState, to: JobState) -> None:
+    """Raise ValueError, an error of the caller, for a step that no job may take."""
+    if to not in TRANSITIONS[from_]:
+        raise ValueError(f"A job cannot go from {from_} to {to}.")
+
+
+class _EnumText(TypeDecorator[Any]):
+    impl = String
+    cache_ok = True
+    enum: type[StrEnum]
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return value and self.enum(value)
+
+
+class JobStateText(_EnumText):
+    cache_ok = True
+    enum = JobState
+
+
+class JobKindText(_EnumText):
+    cache_ok = True
+    enum = JobKind

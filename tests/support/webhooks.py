@@ -1,0 +1,53 @@
+"""Webhooks in tests: adding them, running the deliveries that are due, and verifying what was received."""
+
+import re
+import threading
+from typing import Any
+
+from sqlalchemy import update
+
+from app.background import deliver_webhooks
+from app.core.database import db, now
+from app.webhooks.models import WebhookDelivery, create_webhook
+from app.webhooks.signing import new_secret
+from tests.support.gunicorn import ROOT
+from tests.support.webhook_receiver import Received
+
+NEVER_STOPS = threading.Event()
+
+
+def add_webhook(url: str) -> str:
+    """Create a webhook and return its secret."""
+    salt, digest, secret = new_secret("test")
+    create_webhook(url, salt, digest)
+    return secret
+
+
+def deliver(limit: int = 100) -> int:
+    """Send until no delivery is due; return how many were sent."""
+    for sent in range(limit):
+        db.session.remove()
+        if not deliver_webhooks(NEVER_STOPS):
+            db.session.remove()
+            return sent
+    raise AssertionError(f"more than {limit}")
+
+
+def end_retry_delay() -> None:
+    """Make every pending delivery due, as if its retry delay had passed."""
+    db.session.remove()
+    with db.engine.begin() as connection:
+        connection.execute(update(WebhookDelivery).values(next_attempt_at=now()))
+
+
+def documented_verifier() -> Any:
+    """Return the function that docs/webhooks.md gives to receivers."""
+    (sample,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "webhooks.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(sample, names)
+    return names["is_authentic"]
+
+
+def is_authentic(secret: str, received: Received) -> bool:
+    headers = {name.lower(): value for name, value in received.headers.items()}
+    return bool(documented_verifier()(secret, headers, received.body))
