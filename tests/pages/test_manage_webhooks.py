@@ -63,7 +63,7 @@ def test_failed_delivery_is_shown_and_can_be_sent_now(admin: Operator, receiver:
 def test_pause_and_resume(admin: Operator, receiver: Receiver, ana: str) -> None:
     added(admin, receiver)
     assert "Changes will be delivered when you resume" in admin.submit("/webhooks/1/pause").text
-    assert "paused" in admin.get("/webhooks").text
+    assert "Paused" in admin.get("/webhooks").text
     set_segments(ana, GOLD)
     assert deliver() == 0
     assert "Pending deliveries 1" in admin.get("/webhooks/1").text
