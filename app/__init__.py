@@ -10,14 +10,24 @@ from pathlib import Path
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 from flask_migrate import Migrate
-from flask_wtf import CSRFProtect
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli, errors, pages
 from app.core import dialects
 from app.core.database import db, engine_options
 from app.settings import read_settings
-from app.web import assets, compression, health, logging, metrics, request_id, security_headers, session_cookie
+from app.web import (
+    assets,
+    compression,
+    cors,
+    health,
+    logging,
+    metrics,
+    proxies,
+    request_id,
+    security_headers,
+    session_cookie,
+)
+from app.web.admission import HeadersFirstFlask, protect_forms
 from app.web.json_provider import OrjsonProvider
 from app.web.template_whitespace import StripIndentEnvironment
 from app.web.url_converters import DocumentIdConverter, NumberConverter, SegmentPartConverter
@@ -27,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 
 def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     """Return the application that `environ` configures. Raises app.settings.InvalidSettings."""
-    app = Flask(
+    app = HeadersFirstFlask(
         __name__,
         root_path=str(ROOT),
         instance_path=str(ROOT / "instance"),
@@ -35,7 +45,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     )
     app.config.update(read_settings(environ, Path(app.instance_path)))
     app.config.update(
-        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,  # the limit of a body without Content-Length
+        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
         SQLALCHEMY_DATABASE_URI=app.config["DATABASE_URL"],
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
     )
@@ -48,15 +58,14 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         "number": NumberConverter,
         "segment_part": SegmentPartConverter,
     }
-    proxies = app.config["TRUSTED_PROXIES"]
-    if proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
 
+    proxies.init_app(app)
     request_id.init_app(app)
     security_headers.init_app(app)
     logging.init_app(app)
     errors.init_app(app)
     db.init_app(app)
+    errors.tolerate_failing_teardown(app)
     with app.app_context():
         dialects.configure_engine(db.engine)
     metrics.init_app(app)
@@ -65,9 +74,9 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     assets.init_app(app)
     session_cookie.init_app(app)
     compression.init_app(app)
-    CSRFProtect(app).exempt(api.blueprint)  # another site cannot make a browser send a token
-
+    cors.init_app(app)
     for module in (api, pages, health, metrics):
         app.register_blueprint(module.blueprint)
+    protect_forms(app, pages.blueprint.name)  # the API needs none: another site cannot make a browser send a token
     cli.init_app(app)
     return app

@@ -1,14 +1,16 @@
 """Turn exceptions into responses: the API's error object under /api, a page elsewhere."""
 
+from collections.abc import Callable
+
 import structlog
 from flask import Flask, g, request
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.api import errors as api_errors
-from app.core.database import raise_if_unavailable
+from app.core.database import db, raise_if_unavailable
 from app.core.errors import DomainError, Unavailable
 from app.pages import errors as page_errors
 
@@ -25,12 +27,27 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, _internal_error)
 
 
+def tolerate_failing_teardown(app: Flask) -> None:
+    """Return a connection that is broken to the pool without an error: the response is complete at this point."""
+
+    def remove_session(_error: BaseException | None) -> None:
+        try:
+            db.session.remove()
+        except SQLAlchemyError as error:
+            log.warning("session_not_closed", exc_info=error)
+            db.session.registry.clear()
+
+    app.teardown_appcontext_funcs[:] = [remove_session]
+
+
 def _for_api() -> bool:
     return request.path == "/api" or request.path.startswith("/api/")
 
 
 def _domain_error(error: DomainError) -> ViewResponse:
-    return api_errors.handle_domain_error(error) if _for_api() else page_errors.handle_domain_error(error)
+    if _for_api():
+        return api_errors.handle_domain_error(error)
+    return _or_plain(lambda: page_errors.handle_domain_error(error), error.status)
 
 
 def _http_exception(error: HTTPException) -> ViewResponse:
@@ -54,4 +71,14 @@ def _internal_error(error: Exception) -> ViewResponse:
     log.error("request_failed", exc_info=error)
     if _for_api():
         return api_errors.internal_error(g.request_id)
-    return page_errors.internal_error()
+    return _or_plain(page_errors.internal_error, 500)
+
+
+def _or_plain(render: Callable[[], ViewResponse], status: int) -> ViewResponse:
+    """Return the page, or a text if the page cannot be rendered: it needs the session, and so the database."""
+    try:
+        return render()
+    except Exception as error:
+        log.error("error_page_failed", exc_info=error)
+        text = f"Something went wrong on our side. Nothing was changed. Request id: {g.get('request_id')}"
+        return text, status, {"Content-Type": "text/plain; charset=utf-8"}

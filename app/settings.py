@@ -1,19 +1,28 @@
 """The settings of the service: read from the environment and checked here, once, at start."""
 
 import os
-import secrets
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import limits
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.instance import InvalidSettings, create_folder, load_or_create_secret, prepare_sqlite
 
-class InvalidSettings(Exception):
-    """The service cannot start with this environment. The message lists all problems."""
+__all__ = ["SETTINGS", "InvalidSettings", "Setting", "read_settings"]
+
+
+MIN_SECRET_LENGTH = 16
+
+LOCALES = ("en", "es", "pt")
+
+_HOST_NAME = re.compile(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 def _text(value: str) -> str:
@@ -75,6 +84,50 @@ def _hosts(value: str) -> frozenset[tuple[str, int]]:
     return frozenset(hosts)
 
 
+def _address(value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("must be an address such as 127.0.0.1:9100")
+    return host, int(port)
+
+
+def _trusted_hosts(value: str) -> list[str]:
+    hosts = [part.strip().lower() for part in value.split(",")]
+    if not all(_HOST_NAME.fullmatch(host) for host in hosts):
+        raise ValueError("must be host names such as segments.example.com, .internal.example.com")
+    return hosts
+
+
+def _origins(value: str) -> frozenset[str]:
+    origins = frozenset(part.strip().lower() for part in value.split(","))
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("must be origins such as https://shop.example.com")
+    return origins
+
+
+def _secret(value: str) -> str:
+    if len(value) < MIN_SECRET_LENGTH:
+        raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters: use a long random text")
+    return value
+
+
+def _secrets(value: str) -> list[str]:
+    return [_secret(part.strip()) for part in value.split(",")]
+
+
+def _locale(value: str) -> str:
+    if value not in LOCALES:
+        raise ValueError(f"must be one of {', '.join(LOCALES)}")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone such as America/Bogota or UTC") from None
+
+
 @dataclass(frozen=True)
 class Setting:
     """One environment variable: its default as text, its meaning, and its parser, which raises ValueError."""
@@ -87,20 +140,40 @@ class Setting:
 
 SETTINGS = (
     Setting("DATABASE_URL", "", "`postgresql://…` for production; SQLite under `instance/` if empty", _database_url),
-    Setting("SECRET_KEY", "", "Signs sessions; generated once in `instance/` for the embedded database, else required"),
+    Setting(
+        "SECRET_KEY",
+        "",
+        "Signs sessions and cursors, at least 16 characters; generated once in `instance/` for the embedded database,"
+        " else required",
+        _secret,
+    ),
+    Setting("SECRET_KEY_FALLBACKS", "", "Former secret keys, which are still accepted: `key, …`", _secrets),
     Setting("PORT", "8000", "Port of the server", _port),
     Setting("HOST", "127.0.0.1", "Address of the server"),
+    Setting("METRICS_BIND", "", "`host:port` for `/metrics` and the probes alone; on the same port if empty", _address),
     Setting("WEB_CONCURRENCY", "", "Worker processes; one per core if empty", _at_least(1)),
     Setting("MAX_CUSTOMERS_PER_REQUEST", "50000", "Limit of one request; more is 413", _at_least(1)),
     Setting("MAX_BODY_BYTES", "33554432", "Limit of a body after decompression; more is 413", _at_least(1)),
+    Setting(
+        "MAX_CONCURRENT_LARGE_BODIES",
+        "2",
+        "Bodies over 1 MiB that each worker processes at the same time; others wait, then 503",
+        _at_least(1),
+    ),
     Setting("RATE_LIMIT", "", "Requests per token on each machine, such as `600 per minute`; none if empty", _rate),
     Setting("TRUSTED_PROXIES", "0", "Number of proxies in front that set `X-Forwarded-*`", _at_least(0)),
+    Setting(
+        "TRUSTED_HOSTS", "", "Host names of the service, `.example.com` with subdomains; any if empty", _trusted_hosts
+    ),
+    Setting("CORS_ORIGINS", "", "Origins whose pages may call the API: `https://shop.example.com, …`", _origins),
     Setting(
         "WEBHOOK_ALLOWED_HOSTS",
         "",
         "Hosts that webhooks may call inside the network or over plain HTTP: `host:port, …`",
         _hosts,
     ),
+    Setting("DEFAULT_LOCALE", "en", "Language of pages if the browser prefers none of `en`, `es`, `pt`", _locale),
+    Setting("TIME_ZONE", "UTC", "Time zone of the times on pages", _time_zone),
     Setting("LOG_FORMAT", "text", "`text` or `json`", _log_format),
     Setting("ENVIRONMENT_NAME", "", "A badge on every page, such as `staging` or `production`"),
 )
@@ -111,7 +184,8 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
 
     Raises InvalidSettings, which names every invalid variable.
     """
-    settings, problems = {}, []
+    settings: dict[str, Any] = {}
+    problems = []
     for setting in SETTINGS:
         value = environ.get(setting.name, "").strip() or setting.default
         try:
@@ -119,29 +193,15 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
         except ValueError as error:
             problems.append(f"{setting.name} {error}.")
     embedded = not environ.get("DATABASE_URL", "").strip()
-    if not (embedded or settings["SECRET_KEY"]):
+    if not (embedded or environ.get("SECRET_KEY", "").strip()):
         problems.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
     if problems:
         raise InvalidSettings(" ".join(problems))
     if embedded:
-        instance.mkdir(parents=True, exist_ok=True)
+        create_folder(instance)
         settings["DATABASE_URL"] = f"sqlite:///{instance / 'customer-segments.db'}"
-        settings["SECRET_KEY"] = settings["SECRET_KEY"] or _load_or_create_secret(instance / "secret_key")
+        settings["SECRET_KEY"] = settings["SECRET_KEY"] or load_or_create_secret(instance / "secret_key")
+    prepare_sqlite(settings["DATABASE_URL"])
     settings["EMBEDDED"] = embedded
     settings["WEB_CONCURRENCY"] = settings["WEB_CONCURRENCY"] or os.cpu_count() or 1
     return settings
-
-
-def _load_or_create_secret(path: Path) -> str:
-    """Return the secret in `path`; create it first if needed. The link is atomic: of parallel starts one wins."""
-    if not path.exists():
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32))
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text()

@@ -119,7 +119,9 @@ def _report_times(report: Report, times: Times) -> None:
 
 def where_the_time_goes(report: Report, ours: Service, batches: NightlyBatches, rounds: int) -> None:
     """Time each step of the same request in this process."""
-    client = create_app({"DATABASE_URL": ours.url, "SECRET_KEY": "bench", "LOG_FORMAT": "json"}).test_client()
+    client = create_app(
+        {"DATABASE_URL": ours.url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}
+    ).test_client()
     step_times: dict[str, list[float]] = defaultdict(list)
 
     def body() -> bytes:

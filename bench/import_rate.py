@@ -89,7 +89,7 @@ def _bulk_load(url: str, rows: dict[str, Any]) -> dict[str, float]:
 
 def migrated_app(url: str) -> Flask:
     """Return an application on a new, migrated database."""
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench"})
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"})
     with app.app_context():
         flask_migrate.upgrade()
     return app

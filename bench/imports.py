@@ -40,7 +40,7 @@ def load_through_page(url: str, rows: int, folder: Path) -> None:
         before = checksum()
     file = folder / "customers.csv"
     expected, bad = write_file(file, rows, rows, BAD_LINES, rng)
-    environ = {"DATABASE_URL": url, "SECRET_KEY": "bench", "WEB_CONCURRENCY": "2"}
+    environ = {"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "WEB_CONCURRENCY": "2"}
     with serving(environ, folder / "log") as server, chromium() as browser, watched(server) as memory:
         at = visit(browser, server.address, EDITOR)
         at.context.set_default_timeout(600_000)

@@ -160,7 +160,7 @@ def _importing(url: str, stored: int, folder: Path) -> Iterator[None]:
     """Import a file by command while the `with` block runs."""
     file = folder / "customers.csv"
     write_file(file, min(IMPORTED_ROWS, stored), stored, 0, random.Random(8))
-    environ = {**clean(), "DATABASE_URL": url, "SECRET_KEY": "bench"}
+    environ = {**clean(), "DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"}
     command = [sys.executable, "-m", "flask", "customers", "import", str(file)]
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL) as process:
         yield
@@ -169,7 +169,7 @@ def _importing(url: str, stored: int, folder: Path) -> Iterator[None]:
 
 
 def _create_operator(url: str) -> None:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench"})
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"})
     with app.app_context():
         create_operator(EMAIL, "viewer", PASSWORD)
 

@@ -73,7 +73,7 @@ def main() -> None:
 
 def browser(url: str, stored: int) -> FlaskClient:
     """Return a signed-in client, in this process, of a shop with `stored` customers."""
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench", "LOG_FORMAT": "json"})
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
         dataset.fill(db.engine, stored, random.Random(1))

@@ -67,7 +67,12 @@ def call(address: str, method: str, path: str, headers: dict[str, str], body: by
 @contextmanager
 def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterator[Service]:
     """Serve a database with `stored` customers; it is filled first if it is empty."""
-    environ = {"DATABASE_URL": url, "SECRET_KEY": "bench", "WEB_CONCURRENCY": str(workers), "LOG_FORMAT": "json"}
+    environ = {
+        "DATABASE_URL": url,
+        "SECRET_KEY": "only-for-tests-0123456789",
+        "WEB_CONCURRENCY": str(workers),
+        "LOG_FORMAT": "json",
+    }
     folder.mkdir(parents=True, exist_ok=True)
     secret = prepare_database(url, stored)
     with serving(environ, folder / "ours.log") as server:
@@ -76,7 +81,7 @@ def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterato
 
 def prepare_database(url: str, stored: int) -> str:
     """Migrate a database, fill it if it is empty, and return the secret of a new token."""
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "bench", "LOG_FORMAT": "json"})
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
         if db.session.execute(db.text("SELECT 1 FROM customers LIMIT 1")).first() is None:

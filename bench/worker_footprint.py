@@ -84,6 +84,9 @@ def cost_of_metrics(report: Report, url: str, rounds: int) -> None:
 
 def _run_script(url: str, script: str, times: int) -> list[float]:
     """Return the last number that the script prints, for each of `times` runs in a new process."""
-    environ, command = {**clean(), "DATABASE_URL": url, "SECRET_KEY": "bench"}, [sys.executable, "-c", script]
+    environ, command = (
+        {**clean(), "DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"},
+        [sys.executable, "-c", script],
+    )
     runs = (subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True) for _ in range(times))
     return [float(run.stdout.split()[-1]) for run in runs]

@@ -59,7 +59,9 @@ def database_urls(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> d
 def apps(database_urls: dict[str, str]) -> Iterator[dict[str, Flask]]:
     apps = {}
     for kind, url in database_urls.items():
-        apps[kind] = app = create_app({"DATABASE_URL": url, "SECRET_KEY": "test", "LOG_FORMAT": "json"})
+        apps[kind] = app = create_app(
+            {"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}
+        )
         app.testing = True
         app.test_client_class = Client
         with app.app_context():

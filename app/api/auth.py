@@ -10,6 +10,7 @@ from app.access.api_tokens import ApiClient, authenticate_token, touch_last_used
 from app.access.ip_allowlist import is_allowed
 from app.api import rate_limit
 from app.core.errors import Forbidden, Unauthenticated
+from app.web.server_environ import CLIENT, HEADERS_ONLY
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -38,6 +39,10 @@ def authenticate() -> None:
     scope: str | None = vars(current_app.view_functions[str(request.endpoint)])["scope"]
     if scope is None:
         return
+    if CLIENT in request.environ:  # authenticated and counted when only the headers were here
+        g.client = request.environ[CLIENT]
+        structlog.contextvars.bind_contextvars(token=g.client.name)
+        return
     header = request.authorization
     client = authenticate_token(header.token) if header and header.type == "bearer" and header.token else None
     if client is None:
@@ -51,6 +56,8 @@ def authenticate() -> None:
     if scope not in client.scopes:
         raise Forbidden(f"The token lacks the scope {scope}.")
     touch_last_used(client)
+    if HEADERS_ONLY in request.environ:
+        request.environ[HEADERS_ONLY][CLIENT] = client
 
 
 def current_client() -> ApiClient:

@@ -6,9 +6,7 @@ window has ended.
 
 import fcntl
 import mmap
-import os
 import struct
-import tempfile
 import threading
 import time
 from math import ceil
@@ -18,6 +16,7 @@ from flask import Response, current_app, g
 
 from app.access.api_tokens import ApiClient
 from app.core.errors import RateLimited
+from app.web.shared_memory import anonymous_file
 
 
 class SharedCounters:
@@ -31,9 +30,7 @@ class SharedCounters:
     """Beyond this number, two tokens share a window."""
 
     def __init__(self) -> None:
-        self._file, path = tempfile.mkstemp()
-        os.unlink(path)
-        os.truncate(self._file, self.SLOT.size * self.MAX_TOKENS)
+        self._file = anonymous_file(self.SLOT.size * self.MAX_TOKENS)
         self._slots = mmap.mmap(self._file, 0)
         self._thread = threading.Lock()  # the locks of the file are between processes
 

@@ -49,8 +49,9 @@ def authenticate() -> Response | None:
         return None
     if g.current_session is None:
         session.pop(SESSION_KEY, None)
-        next_url = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("pages.sign_in", next=next_url if next_url != "/" else None))
+        next_url = request.script_root + request.full_path.rstrip("?") if request.method == "GET" else None
+        home = url_for("pages.overview")
+        return redirect(url_for("pages.sign_in", next=next_url if next_url != home else None))
     operator = current_operator()
     structlog.contextvars.bind_contextvars(operator=operator.id)
     if not operator.has_role(role):
@@ -72,7 +73,7 @@ def current_actor() -> Actor:
 
 def safe_next(url: str | None) -> str:
     """Return the URL to open after a sign-in: `url` if it is a page of this service, else the overview."""
-    url = url or "/"
+    url = url or url_for("pages.overview")
     parts = urlsplit(url)
     external = parts.scheme or parts.netloc or not url.startswith("/") or url.startswith(("//", "/\\"))
     return url_for("pages.overview") if external or not url.isprintable() else url

@@ -14,7 +14,8 @@ class InvalidCursor(ValueError):
 
 def _serializer() -> URLSafeSerializer:
     """The signature covers the endpoint: a cursor is valid for the list that returned it, and for no other list."""
-    return URLSafeSerializer(str(current_app.secret_key), salt=f"cursor {request.endpoint}")
+    keys = [*(current_app.config["SECRET_KEY_FALLBACKS"] or ()), str(current_app.secret_key)]  # the last one signs
+    return URLSafeSerializer(keys, salt=f"cursor {request.endpoint}")
 
 
 def encode_cursor(*position: int | str) -> str:

@@ -23,12 +23,18 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """Report whether the database answers and has the schema that this code needs."""
     try:
-        found = MigrationContext.configure(db.session.connection()).get_current_heads()
+        heads = MigrationContext.configure(db.session.connection()).get_current_heads()
     except SQLAlchemyError:
-        return jsonify(status="the database does not answer"), 503
-    if set(found) != set(_expected(current_app.extensions["migrate"].directory)):
-        return jsonify(status="the database is not migrated: flask db upgrade"), 503
+        return _not_ready("the database does not answer")
+    if set(heads) != set(_expected(current_app.extensions["migrate"].directory)):
+        return _not_ready("the database is not migrated: flask db upgrade")
     return jsonify(status="ok"), 200
+
+
+def _not_ready(status: str) -> tuple[Response, int]:
+    response = jsonify(status=status)
+    response.headers["Retry-After"] = "5"
+    return response, 503
 
 
 @cache

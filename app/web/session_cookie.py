@@ -7,6 +7,11 @@ from app.core.limits import MAX_FORM_BYTES, MAX_UPLOAD_BYTES
 
 
 class SecureCookieInterface(SecureCookieSessionInterface):
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return a name that browsers accept over HTTPS and for this host only, if the request came over HTTPS."""
+        name = super().get_cookie_name(app)
+        return f"__Host-{name}" if request.is_secure else name
+
     def get_cookie_secure(self, app: Flask) -> bool:
         """Restrict the cookie to HTTPS if the request came over HTTPS."""
         return request.is_secure

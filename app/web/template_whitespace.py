@@ -9,6 +9,6 @@ INDENTATION = re.compile(r"\n[ \t]+")
 
 class StripIndentEnvironment(Environment):
     def preprocess(self, source: str, name: str | None = None, filename: str | None = None) -> str:
-        """Replace indentation by one space, which separates words after a block. Line breaks stay for error messages."""
+        """Replace indentation by one space, which separates words. Line breaks stay for error messages."""
         source = super().preprocess(source, name, filename)
         return INDENTATION.sub("\n ", source) if name and name.endswith(".html") else source

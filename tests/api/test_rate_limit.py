@@ -63,7 +63,7 @@ def test_the_refusal_names_the_limit_in_full(
 def test_the_workers_of_a_server_count_together(app: Flask, api: Api, ana: str, tmp_path: Path) -> None:
     environ = {
         "DATABASE_URL": app.config["DATABASE_URL"],
-        "SECRET_KEY": "test",
+        "SECRET_KEY": "only-for-tests-0123456789",
         "WEB_CONCURRENCY": "3",
         "RATE_LIMIT": "20 per hour",
     }

@@ -131,7 +131,11 @@ def test_address_is_taken_from_a_trusted_proxy(app: Flask, ana: str) -> None:
     secret = create_token("t", networks=["203.0.113.0/24"])
     headers = {"Authorization": f"Bearer {secret}", "X-Forwarded-For": "203.0.113.9"}
     assert app.test_client().get(READ, headers=headers).status_code == 403, "no proxy is trusted"
-    environ = {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": "test", "TRUSTED_PROXIES": "1"}
+    environ = {
+        "DATABASE_URL": app.config["DATABASE_URL"],
+        "SECRET_KEY": "only-for-tests-0123456789",
+        "TRUSTED_PROXIES": "1",
+    }
     proxied = create_app(environ)
     assert proxied.test_client().get(READ, headers=headers).status_code == 200
     with proxied.app_context():

@@ -99,7 +99,7 @@ def test_a_connection_that_the_server_closed_is_replaced(api: Api, ana: str) -> 
 
 def test_a_database_that_is_away() -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
-    client = create_app({"DATABASE_URL": url, "SECRET_KEY": "test"}).test_client()
+    client = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"}).test_client()
     Api(client, "cs_x").get("/api/customers/segments?document_id=1", status=503, code="UNAVAILABLE")
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
@@ -111,7 +111,7 @@ def test_a_database_that_is_away() -> None:
 
 
 def test_an_unmigrated_database_is_not_ready(tmp_path: Any) -> None:
-    app = create_app({"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}", "SECRET_KEY": "test"})
+    app = create_app({"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}", "SECRET_KEY": "only-for-tests-0123456789"})
     response = app.test_client().get("/readyz")
     assert response.status_code == 503
     assert "flask db upgrade" in response.text

@@ -22,7 +22,7 @@ def prepared() -> list[str]:
 
 @contextmanager
 def on(url: str) -> Iterator[None]:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "test"})
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"})
     with app.app_context():
         add_customers("1")
         for segments in (GOLD, SILVER) * 3:

@@ -41,7 +41,11 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def shop(folder: Path, customers: int) -> Iterator[Server]:
     """The service with that many invented customers (or none), and operators of every role."""
-    environ = {"DATABASE_URL": f"sqlite:///{folder / 'shop.db'}", "SECRET_KEY": "test", "WEB_CONCURRENCY": "1"}
+    environ = {
+        "DATABASE_URL": f"sqlite:///{folder / 'shop.db'}",
+        "SECRET_KEY": "only-for-tests-0123456789",
+        "WEB_CONCURRENCY": "1",
+    }
     environ["WEBHOOK_ALLOWED_HOSTS"] = "127.0.0.1:9"  # where nobody is
     app = create_app({**environ, "LOG_FORMAT": "json"})
     with app.app_context():

@@ -145,7 +145,7 @@ def main() -> None:
     wanted = parser.parse_args().cases
     started = time.monotonic()
     with postgresql.running() as url, tempfile.TemporaryDirectory() as folder:
-        environ = {"DATABASE_URL": url, "SECRET_KEY": "generated", "LOG_FORMAT": "json"}
+        environ = {"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}
         app = create_app(environ)
         with app.app_context():
             flask_migrate.upgrade()

@@ -1,4 +1,4 @@
-"""The service as it is run: gunicorn in a process of its own, stopped by its process id."""
+"""The service under gunicorn in a process of its own."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from app.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent.parent
+SECRET_KEY = "only-for-tests-0123456789"
 
 
 @dataclass
@@ -24,16 +25,21 @@ class Server:
     address: str
     log: Path
 
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
     def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the master."""
         self.process.send_signal(number)
 
     def workers(self) -> list[int]:
-        """The process ids of the workers that are alive."""
+        """Return the process ids of the running workers."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def kill(self) -> None:
-        """The master and all its workers at once, as a machine that loses its power."""
+        """Kill the master and its workers at once, as a power failure would."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=20)
 
@@ -48,14 +54,22 @@ def free_port() -> int:
 
 
 def clean() -> dict[str, str]:
-    """This process's environment without any setting of ours."""
+    """Return the environment of this process without the settings of the service."""
     names = [setting.name for setting in SETTINGS]
     return {name: value for name, value in os.environ.items() if name not in names}
 
 
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until the condition is true. Raises AssertionError after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true in time"
+        time.sleep(0.05)
+
+
 @contextmanager
 def serving(environ: dict[str, str], log: Path, root: Path = ROOT, application: str = "wsgi:app") -> Iterator[Server]:
-    """Gunicorn as `make run` starts it, once it answers; ended with SIGTERM if it still runs."""
+    """Start gunicorn as `make run` does and wait for its first response; end it with SIGTERM if it still runs."""
     port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -64,18 +78,18 @@ def serving(environ: dict[str, str], log: Path, root: Path = ROOT, application: 
             env={**clean(), "WEB_CONCURRENCY": "2", **environ, "PORT": str(port)},
             stdout=output,
             stderr=output,
-            start_new_session=True,  # so that its workers can be killed with it
+            start_new_session=True,  # a process group, so that the workers can be killed with the master
         )
         server = Server(process, f"http://127.0.0.1:{port}", log)
         try:
-            _await(server)
+            _wait_for_start(server)
             yield server
         finally:
             process.terminate()
             process.wait(timeout=70)
 
 
-def _await(server: Server) -> None:
+def _wait_for_start(server: Server) -> None:
     for _ in range(300):
         try:
             urllib.request.urlopen(server.address + "/healthz", timeout=5).close()

@@ -26,7 +26,7 @@ ANSWER = ({"updatedCustomers": ["1232-2323"], "report": REPORT}, "1")
 
 @pytest.fixture
 def environ(app: Flask, ana: str) -> dict[str, str]:
-    return {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": "test", "LOG_FORMAT": "json"}
+    return {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}
 
 
 @pytest.fixture

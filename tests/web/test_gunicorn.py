@@ -31,7 +31,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def at(database: Path) -> dict[str, str]:
-    return {"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEY": "test", "LOG_FORMAT": "json"}
+    return {"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}
 
 
 @pytest.fixture

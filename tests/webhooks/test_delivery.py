@@ -312,7 +312,7 @@ def test_deliveries_continue_after_a_restart_of_gunicorn(
     receiver.answers = [500] * 9
     environ = {
         "DATABASE_URL": app.config["DATABASE_URL"],
-        "SECRET_KEY": "test",
+        "SECRET_KEY": "only-for-tests-0123456789",
         "WEBHOOK_ALLOWED_HOSTS": ":".join(map(str, receiver.address)),
         "LOG_FORMAT": "json",
     }

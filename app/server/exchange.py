@@ -1,0 +1,223 @@
+"""One request and its response: check the headers, read the body, run the application, send the response."""
+
+import errno
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import structlog
+from gevent.lock import BoundedSemaphore
+from gunicorn.http.errors import NoMoreData, ParseException
+
+from app.server import refusals
+from app.server.application import Application, AppResponse, ClientGone
+from app.server.bodies import SMALL_BODY, BodyReader, BodyTimeout, IncompleteBody, MemoryBudget
+from app.server.probes import PATHS, Probes
+from app.server.refusals import Refusal
+from app.web.admission import HeadersFirstFlask
+from app.web.server_environ import BODY_LIMIT, HEADERS_ONLY, REQUEST_ID
+
+LARGE_BODY = 1024 * 1024
+"""Bytes. Only a limited number of larger bodies is processed at the same time: parsed, they take ten times as much."""
+
+LARGE_BODY_WAIT_S = 15
+SEND_BYTES = 128 * 1024
+LINGER_S = 2
+
+log = structlog.get_logger("app.server")
+
+
+@dataclass
+class Server:
+    """What the requests of one worker share."""
+
+    application: Application
+    probes: Probes
+    budget: MemoryBudget
+    large_bodies: BoundedSemaphore
+    max_body_bytes: int
+    metrics_address: tuple[str, int] | None
+    checks_headers: bool
+    """Whether the application can be called with HEADERS_ONLY."""
+
+    @classmethod
+    def of(cls, wsgi: Any, threads: int) -> "Server":
+        config = getattr(wsgi, "config", {})
+        return cls(
+            application=Application(wsgi, threads),
+            probes=Probes(wsgi),
+            budget=MemoryBudget(),
+            large_bodies=BoundedSemaphore(config.get("MAX_CONCURRENT_LARGE_BODIES") or 2),
+            max_body_bytes=config.get("MAX_BODY_BYTES") or 2**25,
+            metrics_address=config.get("METRICS_BIND"),
+            checks_headers=isinstance(wsgi, HeadersFirstFlask),
+        )
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+@dataclass
+class Exchange:
+    """A request on a connection, with its response."""
+
+    server: Server
+    req: Any
+    sock: Any
+    environ: dict[str, Any]
+    response: Any
+    expects_continue: bool
+    on_metrics_port: bool
+
+    def __post_init__(self) -> None:
+        self._body = BodyReader(self.req, self.sock, self.server.budget, self.expects_continue)
+        self._started = time.perf_counter()
+
+    def run(self) -> None:
+        """Answer the request. If the connection cannot be used again, the response says so."""
+        try:
+            self._run()
+        except _Refused as error:
+            self._refuse(error.refusal)
+        except BodyTimeout:
+            self._refuse(refusals.TIMEOUT)
+        except ParseException as error:  # of a chunk
+            self._refuse(refusals.refusal_of(error))
+        except (IncompleteBody, NoMoreData, ClientGone, TimeoutError, BrokenPipeError, ConnectionResetError):
+            self.response.force_close()
+        finally:
+            self._body.close()
+        if self.response.should_close():
+            self.linger(self.sock)
+
+    def _run(self) -> None:
+        self._check_port()
+        self._body.read_small()
+        probe = self.server.probes.response(self.environ, self.is_client_gone)
+        if probe is not None:
+            probe.headers = [*probe.headers, ("X-Request-Id", self.environ[REQUEST_ID])]
+            self._send(probe)
+        elif self._body.complete:
+            self._answer()
+        else:
+            self._answer_large()
+
+    def _check_port(self) -> None:
+        """With METRICS_BIND, /metrics is there only, and nothing but the probes is there."""
+        path = self.environ["PATH_INFO"]
+        if self.on_metrics_port:
+            hidden = path not in PATHS
+        else:
+            hidden = path == "/metrics" and self.server.metrics_address is not None
+        if hidden:
+            raise _Refused(refusals.NOT_FOUND)
+
+    def _answer(self) -> None:
+        self.environ["wsgi.input"] = self._body.file
+        self.environ["CONTENT_LENGTH"] = str(self._body.received)
+        self.environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is not chunked any more
+        response = self.server.application.call(self.environ, self.is_client_gone)
+        self._send(response)
+
+    def _answer_large(self) -> None:
+        """Let the application check the headers before it gets the body."""
+        if self.server.checks_headers:
+            check = self.server.application.call({**self.environ, HEADERS_ONLY: self.environ}, self.is_client_gone)
+            if BODY_LIMIT not in self.environ:
+                self._drain()
+                self._send(check)
+                return
+        limit = self.environ.get(BODY_LIMIT, self.server.max_body_bytes)
+        self._read_large(limit)
+        if self._body.received <= LARGE_BODY or limit > self.server.max_body_bytes:
+            self._answer()
+            return
+        if not self.server.large_bodies.acquire(timeout=LARGE_BODY_WAIT_S):
+            raise _Refused(refusals.BUSY)
+        try:
+            self._answer()
+        finally:
+            self.server.large_bodies.release()
+
+    def _read_large(self, limit: int) -> None:
+        """Read the body. One over the limit is given to the application up to the first byte too many."""
+        try:
+            self._body.read(limit)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE):
+                raise
+            log.error("no_space_for_body", request_id=self.environ[REQUEST_ID])
+            raise _Refused(refusals.NO_SPACE) from None
+        if not self._body.complete:
+            self._body.file.seek(0)
+            self._drain()
+
+    def _drain(self) -> None:
+        if not self._body.drain(2 * self.server.max_body_bytes):
+            self.response.force_close()
+
+    def _send(self, response: AppResponse) -> None:
+        """Send the response, and compute the rest of its body meanwhile, batch by batch."""
+        self.response.start_response(response.status, response.headers)
+        try:
+            self._write(response.chunks)
+            while response.iterator is not None:
+                self.server.application.compute_next(response, self.is_client_gone)
+                self._write(response.chunks)
+            self.response.close()
+        except BaseException:
+            self.server.application.close(response)
+            raise
+
+    def _write(self, chunks: list[bytes]) -> None:
+        data = b"".join(chunks)
+        for start in range(0, len(data), SEND_BYTES):
+            self.response.write(data[start : start + SEND_BYTES])
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Send a response of the server itself, and log it: the application does not know of this request."""
+        request_id = self.environ[REQUEST_ID]
+        milliseconds = round((time.perf_counter() - self._started) * 1000, 1)
+        log.warning(
+            "request_refused", request_id=request_id, status=refusal.status, error=refusal.code, ms=milliseconds
+        )
+        if self.response.headers_sent:
+            self.response.force_close()
+            return
+        if not self._body.complete:
+            self.response.force_close()
+        status, headers, body = refusals.serialize(refusal, request_id)
+        try:
+            self.response.start_response(status, headers)
+            self.response.write(body)
+            self.response.close()
+        except OSError:
+            self.response.force_close()
+
+    def is_client_gone(self) -> bool:
+        """Return whether the client has closed the connection. Data on it would be a further request."""
+        try:
+            return not self.sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    @staticmethod
+    def linger(sock: Any) -> None:
+        """Close the connection for writing, and discard what the client still sends.
+
+        To close it while data is unread would send a reset, and the client would lose the response.
+        """
+        try:
+            sock.shutdown(socket.SHUT_WR)
+            with gevent.Timeout(LINGER_S, False):
+                while sock.recv(SMALL_BODY):
+                    pass
+        except OSError:
+            pass
