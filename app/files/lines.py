@@ -57,7 +57,7 @@ def json_array(stream: IO[bytes], format: FileFormat) -> Iterator[Line]:
     try:
         for number, row in enumerate(_ijson.items(events, prefix), start=1):
             yield Line(number, row, json.dumps(row, ensure_ascii=False))
-    except ijson.JSONError as error:
+    except (ijson.JSONError, ValueError) as error:  # its strings are read by `json`, which raises a ValueError
         raise UnreadableFile(f"The file is not JSON: {error}.") from None
 
 
