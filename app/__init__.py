@@ -14,6 +14,7 @@ from flask_migrate import Migrate
 from app import api, cli, errors, pages
 from app.core import dialects
 from app.core.database import db, engine_options
+from app.pages import single_sign_on
 from app.settings import read_settings
 from app.web import (
     assets,
@@ -78,5 +79,6 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     for module in (api, pages, health, metrics):
         app.register_blueprint(module.blueprint)
     protect_forms(app, pages.blueprint.name)  # the API needs none: another site cannot make a browser send a token
+    single_sign_on.init_app(app)
     cli.init_app(app)
     return app

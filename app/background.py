@@ -5,10 +5,12 @@ Leases in the database decide which process does a piece of work. If a process d
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import structlog
 from flask import Flask, current_app
 
+from app.access.audit_log import prune_audit_log
 from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
 from app.core.database import db
@@ -21,6 +23,7 @@ from app.webhooks.delivery import deliver_next
 
 POLL_INTERVAL_S = 1.0
 ERROR_BACKOFF_S = 10.0
+RETENTION_INTERVAL_S = 3600.0
 
 Stop = threading.Event
 """Set when the process is about to end. A task then releases its work, so that another process continues it."""
@@ -37,13 +40,20 @@ def deliver_webhooks(_stop: Stop) -> bool:
     return deliver_next(current_app.config["SECRET_KEY"], current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ())
 
 
+def apply_retention(stop: Stop) -> bool:
+    """Delete old entries of the audit log, at the start and once an hour."""
+    prune_audit_log(timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"]))
+    stop.wait(RETENTION_INTERVAL_S)
+    return True
+
+
 HANDLERS = {
     (JobKind.IMPORT, JobState.CHECKING): preview_import,
     (JobKind.IMPORT, JobState.APPLYING): apply_import,
     (JobKind.EDIT, JobState.CHECKING): preview_bulk_edit,
     (JobKind.EDIT, JobState.APPLYING): apply_bulk_edit,
 }
-TASKS: tuple[Task, ...] = (work_on_jobs, write_request_log, write_refusal_counts, deliver_webhooks)
+TASKS: tuple[Task, ...] = (work_on_jobs, write_request_log, write_refusal_counts, deliver_webhooks, apply_retention)
 
 log = structlog.get_logger()
 

@@ -12,6 +12,7 @@ import limits
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.access.operators import ROLES
 from app.instance import InvalidSettings, create_folder, load_or_create_secret, prepare_sqlite
 
 __all__ = ["SETTINGS", "InvalidSettings", "Setting", "read_settings"]
@@ -128,6 +129,13 @@ def _time_zone(value: str) -> str:
         raise ValueError("must be a time zone such as America/Bogota or UTC") from None
 
 
+def _roles(value: str) -> frozenset[str]:
+    roles = frozenset(part.strip() for part in value.split(","))
+    if not roles <= set(ROLES):
+        raise ValueError(f"must be roles: {', '.join(ROLES)}")
+    return roles
+
+
 @dataclass(frozen=True)
 class Setting:
     """One environment variable: its default as text, its meaning, and its parser, which raises ValueError."""
@@ -174,6 +182,14 @@ SETTINGS = (
     ),
     Setting("DEFAULT_LOCALE", "en", "Language of pages if the browser prefers none of `en`, `es`, `pt`", _locale),
     Setting("TIME_ZONE", "UTC", "Time zone of the times on pages", _time_zone),
+    Setting(
+        "SECOND_FACTOR_ROLES", "", "Roles that need a second factor, such as `admin, editor`; none if empty", _roles
+    ),
+    Setting("OIDC_ISSUER", "", "Provider of single sign-on, such as `https://login.example.com`; off if empty"),
+    Setting("OIDC_CLIENT_ID", "", "Client id at the provider"),
+    Setting("OIDC_CLIENT_SECRET", "", "Client secret at the provider"),
+    Setting("OIDC_ROLE_CLAIM", "", "Claim with the role (`viewer`, `editor`, `admin`); if empty, roles are set here"),
+    Setting("AUDIT_RETENTION_DAYS", "400", "Days after which entries of the audit log are deleted", _at_least(1)),
     Setting("LOG_FORMAT", "text", "`text` or `json`", _log_format),
     Setting("ENVIRONMENT_NAME", "", "A badge on every page, such as `staging` or `production`"),
 )
@@ -195,6 +211,8 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
     embedded = not environ.get("DATABASE_URL", "").strip()
     if not (embedded or environ.get("SECRET_KEY", "").strip()):
         problems.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
+    if settings["OIDC_ISSUER"] and not (settings["OIDC_CLIENT_ID"] and settings["OIDC_CLIENT_SECRET"]):
+        problems.append("OIDC_CLIENT_ID and OIDC_CLIENT_SECRET are required with an OIDC_ISSUER.")
     if problems:
         raise InvalidSettings(" ".join(problems))
     if embedded:

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, make_url
 from app import create_app
 from app.access.authentication import sign_in
 from app.access.operators import create_operator
+from app.access.sessions import ClientInfo
 from app.core.database import db
 from app.web.cursors import encode_cursor
 from bench import dataset
@@ -78,7 +79,7 @@ def browser(url: str, stored: int) -> FlaskClient:
         flask_migrate.upgrade()
         dataset.fill(db.engine, stored, random.Random(1))
         create_operator("bench@example.com", "viewer", "bench bench bench")
-        secret = sign_in("bench@example.com", "bench bench bench", "bench")
+        secret = sign_in("bench@example.com", "bench bench bench", ClientInfo("bench", "127.0.0.1")).secret
     hundredth = min(100, stored // PAGE)  # the last page of a thousand customers
     with app.test_request_context("/customers"):
         cursors[stored] = encode_cursor(dataset.document_id((hundredth - 1) * PAGE - 1))

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from app.access.audit_log import record_event
 from app.access.ip_allowlist import parse_networks
 from app.access.secret_digests import new_secret, sha256_hex
 from app.core import dialects
@@ -101,18 +103,19 @@ def create_token(
 
     def work(session: Session) -> None:
         at = now()
-        session.add(
-            ApiToken(
-                name=name,
-                digest=sha256_hex(secret),
-                scopes=list(scopes),
-                created_at=at,
-                expires_at=expires_in and at + expires_in,
-                guard_customers=guard and guard.customers,
-                guard_percent=guard and guard.percent,
-                networks=allowed,
-            )
+        token = ApiToken(
+            name=name,
+            digest=sha256_hex(secret),
+            scopes=list(scopes),
+            created_at=at,
+            expires_at=expires_in and at + expires_in,
+            guard_customers=guard and guard.customers,
+            guard_percent=guard and guard.percent,
+            networks=allowed,
         )
+        session.add(token)
+        record_event(session, "token_created", name, after={"scopes": list(scopes), **_limits(token)})
+        record_event(session, "secret_shown", name)
 
     try:
         run_in_transaction(work)
@@ -139,9 +142,11 @@ def update_token(token_id: int, guard: Guard, networks: Iterable[str], expires_a
 
     def work(session: Session) -> None:
         token = _for_update(session, token_id)
+        before = _limits(token)
         token.guard_customers, token.guard_percent = guard.customers, guard.percent
         token.networks = allowed
         token.expires_at = expires_at
+        record_event(session, "token_changed", token.name, before=before, after=_limits(token))
 
     run_in_transaction(work)
 
@@ -158,9 +163,22 @@ def rotate_token(token_id: int, overlap: timedelta) -> str:
         token.previous_digest = token.digest if overlap else None
         token.previous_until = now() + overlap if overlap else None
         token.digest = sha256_hex(secret)
+        until = token.previous_until and token.previous_until.isoformat()
+        record_event(session, "token_rotated", token.name, after={"old_secret_expires": until})
+        record_event(session, "secret_shown", token.name)
 
     run_in_transaction(work)
     return secret
+
+
+def _limits(token: ApiToken) -> dict[str, Any]:
+    """Return what the audit log records of a token's limits."""
+    return {
+        "expires": token.expires_at and token.expires_at.isoformat(),
+        "guard_customers": token.guard_customers,
+        "guard_percent": token.guard_percent,
+        "networks": token.networks,
+    }
 
 
 def _for_update(session: Session, token_id: int) -> ApiToken:
@@ -179,7 +197,9 @@ def revoke_token(name: str) -> None:
         token = session.scalar(select(ApiToken).where(ApiToken.name == name))
         if token is None:
             raise NotFound(f"No token is named {name}.")
-        token.revoked_at = token.revoked_at or now()
+        if token.revoked_at is None:
+            token.revoked_at = now()
+            record_event(session, "token_revoked", name)
 
     run_in_transaction(work)
 

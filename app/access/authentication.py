@@ -1,28 +1,30 @@
-"""Signing in with e-mail and password, and the sessions that follow."""
+"""Signing in with e-mail and password, and the session of each request."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
-
-from app.access.operators import Operator
-from app.access.passwords import hash_password, verify_password
-from app.access.secret_digests import sha256_hex
+from app.access.audit_log import record_event
+from app.access.email_addresses import MAX_EMAIL_LENGTH, normalize_email
+from app.access.operators import AuthenticatedSession, Operator
+from app.access.passwords import TooManyPasswordChecks, hash_password, verify_password
+from app.access.second_factor import has_second_factor
+from app.access.secret_digests import new_secret
 from app.access.sessions import (
     LAST_USED_RESOLUTION,
+    PENDING_LIFETIME,
+    ClientInfo,
+    NewSession,
     OperatorSession,
     create_session_in,
+    renew_secret_in,
     revoke_sessions,
     touch_session,
     unexpired,
+    with_secret,
 )
-from app.core import dialects
-from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
-from app.core.errors import RateLimited, Unauthenticated
-
-MAX_FAILURES = 5
-LOCKOUT = timedelta(minutes=15)
+from app.access.sign_in_throttle import SignInOrigin, count_attempt, forgive_attempt
+from app.core.database import db, now, run_in_transaction
+from app.core.errors import Unauthenticated
 
 
 class InvalidCredentials(Unauthenticated):
@@ -30,89 +32,105 @@ class InvalidCredentials(Unauthenticated):
     explanation = "Wrong e-mail or password, or a deactivated operator."
 
 
-class AccountLocked(RateLimited):
-    code = "ACCOUNT_LOCKED"
-    explanation = "Too many failed sign-ins with this e-mail, whether or not an operator has it."
-
-
-class FailedSignIn(Base):
-    """Consecutive failed sign-ins with an e-mail."""
-
-    __tablename__ = "failed_sign_ins"
-
-    email: Mapped[str] = mapped_column(primary_key=True)
-    failures: Mapped[int]
-    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-@dataclass(frozen=True)
-class AuthenticatedSession:
-    """An operator, and the session that their request belongs to."""
-
-    operator: Operator
-    session_id: int
-
-
-def sign_in(email: str, password: str, browser: str) -> str:
-    """Return the secret of a new session. Raises InvalidCredentials and AccountLocked."""
-    email = email.strip().casefold()
-    _check_not_locked(email)
-    operator = db.session.scalar(select(Operator).where(Operator.email == email, Operator.deactivated_at.is_(None)))
-    if not verify_password(password, operator.password_hash if operator else None) or operator is None:
-        run_in_transaction(lambda session: _record_failure(session, email))
+def sign_in(email: str, password: str, client: ClientInfo) -> NewSession:
+    """Return a new session. Raises InvalidCredentials, AccountLocked and TooManyPasswordChecks."""
+    email = normalize_email(email)
+    if len(email) > MAX_EMAIL_LENGTH or not email.isprintable():
+        raise InvalidCredentials("Incorrect email or password.")
+    origin = SignInOrigin(client.address, client.device)
+    count_attempt(email, origin)
+    query = select(Operator).where(Operator.email == email, Operator.deactivated_at.is_(None))
+    operator = db.session.scalar(query)
+    try:
+        matches = verify_password(password, operator.password_hash if operator else None)
+    except TooManyPasswordChecks:
+        run_in_transaction(lambda session: forgive_attempt(session, email, origin))
+        raise
+    if operator is None or not matches:
+        run_in_transaction(lambda session: record_event(session, "sign_in_failed", email))
         raise InvalidCredentials("Incorrect email or password.")
     operator_id = operator.id
 
-    def work(session: Session) -> str:
-        session.execute(delete(FailedSignIn).where(FailedSignIn.email == email))
-        return create_session_in(session, operator_id, browser)
+    def work(session: Session) -> NewSession:
+        forgive_attempt(session, email, origin)
+        return open_session(session, operator_id, email, client)
 
     return run_in_transaction(work)
 
 
-def _check_not_locked(email: str) -> None:
-    failed = db.session.get(FailedSignIn, email)
-    if failed and failed.failures >= MAX_FAILURES and failed.last_at > now() - LOCKOUT:
-        minutes = int(LOCKOUT.total_seconds() // 60)
-        raise AccountLocked(f"Too many failed attempts. Try again in {minutes} minutes.")
-
-
-def _record_failure(session: Session, email: str) -> None:
-    session.execute(delete(FailedSignIn).where(FailedSignIn.last_at <= now() - LOCKOUT))
-    dialects.upsert_increment(session, FailedSignIn.__table__, {"email": email}, "failures", 1, last_at=now())
+def open_session(session: Session, operator_id: int, email: str, client: ClientInfo) -> NewSession:
+    """Return a new session after the password was checked; it is pending if the operator has a second factor."""
+    pending = has_second_factor(session, operator_id)
+    secret = create_session_in(session, operator_id, client, "password", pending=pending)
+    if not pending:
+        record_event(session, "sign_in", actor=f"operator {email}", after={"method": "password"})
+    return NewSession(secret, pending, email)
 
 
 def authenticate_session(secret: str) -> AuthenticatedSession | None:
-    """Return the session with this secret, unless it has expired or its operator is deactivated."""
+    """Return the session with this secret, unless it is pending or expired, or its operator is deactivated."""
     at = now()
     query = (
-        select(Operator, OperatorSession.id, OperatorSession.last_used_at)
+        select(Operator, OperatorSession)
         .join(OperatorSession, OperatorSession.operator_id == Operator.id)
-        .where(OperatorSession.digest == sha256_hex(secret), unexpired(at), Operator.deactivated_at.is_(None))
+        .where(with_secret(secret, at), unexpired(at), ~OperatorSession.pending, Operator.deactivated_at.is_(None))
     )
     row = db.session.execute(query).one_or_none()
     if row is None:
         return None
-    operator, session_id, last_used_at = row
-    if last_used_at <= at - LAST_USED_RESOLUTION:
-        touch_session(session_id, at)
-    return AuthenticatedSession(operator, session_id)
+    operator, session = row
+    current = AuthenticatedSession(operator, session.id, session.created_at, session.method, session.renewal_due)
+    if session.last_used_at <= at - LAST_USED_RESOLUTION:
+        touch_session(session.id, at)
+    return current
 
 
-def change_password(current: AuthenticatedSession, old: str, new: str) -> None:
-    """Set the operator's own password and end their other sessions.
+def pending_operator(secret: str) -> tuple[int, Operator] | None:
+    """Return the session that waits for the second factor and its operator, or None."""
+    at = now()
+    query = (
+        select(OperatorSession.id, Operator)
+        .join(OperatorSession, OperatorSession.operator_id == Operator.id)
+        .where(
+            with_secret(secret, at),
+            OperatorSession.pending,
+            OperatorSession.created_at > at - PENDING_LIFETIME,
+            Operator.deactivated_at.is_(None),
+        )
+    )
+    row = db.session.execute(query).one_or_none()
+    return (row[0], row[1]) if row else None
 
-    Raises InvalidCredentials, AccountLocked and InvalidPassword.
+
+def check_password(current: AuthenticatedSession, password: str, address: str) -> None:
+    """Confirm the operator's own password. Raises InvalidCredentials, AccountLocked and TooManyPasswordChecks.
+
+    Failures count for this session only: they do not delay a sign-in.
     """
     operator = current.operator
-    _check_not_locked(operator.email)
-    if not verify_password(old, operator.password_hash):
-        run_in_transaction(lambda session: _record_failure(session, operator.email))
+    email, password_hash = operator.email, operator.password_hash
+    origin = SignInOrigin(address, f"session-{current.session_id}")
+    count_attempt(email, origin)
+    if not verify_password(password, password_hash):
         raise InvalidCredentials("Current password is incorrect.")
-    password_hash = hash_password(new)
+    run_in_transaction(lambda session: forgive_attempt(session, email, origin))
+
+
+def change_password(current: AuthenticatedSession, old: str, new: str, address: str) -> str:
+    """Set the operator's own password and end their other sessions; return the new secret of this one.
+
+    Raises InvalidCredentials, AccountLocked, InvalidPassword and TooManyPasswordChecks.
+    """
+    operator_id, email = current.operator.id, current.operator.email
+    check_password(current, old, address)
+    values = {"password_hash": hash_password(new, email), "invitation_digest": None, "invited_until": None}
+    secret = new_secret()
 
     def work(session: Session) -> None:
-        session.execute(update(Operator).where(Operator.id == operator.id).values(password_hash=password_hash))
-        revoke_sessions(session, operator.id, except_id=current.session_id)
+        session.execute(update(Operator).where(Operator.id == operator_id).values(values))
+        revoke_sessions(session, operator_id, except_id=current.session_id)
+        renew_secret_in(session, current.session_id, secret)
+        record_event(session, "password_changed", email)
 
     run_in_transaction(work)
+    return secret

@@ -5,10 +5,13 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.access.operators import Operator, add_operator, get_operator
+from app.access.audit_log import record_event
+from app.access.authentication import open_session
+from app.access.email_addresses import parse_email
+from app.access.operators import Operator, add_operator, get_operator, replace_password
 from app.access.passwords import hash_password
 from app.access.secret_digests import new_secret, sha256_hex
-from app.access.sessions import revoke_sessions
+from app.access.sessions import ClientInfo, NewSession
 from app.core.database import db, now, run_in_transaction
 from app.core.errors import NotFound
 
@@ -16,18 +19,18 @@ INVITATION_LIFETIME = timedelta(days=7)
 
 
 def invite_operator(email: str, role: str) -> str:
-    """Return the secret of an invitation for a new operator; it works once. Raises DuplicateName."""
+    """Return the secret of an invitation for a new operator; it works once. Raises InvalidEmail, DuplicateName."""
+    email = parse_email(email)
     secret = new_secret()
     at = now()
-    add_operator(
-        Operator(
-            email=email.casefold(),
-            role=role,
-            created_at=at,
-            invitation_digest=sha256_hex(secret),
-            invited_until=at + INVITATION_LIFETIME,
-        )
+    operator = Operator(
+        email=email,
+        role=role,
+        created_at=at,
+        invitation_digest=sha256_hex(secret),
+        invited_until=at + INVITATION_LIFETIME,
     )
+    add_operator(operator, "operator_invited")
     return secret
 
 
@@ -38,6 +41,7 @@ def reissue_invitation(operator_id: int) -> str:
     def work(session: Session) -> None:
         operator = get_operator(operator_id, session)
         operator.invitation_digest, operator.invited_until = sha256_hex(secret), now() + INVITATION_LIFETIME
+        record_event(session, "invitation_reissued", operator.email)
 
     run_in_transaction(work)
     return secret
@@ -52,15 +56,18 @@ def get_invitation(secret: str, session: Session | None = None) -> Operator:
     return operator
 
 
-def accept_invitation(secret: str, password: str) -> str:
-    """Set the password of the invited operator and return their e-mail. Raises NotFound and InvalidPassword."""
-    password_hash = hash_password(password)
+def accept_invitation(secret: str, password: str, client: ClientInfo) -> NewSession:
+    """Set the password of the invited operator and sign them in.
 
-    def work(session: Session) -> str:
+    The invitation is used up only if the session was created. Raises NotFound, InvalidPassword and
+    TooManyPasswordChecks.
+    """
+    password_hash = hash_password(password, get_invitation(secret).email)
+
+    def work(session: Session) -> NewSession:
         operator = get_invitation(secret, session)
-        operator.password_hash = password_hash
-        operator.invitation_digest = operator.invited_until = None
-        revoke_sessions(session, operator.id)
-        return operator.email
+        replace_password(session, operator, password_hash)
+        record_event(session, "invitation_accepted", operator.email, actor=f"operator {operator.email}")
+        return open_session(session, operator.id, operator.email, client)
 
     return run_in_transaction(work)

@@ -7,6 +7,7 @@ import structlog
 from flask import current_app, g, request
 
 from app.access.api_tokens import ApiClient, authenticate_token, touch_last_used
+from app.access.audit_log import set_origin
 from app.access.ip_allowlist import is_allowed
 from app.api import rate_limit
 from app.core.errors import Forbidden, Unauthenticated
@@ -49,6 +50,7 @@ def authenticate() -> None:
         raise Unauthenticated(Unauthenticated.example)
     g.client = client
     structlog.contextvars.bind_contextvars(token=client.name)
+    set_origin(client.actor().name, "api", request.remote_addr)
     if client.networks and not is_allowed(request.remote_addr, client.networks):
         # Before the request is counted: a stolen token must not use up the rate of its owner.
         raise Forbidden("The token may not be used from this address.")

@@ -5,7 +5,8 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from app.access.operators import ROLES, create_operator, set_password
+from app.access.operators import ROLES, create_operator, find_operator, set_password
+from app.access.second_factor import reset_second_factor
 from app.cli.terminal import reports_errors
 
 operators = AppGroup("operators", help="Create operators, who sign in to the pages.")
@@ -38,3 +39,13 @@ def set_password_(email: str, password_stdin: bool) -> None:
     """Reset a user's password."""
     set_password(email, _password(password_stdin))
     click.echo(f"The password of {email} was changed.")
+
+
+@operators.command("reset-second-factor")
+@click.argument("email")
+@reports_errors
+def reset_second_factor_(email: str) -> None:
+    """Remove a user's authenticator app, passkeys and recovery codes."""
+    operator = find_operator(email)
+    reset_second_factor(operator.id, operator.email)
+    click.echo(f"The second factor of {email} was removed.")

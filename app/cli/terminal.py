@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import DBAPIError
 
+from app.access.audit_log import set_origin
 from app.core.database import raise_if_unavailable
 from app.core.errors import DomainError
 from app.core.models.change_sets import Actor
@@ -36,6 +37,7 @@ def reports_errors(command: Command) -> Command:
     @with_appcontext
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        set_origin(cli_actor().name, "command")
         try:
             return command(*args, **kwargs)
         except DomainError as domain_error:

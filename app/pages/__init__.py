@@ -13,6 +13,7 @@ shortcut.register(blueprint)
 
 from app.pages import (  # noqa: E402, F401 - they register their routes on `blueprint`
     account,
+    audit_log,
     bulk_edits,
     changes,
     customer,
@@ -20,8 +21,10 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     imports,
     operators,
     overview,
+    second_factor,
     segments,
     sign_in,
+    single_sign_on,
     suggestions,
     tokens,
     webhooks,

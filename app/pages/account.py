@@ -2,16 +2,26 @@
 
 from typing import Any
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, session, url_for
 from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo
 
-from app.access.authentication import AccountLocked, InvalidCredentials, change_password
-from app.access.passwords import MIN_PASSWORD_LENGTH, InvalidPassword
+from app.access.authentication import InvalidCredentials, change_password, check_password
+from app.access.passwords import MIN_PASSWORD_LENGTH, InvalidPassword, TooManyPasswordChecks
 from app.access.sessions import end_session, list_sessions
+from app.access.sign_in_throttle import AccountLocked
+from app.core.database import now
 from app.pages import blueprint
-from app.pages.auth import current_operator, current_session, require_role
+from app.pages.auth import (
+    CONFIRMED_KEY,
+    SESSION_KEY,
+    client_address,
+    current_operator,
+    current_session,
+    require_role,
+    safe_next,
+)
 
 
 class PasswordForm(FlaskForm):  # type: ignore[misc]
@@ -22,14 +32,20 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
     confirmation = PasswordField("Confirm new password", [EqualTo("new_password", "Passwords don't match.")])
 
 
+class ConfirmationForm(FlaskForm):  # type: ignore[misc]
+    password = PasswordField("Current password", [DataRequired("Enter your current password.")])
+
+
 @blueprint.route("/account", methods=["GET", "POST"])
 @require_role("viewer")
 def account() -> Any:
     form = PasswordForm()
     if form.validate_on_submit():
         try:
-            change_password(current_session(), form.current_password.data, form.new_password.data)
-        except (InvalidCredentials, AccountLocked) as error:
+            session[SESSION_KEY] = change_password(
+                current_session(), form.current_password.data, form.new_password.data, client_address()
+            )
+        except (InvalidCredentials, AccountLocked, TooManyPasswordChecks) as error:
             form.current_password.errors = [str(error)]
         except InvalidPassword as error:
             form.new_password.errors = [str(error)]
@@ -44,9 +60,25 @@ def account() -> Any:
     )
 
 
+@blueprint.route("/account/confirm-password", methods=["GET", "POST"])
+@require_role("viewer", before_second_factor=True)
+def confirm_password() -> Any:
+    """Ask for the password again, before the second factor is changed."""
+    form = ConfirmationForm()
+    if form.validate_on_submit():
+        try:
+            check_password(current_session(), form.password.data, client_address())
+        except (InvalidCredentials, AccountLocked, TooManyPasswordChecks) as error:
+            form.password.errors = [str(error)]
+        else:
+            session[CONFIRMED_KEY] = now()
+            return redirect(safe_next(request.args.get("next")))
+    return render_template("confirm_password.html", form=form)
+
+
 @blueprint.post("/account/sessions/<number:session_id>/end")
 @require_role("viewer")
 def end_own_session(session_id: int) -> Any:
-    end_session(current_operator().id, session_id)
+    end_session(current_operator().id, session_id, target=current_operator().email)
     flash("Session signed out.")
     return redirect(url_for("pages.account"))

@@ -1,6 +1,7 @@
 """The session of each request, and the role that each page requires. A page without a role cannot be opened."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -8,15 +9,21 @@ import structlog
 from flask import current_app, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
-from app.access.authentication import AuthenticatedSession, authenticate_session
-from app.access.operators import Operator
+from app.access.audit_log import set_origin
+from app.access.authentication import authenticate_session
+from app.access.operators import AuthenticatedSession, Operator
+from app.access.sessions import renew_secret
+from app.core.database import now
 from app.core.errors import Forbidden
 from app.core.models.change_sets import Actor
+from app.web.server_environ import HEADERS_ONLY
 
 PUBLIC = "public"
 """The role of a page that needs no sign-in."""
 
 SESSION_KEY = "sign_in"
+CONFIRMED_KEY = "password_confirmed_at"
+CONFIRMATION_LIFETIME = timedelta(minutes=10)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -26,11 +33,19 @@ class NotAllowed(Forbidden):
     explanation = "The role of the operator does not allow this."
 
 
-def require_role(role: str) -> Callable[[View], View]:
-    """Open a view to operators with this role or a higher one; to everyone for `PUBLIC`."""
+def require_role(
+    role: str, *, before_second_factor: bool = False, recent_password: bool = False
+) -> Callable[[View], View]:
+    """Open a view to operators with this role or a higher one; to everyone for `PUBLIC`.
+
+    `before_second_factor` opens it also to those who still have to set up a required second factor;
+    `recent_password` asks for the password again if it was entered more than 10 minutes ago.
+    """
 
     def mark(view: View) -> View:
         view.role = role  # type: ignore[attr-defined]
+        view.before_second_factor = before_second_factor  # type: ignore[attr-defined]
+        view.recent_password = recent_password  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -38,25 +53,55 @@ def require_role(role: str) -> Callable[[View], View]:
 
 def load_session() -> None:
     """Set `g.current_session` to the session of the request's cookie, or to None."""
+    set_origin("anonymous", "page", request.remote_addr)
     g.current_session = authenticate_session(session[SESSION_KEY]) if SESSION_KEY in session else None
+    if g.current_session is None:
+        return
+    set_origin(current_actor().name, "page", request.remote_addr)
+    # A request that is answered by its headers alone sends no cookie.
+    if current_session().renewal_due and HEADERS_ONLY not in request.environ:
+        session[SESSION_KEY] = renew_secret(current_session().session_id)
 
 
 def authenticate() -> Response | None:
-    """Load the session and check its role; redirect to the sign-in without a session. Raises NotAllowed."""
+    """Load the session and check what the page requires; redirect to where that can be met. Raises NotAllowed."""
     load_session()
-    role: str = vars(current_app.view_functions[str(request.endpoint)])["role"]
+    view = vars(current_app.view_functions[str(request.endpoint)])
+    role: str = view["role"]
     if role == PUBLIC:
         return None
     if g.current_session is None:
         session.pop(SESSION_KEY, None)
-        next_url = request.script_root + request.full_path.rstrip("?") if request.method == "GET" else None
-        home = url_for("pages.overview")
-        return redirect(url_for("pages.sign_in", next=next_url if next_url != home else None))
+        return redirect(url_for("pages.sign_in", next=_this_page()))
     operator = current_operator()
     structlog.contextvars.bind_contextvars(operator=operator.id)
     if not operator.has_role(role):
         raise NotAllowed(f"Only {role}s can do this. Your role is {operator.role.capitalize()}. Nothing was changed.")
+    if not view["before_second_factor"] and lacks_second_factor():
+        return redirect(url_for("pages.second_factor"))
+    if view["recent_password"] and not password_is_recent():
+        return redirect(url_for("pages.confirm_password", next=_this_page()))
     return None
+
+
+def _this_page() -> str | None:
+    """Return the URL to come back to, or None for the overview and for a form."""
+    if request.method != "GET" or request.full_path == "/?":
+        return None
+    return request.script_root + request.full_path.rstrip("?")
+
+
+def lacks_second_factor() -> bool:
+    """Return whether the operator's role requires a second factor that this session has not proved."""
+    required = current_app.config["SECOND_FACTOR_ROLES"] or ()
+    return current_operator().role in required and current_session().method == "password"
+
+
+def password_is_recent() -> bool:
+    """Return whether the operator signed in, or confirmed the password, a few minutes ago."""
+    limit = now() - CONFIRMATION_LIFETIME
+    confirmed: datetime | None = session.get(CONFIRMED_KEY)
+    return current_session().created_at > limit or (confirmed is not None and confirmed > limit)
 
 
 def current_session() -> AuthenticatedSession:
@@ -69,6 +114,10 @@ def current_operator() -> Operator:
 
 def current_actor() -> Actor:
     return current_operator().actor()
+
+
+def client_address() -> str:
+    return request.remote_addr or "unknown"
 
 
 def safe_next(url: str | None) -> str:

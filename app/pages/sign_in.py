@@ -2,25 +2,39 @@
 
 from typing import Any
 
-from flask import flash, g, redirect, render_template, request, session, url_for
+from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 from flask_wtf import FlaskForm
-from wtforms import EmailField, PasswordField
+from werkzeug.wrappers import Response
+from wtforms import EmailField, PasswordField, StringField
 from wtforms.validators import DataRequired
 
 from app.access import authentication
-from app.access.authentication import AccountLocked, InvalidCredentials
+from app.access.authentication import InvalidCredentials
 from app.access.invitations import accept_invitation, get_invitation
-from app.access.passwords import MIN_PASSWORD_LENGTH, InvalidPassword
-from app.access.sessions import end_session
+from app.access.passwords import MIN_PASSWORD_LENGTH, InvalidPassword, TooManyPasswordChecks
+from app.access.second_factor import InvalidCode
+from app.access.sessions import ClientInfo, NewSession, end_session
+from app.access.sign_in_throttle import AccountLocked
+from app.access.two_step_sign_in import SignInExpired, complete_sign_in
+from app.core.encryption import Cipher
 from app.pages import blueprint
-from app.pages.auth import PUBLIC, SESSION_KEY, current_session, require_role, safe_next
+from app.pages.auth import PUBLIC, SESSION_KEY, client_address, current_session, require_role, safe_next
+from app.pages.known_device import device_of, remember_device
+from app.web.secret_keys import secret_keys
 
+PENDING_KEY = "pending_sign_in"
 MAX_BROWSER_LENGTH = 200
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
     email = EmailField("Email", [DataRequired("Enter your email.")])
     password = PasswordField("Password", [DataRequired("Enter your password.")])
+
+
+class CodeForm(FlaskForm):  # type: ignore[misc]
+    code = StringField(
+        "Code", [DataRequired("Enter the code.")], description="6 digits of your authenticator app, or a recovery code."
+    )
 
 
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]
@@ -36,26 +50,66 @@ def sign_in() -> Any:
         return _accept(request.args["invitation"])
     if g.current_session and request.method == "GET":
         return redirect(safe_next(request.args.get("next")))
-    form, status = SignInForm(), 200
+    form = SignInForm()
+    if form.validate_on_submit():
+        email = form.email.data
+        try:
+            return start_session(authentication.sign_in(email, form.password.data, client_info(device_of(email))))
+        except InvalidCredentials as error:
+            form.password.errors = [str(error)]
+            return _sign_in_page(form), 403
+        except (AccountLocked, TooManyPasswordChecks) as error:
+            form.password.errors = [str(error)]
+            return _sign_in_page(form), 429, {"Retry-After": str(error.retry_after_s)}
+    return _sign_in_page(form)
+
+
+def _sign_in_page(form: SignInForm) -> str:
+    return render_template("sign_in.html", form=form, single_sign_on=bool(current_app.config["OIDC_ISSUER"]))
+
+
+def client_info(device: str | None = None) -> ClientInfo:
+    """Return the browser of this request, by which the operator tells sessions apart."""
+    browser = (request.user_agent.string or "unknown browser")[:MAX_BROWSER_LENGTH]
+    return ClientInfo(browser, client_address(), device)
+
+
+def start_session(new: NewSession) -> Response:
+    """Store the session in the cookie and redirect to the requested page, or to the second step."""
+    next_url = request.args.get("next")
+    session.clear()  # against session fixation: nothing set before the sign-in remains
+    if new.pending:
+        session[PENDING_KEY] = new.secret
+        return redirect(url_for("pages.sign_in_code", next=next_url))
+    session[SESSION_KEY] = new.secret
+    response = redirect(safe_next(next_url))
+    remember_device(response, new.email)
+    return response
+
+
+@blueprint.route("/sign-in/code", methods=["GET", "POST"])
+@require_role(PUBLIC)
+def sign_in_code() -> Any:
+    """The second step, after the password."""
+    if PENDING_KEY not in session:
+        return redirect(url_for("pages.sign_in", next=request.args.get("next")))
+    form = CodeForm()
     if form.validate_on_submit():
         try:
-            return _sign_in_with(form.email.data, form.password.data)
-        except (InvalidCredentials, AccountLocked) as error:
-            form.password.errors = [str(error)]
-            status = 429 if isinstance(error, AccountLocked) else 403
-    return render_template("sign_in.html", form=form), status
-
-
-def _sign_in_with(email: str, password: str) -> Any:
-    secret = authentication.sign_in(email, password, _browser())
-    session.clear()  # against session fixation: nothing set before the sign-in remains
-    session[SESSION_KEY] = secret
-    return redirect(safe_next(request.args.get("next")))
-
-
-def _browser() -> str:
-    """Return the browser's user agent, by which the operator tells sessions apart."""
-    return (request.user_agent.string or "unknown browser")[:MAX_BROWSER_LENGTH]
+            return start_session(
+                complete_sign_in(session[PENDING_KEY], form.code.data, Cipher(secret_keys(), "second factor"))
+            )
+        except SignInExpired as error:
+            session.pop(PENDING_KEY)
+            flash(str(error), "problem")
+            return redirect(url_for("pages.sign_in", next=request.args.get("next")))
+        except InvalidCode as error:
+            form.code.errors = [str(error)]
+            return render_template("sign_in_code.html", form=form), 403
+        except AccountLocked as error:
+            form.code.errors = [str(error)]
+            return render_template("sign_in_code.html", form=form), 429, {"Retry-After": str(error.retry_after_s)}
+    return render_template("sign_in_code.html", form=form)
 
 
 def _accept(invitation: str) -> Any:
@@ -63,17 +117,17 @@ def _accept(invitation: str) -> Any:
     form = NewPasswordForm()
     if form.validate_on_submit():
         try:
-            email = accept_invitation(invitation, form.password.data)
-            return _sign_in_with(email, form.password.data)
-        except InvalidPassword as error:
+            return start_session(accept_invitation(invitation, form.password.data, client_info()))
+        except (InvalidPassword, TooManyPasswordChecks) as error:
             form.password.errors = [str(error)]
     return render_template("accept_invitation.html", form=form, operator=operator)
 
 
 @blueprint.post("/sign-out")
-@require_role("viewer")
+@require_role("viewer", before_second_factor=True)
 def sign_out() -> Any:
-    end_session(current_session().operator.id, current_session().session_id)
+    current = current_session()
+    end_session(current.operator.id, current.session_id, event="sign_out")
     session.clear()
     flash("You've signed out.")
     return redirect(url_for("pages.sign_in"))

@@ -8,7 +8,9 @@ from sqlalchemy import select
 
 from app.access import invitations
 from app.access.operators import Operator as Row
+from app.access.sessions import OperatorSession
 from app.core.database import db
+from tests.support.clients import Shell
 from tests.support.html_client import Operator, Page
 
 
@@ -39,6 +41,37 @@ def test_invitation_works_once(app: Flask, admin: Operator) -> None:
     new = accept(app, link)
     assert "new@shop.co" in new.get("/account").text
     assert "expired or was already used" in Operator(app.test_client()).get(link, status=404).text
+
+
+def test_changing_the_password_revokes_the_invitation(app: Flask, admin: Operator, shell: Shell) -> None:
+    link = invite(admin, "new@shop.co")
+    shell("operators", "set-password", "new@shop.co", "--password-stdin", stdin="another password\n")
+    Operator(app.test_client()).get(link, status=404)
+    new = Operator(app.test_client(), "new@shop.co")
+    new.sign_in("another password")
+    link = "/sign-in?invitation=" + invitations.reissue_invitation(id_of("new@shop.co"))
+    fields = {"current_password": "another password", "new_password": "a third password"}
+    new.submit("/account", {**fields, "confirmation": "a third password"})
+    Operator(app.test_client()).get(link, status=404)
+
+
+def test_common_password_does_not_use_up_the_invitation(app: Flask, admin: Operator) -> None:
+    link = invite(admin, "new@shop.co")
+    accept(app, link, "1q2w3e4r5t", status=200)
+    accept(app, link)
+
+
+def test_admin_ends_sessions_of_others(app: Flask, admin: Operator, viewer: Operator) -> None:
+    url = f"/operators/{id_of(viewer.email)}"
+    assert "Last active" in admin.get(url).text
+    session_id = db.session.scalars(select(OperatorSession.id).where(OperatorSession.operator_id == 2)).one()
+    assert "Session signed out." in admin.submit(f"{url}/sessions/{session_id}/end").text
+    assert viewer.client.get("/account").status_code == 302
+    viewer.sign_in()
+    assert "signed out everywhere" in admin.submit(f"{url}/sign-out").text
+    assert viewer.client.get("/account").status_code == 302
+    assert "Not signed in." in admin.get(url).text
+    admin.get("/operators/99", status=404)
 
 
 def test_invitation_expires_after_7_days(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,33 @@
 """Signing in and out, sessions, and the role that each page requires."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.access import authentication, sessions
-from app.access.operators import ROLES, create_operator
+from app.access import authentication, passwords, sessions, sign_in_throttle
+from app.access.invitations import reissue_invitation
+from app.access.operators import ROLES, create_operator, find_operator, set_role
 from app.access.sessions import OperatorSession
+from app.access.sign_in_throttle import AccountLocked, SignInOrigin, count_attempt
 from app.core.database import db
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import PASSWORD, Operator, signed_in
 
-PUBLIC_PAGES = {"pages.sign_in", "pages.choose_theme"}
+PUBLIC_PAGES = {
+    "pages.sign_in",
+    "pages.sign_in_code",
+    "pages.sign_in_passkey",
+    "pages.sign_in_passkey_options",
+    "pages.single_sign_on",
+    "pages.single_sign_on_callback",
+    "pages.choose_theme",
+}
 
 
 def set_now(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], datetime]) -> None:
@@ -65,11 +77,12 @@ def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: s
     stranger = Operator(app.test_client())
     stranger.token = stranger.get("/sign-in").field("csrf_token")
     values = {"document_id": "1", "type": "t", "value": "v", "change_set_id": 1}
-    values |= {"operator_id": 1, "token_id": 1, "session_id": 1, "action": "role"}
-    values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "edit_id": 1}
+    values |= {"operator_id": 1, "token_id": 1, "session_id": 1}
+    values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "edit_id": 1, "passkey_id": 1}
     adapter = app.url_map.bind("")
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("pages.") and rule.endpoint not in PUBLIC_PAGES and method in (rule.methods or ()):
+            values["action"] = "role" if "operators" in rule.rule else "pause"
             url = adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments}, method=method)
             data = {"csrf_token": stranger.token} if method == "POST" else None
             response = stranger.client.open(url, method=method, data=data)
@@ -80,26 +93,142 @@ def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: s
 def test_role_opens_only_its_pages(app: Flask, viewer: Operator, editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     page = viewer.get(f"/customers/{ana}")
-    assert "Save" not in page.text
+    assert 'value="save"' not in page.html
     form = [("base", "[]"), ("version", ""), ("type", "a"), ("value", "b"), ("was", "")]
     for url in (f"/customers/{ana}", "/changes/1/undo"):
         assert "Your role is Viewer" in viewer.post(url, form, status=403).text
     for url in ("/tokens", "/operators"):
         viewer.get(url, status=403)
         editor.get(url, status=403)
-    assert "Save" in editor.get(f"/customers/{ana}").text
+    assert 'value="save"' in editor.get(f"/customers/{ana}").html
 
 
-def test_five_failed_sign_ins_lock_the_account_for_15_minutes(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def advance(monkeypatch: pytest.MonkeyPatch, delay: timedelta) -> None:
+    """Move the clock of the throttle."""
+    real = sign_in_throttle.now
+    monkeypatch.setattr(sign_in_throttle, "now", lambda: real() + delay)
+
+
+def test_five_failed_sign_ins_delay_the_next_one_more_and_more(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
     for email in ("ada@example.com", "unknown@example.com"):  # must not reveal whose e-mail belongs to an operator
         guesser = Operator(app.test_client(), email)
         responses = [guesser.sign_in("wrong password", status=403).text for _ in range(5)]
         assert all("Incorrect email or password." in response for response in responses)
-        assert "Too many failed attempts" in guesser.sign_in(PASSWORD, status=429).text
-    real = authentication.now
-    monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(minutes=16))
+        refused = guesser.sign_in(PASSWORD, status=429)
+        assert "Too many failed attempts. Try again in 30 seconds." in refused.text
+        assert refused.headers["Retry-After"] == "30"
+    advance(monkeypatch, timedelta(seconds=31))
+    guesser.sign_in("wrong password", status=403)
+    assert guesser.sign_in(PASSWORD, status=429).headers["Retry-After"] == "60"
     assert Operator(app.test_client(), "ada@example.com").sign_in()
+
+
+def test_delay_grows_to_15_minutes_at_most(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    guesser = Operator(app.test_client(), "ada@example.com")
+    for _ in range(4):
+        guesser.sign_in("wrong password", status=403)
+    for _ in range(8):
+        guesser.sign_in("wrong password", status=403)
+        advance(monkeypatch, timedelta(minutes=15))
+    guesser.sign_in("wrong password", status=403)
+    assert "Try again in 15 minutes." in guesser.sign_in(PASSWORD, status=429).text
+
+
+def from_address(address: str) -> dict[str, Any]:
+    return {"environ_overrides": {"REMOTE_ADDR": address}}
+
+
+def test_failures_from_another_address_do_not_delay_an_operator(app: Flask) -> None:
+    create_operator("ada@example.com", "admin", PASSWORD)
+    guesser = Operator(app.test_client(), "ada@example.com")
+    for _ in range(5):
+        guesser.sign_in("wrong password", status=403, **from_address("203.0.113.7"))
+    guesser.sign_in(PASSWORD, status=429, **from_address("203.0.113.7"))
+    Operator(app.test_client(), "ada@example.com").sign_in()
+
+
+def test_failures_at_the_same_address_do_not_delay_a_known_device(app: Flask, admin: Operator) -> None:
+    guesser = Operator(app.test_client(), admin.email)
+    for _ in range(5):
+        guesser.sign_in("wrong password", status=403)
+    guesser.sign_in(PASSWORD, status=429)
+    admin.post("/sign-out")
+    admin.sign_in()
+
+
+def test_device_is_known_for_its_operators_only(app: Flask, viewer: Operator) -> None:
+    create_operator("ada@example.com", "admin", PASSWORD)
+    viewer.post("/sign-out")
+    guesser = Operator(viewer.client, "ada@example.com")
+    for _ in range(5):
+        guesser.sign_in("wrong password", status=403)
+    guesser.sign_in(PASSWORD, status=429)
+
+
+def test_guesses_from_many_addresses_are_delayed_by_email(app: Flask, admin: Operator) -> None:
+    for n in range(50):
+        count_attempt(admin.email, SignInOrigin(f"203.0.113.{n}"))
+    fresh = Operator(app.test_client(), admin.email)
+    fresh.sign_in(PASSWORD, status=429)
+    admin.post("/sign-out")
+    admin.sign_in()
+
+
+def test_guesses_of_many_emails_are_delayed_by_address(app: Flask) -> None:
+    for n in range(50):
+        count_attempt(f"{n}@example.com", SignInOrigin("2001:db8::1"))
+    with pytest.raises(AccountLocked):
+        count_attempt("other@example.com", SignInOrigin("2001:db8::ffff:2"))  # the same /64 network
+    count_attempt("other@example.com", SignInOrigin("2001:db8:0:1::1"))
+
+
+def test_parallel_attempts_count_one_by_one(app: Flask) -> None:
+    def attempt(_n: int) -> bool:
+        with app.app_context():
+            try:
+                count_attempt("ada@example.com", SignInOrigin("203.0.113.7"))
+            except AccountLocked:
+                return False
+            return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(40))) == 5
+
+
+def test_set_password_command_and_invitation_end_the_delay(app: Flask, shell: Shell, admin: Operator) -> None:
+    create_operator("ada@example.com", "viewer", PASSWORD)
+    ada = Operator(app.test_client(), "ada@example.com")
+    for _ in range(5):
+        ada.sign_in("wrong password", status=403)
+    shell("operators", "set-password", ada.email, "--password-stdin", stdin="another password\n")
+    ada.sign_in("another password")
+    ada = Operator(app.test_client(), "ada@example.com")
+    for _ in range(5):
+        ada.sign_in("wrong password", status=403)
+    link = "/sign-in?invitation=" + reissue_invitation(find_operator(ada.email).id)
+    ada.token = ada.get(link).field("csrf_token")
+    assert ada.post(link, {"password": "a third password"}).headers["Location"] == "/"
+    Operator(app.test_client(), "ada@example.com").sign_in("a third password")
+
+
+def test_third_concurrent_password_check_is_429(app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two others occupy a thread each; the rest of the threads serve other requests."""
+    for _ in range(2):
+        passwords._admitted.acquire()
+    stranger = Operator(app.test_client(), viewer.email)
+    refused = stranger.sign_in(status=429)
+    assert refused.headers["Retry-After"] == "1"
+    for _ in range(2):
+        passwords._admitted.release()
+    for _ in range(5):  # the refused attempt was not counted
+        stranger.sign_in("wrong password", status=403)
+
+
+def test_sign_in_with_an_impossible_email_is_403(app: Flask) -> None:
+    for email in ("a@b.co\0", "x" * 6_000 + "@b.co", "a\n@b.co"):
+        stranger = Operator(app.test_client(), email)
+        stranger.sign_in(status=403)
 
 
 def test_successful_sign_in_resets_the_failure_count(app: Flask) -> None:
@@ -146,6 +275,36 @@ def test_changing_the_password_ends_the_other_sessions(app: Flask, viewer: Opera
     elsewhere.sign_in("a new password")
 
 
+def test_change_of_role_gives_the_session_a_new_secret(app: Flask, viewer: Operator) -> None:
+    def secret() -> str:
+        with viewer.client.session_transaction() as session:
+            return str(session["sign_in"])
+
+    old = secret()
+    viewer.get("/account")
+    assert secret() == old
+    create_operator("other@example.com", "admin", PASSWORD)
+    set_role(find_operator(viewer.email).id, "editor")
+    viewer.get("/account")
+    assert secret() != old
+    assert authentication.authenticate_session(old) is not None, "parallel requests of the browser still succeed"
+    db.session.rollback()
+    row = db.session.scalars(select(OperatorSession)).one()
+    row.previous_until = row.created_at
+    db.session.commit()
+    assert authentication.authenticate_session(old) is None
+    assert authentication.authenticate_session(secret()) is not None
+
+
+def test_change_of_password_gives_the_session_a_new_secret(app: Flask, viewer: Operator) -> None:
+    with viewer.client.session_transaction() as session:
+        old = session["sign_in"]
+    fields = {"current_password": PASSWORD, "new_password": "a new password", "confirmation": "a new password"}
+    viewer.submit("/account", fields)
+    with viewer.client.session_transaction() as session:
+        assert session["sign_in"] != old
+
+
 def test_operator_ends_their_own_sessions_only(app: Flask, viewer: Operator) -> None:
     elsewhere = Operator(app.test_client(), viewer.email)
     elsewhere.sign_in(headers={"User-Agent": "Netscape 4"})
@@ -164,7 +323,7 @@ def test_set_password_command_ends_all_sessions(app: Flask, viewer: Operator, sh
 
 def test_form_without_csrf_token_is_400(app: Flask, editor: Operator, ana: str) -> None:
     editor.token = "forged"
-    assert "did not come from here" in editor.post(f"/customers/{ana}", status=400).text
+    assert "was not sent from this site" in editor.post(f"/customers/{ana}", status=400).text
 
 
 def test_session_cookie_is_http_only_same_site_and_secure_over_tls(app: Flask) -> None:
