@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.profiles import upsert_customers
-from app.core.changes.replace_segments import open_change_set, replace_segments_in
+from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import now, run_in_transaction
 from app.core.errors import DatabaseNotEmpty
@@ -74,7 +75,7 @@ def fill_demo(customers: int, progress: Callable[[int], None]) -> None:
         note = "Invented by flask demo"
         with open_change_set(session, Actor("demo", "command"), note=note, at=nights[0]) as change_set:
             for batch in _batches(customers, dice):
-                upsert_customers(session, batch)
+                upsert_customers(session, batch, change_set)
                 wanted = {row["document_id"]: row["segments"] for row in batch if row["segments"]}
                 replace_segments_in(change_set, PreparedUpdate.of(wanted))
                 carried |= wanted

@@ -58,10 +58,10 @@ def fill(engine: Engine, customers: int, rng: random.Random) -> None:
     """Write customers directly into the tables, because the benchmarks measure what happens afterwards."""
     set_counts: Counter[int] = Counter()
     tables = {
-        "customers (document_id, name, email, phone, segments, previous_segments)": _customer_rows(
+        "customers (id, document_id, name, email, phone, segments, previous_segments)": _customer_rows(
             customers, rng, set_counts
         ),
-        "customer_search (document_id, email, name, terms)": _search_rows(customers),
+        "customer_search (id, document_id, email, name, terms)": _search_rows(customers),
         "segment_counts (day, actor, type, value, delta)": _count_rows(set_counts),
         "customer_totals (day, customers, with_segments)": iter([(TODAY, customers, customers)]),
     }
@@ -94,6 +94,7 @@ def _copy(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
                 copy.write("".join(lines))
     for _, definition in indexes:
         cursor.execute(definition)
+    cursor.execute("SELECT setval('customers_id_seq', (SELECT max(id) FROM customers))")
     cursor.execute("RESET session_replication_role; RESET maintenance_work_mem")
     cursor.execute("VACUUM ANALYZE")
     cursor.execute("CHECKPOINT")
@@ -107,7 +108,7 @@ def _customer_rows(customers: int, rng: random.Random, set_counts: Counter[int])
         set_counts[index] += 1
         current = (vip_texts if number % 1000 == 0 else texts)[index]
         # previous_segments is filled, so that the rows are as wide as after a first nightly run.
-        yield (document_id(number), *profile(number).values(), current, texts[-1 - index])
+        yield (number + 1, document_id(number), *profile(number).values(), current, texts[-1 - index])
     set_counts[-1] = (customers + 999) // 1000
 
 
@@ -128,7 +129,7 @@ def _search_rows(customers: int) -> Iterator[tuple[Any, ...]]:
         id_ = document_id(number)
         terms = f" {id_} {name} c{number}examplecom 573{n} #573{n}# "
         assert number % 100_000 or terms == index_terms(id_, fields), (terms, index_terms(id_, fields))
-        yield (id_, fields["email"], name, terms)
+        yield (number + 1, id_, fields["email"], name, terms)
 
 
 _folded = cache(sort_name)

@@ -24,7 +24,7 @@ from app.jobs.apply_file import apply_file, stage_file
 from bench.bad_lines import write_file
 from bench.databases import db_name, run_on_both
 
-TABLES = ("customers", "customer_search", "segment_changes", "profile_changes")
+TABLES = ("customers", "customer_search", "customer_changes")
 
 
 def rate(url: str, rows: int, folder: Path) -> None:

@@ -11,8 +11,8 @@ from app.api.auth import current_client, require_scope
 from app.api.headers import add_change_set
 from app.api.parameters import choice, limit, segments, text
 from app.api.request_body import customers_body
+from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.profiles import UpsertResult, upsert_customers
-from app.core.changes.replace_segments import open_change_set
 from app.core.database import run_in_transaction
 from app.core.models.customers import PROFILE_FIELD_NAMES
 from app.core.search.customers import CustomerRow, find_customers
@@ -58,4 +58,4 @@ def save() -> Response:
 def _save(session: Session, rows: list[dict[str, Any]]) -> tuple[UpsertResult, int | None]:
     with open_change_set(session, current_client().actor()) as change_set:
         saved = upsert_customers(session, rows, change_set)
-    return saved, change_set.id if change_set.written else None
+    return saved, change_set.id if change_set.has_changes else None

@@ -45,6 +45,14 @@ def choice(name: str, *values: str) -> Any:
     return value
 
 
+def choices(name: str, *values: str) -> tuple[Any, ...]:
+    """Return the values of a repeatable parameter, each one of `values`, without repetition. Raises InvalidInput."""
+    found = tuple(dict.fromkeys(request.args.getlist(name)))
+    if not set(found) <= set(values):
+        raise InvalidInput(iter([(name, f"Must be {', '.join(values[:-1])} or {values[-1]}.")]), "the query")
+    return found
+
+
 def segments(name: str) -> tuple[SegmentPair, ...]:
     """`?name=type:value`, any number of times. Raises Invalid."""
     try:

@@ -201,7 +201,13 @@ class DuplicateName(Conflict):
 
 class CustomerExists(DuplicateName):
     code = "CUSTOMER_EXISTS"
-    explanation = "Another customer has the new document_id, or had it."
+    explanation = "Another customer has the new document_id."
+
+
+class NotEnded(Conflict):
+    code = "CHANGE_SET_NOT_ENDED"
+    explanation = "The change set is still being applied."
+    example = "Change set 42 is being applied. It can be reverted once it has ended."
 
 
 class DatabaseNotEmpty(Conflict):

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.preview import ChangePreview, preview_batch
 from app.core.changes.profiles import UpsertResult, existing_ids, upsert_customers
-from app.core.changes.replace_segments import open_change_set, replace_segments_in
+from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.compaction import compact_when_due
 from app.core.database import run_in_transaction
@@ -131,7 +132,7 @@ def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
                     staging.skip("stale", replaced.stale)
                 done += len(batch)
                 progress(done)
-        recorded = change_set.written and not dry_run
+        recorded = change_set.has_changes and not dry_run
         applied = ApplyResult(saved, change_set.changed, change_set.unchanged, change_set.id if recorded else None)
         finish(session, applied)
         return applied

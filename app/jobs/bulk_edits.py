@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, bindparam, func, select, true
 from sqlalchemy.orm import Session
 
 from app.core import dialects
+from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.preview import MAX_EXAMPLES, ChangePreview
 from app.core.changes.profiles import existing_ids
-from app.core.changes.replace_segments import apply_update, open_change_set
+from app.core.changes.replace_segments import apply_update
 from app.core.changes.segment_updates import SegmentUpdate
 from app.core.counts.compaction import compact_when_due
 from app.core.database import db, run_in_transaction
@@ -126,11 +127,11 @@ def apply_bulk_edit(run: JobRun) -> None:
     def work(session: Session) -> int | None:
         done = 0
         ids = dialects.json_strings(bindparam("ids", type_=dialects.Json))
-        update = SegmentUpdate(ids, ids.c.value, edit.new_segments(), true())
+        update = SegmentUpdate(ids, ids.c.value, ids.c.ordinality, edit.new_segments(), true())
         with open_change_set(session, job.to_actor(), note=describe(edit)) as change_set:
             for batch in edit.batches():
                 existing = batch if edit.filter else list(existing_ids(session, batch))
-                changed = apply_update(change_set, update, {"ids": existing})
+                changed = apply_update(change_set, update, {"ids": existing}, rows=len(existing))
                 change_set.unchanged += len(existing) - len(changed)
                 done += len(batch)
                 run.report_progress(done)

@@ -10,6 +10,7 @@ from app.core.changes.revert import revert
 from app.core.counts.segment_deltas import deltas_by_change_set
 from app.core.errors import CustomerNotFound
 from app.core.history.change_sets import (
+    START,
     ChangeSetFilter,
     list_actors,
     list_change_sets,
@@ -38,7 +39,7 @@ SOURCES = ("api", "page", "command")
 def changes() -> Any:
     chosen, before = _chosen(), list_query.cursor("before", int)
     try:
-        found = list_change_sets(chosen, before=before[0] if before else None, most=PAGE_SIZE + 1)
+        found = list_change_sets(chosen, before=before[0] if before else None, limit=PAGE_SIZE + 1)
         problem = None
     except CustomerNotFound as refusal:
         found, problem = [], str(refusal)
@@ -51,7 +52,7 @@ def changes() -> Any:
         problem=problem,
         following=list_query.url_with(before=encode_cursor(shown[-1].id)) if len(found) > PAGE_SIZE else None,
         first=list_query.url_with() if before else None,
-        actors=list_actors(most=MAX_ACTORS),
+        actors=list_actors(limit=MAX_ACTORS),
         sources=SOURCES,
         kept_since=retained_since(),
         url_with=list_query.url_with,
@@ -75,8 +76,10 @@ def _chosen() -> ChangeSetFilter:
 @require_role("viewer")
 def change_set(change_set_id: int) -> Any:
     found = get_change_set(change_set_id)
-    after = list_query.cursor("after", str)
-    rows = list_segment_changes(change_set_id, after=after[0] if after else "", most=CUSTOMERS_PAGE_SIZE + 1)
+    after = list_query.cursor("after", int, int)
+    rows = list_segment_changes(
+        change_set_id, after=(after[0], after[1]) if after else START, limit=CUSTOMERS_PAGE_SIZE + 1
+    )
     shown = rows[:CUSTOMERS_PAGE_SIZE]
     movements = deltas_by_change_set([change_set_id])[change_set_id]
     return render_template(
@@ -85,11 +88,11 @@ def change_set(change_set_id: int) -> Any:
         movements=movements[:MAX_DELTAS],
         more_movements=max(0, len(movements) - MAX_DELTAS),
         changes=[(row, diff_segments(row.before, row.after)) for row in shown],
-        following=list_query.url_with(after=encode_cursor(shown[-1].document_id))
+        following=list_query.url_with(after=encode_cursor(shown[-1].part_id, shown[-1].number))
         if len(rows) > CUSTOMERS_PAGE_SIZE
         else None,
         first=list_query.url_with() if after else None,
-        fact_changes=[] if after else list_profile_changes(change_set_id, limit=MAX_PROFILE_CHANGES),
+        profile_changes=[] if after else list_profile_changes(change_set_id, limit=MAX_PROFILE_CHANGES),
         undone_by=list_reverts(change_set_id),
     )
 
@@ -100,7 +103,7 @@ def undo_preview(change_set_id: int) -> Any:
     """What an undo would do, found out by doing it and taking it back."""
     found = get_change_set(change_set_id)
     effect = revert(change_set_id, current_actor(), dry_run=True)
-    rows = list_segment_changes(change_set_id, most=MAX_EXAMPLES + len(effect.conflicts[:MAX_CONFLICTS]))
+    rows = list_segment_changes(change_set_id, limit=MAX_EXAMPLES + len(effect.conflicts[:MAX_CONFLICTS]))
     examples = [row for row in rows if row.document_id not in effect.conflicts][:MAX_EXAMPLES]
     return render_template(
         "change_set_undo.html",

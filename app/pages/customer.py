@@ -18,6 +18,7 @@ from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, make_editor, parse_editor
 from app.pages.list_query import InvalidListQuery
+from app.web.cursors import encode_cursor
 
 TIMELINE_SIZE = 20
 MAX_SUGGESTIONS = 100
@@ -31,19 +32,19 @@ def customer(document_id: str) -> Any:
         return _undo_preview(preview_undo(document_id, _change_set("undo")))
     if "new-id" in request.args:
         return _new_id(found)
-    return _page(found, make_editor(found.segments, found.change_set_id))
+    return _page(found, make_editor(found.segments, found.part_id))
 
 
 def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
-    before = _change_set("before") if "before" in request.args else None
-    steps = timeline(found.document_id, most=TIMELINE_SIZE + 1, before=before)
+    before = list_query.cursor("before", int, int)
+    steps = timeline(found.document_id, limit=TIMELINE_SIZE + 1, before=before and (before[0], before[1]))
     return render_template(
         "customer.html",
         customer=found,
         editor=editor,
         held={(held.type, held.value): held.since for held in provenance(found.document_id)},
         steps=[(step, diff_segments(step.before, step.after)) for step in steps[:TIMELINE_SIZE]],
-        older=steps[TIMELINE_SIZE - 1].change_set.id if len(steps) > TIMELINE_SIZE else None,
+        older=encode_cursor(*steps[TIMELINE_SIZE - 1].key) if len(steps) > TIMELINE_SIZE else None,
         suggested=largest_segments(limit=MAX_SUGGESTIONS),
     ), status
 
@@ -97,7 +98,7 @@ def _flash_saved(change_set_id: int | None) -> None:
 def _conflict(document_id: str, editor: Editor) -> Any:
     """Somebody else was faster: show what she had, what they made of it and what this operator wants."""
     found, mine = get_customer(document_id), editor.segments()
-    theirs = timeline(document_id, most=1)
+    theirs = timeline(document_id, limit=1)
     both = rebase_change(editor.base, mine, onto=found.segments)
     return render_template(
         "conflict.html",
@@ -117,7 +118,7 @@ def _rebased_editor(segments: Segments, found: Customer) -> Editor:
     rows = make_editor(segments, None).rows
     for row, segment in zip(rows, segments, strict=True):
         row.was = str(found.segments.index(segment)) if segment in found.segments else ""
-    return Editor(rows, found.segments, Version(found.change_set_id))
+    return Editor(rows, found.segments, Version(found.part_id))
 
 
 # Undoing one change
@@ -135,11 +136,11 @@ def _undo_preview(wanted: UndoPreview, status: int = 200) -> Any:
 
 def _undo(wanted: UndoPreview) -> Any:
     version = request.form.get("version", "")
-    seen = str(wanted.customer.change_set_id or "")
+    seen = str(wanted.customer.part_id or "")
     if version != seen:  # changed since the preview
         return _undo_preview(wanted, 409)
     document_id, note = wanted.customer.document_id, f"Undoes change set {wanted.step.change_set.id} for one customer"
-    as_of = Version(wanted.customer.change_set_id)
+    as_of = Version(wanted.customer.part_id)
     outcome = replace_segments({document_id: wanted.segments}, current_actor(), as_of=as_of, note=note)
     if outcome.stale:
         return _undo_preview(preview_undo(document_id, wanted.step.change_set.id), 409)

@@ -40,7 +40,7 @@ class Editor:
 
     @property
     def version_text(self) -> str:
-        return "" if self.version.change_set_id is None else str(self.version.change_set_id)
+        return "" if self.version.part_id is None else str(self.version.part_id)
 
     @property
     def changed(self) -> bool:
@@ -116,11 +116,11 @@ def strip_newlines(text: str) -> str:
     return text.replace("\r", "").replace("\n", "")
 
 
-def make_editor(segments: Segments, change_set_id: int | None) -> Editor:
+def make_editor(segments: Segments, part_id: int | None) -> Editor:
     rows = [
         EditorRow(strip_newlines(one["type"]), strip_newlines(one["value"]), str(n)) for n, one in enumerate(segments)
     ]
-    return Editor(rows, segments, Version(change_set_id))
+    return Editor(rows, segments, Version(part_id))
 
 
 def parse_editor(form: MultiDict[str, str]) -> Editor | None:

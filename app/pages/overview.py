@@ -37,7 +37,7 @@ def overview() -> Any:
         sources=count_changed_by_source(now() - DAY),
         refused=refusals_since((now() - DAY).date()),
         movements=largest_deltas(now() - DAY, limit=MAX_DELTAS),
-        newest=list_change_sets(ChangeSetFilter(), most=MAX_RECENT),
+        newest=list_change_sets(ChangeSetFilter(), limit=MAX_RECENT),
         days=[(since + n * DAY).date() for n in range(CHART_DAYS)],
         changed=changed,
         largest=largest_segments(limit=MAX_DELTAS),

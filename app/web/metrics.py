@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.replace_segments import CHANGE_SETS_KEY
+from app.core.changes.change_set_builder import CHANGE_SETS_KEY
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 

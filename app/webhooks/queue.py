@@ -110,7 +110,7 @@ def _next_in_feed(session: Session, webhook: Webhook, settled: int, at: datetime
     change_set = session.scalar(query.order_by(ChangeSet.position).limit(1))
     if change_set is None:
         return None
-    webhook.position = change_set.position
+    webhook.position = change_set.position or 0
     delivery = WebhookDelivery(
         webhook_id=webhook.id,
         change_set_id=change_set.id,

@@ -79,7 +79,9 @@ def test_it_is_decided_when_the_row_is_written(api: Api, app: Flask, ana: str) -
         time.sleep(0.5)
         zone = "" if isinstance(other, sqlite3.Connection) else "+00"
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}{zone}"
-        other.execute(f"UPDATE customers SET changed_at = '{now}' WHERE document_id = '{ana}'")
+        columns = "id, change_set_id, position, tag, at, entries"
+        other.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, '{now}', 0)")
+        other.execute(f"UPDATE customers SET part_id = 9 WHERE document_id = '{ana}'")
         other.execute("COMMIT")
         nightly.join(timeout=20)
     assert answers[0]["report"]["stale"] == [ana]

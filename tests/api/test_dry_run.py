@@ -4,7 +4,8 @@ from sqlalchemy import func, select
 
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
-from app.core.models.change_sets import ChangeSet, SegmentChange
+from app.core.models.change_sets import ChangeSet
+from app.core.models.customer_changes import CustomerChange
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 
@@ -13,7 +14,7 @@ ENTRIES = [{"document_id": id_, "segments": GOLD} for id_ in ("a", "b", "x", "a"
 
 def rows() -> list[int | None]:
     db.session.rollback()
-    return [db.session.scalar(select(func.count()).select_from(t)) for t in (ChangeSet, SegmentChange, SegmentCount)]
+    return [db.session.scalar(select(func.count()).select_from(t)) for t in (ChangeSet, CustomerChange, SegmentCount)]
 
 
 def test_it_works(api: Api) -> None:

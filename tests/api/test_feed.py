@@ -9,37 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.replace_segments import open_change_set, replace_segments, replace_segments_in
+from app.core.changes.change_set_builder import open_change_set
+from app.core.changes.replace_segments import replace_segments, replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
-
-
-def read(api: Api, after: str | None = None, most: int = 1000) -> tuple[list[Any], str]:
-    url = f"/api/v3/changes?limit={most}" + (f"&after={after}" if after else "")
-    answer = api.get(url).json
-    assert len(answer["changes"]) <= most
-    return answer["changes"], answer["next"]
-
-
-def read_all(api: Api, after: str | None = None, most: int = 1000) -> tuple[list[Any], str]:
-    changes: list[Any] = []
-    while True:
-        page, after = read(api, after, most)
-        if not page:
-            return changes, after
-        changes += page
-
-
-def replay(changes: list[Any], start: dict[str, Segments]) -> dict[str, Segments]:
-    """The state that the changes lead to; each must begin where the one before it ended."""
-    state = dict(start)
-    for change in changes:
-        assert state[change["document_id"]] == change["before"]
-        state[change["document_id"]] = change["after"]
-    return state
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.feed import read, read_all, replay
 
 
 def test_it_works(api: Api, ana: str) -> None:
@@ -47,7 +24,8 @@ def test_it_works(api: Api, ana: str) -> None:
     ((change,), _) = read(api)
     assert change.pop("at").endswith("Z")
     assert change == {
-        "id": f"1:{ana}",
+        "id": "1:1",
+        "kind": "segments",
         "actor": "token crm-nightly",
         "source": "api",
         "changeSet": "1",
@@ -72,18 +50,18 @@ def test_it_does_not_stop_at_what_changed_no_segments(api: Api, ana: str) -> Non
     for n in range(3):
         api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": ana, "name": f"Ana {n}"}]})
     set_segments(ana, GOLD)
-    changes, _ = read(api, most=1)
+    changes, _ = read(api, limit=1, query="&kind=segments")
     assert [change["after"] for change in changes] == [GOLD]
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 7, 100])
-def test_pages_of_any_size_tell_the_same(api: Api, most: int) -> None:
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_pages_of_any_size_tell_the_same(api: Api, limit: int) -> None:
     """Change sets smaller and larger than a page, cut anywhere."""
     ids = [f"{n}" for n in range(12)]
     add_customers(*ids)
     for n, size in enumerate([1, 12, 3, 1, 1, 5]):
         replace_segments({id_: [{"type": "n", "value": str(n)}] for id_ in ids[:size]}, TESTER)
-    changes, _ = read_all(api, most=most)
+    changes, _ = read_all(api, limit=limit)
     assert [change["changeSet"] for change in changes] == list("1" + "2" * 12 + "333" + "4" + "5" + "66666")
     assert replay(changes, {id_: [] for id_ in ids}) == all_segments()
 
@@ -169,7 +147,7 @@ def test_it_loses_nothing_while_eight_writers_write(api: Api, app: Flask) -> Non
     while not done.is_set():
         if not any(writer.is_alive() for writer in writers):
             done.set()
-        page, after = read_all(api, after, most=5)
+        page, after = read_all(api, after, limit=5)
         db.session.rollback()
         seen += page
     for writer in writers:

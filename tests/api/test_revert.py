@@ -10,7 +10,7 @@ from app.core.changes.revert import revert
 from app.core.counts.recount import recount
 from tests.core import test_cdnow
 from tests.support.clients import Api, Shell
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
 
 URL = "/api/v3/change-sets/{}/revert"
 
@@ -111,8 +111,28 @@ def test_many_customers_in_several_parts(api: Api, shell: Shell) -> None:
     assert sum(bool(segments) for segments in all_segments().values()) == 2
 
 
+def by_type(segments: Segments) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for segment in segments:
+        values.setdefault(segment["type"], []).append(segment["value"])
+    return values
+
+
+def differing(before: Segments, after: Segments) -> set[str]:
+    old, new = by_type(before), by_type(after)
+    return {type_ for type_ in {*old, *new} if old.get(type_) != new.get(type_)}
+
+
+def expected_revert(before: Segments, after: Segments, now: Segments) -> str:
+    """What a revert of a change must do to a customer who has other segments by now."""
+    touched = differing(before, after)
+    if not touched & differing(now, after):
+        return "changed"
+    return "unchanged" if not touched & differing(now, before) else "conflict"
+
+
 def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> None:
-    """Five customers edited by hand since keep the edit; all others are as the eleventh month left them."""
+    """Types that were not touched since are as the eleventh month left them; edits by hand of another type stay."""
     change_sets = []
     states = []
     for month in months[-3:]:
@@ -128,12 +148,21 @@ def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> N
 
     undone = revert(int(change_sets[1]), TESTER)
 
-    restored = {id_: eleventh[id_] for id_ in still[5:]}
-    assert all_segments() == before | restored
+    kinds = {id_: expected_revert(eleventh[id_], twelfth[id_], before[id_]) for id_ in touched}
+    restored = {id_ for id_, kind in kinds.items() if kind == "changed"}
+    assert set(still) <= restored
     assert undone.changed == len(restored)
-    as_before = {id_ for id_ in touched if last[id_] == eleventh[id_]}
-    assert set(undone.conflicts) == {*edited, *touched} - set(restored) - as_before
-    assert undone.unchanged == len(as_before)
+    assert set(undone.conflicts) == {id_ for id_, kind in kinds.items() if kind == "conflict"}
+    assert undone.unchanged == len(touched) - len(restored) - len(undone.conflicts)
+    after = all_segments()
+    for document_id, segments in after.items():
+        types = differing(eleventh[document_id], twelfth[document_id]) if document_id in restored else set()
+        assert by_type(segments) == {
+            **{type_: values for type_, values in by_type(before[document_id]).items() if type_ not in types},
+            **{type_: values for type_, values in by_type(eleventh[document_id]).items() if type_ in types},
+        }
+    assert {id_: after[id_] for id_ in still[5:]} == {id_: eleventh[id_] for id_ in still[5:]}
+    assert all(after[id_][-1] == {"type": "note", "value": "CALLED"} for id_ in edited)
 
     assert undone.change_set_id
     again = revert(undone.change_set_id, TESTER)

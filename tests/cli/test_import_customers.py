@@ -170,4 +170,4 @@ def test_large_file_is_one_change_set(shell: Shell) -> None:
     lines = "".join(f'{{"document_id":"{n}","segments":[{{"type":"t","value":"{n % 3}"}}]}}\n' for n in range(12_000))
     shell("customers", "import", shell.file("c.jsonl", lines))
     counts = db.session.scalars(select(SegmentCount)).all()
-    assert {(count.change_set_id, count.value, count.delta) for count in counts} == {(1, v, 4_000) for v in "012"}
+    assert {(count.part_id, count.value, count.delta) for count in counts} == {(1, v, 4_000) for v in "012"}

@@ -10,11 +10,12 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.history import retention
-from app.core.models.change_sets import RetentionHorizon, SegmentChange
-from tests.api.test_feed import read, read_all
-from tests.core.test_timeline import date
+from app.core.models.change_sets import RetentionHorizon
+from app.core.models.customer_changes import CustomerChange
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.dates import date
+from tests.support.feed import read, read_all
 
 NOW = datetime.now(UTC)
 
@@ -36,7 +37,7 @@ def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
     assert "2 change sets with 4 changes forgotten" in shell("changes", "prune", "--older-than", "90d").stdout
     assert all_segments() == aged
     assert recount(TESTER) == []
-    assert db.session.scalars(select(SegmentChange.change_set_id).order_by(SegmentChange.change_set_id)).all() == [3, 4]
+    assert db.session.scalars(select(CustomerChange.part_id).order_by(CustomerChange.part_id)).all() == [3, 4]
     assert "0 change sets" in shell("changes", "prune", "--older-than", "90d").stdout
 
 
@@ -55,7 +56,7 @@ def test_it_leaves_no_holes(shell: Shell, aged: dict[str, Any]) -> None:
 
 
 def test_the_feed_says_what_it_cannot_tell_any_more(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
-    (_, early), (_, late) = read(api, most=1), read(api, most=4)
+    (_, early), (_, late) = read(api, limit=1), read(api, limit=4)
     shell("changes", "prune", "--older-than", "90d")
     api.get(f"/api/v3/changes?after={early}", status=410, code="NO_LONGER_KNOWN")
     assert [change["changeSet"] for change in read_all(api, late)[0]] == ["3", "4"]

@@ -14,11 +14,11 @@ from sqlalchemy import func, select
 
 from app.core.counts.recount import recount
 from app.core.database import db
-from app.core.models.change_sets import ChangeSet
+from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customers import Customer
-from tests.api.test_feed import read_all, replay
 from tests.support.clients import Api, Shell
 from tests.support.customers import TESTER, Segments, all_segments
+from tests.support.feed import read_all, replay
 
 BATCH = 5_000
 MONTHS = ("1997-01", "1997-02", "1997-11", "1997-12", "1998-06")
@@ -77,7 +77,10 @@ def written(change_set_id: str | None) -> int:
     if change_set_id is None:
         return 0
     written = db.session.scalar(
-        select(func.count()).select_from(Customer).where(Customer.change_set_id == int(change_set_id))
+        select(func.count())
+        .select_from(Customer)
+        .join(ChangeSetPart, ChangeSetPart.id == Customer.part_id)
+        .where(ChangeSetPart.change_set_id == int(change_set_id))
     )
     recorded = db.session.get(ChangeSet, int(change_set_id))
     assert recorded

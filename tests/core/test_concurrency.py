@@ -84,10 +84,10 @@ def test_no_change_is_lost(app: Flask, pair_of_workers: tuple[Work, Work]) -> No
     assert failures == []
     changes = 0
     for document_id, segments in all_segments().items():
-        steps = timeline(document_id, most=10**6)
+        steps = timeline(document_id, limit=10**6)
         assert steps[0].after == segments
         assert steps[-1].before == []
-        assert steps[-1].previous_change_set_id is None
+        assert steps[-1].previous is None
         for later, earlier in itertools.pairwise(steps):
             assert later.before == earlier.after
         changes += len(steps)

@@ -52,7 +52,7 @@ def test_compacting_tells_days_apart_and_folds_old_ones_into_their_month(shell: 
     days = [today, today - timedelta(days=1), today - timedelta(days=400), today - timedelta(days=430)]
     old = {day.replace(day=1) for day in days[2:]}
     common = {"actor": "a", "type": "t", "value": "v"}
-    ledger = [{**common, "day": day, "delta": 10**n, "change_set_id": 7} for n, day in enumerate(days)]
+    ledger = [{**common, "day": day, "delta": 10**n, "part_id": 7} for n, day in enumerate(days)]
     run_in_transaction(lambda session: session.execute(insert(SegmentCount), ledger))
     shell("segments", "compact")
     assert sums() == {"v": 1111}

@@ -13,7 +13,8 @@ from app.core.counts.recount import recount
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 from app.core.errors import InvalidInput
-from app.core.models.change_sets import ChangeSet, SegmentChange
+from app.core.models.change_sets import ChangeSetPart
+from app.core.models.customer_changes import CustomerChange
 from app.serialization.request_schemas import ReplaceSegmentsSchema as ReplaceSchema
 from app.serialization.request_schemas import iter_errors, parse_replacements
 from tests.support.clients import Api
@@ -79,16 +80,17 @@ def _count(model: dict[str, Segments]) -> dict[tuple[str, str], int]:
 def _replayed() -> dict[str, Segments]:
     """The state as the history tells it; every `before` is the `after` before it."""
     state: dict[str, Segments] = {document_id: [] for document_id in IDS}
-    newest: dict[str, int | None] = {}
+    newest: dict[str, tuple[int, int]] = {}
     db.session.rollback()
-    recorded = {change_set.id: change_set.changed for change_set in db.session.scalars(select(ChangeSet))}
-    for change in db.session.scalars(select(SegmentChange).order_by(SegmentChange.change_set_id)):
+    recorded = {part.id: part.entries for part in db.session.scalars(select(ChangeSetPart))}
+    for change in db.session.scalars(select(CustomerChange).order_by(CustomerChange.part_id, CustomerChange.number)):
+        assert change.kind == "segments"
         assert change.before == state[change.document_id]
-        assert change.previous_change_set_id == newest.get(change.document_id)
+        assert (change.previous_part_id, change.previous_number) == newest.get(change.document_id, (None, None))
         assert change.before != change.after
         state[change.document_id] = change.after
-        newest[change.document_id] = change.change_set_id
-        recorded[change.change_set_id] -= 1
+        newest[change.document_id] = (change.part_id, change.number)
+        recorded[change.part_id] -= 1
     assert not any(recorded.values()), "each change set says how many customers it changed"
     return state
 

@@ -27,7 +27,7 @@ def test_replacing_segments(shop: None, api: Api, app: Flask, customers: int) ->
     with capture_queries() as statements:
         api.replace(sent)
     # SQLite has no statement that writes to two tables.
-    assert len(statements) == (5 if app.config["DATABASE_URL"].startswith("postgresql") else 8), statements
+    assert len(statements) == (5 if app.config["DATABASE_URL"].startswith("postgresql") else 10), statements
 
 
 def test_the_gateway(shop: None, api: Api) -> None:

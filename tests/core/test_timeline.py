@@ -4,15 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
 
-from app.core.database import run_in_transaction
 from app.core.errors import CustomerNotFound, NoLongerRetained
 from app.core.history import timeline as timeline_module
 from app.core.history.retention import prune
 from app.core.history.timeline import provenance, segments_at, timeline
-from app.core.models.change_sets import Actor, ChangeSet
+from app.core.models.change_sets import Actor
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
+from tests.support.dates import date
 
 WINE = [{"type": "interest", "value": "WINE"}]
 LUIS = Actor("operator luis@example.com", "page")
@@ -37,23 +36,19 @@ def past(app: Flask, ana: str) -> str:
     return ana
 
 
-def date(change_set_id: int, at: datetime) -> None:
-    run_in_transaction(lambda s: s.execute(update(ChangeSet).where(ChangeSet.id == change_set_id).values(at=at)))
-
-
 def test_the_timeline_is_told_newest_first(past: str) -> None:
-    steps = timeline(past, most=10)
+    steps = timeline(past, limit=10)
     assert [step.after for step in steps] == [[*WINE, *GOLD], WINE, [*GOLD, *WINE], GOLD]
     assert [step.before for step in steps] == [WINE, [*GOLD, *WINE], GOLD, []]
     assert [step.change_set.actor for step in steps][2] == LUIS.name
-    assert timeline("never changed", most=10) == []
+    assert timeline("never changed", limit=10) == []
 
 
 def test_the_timeline_goes_on_in_pages(past: str) -> None:
-    first = timeline(past, most=3)
+    first = timeline(past, limit=3)
     assert [step.change_set.id for step in first] == [4, 3, 2]
-    assert [step.change_set.id for step in timeline(past, most=3, before=2)] == [1]
-    assert timeline(past, most=3, before=1) == []
+    assert [step.change_set.id for step in timeline(past, limit=3, before=first[-1].key)] == [1]
+    assert timeline(past, limit=3, before=timeline(past, limit=4)[-1].key) == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +84,7 @@ def test_a_long_past_is_walked_to_its_end(app: Flask, ana: str, monkeypatch: pyt
 
 
 def test_unknown_customers(app: Flask) -> None:
-    for look in (lambda: timeline("x", most=1), lambda: segments_at("x", START), lambda: provenance("x")):
+    for look in (lambda: timeline("x", limit=1), lambda: segments_at("x", START), lambda: provenance("x")):
         with pytest.raises(CustomerNotFound):
             look()
 
@@ -98,7 +93,7 @@ def test_what_was_pruned_is_not_made_up(past: str) -> None:
     before = all_segments()
     assert prune(day(2.5)) == (2, 2)
     assert all_segments() == before
-    assert [step.change_set.id for step in timeline(past, most=10)] == [4, 3]
+    assert [step.change_set.id for step in timeline(past, limit=10)] == [4, 3]
     wine, gold = provenance(past)
     assert wine.since is None, "longer ago than the record goes back"
     assert gold.since
@@ -111,7 +106,7 @@ def test_what_was_pruned_is_not_made_up(past: str) -> None:
 def test_all_of_her_past_may_be_pruned(past: str) -> None:
     set_segments("never changed", SILVER)
     assert prune(day(50)) == (4, 4)
-    assert timeline(past, most=10) == []
+    assert timeline(past, limit=10) == []
     assert segments_at(past, day(51)) == [*WINE, *GOLD]
     with pytest.raises(NoLongerRetained):
         segments_at(past, day(3.5))

@@ -48,7 +48,7 @@ def test_it_works(editor: Operator, ana: str) -> None:
     assert "Saved." in after.text
     assert all_segments() == {ana: [*GOLD, *WINE]}
     assert "operator editor@example.com" in after.text
-    assert timeline(ana, most=1)[0].change_set.source == "page"
+    assert timeline(ana, limit=1)[0].change_set.source == "page"
 
 
 def test_rows_are_added_moved_and_removed_without_saving(editor: Operator, ana: str) -> None:

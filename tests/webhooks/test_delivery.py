@@ -13,7 +13,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.background import deliver_webhooks
-from app.core.changes.replace_segments import open_change_set, replace_segments_in
+from app.core.changes.change_set_builder import open_change_set
+from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import db
 from app.core.errors import Unavailable

@@ -1,22 +1,27 @@
-"""What is known of customers besides their segments: written here, on record like every change, and undone."""
+"""Profiles of customers: created, updated and deleted here, and recorded like every change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, literal, or_, select
+from sqlalchemy import insert, literal, literal_column, null, or_, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.replace_segments import ChangeSetBuilder
+from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.counts.customer_totals import append_totals
 from app.core.database import db, now
+from app.core.models.change_sets import ChangeSetPart
+from app.core.models.customer_changes import CustomerChange, Kind, Profile
 from app.core.models.customers import PROFILE_FIELD_NAMES, Customer, CustomerSearch, check_document_id, normalize_email
-from app.core.models.profile_changes import Profile, ProfileChange
 from app.core.search.terms import index_terms, sort_name
 
-customers = Customer.__table__
-profile_columns = tuple(customers.c[fact] for fact in PROFILE_FIELD_NAMES)
+customers, search = Customer.__table__, CustomerSearch.__table__
+entries, parts = CustomerChange.__table__, ChangeSetPart.__table__
+profile_columns = tuple(customers.c[name] for name in PROFILE_FIELD_NAMES)
+
+SEARCH_COLUMNS = ("email", "name", "terms")
+POINTER = ("part_id", "entry_number")
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,13 @@ class UpsertResult:
 
 
 def existing_ids(session: Session, document_ids: Iterable[str]) -> dict[str, None]:
-    """Those of them who are customers, in the order in which they are given."""
-    asked = list(document_ids)
+    """Return those of the document_ids that customers have, in the order given."""
+    requested = list(document_ids)
     query = select(customers.c.document_id).where(
-        customers.c.document_id.in_(select(dialects.json_strings(asked).c.value))
+        customers.c.document_id.in_(select(dialects.json_strings(requested).c.value))
     )
-    there = set(session.scalars(query))
-    return {document_id: None for document_id in asked if document_id in there}
+    found = set(session.scalars(query))
+    return {document_id: None for document_id in requested if document_id in found}
 
 
 def upsert_customers(
@@ -48,106 +53,128 @@ def upsert_customers(
 ) -> UpsertResult:
     """Create or update customers by `document_id`; segments stay untouched.
 
-    Each row has a `document_id`, unlike those of all other rows, and any of name, email and phone: a fact whose key is
-    missing is left as it is. What is done is recorded in the `change_set`, unless it is an invented past. Raises
+    Each row has a `document_id`, unlike those of all other rows, and any of name, email and phone: a field whose key is
+    missing stays as it is. Without a `change_set` nothing is recorded, and the change feed does not have it. Raises
     InvalidDocumentId.
     """
+    by_fields: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         check_document_id(row["document_id"])
-    by_facts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        by_facts.setdefault(tuple(fact for fact in PROFILE_FIELD_NAMES if fact in row), []).append(row)
-    saved = UpsertResult()
-    for facts, alike in by_facts.items():
-        saved += _upsert_same_fields(session, facts, alike, change_set)
-    return saved
+        by_fields.setdefault(tuple(name for name in PROFILE_FIELD_NAMES if name in row), []).append(row)
+    result = UpsertResult()
+    for fields, alike in by_fields.items():
+        result += _upsert_same_fields(session, fields, alike, change_set)
+    return result
 
 
 def _upsert_same_fields(
-    session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]], change_set: ChangeSetBuilder | None
+    session: Session, fields: tuple[str, ...], rows: list[dict[str, Any]], change_set: ChangeSetBuilder | None
 ) -> UpsertResult:
-    created = set(dialects.insert_missing(session, customers, facts, rows, always={"segments": []}))
-    fresh = [row for row in rows if row["document_id"] in created]
-    others = [row for row in rows if row["document_id"] not in created] if facts and len(fresh) < len(rows) else []
-    before = _differing(session, facts, others)
-    changed = [{**before[row["document_id"]], **row} for row in others if row["document_id"] in before]
-    dialects.update_rows(session, customers, facts, changed)
+    ids = dialects.insert_missing(session, customers, fields, rows, always={"segments": []})
+    created = [{**row, "id": ids[row["document_id"]]} for row in rows if row["document_id"] in ids]
+    others = [row for row in rows if row["document_id"] not in ids] if fields and len(created) < len(rows) else []
+    stored = _select_differing(session, fields, others)
+    updated = [
+        {**_profile(stored[row["document_id"]]), **row, "id": stored[row["document_id"]].id}
+        for row in others
+        if row["document_id"] in stored
+    ]
+    dialects.update_rows(session, customers, fields, updated)
     if change_set:
-        _record(change_set, fresh, {})
-        _record(change_set, changed, before)
-    if fresh or changed:
-        update_search_index(session, fresh, changed)
-        append_totals(session, (change_set.at if change_set else now()).date(), customers=len(fresh))
-    return UpsertResult(len(fresh), len(changed), len(rows) - len(fresh) - len(changed))
+        _record_upsert(change_set, created, updated, stored)
+    if created or updated:
+        pointer = POINTER if change_set else ()
+        dialects.insert_missing(session, search, ("id", *SEARCH_COLUMNS, *pointer), list(map(search_row, created)))
+        dialects.update_rows(session, search, (*SEARCH_COLUMNS, *pointer), list(map(search_row, updated)))
+        day = (change_set.at if change_set else None) or now()
+        append_totals(session, day.date(), customers=len(created))
+    return UpsertResult(len(created), len(updated), len(rows) - len(created) - len(updated))
 
 
-def _differing(session: Session, facts: tuple[str, ...], rows: list[dict[str, Any]]) -> dict[str, Profile]:
-    """The facts, all of them, of those customers who have others than these rows say; nobody else changes them now."""
+def _select_differing(session: Session, fields: tuple[str, ...], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return, by document_id, the customers whose `fields` differ from the rows: their ids, profiles and pointers.
+
+    They are locked: nobody else changes them until the transaction ends.
+    """
     if not rows:
         return {}
-    sent = dialects.json_elements(rows)
-    differ = or_(*(customers.c[fact].is_distinct_from(sent.c.value[fact].as_string()) for fact in facts))
+    row = dialects.json_elements(rows)
+    differ = or_(*(customers.c[name].is_distinct_from(row.c.value[name].as_string()) for name in fields))
     query = (
-        select(customers.c.document_id, *profile_columns)
-        .join(sent, customers.c.document_id == sent.c.value["document_id"].as_string())
+        select(customers.c.document_id, customers.c.id, *profile_columns, search.c.part_id, search.c.entry_number)
+        .join(row, customers.c.document_id == row.c.value["document_id"].as_string())
+        .join(search, search.c.document_id == customers.c.document_id)
         .where(differ)
         .order_by(customers.c.document_id)
         .with_for_update(of=customers)
     )
-    return {
-        document_id: dict(zip(PROFILE_FIELD_NAMES, old, strict=True)) for document_id, *old in session.execute(query)
+    return {found.document_id: found for found in session.execute(query)}
+
+
+def _profile(row: Any) -> Profile:
+    return {name: getattr(row, name) for name in PROFILE_FIELD_NAMES}
+
+
+def _record_upsert(
+    change_set: ChangeSetBuilder,
+    created: list[dict[str, Any]],
+    updated: list[dict[str, Any]],
+    stored: dict[str, Any],
+) -> None:
+    """Record creations and updates, and set in each row the pointer to its entry."""
+    change_set.created += len(created)
+    change_set.updated += len(updated)
+    profiles = [{name: row.get(name) for name in PROFILE_FIELD_NAMES} for row in [*created, *updated]]
+    rows = []
+    numbers = change_set.take_numbers(len(profiles))
+    for row, number, after in zip([*created, *updated], numbers, profiles, strict=True):
+        row["part_id"], row["entry_number"] = change_set.part_id, number
+        old = stored.get(row["document_id"])
+        before, previous = (_profile(old), [old.part_id, old.entry_number]) if old else (None, [None, None])
+        rows.append([number, row["id"], row["document_id"], before, after, *previous])
+    record_entries(change_set, "created", rows[: len(created)])
+    record_entries(change_set, "profile", rows[len(created) :])
+
+
+def record_entries(change_set: ChangeSetBuilder, kind: Kind, rows: list[list[Any]]) -> None:
+    """Write entries of one kind other than `segments`.
+
+    Each row is [number, customer_id, document_id, before, after, previous_part_id, previous_number].
+    """
+    if not rows:
+        return
+    value = dialects.json_elements(rows).c.value
+    columns = {
+        "part_id": literal(change_set.part_id, dialects.Id),
+        "kind": literal_column(f"'{kind}'"),
+        "number": value[0].as_integer(),
+        "customer_id": value[1].as_integer(),
+        "document_id": value[2].as_string(),
+        "before": value[3] if rows[0][3] is not None else null(),
+        "after": value[4] if rows[0][4] is not None else null(),
+        "previous_part_id": value[5].as_integer(),
+        "previous_number": value[6].as_integer(),
     }
+    change_set.session.execute(insert(entries).from_select(list(columns), select(*columns.values())))
 
 
-def _record(change_set: ChangeSetBuilder, rows: list[dict[str, Any]], before: dict[str, Profile]) -> None:
-    """Note in the change set what these customers, by `before` or new, became: `document_id`, name, email, phone."""
-    if rows:
-        ids = [row["document_id"] for row in rows]
-        after = [{name: row.get(name) for name in PROFILE_FIELD_NAMES} for row in rows]
-        record_profile_changes(change_set, [[id_, before.get(id_), told] for id_, told in zip(ids, after, strict=True)])
-        change_set.created += 0 if before else len(rows)
-        change_set.updated += len(rows) if before else 0
-
-
-def record_profile_changes(change_set: ChangeSetBuilder, told: list[list[Any]]) -> None:
-    """Write rows of [document_id, facts before, facts after] into the record."""
-    sent = dialects.json_elements(told).c.value
-    columns = ["change_set_id", "document_id", "before", "after"]
-    rows = select(literal(change_set.id, dialects.Id), sent[0].as_string(), sent[1], sent[2])
-    change_set.session.execute(insert(ProfileChange.__table__).from_select(columns, rows))
-
-
-def list_profile_changes(change_set_id: int, *, limit: int) -> list[ProfileChange]:
-    """The first of them, by document_id."""
-    query = (
-        select(ProfileChange).where(ProfileChange.change_set_id == change_set_id).order_by(ProfileChange.document_id)
-    )
-    return list(db.session.scalars(query.limit(limit)))
-
-
-def delete_customers(change_set: ChangeSetBuilder, facts: Mapping[str, Profile | None]) -> None:
-    """Remove customers who carry nothing, `{document_id: her facts}`: what an undo does with those who were created."""
-    if facts:
-        ids = select(dialects.json_strings(list(facts)).c.value)
-        change_set.session.execute(delete(customers).where(customers.c.document_id.in_(ids)))
-        record_profile_changes(change_set, [[document_id, before, None] for document_id, before in facts.items()])
-        append_totals(change_set.session, change_set.at.date(), customers=-len(facts))
-        change_set.updated += len(facts)
-
-
-def update_search_index(session: Session, fresh: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
-    """Note by what these customers, new or not, are found, from all of their facts."""
-    names = ("email", "name", "terms")
-    dialects.insert_missing(session, CustomerSearch.__table__, names, [_search_row(row) for row in fresh])
-    if changed:
-        dialects.update_rows(session, CustomerSearch.__table__, names, [_search_row(row) for row in changed])
-
-
-def _search_row(row: dict[str, Any]) -> dict[str, Any]:
+def search_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of `customer_search` for a customer, with the pointer if the row has it."""
     email = row.get("email")
     return {
-        "document_id": row["document_id"],
+        **{name: row[name] for name in ("id", "document_id", *POINTER) if name in row},
         "email": email and normalize_email(email),
         "name": sort_name(row.get("name")),
         "terms": index_terms(row["document_id"], row),
     }
+
+
+def list_profile_changes(change_set_id: int, *, limit: int) -> list[CustomerChange]:
+    """Return the first entries of a change set that are no changes of segments."""
+    query = (
+        select(CustomerChange)
+        .join(ChangeSetPart, ChangeSetPart.id == CustomerChange.part_id)
+        .where(ChangeSetPart.change_set_id == change_set_id, CustomerChange.kind != "segments")
+        .order_by(CustomerChange.part_id, CustomerChange.number)
+    )
+    return list(db.session.scalars(query.limit(limit)))

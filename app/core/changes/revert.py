@@ -1,75 +1,221 @@
-"""Undoing a change set, whatever made it."""
+"""Reverting a change set, whatever made it: contract §8."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import cast, func, select
 from sqlalchemy.orm import Session
 
-from app.core.changes.replace_segments import ChangeSetBuilder, apply_update, open_change_set
-from app.core.changes.revert_profiles import restore_deleted, revert_profiles
-from app.core.changes.segment_updates import REVERT
+from app.core import dialects
+from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
+from app.core.changes.delete_customers import delete_customers, restore_customers
+from app.core.changes.document_ids import rename_customer_in
+from app.core.changes.profiles import profile_columns, upsert_customers
+from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
+from app.core.changes.revert_plan import Current, Plan, RevertConflict, plan_revert
+from app.core.changes.segment_updates import REPLACE_EXPECTED
 from app.core.counts.compaction import compact_when_due
-from app.core.database import run_in_transaction
+from app.core.database import JsonText, run_in_transaction
+from app.core.errors import CustomerExists, NotEnded
 from app.core.history.segment_diff import rebase_change
 from app.core.history.timeline import TimelineEntry, get_entry
-from app.core.models.change_sets import Actor, get_change_set
-from app.core.models.customers import Customer, get_customer
+from app.core.models.change_sets import APPLYING, Actor, ChangeSetPart, get_change_set
+from app.core.models.customer_changes import CustomerChange
+from app.core.models.customers import Customer, CustomerSearch, get_customer
 from app.core.models.segments import Segments
 
 BATCH_SIZE = 20_000
+"""Entries of the record that are read at once."""
 
-customers = Customer.__table__.c
+customers, search = Customer.__table__.c, CustomerSearch.__table__.c
+entries, parts = CustomerChange.__table__.c, ChangeSetPart.__table__.c
 
 
-@dataclass(frozen=True)
+@dataclass
 class RevertResult:
-    """How many customers were put back, how many were already, and who holds something else by now."""
+    """What became of the customers of the reverted change set."""
 
-    changed: int
-    unchanged: int
-    conflicts: list[str]
-    change_set_id: int | None
-    facts: int = 0
-    """Customers of whom a name, an e-mail or a phone is as before, or who are here again..."""
-    removed: int = 0
-    """and those who were created, and are not here any more."""
+    changed: int = 0
+    """Customers whose segments were reverted."""
+    unchanged: int = 0
+    """Customers who already were as before the change set."""
+    conflicts: list[str] = field(default_factory=list)
+    """The document_ids of those who were left alone."""
+    profiles: int = 0
+    """Customers whose profile or document_id was reverted, or who exist again."""
+    deleted: int = 0
+    """Customers whom the change set created."""
+    change_set_id: int | None = None
 
     @property
     def customers(self) -> int:
-        """At least so many are as before: one may have got back both her segments and her name."""
-        return max(self.changed, self.facts + self.removed)
+        """Return how many customers were reverted, at least: both segments and profile of some may have been."""
+        return max(self.changed, self.profiles) + self.deleted
 
 
-def revert(change_set_id: int, actor: Actor, *, dry_run: bool = False) -> RevertResult:
-    """Put back each customer who still holds what the change set gave her; leave alone, and list, the others.
+def revert(
+    change_set_id: int, actor: Actor, *, guard: Guard | None = None, dry_run: bool = False, note: str | None = None
+) -> RevertResult:
+    """Take back what a change set gave each customer, and give back what it took; later changes of other types stay.
 
-    One transaction, and itself a change set: it can be reverted. A `dry_run` is the same, taken back.
+    A customer is left alone as a whole, and listed, if a later change touched a type, a profile field or the
+    document_id that the change set touched. One transaction, and itself a change set: it can be reverted. A `dry_run`
+    does the same, and is rolled back.
 
-    Raises NotFound, also for one so old that it is not kept any more, and Unavailable.
+    Raises NotFound, also for a change set that is no longer kept; NotEnded, ChangeTooLarge and Unavailable.
     """
 
     def work(session: Session) -> RevertResult:
-        get_change_set(change_set_id, session)
-        with open_change_set(session, actor, reverts=change_set_id) as undo:
-            conflicts: list[str] = []
-            restore_deleted(undo, change_set_id)
-            last: str | None = ""
+        check_ended(session, change_set_id)
+        result = RevertResult()
+        with open_change_set(session, actor, note=note, reverts=change_set_id) as undo:
+            last: int | None = 0
             while last is not None:
-                last = _revert_batch(undo, change_set_id, last, conflicts)
-            removed = revert_profiles(undo, change_set_id, conflicts)
-        made = undo.id if undo.written and not dry_run else None
-        facts = undo.created + undo.updated - removed
-        return RevertResult(undo.changed, undo.unchanged, conflicts, made, facts, removed)
+                last = revert_batch(undo, change_set_id, last, result)
+            check_guard(guard, undo, result)
+        result.change_set_id = undo.id if undo.has_changes and not dry_run else None
+        return result
 
-    reverted = run_in_transaction(work, keep=not dry_run)
-    if reverted.change_set_id:
-        compact_when_due(reverted.change_set_id)
-    return reverted
+    result = run_in_transaction(work, keep=not dry_run)
+    if result.change_set_id:
+        compact_when_due(result.change_set_id)
+    return result
+
+
+def check_ended(session: Session, change_set_id: int) -> None:
+    """Raise NotFound, and NotEnded for a change set that is being applied."""
+    if get_change_set(change_set_id, session).state == APPLYING:
+        raise NotEnded(f"Change set {change_set_id} is being applied. It can be reverted once it has ended.")
+
+
+def check_guard(guard: Guard | None, undo: ChangeSetBuilder, result: RevertResult) -> None:
+    """Raise ChangeTooLarge if more customers lose all their segments than the guard allows."""
+    touched = result.customers + result.unchanged + len(result.conflicts)
+    if guard and not guard.allows(undo.emptied, touched):
+        raise ChangeTooLarge(undo.emptied, result)
+
+
+def revert_batch(undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult) -> int | None:
+    """Revert the next customers, those with an internal number above `after`, and add to the `result`.
+
+    Returns the last number, None when there were no more. A batch has all entries of its customers: it can be a
+    transaction of its own.
+    """
+    rows = _next_entries(undo.session, change_set_id, after)
+    if not rows:
+        return None
+    current = _select_current(undo.session, rows)
+    set_parts = set(undo.session.scalars(select(parts.id).where(parts.change_set_id == change_set_id)))
+    plans: list[Plan] = []
+    for customer_id, changes in _by_customer(rows):
+        try:
+            plans.append(plan_revert(list(changes), current.get(customer_id), set_parts))
+        except RevertConflict as conflict:
+            result.conflicts.append(conflict.document_id)
+    _carry_out(undo, plans, result)
+    return int(rows[-1].customer_id)
+
+
+def _next_entries(session: Session, change_set_id: int, after: int, limit: int = 0) -> list[CustomerChange]:
+    """Return entries of the next customers, each customer's newest first."""
+    limit = limit or BATCH_SIZE
+    query = (
+        select(CustomerChange)
+        .join(ChangeSetPart, parts.id == entries.part_id)
+        .where(parts.change_set_id == change_set_id, entries.customer_id > after)
+        .order_by(entries.customer_id, entries.part_id.desc(), entries.number.desc())
+        .limit(limit)
+    )
+    rows = list(session.scalars(query))
+    session.expunge_all()
+    if len(rows) < limit:
+        return rows
+    whole = [row for row in rows if row.customer_id != rows[-1].customer_id]
+    return whole or _next_entries(session, change_set_id, after, limit * 2)
+
+
+def _by_customer(rows: list[CustomerChange]) -> Iterator[tuple[int, Iterator[CustomerChange]]]:
+    return groupby(rows, key=lambda row: row.customer_id)
+
+
+def _select_current(session: Session, rows: list[CustomerChange]) -> dict[int, Current]:
+    """Return the customers as they are; locked, unless only segments are concerned, whose update checks the row."""
+    ids = dialects.json_strings(list({str(row.customer_id) for row in rows}))
+    query = (
+        select(
+            search.id,
+            customers.document_id,
+            *profile_columns,
+            customers.segments,
+            customers.part_id,
+            customers.entry_number,
+            search.part_id.label("profile_part_id"),
+            search.entry_number.label("profile_entry_number"),
+        )
+        .join(CustomerSearch, search.document_id == customers.document_id)
+        .where(search.id.in_(select(cast(ids.c.value, dialects.Id))))
+        .order_by(customers.document_id)
+    )
+    if any(row.kind != "segments" for row in rows):
+        query = query.with_for_update(of=Customer.__table__)
+    return {row.id: Current(**row._mapping) for row in session.execute(query)}
+
+
+def _carry_out(undo: ChangeSetBuilder, plans: list[Plan], result: RevertResult) -> None:
+    restored = restore_customers(undo, [plan.restore for plan in plans if plan.restore])
+    result.conflicts += restored.conflicts
+    doomed = [plan.current for plan in plans if plan.delete and plan.current]
+    delete_customers(undo, doomed)
+    existing = [plan for plan in plans if plan.current and not plan.delete]
+    profiles = [{"document_id": plan.document_id, **plan.profile} for plan in existing if plan.profile]
+    upsert_customers(undo.session, profiles, undo)
+    conflicts = _revert_segments(undo, existing)
+    renamed, not_renamed = _rename(undo, existing)
+    result.conflicts += [*conflicts, *not_renamed]
+    result.changed += sum(plan.segments is not None for plan in existing) - len(conflicts) + restored.with_segments
+    result.profiles += len({row["document_id"] for row in profiles} | renamed) + restored.customers
+    result.deleted += len(doomed)
+    unchanged = sum(plan.is_empty for plan in existing)
+    result.unchanged += unchanged
+    undo.unchanged += unchanged
+
+
+def _revert_segments(undo: ChangeSetBuilder, plans: Iterable[Plan]) -> list[str]:
+    """Write the segments; return the document_ids of customers that changed since they were read."""
+    payload = {
+        plan.document_id: {"expected": plan.current.segments, "segments": plan.segments}
+        for plan in plans
+        if plan.current and plan.segments is not None
+    }
+    if not payload:
+        return []
+    changed = set(apply_update(undo, REPLACE_EXPECTED, {"payload": JsonText.of(payload)}, rows=len(payload)))
+    return [document_id for document_id in payload if document_id not in changed]
+
+
+def _rename(undo: ChangeSetBuilder, plans: Iterable[Plan]) -> tuple[set[str], list[str]]:
+    """Give customers their old document_ids; return who was renamed, and who cannot be: the id is another's now."""
+    renamed, conflicts = set(), []
+    for plan in plans:
+        if plan.new_id is not None:
+            try:
+                rename_customer_in(undo, plan.document_id, plan.new_id)
+                renamed.add(plan.document_id)
+            except CustomerExists:
+                conflicts.append(plan.document_id)
+    return renamed, conflicts
+
+
+def count_entries(change_set_id: int) -> Any:
+    """Return the query for how many entries a change set has: what there is to revert."""
+    return select(func.coalesce(func.sum(parts.entries), 0)).where(parts.change_set_id == change_set_id)
 
 
 @dataclass(frozen=True)
 class UndoPreview:
-    """One change of one customer, and what she would have without it."""
+    """One change of one customer, and the segments that the customer would have without it."""
 
     customer: Customer
     step: TimelineEntry
@@ -77,33 +223,12 @@ class UndoPreview:
 
 
 def preview_undo(document_id: str, change_set_id: int) -> UndoPreview:
-    """What a customer would have if one change had not been, keeping what was changed since.
+    """Return what a customer would have without one change, keeping what changed since.
 
-    If it was her last change, exactly what she had before. Otherwise what it took away is added again, and what it
-    added is removed. Raises CustomerNotFound, and NotFound for a change that is not on record.
+    If it was the last change, exactly what they had before. Otherwise what it removed is added again, and what it added
+    is removed. Raises CustomerNotFound, and NotFound for a change that is not on record.
     """
     customer, step = get_customer(document_id), get_entry(document_id, change_set_id)
-    if customer.change_set_id == change_set_id:
+    if (customer.part_id, customer.entry_number) == step.key:
         return UndoPreview(customer, step, step.before)
     return UndoPreview(customer, step, rebase_change(step.after, step.before, onto=customer.segments))
-
-
-def _revert_batch(undo: ChangeSetBuilder, change_set_id: int, after: str, conflicts: list[str]) -> str | None:
-    """Undo the next customers' changes; gives back the last document_id, None when there were no more."""
-    edit, sent = REVERT, {"reverted": change_set_id, "after": after, "most": BATCH_SIZE}
-    changed = set(apply_update(undo, edit, sent))
-    # What is asked here of the others, as they are now, only sorts them: nothing is written because of it.
-    part = (
-        select(edit.document_id, customers.segments.is_not_distinct_from(edit.segments))
-        .select_from(edit.rows)
-        .outerjoin(Customer.__table__, customers.document_id == edit.document_id)
-        .order_by(edit.document_id)
-    )
-    last = None
-    for document_id, as_before in undo.session.execute(part, sent):
-        last = document_id
-        if document_id not in changed and as_before:
-            undo.unchanged += 1
-        elif document_id not in changed:
-            conflicts.append(document_id)
-    return last

@@ -1,7 +1,7 @@
-"""What may be asked of `replace_segments`: whose segments, what they become, and the one statement that does it.
+"""Updates of segments: of which customers, to what, and the one statement that does it.
 
-An edit is part of one UPDATE, so that it is decided on the customer as she is at that moment: two edits of one customer
-at the same time come one after the other, and neither is lost.
+An update is part of one UPDATE statement, so that it is decided on the customer as they are at that moment: concurrent
+updates of one customer come one after the other, and none is lost.
 """
 
 from collections.abc import Mapping
@@ -10,45 +10,69 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, false, not_, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    false,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy import update as update_statement
 
 from app.core import dialects
 from app.core.database import JsonText, UtcDateTime
-from app.core.models.change_sets import SegmentChange
+from app.core.models.change_sets import ChangeSetPart, FeedPosition
+from app.core.models.customer_changes import CustomerChange
 from app.core.models.customers import Customer
-from app.core.models.segments import Segments, distinct_pairs
+from app.core.models.segments import Segments
 
 customers = Customer.__table__.c
-recorded = SegmentChange.__table__.c
-
+parts = ChangeSetPart.__table__.c
 
 Parameters = dict[str, Any]
-"""The parameters that an edit is made with."""
+"""The parameters of an update."""
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentUpdate:
-    """New segments for the customers in `rows`, whom parameters name when it is made: built once, made often.
+    """New segments for the customers in `rows`, whom the parameters name: built once, run often.
 
-    `document_id` and `segments` are columns of `rows`, or made from them and from the customer; a customer of whom
-    `condition` does not hold is left alone.
+    `document_id`, `ordinality` (1, 2, …, different for each row) and `segments` are columns of `rows`, or computed from
+    them and from the customer; a customer for whom `condition` is false is left alone.
     """
 
     rows: FromClause
     document_id: ColumnElement[str]
+    ordinality: ColumnElement[int]
     segments: ColumnElement[Any]
     condition: ColumnElement[bool]
 
 
-_payload = dialects.json_entries(bindparam("wanted", type_=dialects.Json))
+_payload = dialects.json_entries(bindparam("payload", type_=dialects.Json))
 
-REPLACE = SegmentUpdate(_payload, _payload.c.key, _payload.c.value, true())
-"""Exactly the segments in `wanted`, `{document_id: segments}`."""
+REPLACE = SegmentUpdate(_payload, _payload.c.key, _payload.c.ordinality, _payload.c.value, true())
+"""Replaces all segments by those in `payload`, `{document_id: segments}`."""
+
+REPLACE_EXPECTED = SegmentUpdate(
+    _payload,
+    _payload.c.key,
+    _payload.c.ordinality,
+    _payload.c.value["segments"],
+    customers.segments == _payload.c.value["expected"],
+)
+"""The same, for customers who have the segments expected: `{document_id: {"expected": segments, "segments": …}}`."""
 
 
 @dataclass(frozen=True)
 class SegmentPatch:
-    """Segments to take away from a customer, and to add to those that stay."""
+    """Segments to remove from a customer, and to add to those that stay."""
 
     add: Segments
     remove: Segments
@@ -57,134 +81,156 @@ class SegmentPatch:
 PATCH = SegmentUpdate(
     _payload,
     _payload.c.key,
+    _payload.c.ordinality,
     dialects.patch_segments(customers.segments, add=_payload.c.value["add"], remove=_payload.c.value["remove"]),
     true(),
 )
-"""Her own segments without those to remove, in their order, then those to add that she does not have yet.
+"""The customer's segments without those to remove, in their order, then those to add that are not among them.
 
-Of `wanted`, `{document_id: {"add": segments, "remove": segments}}`.
+Of `payload`, `{document_id: {"add": segments, "remove": segments}}`.
 """
 
 
 @dataclass(frozen=True)
 class PreparedUpdate:
-    """An edit of many customers, as it will be sent: one text, a tenth of what their segments take in memory."""
+    """An update of many customers, serialized: it takes a tenth of the memory of their segments."""
 
     document_ids: list[str]
-    """In the order in which they were asked for."""
-    edit: SegmentUpdate
-    sent: Parameters
+    """In the order of the request."""
+    update: SegmentUpdate
+    parameters: Parameters
 
     @staticmethod
-    def of(wanted: Mapping[str, Segments] | Mapping[str, SegmentPatch]) -> "PreparedUpdate":
-        """The replacement or the merge that is wanted, `{document_id: segments}` or `{document_id: Merge}`."""
-        if isinstance(next(iter(wanted.values()), None), SegmentPatch):
-            merges = cast(Mapping[str, SegmentPatch], wanted)
-            told = {id_: {"add": _distinct(one.add), "remove": one.remove} for id_, one in merges.items()}
-            return PreparedUpdate(list(wanted), PATCH, {"wanted": JsonText.of(told)})
-        return PreparedUpdate(list(wanted), REPLACE, {"wanted": JsonText.of(wanted)})
+    def of(payload: Mapping[str, Segments] | Mapping[str, SegmentPatch]) -> "PreparedUpdate":
+        """Return the update for `{document_id: segments}` or `{document_id: SegmentPatch}`."""
+        if isinstance(next(iter(payload.values()), None), SegmentPatch):
+            patches = cast(Mapping[str, SegmentPatch], payload)
+            rows = {id_: {"add": _distinct(patch.add), "remove": patch.remove} for id_, patch in patches.items()}
+            return PreparedUpdate(list(payload), PATCH, {"payload": JsonText.of(rows)})
+        return PreparedUpdate(list(payload), REPLACE, {"payload": JsonText.of(payload)})
 
 
 def _distinct(segments: Segments) -> Segments:
-    return [pair.to_dict() for pair in distinct_pairs(segments)]
+    return list({(segment["type"], segment["value"]): segment for segment in segments}.values())
 
 
-_batch = (
-    select(recorded.document_id, recorded.before, recorded.after)
-    .where(
-        recorded.change_set_id == bindparam("reverted", type_=dialects.Id),
-        recorded.document_id > bindparam("after", type_=dialects.BytewiseString),
-    )
-    .order_by(recorded.document_id)
-    .limit(bindparam("most", type_=dialects.Id))
-    .subquery("part")
-)
-
-REVERT = SegmentUpdate(_batch, _batch.c.document_id, _batch.c.before, customers.segments == _batch.c.after)
-"""What the change set `reverted` replaced, for customers who still hold what it gave them.
-
-Of the change set, the `most` customers next `after` a document_id: one of any size is undone in parts.
-"""
-
-
-# An edit as a statement
+# An update as a statement
 
 
 @dataclass(frozen=True)
 class Version:
-    """A customer as the change set with this id left her; None if her segments were never changed."""
+    """The segments of a customer as the part with this id left them; None if they never changed."""
 
-    change_set_id: int | None
+    part_id: int | None
 
 
-AsOf = datetime | Version | None
-"""Who was changed after that moment, or since that version of her, is left alone."""
+AsOf = datetime | FeedPosition | Version | None
+"""Customers whose segments changed after this moment or place, or since this version of them, are left alone."""
 
-StalenessCheck = Literal["anyone", "version", "moment"]
+StalenessCheck = Literal["none", "version", "moment", "position"]
 
 HISTORY_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "change_set_id": customers.change_set_id,
+    "part_id": customers.part_id,
+    "number": customers.entry_number,
+    "kind": literal_column("'segments'"),
+    "customer_id": customers.id,
     "document_id": customers.document_id,
     "before": customers.previous_segments,
     "after": customers.segments,
-    "previous_change_set_id": customers.previous_change_set_id,
+    "previous_part_id": customers.previous_part_id,
+    "previous_number": customers.previous_entry_number,
 }
-"""The columns of `segment_changes`, as an updated row of `customers` tells them."""
+"""The columns of `customer_changes`, as an updated row of `customers` has them."""
 
 
-@lru_cache(maxsize=16)
-def build_update(edit: SegmentUpdate, as_of: StalenessCheck) -> dialects.UpdateWithHistory:
-    """The edit as a statement.
+@lru_cache(maxsize=32)
+def build_update(update: SegmentUpdate, check: StalenessCheck) -> dialects.UpdateWithHistory:
+    """Return an update as a statement.
 
-    Customers who hold what is wanted already are not written: no row, no history, no index work. Whether one was
-    changed after `as_of` is asked of the row that is about to be written, not of an earlier look at it.
+    Customers whose segments do not change are not written: no row, no history, no index work. Staleness is checked on
+    the row that is about to be written, not on an earlier read of it.
     """
-    made_in = bindparam("made_in", type_=dialects.Id)
     changes = (
-        update(Customer.__table__)
+        update_statement(Customer.__table__)
         .where(
-            customers.document_id == edit.document_id,
-            customers.segments.is_distinct_from(edit.segments),
-            edit.condition,
-            not_(_changed_after(as_of)),
+            customers.document_id == update.document_id,
+            customers.segments.is_distinct_from(update.segments),
+            update.condition,
+            not_(_is_stale(check)),
         )
         .values(
-            segments=edit.segments,
+            segments=update.segments,
             previous_segments=customers.segments,
-            changed_at=bindparam("made_at", type_=UtcDateTime),
-            change_set_id=made_in,
-            previous_change_set_id=customers.change_set_id,
+            part_id=bindparam("part_id", type_=dialects.Id),
+            entry_number=bindparam("number_base", type_=dialects.Id) + update.ordinality,
+            previous_part_id=customers.part_id,
+            previous_entry_number=customers.entry_number,
         )
     )
-    return dialects.UpdateWithHistory(changes, returning=HISTORY_COLUMNS, into=SegmentChange.__table__)
+    return dialects.UpdateWithHistory(changes, returning=HISTORY_COLUMNS, into=CustomerChange.__table__)
 
 
 def staleness_check(as_of: AsOf) -> StalenessCheck:
+    """Return the check that an `as_of` needs."""
     if as_of is None:
-        return "anyone"
-    return "version" if isinstance(as_of, Version) else "moment"
+        return "none"
+    if isinstance(as_of, Version):
+        return "version"
+    return "position" if isinstance(as_of, FeedPosition) else "moment"
 
 
-def _changed_after(as_of: StalenessCheck) -> ColumnElement[bool]:
-    """Whether a customer was changed after what `as_of_parameters` sends."""
-    if as_of == "anyone":
+def _is_stale(check: StalenessCheck) -> ColumnElement[bool]:
+    """Return whether a customer changed after what `as_of_parameters` names.
+
+    A part that this statement cannot see yet, because its transaction committed after the statement began and the
+    statement then waited for the row, is a later change: hence "no part that is early enough", not "a part that is
+    late". A part exists as long as a customer refers to it.
+    """
+    if check == "none":
         return false()
-    if as_of == "version":
-        return customers.change_set_id.is_distinct_from(bindparam("seen", type_=dialects.Id))
-    return and_(customers.changed_at.is_not(None), customers.changed_at > bindparam("seen", type_=UtcDateTime))
+    if check == "version":
+        return customers.part_id.is_distinct_from(bindparam("seen", type_=dialects.Id))
+    if check == "moment":
+        early_enough = parts.at <= bindparam("seen", type_=UtcDateTime)
+    else:
+        seen = bindparam("seen", type_=dialects.Id)
+        last = and_(parts.position == seen, customers.entry_number <= bindparam("seen_number", type_=dialects.Id))
+        early_enough = or_(parts.position < seen, last)
+    early = exists().where(parts.id == customers.part_id, early_enough).correlate(Customer.__table__)
+    return and_(customers.part_id.is_not(None), not_(early))
 
 
 def as_of_parameters(as_of: AsOf) -> Parameters:
-    return {} if as_of is None else {"seen": as_of.change_set_id if isinstance(as_of, Version) else as_of}
+    """Return the parameters of the check."""
+    if as_of is None:
+        return {}
+    if isinstance(as_of, FeedPosition):
+        return {"seen": as_of.position, "seen_number": as_of.number}
+    return {"seen": as_of.part_id if isinstance(as_of, Version) else as_of}
 
 
-@lru_cache(maxsize=3)
-def select_missing_or_stale(as_of: StalenessCheck) -> Select[Any]:
-    """Which of the `rest` are not there, or were changed after `as_of`, and whether they are there; none of the others.
+@lru_cache(maxsize=4)
+def select_missing_or_stale(check: StalenessCheck) -> Select[Any]:
+    """Return the query for missing or stale customers among `remaining`, as (document_id, exists).
 
-    A nightly file is mostly what is stored: to tell those who hold what was sent already would be to tell nearly all.
+    Unchanged customers are omitted: they are nearly all rows of a nightly file.
     """
-    rest = dialects.json_strings(bindparam("rest", type_=dialects.Json))
-    found = rest.outerjoin(Customer.__table__, customers.document_id == rest.c.value)
+    remaining = dialects.json_strings(bindparam("remaining", type_=dialects.Json))
+    found = remaining.outerjoin(Customer.__table__, customers.document_id == remaining.c.value)
     is_there = customers.document_id.is_not(None)
-    return select(rest.c.value, is_there).select_from(found).where(or_(not_(is_there), _changed_after(as_of)))
+    return select(remaining.c.value, is_there).select_from(found).where(or_(not_(is_there), _is_stale(check)))
+
+
+@lru_cache(maxsize=1)
+def select_recent() -> Select[Any]:
+    """Return the query for whether any of `remaining` changed after the moment `recent` and not after `seen`."""
+    remaining = dialects.json_strings(bindparam("remaining", type_=dialects.Json))
+    found = remaining.join(Customer.__table__, customers.document_id == remaining.c.value)
+    found = found.join(ChangeSetPart.__table__, parts.id == customers.part_id)
+    recent = parts.at > bindparam("recent", type_=UtcDateTime)
+    return (
+        select(literal_column("1"))
+        .select_from(found)
+        .where(recent, parts.at <= bindparam("seen", type_=UtcDateTime))
+        .limit(1)
+    )

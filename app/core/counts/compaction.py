@@ -39,13 +39,13 @@ def compact() -> tuple[int, int]:
 
     def work(session: Session) -> tuple[int, int]:
         horizon = now().date() - timedelta(days=DAILY_RETENTION_DAYS)
-        oldest_recent = select(func.min(ledger.c.day)).where(ledger.c.change_set_id.is_not(None)).scalar_subquery()
+        oldest_recent = select(func.min(ledger.c.day)).where(ledger.c.part_id.is_not(None)).scalar_subquery()
         unfolded = or_(
             ledger.c.day >= oldest_recent,
             (ledger.c.day < horizon) & (extract("day", ledger.c.day) != 1),
         )
         deleted = session.execute(delete(ledger).where(unfolded).returning(*(ledger.c[name] for name in COLUMNS))).all()
-        archive_deltas(session, [row[2:] for row in deleted if row.change_set_id is not None])
+        archive_deltas(session, [row[2:] for row in deleted if row.part_id is not None])
         folded: dict[tuple[date, str], Counter[SegmentPair]] = {}
         for day, actor, _, type_, value, delta in deleted:
             fold = folded.setdefault((day if day >= horizon else day.replace(day=1), actor), Counter())

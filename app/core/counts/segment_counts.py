@@ -22,7 +22,7 @@ from app.core.models.segments import SegmentPair, distinct_pairs
 class SegmentCount(Base):
     """By how many customers a segment grew or shrank: in one change set or, once folded, on one day or in one month.
 
-    A folded row has no change set, and still has the actor.
+    A folded row has no part, and still has the actor.
     """
 
     __tablename__ = "segment_counts"
@@ -31,14 +31,14 @@ class SegmentCount(Base):
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     day: Mapped[date]
     actor: Mapped[str]
-    change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
+    part_id: Mapped[int | None] = mapped_column(dialects.Id)
     type: Mapped[str] = mapped_column(dialects.BytewiseString)
     value: Mapped[str] = mapped_column(dialects.BytewiseString)
     delta: Mapped[int] = mapped_column(dialects.Id)
 
 
 ledger = SegmentCount.__table__
-COLUMNS = ("day", "actor", "change_set_id", "type", "value", "delta")
+COLUMNS = ("day", "actor", "part_id", "type", "value", "delta")
 
 
 class SegmentSize(NamedTuple):
@@ -94,7 +94,7 @@ _delta_rows = dialects.json_elements(bindparam("deltas", type_=dialects.Json)).c
 INSERT_DELTAS = insert(ledger).from_select(
     COLUMNS,
     select(
-        *(bindparam(f"delta_{column}", type_=ledger.c[column].type) for column in ("day", "actor", "change_set_id")),
+        *(bindparam(f"delta_{column}", type_=ledger.c[column].type) for column in ("day", "actor", "part_id")),
         _delta_rows[0].as_string(),
         _delta_rows[1].as_string(),
         _delta_rows[2].as_integer(),
@@ -103,20 +103,16 @@ INSERT_DELTAS = insert(ledger).from_select(
 """Appends the deltas of `delta_parameters` to the ledger."""
 
 
-def delta_parameters(
-    day: date, actor: str, change_set_id: int | None, deltas: dict[SegmentPair, int]
-) -> dict[str, Any]:
+def delta_parameters(day: date, actor: str, part_id: int | None, deltas: dict[SegmentPair, int]) -> dict[str, Any]:
     """Return the parameters of INSERT_DELTAS."""
     rows = [[*pair, delta] for pair, delta in deltas.items()]
-    return {"delta_day": day, "delta_actor": actor, "delta_change_set_id": change_set_id, "deltas": rows}
+    return {"delta_day": day, "delta_actor": actor, "delta_part_id": part_id, "deltas": rows}
 
 
-def append_deltas(
-    session: Session, day: date, actor: str, change_set_id: int | None, deltas: dict[SegmentPair, int]
-) -> None:
+def append_deltas(session: Session, day: date, actor: str, part_id: int | None, deltas: dict[SegmentPair, int]) -> None:
     """Append deltas to the ledger, if there are any."""
     if deltas:
-        session.execute(INSERT_DELTAS, delta_parameters(day, actor, change_set_id, deltas))
+        session.execute(INSERT_DELTAS, delta_parameters(day, actor, part_id, deltas))
 
 
 def catalogue(after: SegmentPair | None = None, *, limit: int, type_: str | None = None) -> list[SegmentSize]:

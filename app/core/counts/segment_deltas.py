@@ -13,22 +13,24 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.core import dialects
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import Base, db
-from app.core.models.change_sets import ChangeSet
+from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.segments import SegmentPair
+
+parts = ChangeSetPart.__table__.c
 
 
 class SegmentDelta(Base):
-    """By how many customers one change set made one segment grow or shrink."""
+    """By how many customers one part of a change set made one segment grow or shrink."""
 
     __tablename__ = "segment_deltas"
 
     type: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     value: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
-    change_set_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False, index=True)
+    part_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False, index=True)
     delta: Mapped[int] = mapped_column(dialects.Id)
 
 
-COLUMNS = ("change_set_id", "type", "value", "delta")
+COLUMNS = ("part_id", "type", "value", "delta")
 
 
 class Delta(NamedTuple):
@@ -49,9 +51,9 @@ class ActorDelta(NamedTuple):
 
 
 def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
-    """Store deltas, (change_set_id, type, value, delta), whose rows of the ledger are about to be folded.
+    """Store deltas, (part_id, type, value, delta), whose rows of the ledger are about to be folded.
 
-    A change set of a large file is counted in batches: several rows may be of one segment.
+    A part of a large file is counted in batches: several rows may be of one segment.
     """
     sums: dict[tuple[Any, ...], int] = {}
     for *key, delta in rows:
@@ -62,17 +64,18 @@ def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
 
 
 def _all_deltas() -> Subquery:
-    """Return the deltas of every change set, those still in the ledger and those archived."""
+    """Return the deltas of every part, those still in the ledger and those archived."""
     recent, archived = (
         select(*(getattr(model, name).label(name) for name in COLUMNS)) for model in (SegmentCount, SegmentDelta)
     )
-    return union_all(recent.where(SegmentCount.change_set_id.is_not(None)), archived).subquery("deltas")
+    return union_all(recent.where(SegmentCount.part_id.is_not(None)), archived).subquery("deltas")
 
 
 def change_sets_affecting(pair: SegmentPair) -> Select[Any]:
     """Return a query for the ids of the change sets that made this segment grow or shrink."""
     deltas = _all_deltas()
-    return select(deltas.c.change_set_id).where(deltas.c.type == pair.type, deltas.c.value == pair.value)
+    affecting = select(parts.change_set_id).join(deltas, deltas.c.part_id == parts.id)
+    return affecting.where(deltas.c.type == pair.type, deltas.c.value == pair.value)
 
 
 def deltas_by_change_set(change_set_ids: list[int]) -> dict[int, list[Delta]]:
@@ -80,9 +83,10 @@ def deltas_by_change_set(change_set_ids: list[int]) -> dict[int, list[Delta]]:
     deltas = _all_deltas()
     customers = func.sum(deltas.c.delta)
     query = (
-        select(deltas.c.change_set_id, deltas.c.type, deltas.c.value, customers)
-        .where(deltas.c.change_set_id.in_(change_set_ids))
-        .group_by(deltas.c.change_set_id, deltas.c.type, deltas.c.value)
+        select(parts.change_set_id, deltas.c.type, deltas.c.value, customers)
+        .join(deltas, deltas.c.part_id == parts.id)
+        .where(parts.change_set_id.in_(change_set_ids))
+        .group_by(parts.change_set_id, deltas.c.type, deltas.c.value)
         .having(customers != 0)
         .order_by(func.abs(customers).desc(), deltas.c.type, deltas.c.value)
     )
@@ -98,8 +102,9 @@ def largest_deltas(since: datetime, *, limit: int) -> list[ActorDelta]:
     customers = func.sum(deltas.c.delta)
     query = (
         select(ChangeSet.actor, deltas.c.type, deltas.c.value, customers)
-        .join(deltas, deltas.c.change_set_id == ChangeSet.id)
-        .where(ChangeSet.at >= since)
+        .join(ChangeSetPart, parts.change_set_id == ChangeSet.id)
+        .join(deltas, deltas.c.part_id == parts.id)
+        .where(parts.at >= since)
         .group_by(ChangeSet.actor, deltas.c.type, deltas.c.value)
         .having(customers != 0)
         .order_by(func.abs(customers).desc(), deltas.c.type, deltas.c.value, ChangeSet.actor)

@@ -12,7 +12,15 @@ from app.core.dialects.connections import (
     is_retryable,
     is_unavailable,
 )
-from app.core.dialects.feed_positions import next_change_set_id, position_of, settled_position
+from app.core.dialects.feed_positions import (
+    closing_moment,
+    has_own_clock,
+    next_change_set_id,
+    next_part_id,
+    next_position,
+    position_lock,
+    settled_position,
+)
 from app.core.dialects.full_text import contains_text, narrowed_by_index
 from app.core.dialects.json_functions import (
     contains_segment,
@@ -42,12 +50,14 @@ __all__ = [
     "Json",
     "UpdateWithHistory",
     "autocommit_reads",
+    "closing_moment",
     "configure_engine",
     "contains_segment",
     "contains_text",
     "database_time",
     "engine_options",
     "for_writing",
+    "has_own_clock",
     "insert_if_absent",
     "insert_missing",
     "is_retryable",
@@ -60,8 +70,10 @@ __all__ = [
     "json_value",
     "narrowed_by_index",
     "next_change_set_id",
+    "next_part_id",
+    "next_position",
     "patch_segments",
-    "position_of",
+    "position_lock",
     "rename_segments",
     "settled_position",
     "update_rows",

@@ -1,8 +1,8 @@
-"""Numbers for change sets: an id to begin with, a position in the feed to end with."""
+"""Numbers and moments of change sets and their parts: ids to begin with, a position and a moment to end with."""
 
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, DateTime, FromClause, func, literal_column, select, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
@@ -13,56 +13,128 @@ from app.core.dialects.types import Id
 _POSITION_LOCK = 4_919_122_335
 
 
-class next_change_set_id(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it stands for
-    """A number never handed out before, larger than every one before it that is already committed."""
+class _NextId(FunctionElement[int]):
+    """A number of a table that was never given out before and is larger than every committed one."""
 
     inherit_cache = True
     type = Id
+
+
+class next_change_set_id(_NextId):  # noqa: N801 - reads as the SQL function that it stands for
+    """The id of a new change set."""
+
+    inherit_cache = True
+    table = "change_sets"
+
+
+class next_part_id(_NextId):  # noqa: N801
+    """The id of a new part of a change set."""
+
+    inherit_cache = True
+    table = "change_set_parts"
 
 
 @compiles(next_change_set_id, "postgresql")
-def _(_element: next_change_set_id, _compiler: Any, **_kw: Any) -> str:
-    return "nextval('change_sets_id_seq')"
+@compiles(next_part_id, "postgresql")
+def _(element: Any, _compiler: Any, **_kw: Any) -> str:
+    return f"nextval('{element.table}_id_seq')"
 
 
 @compiles(next_change_set_id)
-def _(_element: next_change_set_id, _compiler: Any, **_kw: Any) -> str:
-    return "(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'change_sets')"
+@compiles(next_part_id)
+def _(element: Any, _compiler: Any, **_kw: Any) -> str:
+    return f"(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = '{element.table}')"  # noqa: S608
 
 
-class position_of(FunctionElement[int]):  # noqa: N801
-    """The place in the feed of the change set with this id, about to be committed, with all its customers locked.
+class _PositionLock(FunctionElement[int]):
+    inherit_cache = True
+    type = Id
 
-    Whoever changed one of these customers before has committed, with a lower position. Until this transaction ends, a
-    shared lock tells that a position is taken which cannot be seen yet. On SQLite, with one writer at a time, ids do.
+
+@compiles(_PositionLock, "postgresql")
+def _(_element: _PositionLock, _compiler: Any, **_kw: Any) -> str:
+    return f"pg_advisory_xact_lock_shared({_POSITION_LOCK})"
+
+
+@compiles(_PositionLock)
+def _(_element: _PositionLock, _compiler: Any, **_kw: Any) -> str:
+    return "1"
+
+
+def position_lock() -> FromClause:
+    """Return a table of one row, which exists once the transaction holds a shared lock of the positions.
+
+    While a transaction holds it, a position may be taken whose part cannot be seen yet. OFFSET prevents the planner
+    from merging the table into the statement around it, which would evaluate other columns before the lock.
+    """
+    return select(_PositionLock().label("lock")).offset(literal_column("0")).subquery("position_lock")
+
+
+class next_position(FunctionElement[int]):  # noqa: N801
+    """The place in the feed of the part with this id, which is about to be committed with all its customers locked.
+
+    Whoever changed one of these customers before has committed, with a lower position. SQLite has one writer at a time,
+    and a part's id is taken inside its transaction: the id is the position.
     """
 
     inherit_cache = True
     type = Id
 
 
-@compiles(position_of, "postgresql")
-def _(_element: position_of, _compiler: Any, **_kw: Any) -> str:
-    # The lock first: what makes a row has run before the row is told of, and OFFSET keeps the two apart.
-    lock = f"SELECT pg_advisory_xact_lock_shared({_POSITION_LOCK}) OFFSET 0"
-    return f"(SELECT nextval('change_set_positions') FROM ({lock}) AS held)"  # noqa: S608
+@compiles(next_position, "postgresql")
+def _(_element: next_position, _compiler: Any, **_kw: Any) -> str:
+    return "nextval('part_positions')"
 
 
-@compiles(position_of)
-def _(element: position_of, compiler: Any, **kw: Any) -> str:
+@compiles(next_position)
+def _(element: next_position, compiler: Any, **kw: Any) -> str:
     return str(compiler.process(element.clauses, **kw))
 
 
-def settled_position(session: Session) -> int:
-    """A position up to which every change set is committed, or never will be; ends the session's transaction.
+class _ClosingMoment(FunctionElement[Any]):
+    inherit_cache = True
+    type = DateTime(timezone=True)
 
-    It waits for those who are just committing, and for nobody else: a writer takes its position last.
+
+def closing_moment(
+    newest: ColumnElement[Any], previous: ColumnElement[Any], moment: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    """Return the moment of a part: the later of the clock and, a microsecond after it, its customers' last change.
+
+    `newest` is the latest moment on record; only if that is in the future, `previous`, the latest moment of these
+    customers, is looked up. Where the database's clock is the process's own (SQLite), it is `moment`.
+    """
+    return _ClosingMoment(newest, previous, moment)
+
+
+@compiles(_ClosingMoment, "postgresql")
+def _(element: _ClosingMoment, compiler: Any, **kw: Any) -> str:
+    newest, previous, _moment = (compiler.process(clause, **kw) for clause in element.clauses)
+    later = f"CASE WHEN {newest} >= clock_timestamp() THEN {previous} + interval '1 microsecond' END"
+    return f"greatest(clock_timestamp(), {later})"
+
+
+@compiles(_ClosingMoment)
+def _(element: _ClosingMoment, compiler: Any, **kw: Any) -> str:
+    _newest, _previous, moment = element.clauses
+    return str(compiler.process(moment, **kw))
+
+
+def has_own_clock(session: Session) -> bool:
+    """Return whether the database is a server, with a clock of its own."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def settled_position(session: Session) -> int:
+    """Return a position up to which every part is committed or never will be; ends the session's transaction.
+
+    It waits for transactions that are committing at this moment, and for no others: writers take positions last.
     """
     session.rollback()
-    if session.get_bind().dialect.name != "postgresql":
+    if not has_own_clock(session):
         return 2**62
     session.execute(text(f"SET LOCAL lock_timeout = {BUSY_TIMEOUT_MS}"))
-    newest = session.scalars(text("SELECT last_value FROM change_set_positions")).one()
+    newest = session.scalars(text("SELECT last_value FROM part_positions")).one()
     session.execute(select(func.pg_advisory_xact_lock(_POSITION_LOCK)))
     session.rollback()
     return int(newest)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, ColumnElement, FromClause, Text, bindparam, column
+from sqlalchemy import JSON, ColumnElement, FromClause, Integer, Text, bindparam, column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -11,7 +11,7 @@ from app.core.dialects.types import BytewiseString, Condition, Json
 
 
 class _JsonEntries(FunctionElement[Any]):
-    """The entries of a JSON object: rows of (key, value)."""
+    """The entries of a JSON object: rows of (key, value, ordinality)."""
 
     name = "json_each"
     inherit_cache = True
@@ -25,7 +25,7 @@ class _JsonElements(FunctionElement[Any]):
 
 
 class _JsonStrings(FunctionElement[Any]):
-    """The elements of a JSON array of strings: rows of (value) as text."""
+    """The elements of a JSON array of strings: rows of (value, ordinality), the value as text."""
 
     name = "json_each"
     inherit_cache = True
@@ -33,7 +33,7 @@ class _JsonStrings(FunctionElement[Any]):
 
 @compiles(_JsonEntries, "postgresql")
 def _(element: _JsonEntries, compiler: Any, **kw: Any) -> str:
-    return f"jsonb_each({compiler.process(element.clauses, **kw)})"
+    return f"jsonb_each({compiler.process(element.clauses, **kw)}) WITH ORDINALITY"
 
 
 @compiles(_JsonElements, "postgresql")
@@ -43,29 +43,36 @@ def _(element: _JsonElements, compiler: Any, **kw: Any) -> str:
 
 @compiles(_JsonStrings, "postgresql")
 def _(element: _JsonStrings, compiler: Any, **kw: Any) -> str:
-    return f"jsonb_array_elements_text({compiler.process(element.clauses, **kw)})"
+    return f"jsonb_array_elements_text({compiler.process(element.clauses, **kw)}) WITH ORDINALITY"
 
 
-@compiles(_JsonEntries)
 @compiles(_JsonElements)
-@compiles(_JsonStrings)
 def _(element: FunctionElement[Any], compiler: Any, **kw: Any) -> str:
     return f"json_each({compiler.process(element.clauses, **kw)})"
 
 
+@compiles(_JsonEntries)
+@compiles(_JsonStrings)
+def _(element: FunctionElement[Any], compiler: Any, **kw: Any) -> str:
+    rows = f"json_each({compiler.process(element.clauses, **kw)})"
+    return f"(SELECT key, value, rowid + 1 AS ordinality FROM {rows})"  # noqa: S608 - compiled
+
+
 def json_entries(value: ColumnElement[Any]) -> FromClause:
-    """A JSON object, sent as ONE parameter, as a table of (key, value)."""
-    return _JsonEntries(value).table_valued(column("key", BytewiseString), column("value", Json), name="entry")
+    """Return a JSON object, sent as ONE parameter, as a table of (key, value, ordinality)."""
+    columns = (column("key", BytewiseString), column("value", Json), column("ordinality", Integer))
+    return _JsonEntries(value).table_valued(*columns, name="entry")
 
 
 def json_elements(value: ColumnElement[Any] | list[Any]) -> FromClause:
-    """A JSON array, of a column or sent as one parameter, as a table of (value)."""
+    """Return a JSON array, of a column or sent as one parameter, as a table of (value)."""
     return _JsonElements(_array(value)).table_valued(column("value", Json), name="element")
 
 
 def json_strings(value: ColumnElement[Any] | list[str]) -> FromClause:
-    """A JSON array of strings, sent as one parameter, as a table of (value)."""
-    return _JsonStrings(_array(value)).table_valued(column("value", BytewiseString), name="text")
+    """Return a JSON array of strings, sent as one parameter, as a table of (value, ordinality)."""
+    columns = (column("value", BytewiseString), column("ordinality", Integer))
+    return _JsonStrings(_array(value)).table_valued(*columns, name="string")
 
 
 def _array(value: ColumnElement[Any] | list[Any]) -> ColumnElement[Any]:

@@ -1,11 +1,12 @@
 """Statements that write, where the two need different shapes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
+    FromClause,
     Insert,
     Table,
     Text,
@@ -32,19 +33,19 @@ class UpdateWithHistory:
     """
 
     def __init__(self, change: Update, returning: Mapping[str, ColumnElement[Any]], into: Table) -> None:
-        told = ("document_id", "before", "after")
+        names = ("document_id", "before", "after")
         updated = change.returning(*(value.label(name) for name, value in returning.items())).cte("updated")
         recorded = insert(into).from_select(list(returning), select(updated)).cte("recorded")
-        self._in_one = select(*(cast(updated.c[name], Text) for name in told)).add_cte(recorded)
-        self._update = change.returning(*(type_coerce(returning[name], Text).label(name) for name in told))
+        self._in_one = select(*(cast(updated.c[name], Text) for name in names)).add_cte(recorded)
+        self._update = change.returning(*(type_coerce(returning[name], Text).label(name) for name in names))
         updated_ids = select(json_strings(bindparam("updated_ids", type_=Json)).c.value)
         values = select(*returning.values()).where(returning["document_id"].in_(updated_ids))
         self._record = insert(into).from_select(list(returning), values)
 
     def run(self, session: Session, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-        """(document_id, before, after) of each updated row, the last two as JSON text.
+        """Return (document_id, before, after) of each updated row, the last two as JSON text.
 
-        Callers group by the text and parse only what differs.
+        Callers group by the text and parse each distinct one once.
         """
         if session.get_bind().dialect.name == "postgresql":
             return _all(session, self._in_one, parameters)
@@ -54,11 +55,20 @@ class UpdateWithHistory:
 
 
 class CombinedInserts:
-    """INSERTs that PostgreSQL does in one statement, in any order but the last; SQLite does one after the other."""
+    """INSERTs, and a last statement that may read the row of the last of them: one statement on PostgreSQL.
 
-    def __init__(self, *inserts: Insert) -> None:
-        *others, last = self._each = inserts
-        self._in_one = last.add_cte(*(other.cte(f"also_{n}") for n, other in enumerate(others)))
+    SQLite, which cannot write to two tables at once, runs one after the other.
+    """
+
+    def __init__(self, *inserts: Insert, then: Callable[[FromClause], Insert | Update] | None = None) -> None:
+        *others, last = inserts
+        ctes = [other.cte(f"insert_{number}") for number, other in enumerate(others)]
+        if then is None:
+            self._each: tuple[Insert | Update, ...] = inserts
+            self._in_one: Insert | Update = last.add_cte(*ctes)
+        else:
+            self._each = (*inserts, then(last.table))
+            self._in_one = then(last.returning(*last.table.c).cte("inserted")).add_cte(*ctes)
 
     def run(self, session: Session, parameters: Mapping[str, Any]) -> None:
         in_one = session.get_bind().dialect.name == "postgresql"
@@ -78,13 +88,13 @@ def insert_missing(
     rows: list[dict[str, Any]],
     *,
     always: dict[str, Any] | None = None,
-) -> list[str]:
-    """Create the rows whose `document_id` is new: the text columns in `names`, and the JSON columns of `always`.
+) -> dict[str, int]:
+    """Create the rows whose `document_id` is new: the columns in `names` from text, and the JSON columns of `always`.
 
-    Gives back the document_ids created.
+    Returns the ids of those created, by document_id.
     """
     if not rows:
-        return []
+        return {}
     document_id, values = _payload_columns(table, names, rows)
     given = {name: json_value(value) for name, value in (always or {}).items()}
     postgres = session.get_bind().dialect.name == "postgresql"
@@ -94,11 +104,12 @@ def insert_missing(
         # to tell ON CONFLICT from a join's ON.
         select(document_id, *values.values(), *given.values()).where(true()).order_by(document_id),
     )
-    return [row[0] for row in _all(session, new.on_conflict_do_nothing().returning(table.c.document_id))]
+    created = _all(session, new.on_conflict_do_nothing().returning(table.c.document_id, table.c.id))
+    return {row.document_id: row.id for row in created}
 
 
 def update_rows(session: Session, table: Any, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Write the text columns in `names` of the rows with these `document_id`s."""
+    """Write the columns in `names`, from text, of the rows with these `document_id`s."""
     if rows:
         document_id, values = _payload_columns(table, names, rows)
         session.execute(update(table).where(table.c.document_id == document_id).values(values))

@@ -1,21 +1,24 @@
-"""The change sets, newest first: listed, filtered, and told customer by customer."""
+"""Change sets, newest first: listed, filtered, and shown customer by customer."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, tuple_
 
 from app.core.counts.segment_deltas import change_sets_affecting
 from app.core.database import db
-from app.core.history.timeline import timeline
-from app.core.models.change_sets import ChangeSet, SegmentChange
-from app.core.models.customers import Customer
+from app.core.history.timeline import iter_timeline
+from app.core.models.change_sets import ChangeSet, ChangeSetPart
+from app.core.models.customer_changes import CustomerChange, EntryKey
+from app.core.models.customers import Customer, CustomerSearch
 from app.core.models.segments import SegmentPair
 
-sets = ChangeSet.__table__.c
-changes = SegmentChange.__table__.c
+parts, entries = ChangeSetPart.__table__.c, CustomerChange.__table__.c
+
+START: EntryKey = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -26,86 +29,103 @@ class ChangeSetFilter:
     actor: str | None = None
     document_id: str | None = None
     segment: SegmentPair | None = None
-    """Those after which more or fewer customers held it."""
+    """Only those that made the segment grow or shrink."""
     since: datetime | None = None
     until: datetime | None = None
 
 
-def list_change_sets(chosen: ChangeSetFilter, *, before: int | None = None, most: int) -> list[ChangeSet]:
-    """The next ones, newest first, older than the one with the id `before`. Raises CustomerNotFound."""
-    if chosen.document_id is not None:
-        return _of_customer(chosen, before, most)
-    query = select(ChangeSet).order_by(ChangeSet.id.desc()).limit(most)
+def list_change_sets(filters: ChangeSetFilter, *, before: int | None = None, limit: int) -> list[ChangeSet]:
+    """Return the next change sets, newest first, after the one with the id `before`. Raises CustomerNotFound."""
+    if filters.document_id is not None:
+        return list(islice(_iter_of_customer(filters.document_id, filters, before), limit))
+    query = select(ChangeSet).order_by(ChangeSet.id.desc()).limit(limit)
     if before is not None:
         query = query.where(ChangeSet.id < before)
-    if chosen.source:
-        query = query.where(ChangeSet.source == chosen.source)
-    if chosen.actor:
-        query = query.where(ChangeSet.actor == chosen.actor)
-    if chosen.since:
-        query = query.where(ChangeSet.at >= chosen.since)
-    if chosen.until:
-        query = query.where(ChangeSet.at < chosen.until)
-    if chosen.segment:
-        query = query.where(ChangeSet.id.in_(change_sets_affecting(chosen.segment)))
+    if filters.source:
+        query = query.where(ChangeSet.source == filters.source)
+    if filters.actor:
+        query = query.where(ChangeSet.actor == filters.actor)
+    if filters.since:
+        query = query.where(ChangeSet.at >= filters.since)
+    if filters.until:
+        query = query.where(ChangeSet.at < filters.until)
+    if filters.segment:
+        query = query.where(ChangeSet.id.in_(change_sets_affecting(filters.segment)))
     return list(db.session.scalars(query))
 
 
-def _of_customer(chosen: ChangeSetFilter, before: int | None, most: int) -> list[ChangeSet]:
-    """Walked along her timeline, which is a chain and not an index."""
-    assert chosen.document_id is not None
-    moved: set[int] | None = None
-    if chosen.segment:
-        moved = {*db.session.scalars(change_sets_affecting(chosen.segment))}
-    found: list[ChangeSet] = []
-    steps = timeline(chosen.document_id, most=most, before=before)
-    while steps and len(found) < most:
-        found += [step.change_set for step in steps if _matches(step.change_set, chosen, moved)]
-        steps = timeline(chosen.document_id, most=most, before=steps[-1].change_set.id)
-    return found[:most]
+def _iter_of_customer(document_id: str, filters: ChangeSetFilter, before: int | None) -> Iterator[ChangeSet]:
+    """Yield the change sets of a customer's timeline, which is walked: it is a chain and has no index."""
+    affecting: set[int] | None = None
+    if filters.segment:
+        affecting = {*db.session.scalars(change_sets_affecting(filters.segment))}
+    seen: set[int] = set()
+    reached = before is None
+    for entry in iter_timeline(document_id):
+        change_set = entry.change_set
+        if change_set.id in seen:
+            continue
+        seen.add(change_set.id)
+        if reached and _matches(change_set, filters, affecting):
+            yield change_set
+        reached = reached or change_set.id == before
 
 
-def _matches(change_set: ChangeSet, chosen: ChangeSetFilter, moved: set[int] | None) -> bool:
+def _matches(change_set: ChangeSet, filters: ChangeSetFilter, affecting: set[int] | None) -> bool:
     return (
-        chosen.source in (None, change_set.source)
-        and chosen.actor in (None, change_set.actor)
-        and (chosen.since is None or change_set.at >= chosen.since)
-        and (chosen.until is None or change_set.at < chosen.until)
-        and (moved is None or change_set.id in moved)
+        filters.source in (None, change_set.source)
+        and filters.actor in (None, change_set.actor)
+        and (filters.since is None or change_set.at >= filters.since)
+        and (filters.until is None or change_set.at < filters.until)
+        and (affecting is None or change_set.id in affecting)
     )
 
 
-def list_segment_changes(change_set_id: int, *, after: str = "", most: int) -> list[Row[Any]]:
-    """What a change set did: document_id, before, after, and the customer's name; by document_id."""
+def list_segment_changes(change_set_id: int, *, after: EntryKey = START, limit: int) -> list[Row[Any]]:
+    """Return changes of segments by a change set, in its order, after an entry.
+
+    As part_id, number, document_id, before, after, and the current `name` and `current_id` of the customer.
+    """
     query = (
-        select(changes.document_id, changes.before, changes.after, Customer.name)
-        .outerjoin(Customer, Customer.document_id == changes.document_id)
-        .where(changes.change_set_id == change_set_id, changes.document_id > after)
-        .order_by(changes.document_id)
-        .limit(most)
+        select(
+            entries.part_id,
+            entries.number,
+            entries.document_id,
+            entries.before,
+            entries.after,
+            Customer.name,
+            Customer.document_id.label("current_id"),
+        )
+        .join(ChangeSetPart, parts.id == entries.part_id)
+        .outerjoin(CustomerSearch, CustomerSearch.id == entries.customer_id)
+        .outerjoin(Customer, Customer.document_id == CustomerSearch.document_id)
+        .where(parts.change_set_id == change_set_id, entries.kind == "segments")
+        .where(tuple_(entries.part_id, entries.number) > after)
+        .order_by(entries.part_id, entries.number)
+        .limit(limit)
     )
     return list(db.session.execute(query).all())
 
 
 def list_reverts(change_set_id: int) -> list[ChangeSet]:
-    """The change sets that undid this one, the newest first."""
+    """Return the change sets that reverted this one, the newest first."""
     return list(
         db.session.scalars(select(ChangeSet).where(ChangeSet.reverts == change_set_id).order_by(ChangeSet.id.desc()))
     )
 
 
-def list_actors(*, most: int) -> list[str]:
-    """Who has changed anything, by name. A walk from name to name along the index: there may be few in many rows."""
+def list_actors(*, limit: int) -> list[str]:
+    """Return the names of the actors, walked from name to name along the index: few names in many rows."""
     actors: list[str] = []
     actor = db.session.scalar(select(func.min(ChangeSet.actor)))
-    while actor is not None and len(actors) < most:
+    while actor is not None and len(actors) < limit:
         actors.append(actor)
         actor = db.session.scalar(select(func.min(ChangeSet.actor)).where(ChangeSet.actor > actor))
     return actors
 
 
 def count_changed_by_source(since: datetime) -> list[tuple[str, int, int]]:
-    """(source, change sets, customers changed) since then, the most first."""
+    """Return (source, change sets, customers changed) since a moment, the largest first."""
     changed = func.sum(ChangeSet.changed)
     query = (
         select(ChangeSet.source, func.count(), changed)
@@ -117,7 +137,7 @@ def count_changed_by_source(since: datetime) -> list[tuple[str, int, int]]:
 
 
 def count_changed_by_day(since: datetime, days: int) -> list[int]:
-    """How many customers were changed in each of the days that begin at `since`."""
+    """Return how many customers changed in each of the days that begin at `since`."""
     starts = [since + timedelta(days=n) for n in range(days + 1)]
     sums = [
         func.coalesce(func.sum(ChangeSet.changed).filter(ChangeSet.at >= start, ChangeSet.at < end), 0)

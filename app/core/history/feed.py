@@ -1,95 +1,171 @@
-"""The change feed: every change of every customer's segments, oldest first, none skipped and none twice.
+"""The change feed: every change of every customer, oldest first, none skipped and none repeated.
 
 Ids are given out before commit: a reader that remembers the last id it saw loses what commits later with a lower one.
 PostgreSQL's transaction numbers are no better: of two that changed one customer, the lower may be the later. The feed
-goes by the position that a change set takes as its last act, and ends where all positions are settled.
+goes by the position that a part takes as its last act, and ends where all positions are settled.
 """
 
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.database import db
 from app.core.errors import NoLongerRetained
-from app.core.models.change_sets import ChangeSet, RetentionHorizon, SegmentChange
+from app.core.models.change_sets import ChangeSet, ChangeSetPart, FeedPosition, RetentionHorizon
+from app.core.models.customer_changes import CustomerChange, Kind
+from app.core.models.segments import Segments
 
-sets = ChangeSet.__table__.c
-changes = SegmentChange.__table__.c
+sets, parts, entries = ChangeSet.__table__.c, ChangeSetPart.__table__.c, CustomerChange.__table__.c
 
+END_OF_PART = 2**31 - 1
+"""Stands in a position for the number of the last entry of a part."""
 
-@dataclass(frozen=True, order=True)
-class FeedPosition:
-    """A place in the feed: just after this customer's change in the change set at this position."""
-
-    position: int = 0
-    document_id: str = ""
-
-
-START = FeedPosition()
+FILTERED_SCAN = 20_000
+"""Entries that one statement looks through when most of them may be filtered out."""
 
 FeedEntry = Row[Any]
-"""id, at, actor, source and position of the change set; document_id, before and after of the customer."""
+"""The part's id, position, tag and moment, its change set's id, actor and source, and the columns of the entry."""
 
 
-def read_feed(after: FeedPosition = START, *, most: int) -> tuple[list[FeedEntry], FeedPosition]:
-    """The next changes, and where to go on from. Raises NoLongerKnown where changes after `after` were pruned."""
-    settled = dialects.settled_position(cast(Session, db.session))
-    pruned = db.session.get(RetentionHorizon, 1)
-    if pruned and START != after < FeedPosition(pruned.position):
-        raise NoLongerRetained("Changes after this cursor are no longer kept. Read the feed from its start again.")
-    found = _next_changes(_set_at(after.position), most, beyond=after.document_id) if after.document_id else []
-    for group in _next_change_sets(after.position, settled, most - len(found)):
-        found += _next_changes(group, most - len(found))
-    return found, FeedPosition(found[-1].position, found[-1].document_id) if found else after
+@dataclass(frozen=True)
+class FeedFilter:
+    """Which entries: all conditions must hold."""
+
+    kinds: tuple[Kind, ...] = ()
+    document_id: str | None = None
+    """The id that the customer had then."""
+    type: str | None = None
+    """Only changes of segments in which those of this type differ."""
+
+    def __bool__(self) -> bool:
+        return self != FeedFilter()
+
+    def matches(self, entry: FeedEntry) -> bool:
+        """Return whether segments of the `type` differ, as far as an entry is concerned."""
+        if self.type is None:
+            return True
+        before, after = (_of_type(segments, self.type) for segments in (entry.before, entry.after))
+        return before != after
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what the database can check."""
+        conditions: list[ColumnElement[bool]] = [entries.kind.in_(self.kinds)] if self.kinds else []
+        if self.type is not None:
+            conditions.append(entries.kind == "segments")
+        if self.document_id is not None:
+            conditions.append(entries.document_id == self.document_id)
+        return conditions
 
 
-def _set_at(position: int) -> list[int]:
-    return list(db.session.scalars(select(sets.id).where(sets.position == position)))
+def _of_type(segments: Segments, type_: str) -> list[str]:
+    return [segment["value"] for segment in segments if segment["type"] == type_]
 
 
-def _next_change_sets(after: int, settled: int, most: int) -> list[list[int]]:
-    """The change sets that come next: first those whose changes fit as a whole, then the one to be told in part.
+NO_FILTER = FeedFilter()
 
-    Those that changed no segments are passed over: a page full of them would tell nothing, and never be left.
+
+def read_feed(
+    after: FeedPosition | None = None, filters: FeedFilter = NO_FILTER, *, limit: int
+) -> tuple[list[FeedEntry], FeedPosition]:
+    """Return the next entries, and the position from which to continue; without `after`, from the first on record.
+
+    Raises NoLongerRetained where entries after `after` were removed by retention, or its place is unknown.
     """
+    session = cast(Session, db.session)
+    settled = dialects.settled_position(session)
+    if after is not None:
+        _check(after)
+    place = after or _start()
+    found: list[FeedEntry] = []
+    chunk = FILTERED_SCAN if filters else limit
+    while group := _next_parts(place, settled, chunk):
+        rows = _select_entries(group, place, filters, chunk)
+        for row in rows:
+            if filters.matches(row):
+                found.append(row)
+                if len(found) == limit:
+                    return found, FeedPosition(row.position, row.number, row.tag)
+        last = (rows[-1].position, rows[-1].number, rows[-1].tag) if len(rows) == chunk else None
+        place = FeedPosition(*(last or (group[-1].position, END_OF_PART, group[-1].tag)))
+    return found, place
+
+
+def current_position() -> FeedPosition:
+    """Return the position after everything that is committed: from here, only later changes follow."""
+    settled = dialects.settled_position(cast(Session, db.session))
+    return _newest(settled) or _start()
+
+
+def _newest(settled: int) -> FeedPosition | None:
+    query = select(parts.position, parts.tag).where(parts.position <= settled).order_by(parts.position.desc()).limit(1)
+    newest = db.session.execute(query).one_or_none()
+    return FeedPosition(newest.position, END_OF_PART, newest.tag) if newest else None
+
+
+def _start() -> FeedPosition:
+    horizon = db.session.get(RetentionHorizon, 1)
+    return FeedPosition(horizon.position, END_OF_PART, horizon.tag) if horizon else FeedPosition()
+
+
+def _check(after: FeedPosition) -> None:
+    """Raise NoLongerRetained unless the place of the cursor is known and nothing after it was removed."""
+    horizon = db.session.get(RetentionHorizon, 1)
+    if horizon and after.position <= horizon.position:
+        known = (after.position, after.tag) == (horizon.position, horizon.tag) and after.number >= horizon.last_number
+    else:
+        tag = db.session.scalar(select(parts.tag).where(parts.position == after.position))
+        known = after == FeedPosition() or after.tag == tag
+    if not known:
+        raise NoLongerRetained(
+            "Changes after this cursor are no longer known. Read a snapshot of the customers; follow from its cursor."
+        )
+
+
+def _next_parts(place: FeedPosition, settled: int, limit: int) -> list[Any]:
+    """Return the parts that come next, with `limit` entries at most, or one part that has more."""
+    rest = place.number < END_OF_PART and place.position
     query = (
-        select(sets.id, sets.changed)
-        .where(sets.position > after, sets.position <= settled, sets.changed > 0)
-        .order_by(sets.position)
-        .limit(most)
+        select(parts.id, parts.position, parts.tag, parts.entries)
+        .where(parts.position >= place.position if rest else parts.position > place.position)
+        .where(parts.position <= settled)
+        .order_by(parts.position)
+        .limit(limit)
     )
-    whole: list[int] = []
-    for id_, changed in db.session.execute(query):
-        if changed > most:
-            return [whole, [id_]]
-        whole.append(id_)
-        most -= changed
-    return [whole]
+    group: list[Any] = []
+    size = 0
+    for part in db.session.execute(query):
+        size += part.entries
+        if group and size > limit:
+            break
+        group.append(part)
+    return group
 
 
-def _next_changes(change_sets: list[int], most: int, beyond: str = "") -> list[FeedEntry]:
-    if not change_sets or not most:
-        return []
-    # One change set's changes come in the order of their key: a page of a large one must not sort all that is left.
-    order = (sets.position, changes.document_id) if len(change_sets) > 1 else (changes.document_id,)
+def _select_entries(group: list[Any], place: FeedPosition, filters: FeedFilter, limit: int) -> list[FeedEntry]:
+    # The entries of one part come in the order of their key: a page of a large part must not sort all that is left.
+    order = (parts.position, entries.number) if len(group) > 1 else (entries.number,)
+    after = or_(parts.position > place.position, and_(parts.position == place.position, entries.number > place.number))
     query = (
         select(
-            sets.id,
-            sets.at,
+            parts.id.label("part_id"),
+            parts.position,
+            parts.tag,
+            parts.at,
+            sets.id.label("change_set_id"),
             sets.actor,
             sets.source,
-            sets.position,
-            changes.document_id,
-            changes.before,
-            changes.after,
+            *(entries[name] for name in ("number", "kind", "customer_id", "document_id", "before", "after")),
         )
-        .join(SegmentChange, changes.change_set_id == sets.id)
-        .where(changes.change_set_id.in_(change_sets), changes.document_id > beyond)
+        .select_from(CustomerChange)
+        .join(ChangeSetPart, parts.id == entries.part_id)
+        .join(ChangeSet, sets.id == parts.change_set_id)
+        .where(entries.part_id.in_([part.id for part in group]), *filters.conditions())
         .order_by(*order)
-        .limit(most)
+        .limit(limit)
     )
-    found: list[FeedEntry] = list(db.session.execute(query).all())  # type: ignore[arg-type]
-    return found
+    if group[0].position == place.position:
+        query = query.where(after)
+    return list(db.session.execute(query).all())

@@ -1,34 +1,39 @@
-"""Retention: forgetting changes of long ago, without touching what is."""
+"""Retention: removes old entries of the record, without touching the customers as they are."""
 
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from app.core import dialects
+from app.core.counts.segment_counts import SegmentCount
 from app.core.counts.segment_deltas import SegmentDelta
 from app.core.database import db, run_in_transaction
-from app.core.models.change_sets import ChangeSet, RetentionHorizon, SegmentChange
-from app.core.models.profile_changes import ProfileChange
+from app.core.models.change_sets import ChangeSet, ChangeSetPart, RetentionHorizon
+from app.core.models.customer_changes import CustomerChange
+from app.core.models.customers import Customer
 
 BATCH_SIZE = 10_000
-"""Customers' changes deleted in one transaction, about: others get their turn in between."""
+"""Entries removed in one transaction, about: other writers get their turn in between."""
+
+sets, parts, entries = ChangeSet.__table__.c, ChangeSetPart.__table__.c, CustomerChange.__table__.c
 
 
 def prune(until: datetime) -> tuple[int, int]:
-    """Delete the change sets made before that moment, oldest first: how many, and how many customers' changes.
+    """Remove the parts made before a moment, oldest first; return the numbers of change sets and entries removed.
 
-    Only from the feed's beginning, so that what is kept has no holes: a change set before `until` is kept while one
-    ahead of it in the feed is not older. Every batch notes how far it went; cut short, it goes on at the next call.
+    Only from the feed's beginning, so that what remains has no holes: a part from before `until` stays while one ahead
+    of it in the feed is not older. Each batch records how far it went; after an interruption the next call continues.
 
     Raises Unavailable.
     """
     change_sets = changes = 0
-    settled = dialects.settled_position(cast(Session, db.session))  # nothing can come to stand before it any more
+    settled = dialects.settled_position(cast(Session, db.session))  # no position below it can still be taken
     while done := run_in_transaction(lambda session: _prune_batch(session, until, settled)):
         change_sets += done[0]
         changes += done[1]
+    run_in_transaction(_delete_remains)
     return change_sets, changes
 
 
@@ -36,28 +41,46 @@ def _prune_batch(session: Session, until: datetime, settled: int) -> tuple[int, 
     old = _oldest(session, until, settled)
     if not old:
         return None
-    ids = [change_set.id for change_set in old]
-    changes = session.execute(delete(SegmentChange).where(SegmentChange.change_set_id.in_(ids)))
-    session.execute(delete(ProfileChange).where(ProfileChange.change_set_id.in_(ids)))
-    session.execute(delete(SegmentDelta).where(SegmentDelta.change_set_id.in_(ids)))
-    session.execute(delete(ChangeSet).where(ChangeSet.id.in_(ids)))
-    horizon = session.get(RetentionHorizon, 1) or RetentionHorizon(id=1, until=old[0].at)
-    horizon.until = max(horizon.until, *(change_set.at for change_set in old))
-    horizon.position = old[-1].position
+    last = old[-1]
+    last_number = session.scalar(select(func.max(entries.number)).where(entries.part_id == last.id))
+    changes = session.execute(delete(CustomerChange).where(entries.part_id.in_([part.id for part in old])))
+    change_sets = session.execute(delete(ChangeSet).where(sets.position <= last.position))
+    horizon = session.get(RetentionHorizon, 1) or RetentionHorizon(id=1, until=last.at)
+    horizon.until = max(horizon.until, *(part.at for part in old))
+    horizon.position, horizon.last_number, horizon.tag = last.position, last_number or 0, last.tag
     session.add(horizon)
-    return len(ids), changes.rowcount  # type: ignore[attr-defined]
+    return change_sets.rowcount, changes.rowcount  # type: ignore[attr-defined]
 
 
-def _oldest(session: Session, until: datetime, settled: int) -> list[ChangeSet]:
-    """The first change sets of the feed that are old enough, with BATCH changes among them, or one that has more."""
-    first_to_keep = session.scalar(select(func.min(ChangeSet.position)).where(ChangeSet.at >= until))
-    beyond = settled + 1 if first_to_keep is None else min(first_to_keep, settled + 1)
-    query = select(ChangeSet).where(ChangeSet.position < beyond).order_by(ChangeSet.position).limit(BATCH_SIZE)
-    old: list[ChangeSet] = []
+def _oldest(session: Session, until: datetime, settled: int) -> list[ChangeSetPart]:
+    """Return the first parts that are old enough, with BATCH_SIZE entries at most, or one part that has more."""
+    done = select(func.coalesce(func.max(RetentionHorizon.position), 0)).scalar_subquery()
+    ahead = parts.position > done
+    first_to_keep = session.scalar(select(func.min(parts.position)).where(parts.at >= until, ahead))
+    end = settled + 1 if first_to_keep is None else min(first_to_keep, settled + 1)
+    query = select(ChangeSetPart).where(ahead, parts.position < end).order_by(parts.position).limit(BATCH_SIZE)
+    old: list[ChangeSetPart] = []
     changes = 0
-    for change_set in session.scalars(query):
-        changes += change_set.changed + change_set.created + change_set.updated
+    for part in session.scalars(query):
+        changes += part.entries
         if old and changes > BATCH_SIZE:
             break
-        old.append(change_set)
+        old.append(part)
     return old
+
+
+def _delete_remains(session: Session) -> None:
+    """Delete what belongs to removed parts: the parts that no customer refers to, and their count deltas.
+
+    Counts that were being compacted meanwhile are found by the next call.
+    """
+    horizon = session.get(RetentionHorizon, 1)
+    if horizon is None:
+        return
+    pruned = parts.position <= horizon.position
+    retained = select(parts.id).where(parts.position > horizon.position)
+    session.execute(delete(SegmentDelta).where(SegmentDelta.part_id.not_in(retained)))
+    in_ledger = SegmentCount.part_id.is_not(None), SegmentCount.part_id.not_in(retained)
+    session.execute(update(SegmentCount).where(*in_ledger).values(part_id=None))
+    referred = exists().where(Customer.part_id == parts.id)
+    session.execute(delete(ChangeSetPart).where(pruned, ~referred))

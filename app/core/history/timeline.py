@@ -1,118 +1,132 @@
-"""One customer's past: her timeline, her segments at a moment, and where each pair she holds came from."""
+"""One customer's history: the timeline, the segments at a moment, and where each current pair came from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import cast, literal, select
+from sqlalchemy import Integer, cast, literal, select
 
+from app.core import dialects
 from app.core.database import db
 from app.core.errors import CustomerNotFound, NoLongerRetained, NotFound
-from app.core.models.change_sets import ChangeSet, RetentionHorizon, SegmentChange
+from app.core.models.change_sets import ChangeSet, ChangeSetPart, RetentionHorizon
+from app.core.models.customer_changes import CustomerChange, EntryKey
 from app.core.models.customers import Customer
-from app.core.models.segments import SegmentPair, Segments, distinct_pairs
+from app.core.models.segments import Segments, distinct_pairs
 
 PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """A change of her segments: by which change set, from what, to what."""
+    """One change of a customer's segments: by which change set, when, from what, to what."""
 
     change_set: ChangeSet
+    at: datetime
+    key: EntryKey
     before: Segments
     after: Segments
-    previous_change_set_id: int | None
+    previous: EntryKey | None
 
 
-def timeline(document_id: str, *, most: int, before: int | None = None) -> list[TimelineEntry]:
-    """Her changes, newest first; those older than the change set `before`, to go on from there.
+def timeline(document_id: str, *, limit: int, before: EntryKey | None = None) -> list[TimelineEntry]:
+    """Return the changes of a customer's segments, newest first; those older than the entry `before`.
 
-    She is a chain of changes, each of which names the one before: it is walked, one look-up by key a step. Ends where
-    older ones are no longer kept. Raises CustomerNotFound.
+    They are a chain, each with a pointer to the one before, and walked by key. The chain ends where older entries are
+    no longer kept. Raises CustomerNotFound.
     """
-    start = _newest(document_id) if before is None else _previous(document_id, before)
+    start = _newest(document_id) if before is None else _previous(before)
     if start is None:
         return []
-    first = cast(literal(start), ChangeSet.id.type)
-    walk = select(first.label("change_set_id"), literal(1).label("n")).cte("walk", recursive=True)
+    entry = CustomerChange.__table__.c
+    part_id, number = cast(literal(start[0]), dialects.Id), cast(literal(start[1]), Integer)
+    walk = select(part_id.label("part_id"), number.label("number"), literal(1).label("n")).cte("walk", recursive=True)
     walk = walk.union_all(
-        select(SegmentChange.previous_change_set_id, walk.c.n + 1)
-        .join(walk, SegmentChange.change_set_id == walk.c.change_set_id)
-        .where(SegmentChange.document_id == document_id, walk.c.n < most)
+        select(entry.previous_part_id, entry.previous_number, walk.c.n + 1)
+        .join(walk, (entry.part_id == walk.c.part_id) & (entry.number == walk.c.number))
+        .where(walk.c.n < limit)
     )
     query = (
-        select(ChangeSet, SegmentChange.before, SegmentChange.after, SegmentChange.previous_change_set_id)
-        .join(walk, ChangeSet.id == walk.c.change_set_id)
-        .join(SegmentChange, SegmentChange.change_set_id == ChangeSet.id)
-        .where(SegmentChange.document_id == document_id)
+        select(ChangeSet, ChangeSetPart.at, CustomerChange)
+        .select_from(walk)
+        .join(CustomerChange, (entry.part_id == walk.c.part_id) & (entry.number == walk.c.number))
+        .join(ChangeSetPart, ChangeSetPart.id == entry.part_id)
+        .join(ChangeSet, ChangeSet.id == ChangeSetPart.change_set_id)
         .order_by(walk.c.n)
     )
-    return [TimelineEntry(*row) for row in db.session.execute(query)]
+    return [_timeline_entry(*row) for row in db.session.execute(query)]
+
+
+def _timeline_entry(change_set: ChangeSet, at: datetime, entry: CustomerChange) -> TimelineEntry:
+    previous = _key(entry.previous_part_id, entry.previous_number)
+    return TimelineEntry(change_set, at, (entry.part_id, entry.number), entry.before, entry.after, previous)
 
 
 def get_entry(document_id: str, change_set_id: int) -> TimelineEntry:
-    """One change of hers. Raises NotFound."""
-    query = (
-        select(ChangeSet, SegmentChange.before, SegmentChange.after, SegmentChange.previous_change_set_id)
-        .join(SegmentChange, SegmentChange.change_set_id == ChangeSet.id)
-        .where(SegmentChange.document_id == document_id, SegmentChange.change_set_id == change_set_id)
-    )
+    """Return the newest change that a change set made to a customer. Raises CustomerNotFound and NotFound."""
+    for entry in iter_timeline(document_id):
+        if entry.change_set.id == change_set_id:
+            return entry
+    raise NotFound("This change of the customer is not on record, or no longer kept.")
+
+
+def _newest(document_id: str) -> EntryKey | None:
+    query = select(Customer.part_id, Customer.entry_number).where(Customer.document_id == document_id)
     found = db.session.execute(query).one_or_none()
     if found is None:
-        raise NotFound("This change of the customer is not on record, or no longer kept.")
-    return TimelineEntry(*found)
-
-
-def _newest(document_id: str) -> int | None:
-    found = db.session.execute(select(Customer.change_set_id).where(Customer.document_id == document_id)).one_or_none()
-    if found is None:
         raise CustomerNotFound("No customer has this document_id.")
-    return found[0]
+    return _key(*found)
 
 
-def _previous(document_id: str, change_set_id: int) -> int | None:
-    change = db.session.get(SegmentChange, (change_set_id, document_id))
-    return change.previous_change_set_id if change else None
+def _previous(key: EntryKey) -> EntryKey | None:
+    entry = db.session.get(CustomerChange, key)
+    return _key(entry.previous_part_id, entry.previous_number) if entry else None
 
 
-def _entries(document_id: str) -> Iterator[TimelineEntry]:
-    """Her whole timeline, as far as it is asked for."""
-    page = timeline(document_id, most=PAGE_SIZE)
+def _key(part_id: int | None, number: int | None) -> EntryKey | None:
+    return None if part_id is None or number is None else (part_id, number)
+
+
+def iter_timeline(document_id: str) -> Iterator[TimelineEntry]:
+    """Yield the whole timeline, newest first, read a page at a time. Raises CustomerNotFound."""
+    page = timeline(document_id, limit=PAGE_SIZE)
     while page:
         yield from page
-        page = timeline(document_id, most=PAGE_SIZE, before=page[-1].change_set.id) if len(page) == PAGE_SIZE else []
+        page = timeline(document_id, limit=PAGE_SIZE, before=page[-1].key) if len(page) == PAGE_SIZE else []
 
 
 def retained_since() -> datetime | None:
-    """The moment before which the record is incomplete; None if nothing was ever pruned."""
-    pruned = db.session.get(RetentionHorizon, 1)
-    return pruned.until if pruned else None
+    """Return the moment before which the record is incomplete; None if nothing was ever removed."""
+    horizon = db.session.get(RetentionHorizon, 1)
+    return horizon.until if horizon else None
 
 
 def segments_at(document_id: str, moment: datetime) -> Segments:
-    """Her segments at that moment. Raises CustomerNotFound, and NoLongerKnown for one that is no longer on record."""
-    kept = retained_since()
+    """Return a customer's segments at a moment.
+
+    Raises CustomerNotFound, and NoLongerRetained for a moment before the record begins.
+    """
     earliest: TimelineEntry | None = None
-    for step in _entries(document_id):
-        if step.change_set.at <= moment:
-            return step.after
-        earliest = step
-    if earliest and earliest.previous_change_set_id is None:
+    for entry in iter_timeline(document_id):
+        if entry.at <= moment:
+            return entry.after
+        earliest = entry
+    if earliest and earliest.previous is None:
         return earliest.before
-    newest = _newest(document_id)
-    if newest is not None and kept and moment < kept:
-        raise NoLongerRetained(f"Changes before {kept:%Y-%m-%d %H:%M} UTC are no longer kept.")
-    return earliest.before if earliest else _current(document_id)
-
-
-def _current(document_id: str) -> Segments:
-    return db.session.scalars(select(Customer.segments).where(Customer.document_id == document_id)).one()
+    customer = db.session.get_one(Customer, document_id)
+    if customer.changed_at is None or customer.changed_at <= moment:
+        return customer.segments
+    until = retained_since()
+    if earliest and until and moment >= until:
+        return earliest.before
+    raise NoLongerRetained(
+        f"Changes before {until:%Y-%m-%d %H:%M} UTC are no longer kept." if until else "This is no longer kept."
+    )
 
 
 @dataclass(frozen=True)
 class SegmentProvenance:
-    """A pair she holds, and the change that gave it to her; None where that is no longer on record."""
+    """A pair that a customer holds, and the change that gave it; None where that is no longer on record."""
 
     type: str
     value: str
@@ -120,15 +134,16 @@ class SegmentProvenance:
 
 
 def provenance(document_id: str) -> list[SegmentProvenance]:
-    """Each different pair she holds, in her order, and since when and by whom. Raises CustomerNotFound."""
+    """Return each distinct pair that a customer holds, in their order, and since when. Raises CustomerNotFound."""
     _newest(document_id)
-    pairs = distinct_pairs(_current(document_id))
-    since: dict[SegmentPair, ChangeSet] = {}
-    for step in _entries(document_id):
-        had = {*distinct_pairs(step.before)}
+    query = select(Customer.segments).where(Customer.document_id == document_id)
+    pairs = distinct_pairs(db.session.scalars(query).one())
+    since: dict[tuple[str, str], ChangeSet] = {}
+    for entry in iter_timeline(document_id):
+        had = set(distinct_pairs(entry.before))
         for pair in pairs:
             if pair not in had:
-                since.setdefault(pair, step.change_set)
+                since.setdefault(pair, entry.change_set)
         if len(since) == len(pairs):
             break
     return [SegmentProvenance(*pair, since.get(pair)) for pair in pairs]

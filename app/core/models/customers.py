@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ForeignKey, Index, bindparam, select, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import FetchedValue, ForeignKey, Index, bindparam, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, UtcDateTime, db, fetch_autocommit
+from app.core.database import Base, db, fetch_autocommit
 from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidDocumentId
 from app.core.limits import MAX_DOCUMENT_ID_LENGTH
+from app.core.models.change_sets import ChangeSetPart
 from app.core.models.segments import Segments
 
 SearchKind = Literal["none", "words", "email", "phone"]
@@ -71,17 +72,24 @@ class Customer(Base):
     )
 
     document_id: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
+    id: Mapped[int] = mapped_column(dialects.Id, server_default=FetchedValue())
+    """An internal number that never changes and is never used again. SQLite numbers rows by it; PostgreSQL has no index
+    on it: look-ups from an id to the current document_id go through `customer_search.id`."""
     name: Mapped[str | None]
     email: Mapped[str | None]
     phone: Mapped[str | None]
     segments: Mapped[Segments] = mapped_column(dialects.Json)
-    # When and by which change set the segments changed last: a link to the customer's newest `segment_changes` row,
-    # which links to the one before. No foreign keys: they would be checked for every customer of every file.
-    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
-    # The segments before the last change: an UPDATE can only return new values, and history needs the old ones.
+    # The newest change of the segments, an entry of `customer_changes`, and what it replaced: an UPDATE can only return
+    # new values, and the record needs the old ones. No foreign keys: they would be checked for every customer.
+    part_id: Mapped[int | None] = mapped_column(dialects.Id)
+    entry_number: Mapped[int | None]
     previous_segments: Mapped[Segments | None] = mapped_column(dialects.Json)
-    previous_change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
+    previous_part_id: Mapped[int | None] = mapped_column(dialects.Id)
+    previous_entry_number: Mapped[int | None]
+    changed_at: Mapped[datetime | None] = column_property(
+        select(ChangeSetPart.at).where(ChangeSetPart.id == part_id).scalar_subquery()
+    )
+    """Since when the customer has had these segments."""
 
 
 class CustomerSearch(Base):
@@ -99,7 +107,8 @@ class CustomerSearch(Base):
         ).ddl_if(dialect="postgresql"),  # where the server has pg_trgm
     )
 
-    id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
+    id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False)
+    """`customers.id`."""
     document_id: Mapped[str] = mapped_column(
         dialects.BytewiseString,
         ForeignKey("customers.document_id", onupdate="CASCADE", ondelete="CASCADE"),
@@ -108,6 +117,9 @@ class CustomerSearch(Base):
     email: Mapped[str | None] = mapped_column(dialects.BytewiseString, index=True)
     name: Mapped[str | None] = mapped_column(dialects.BytewiseString)
     terms: Mapped[str | None] = mapped_column(dialects.BytewiseString)
+    # The newest entry of `customer_changes` that is no change of the segments.
+    part_id: Mapped[int | None] = mapped_column(dialects.Id)
+    entry_number: Mapped[int | None]
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")

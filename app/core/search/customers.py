@@ -17,7 +17,7 @@ from app.core import dialects
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import count_holders
 from app.core.database import db
-from app.core.models.change_sets import ChangeSet
+from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customers import PROFILE_FIELD_NAMES, PROFILE_FIELDS, Customer, CustomerSearch
 from app.core.models.segments import SegmentPair
 from app.core.search.filters import Filter, Order
@@ -222,12 +222,20 @@ def _by_index(segments: tuple[SegmentPair, ...]) -> list[tuple[SegmentPair, bool
 def _load_rows(query: Select[Any], order: Order, limit: int) -> list[CustomerRow]:
     """Return the customers of a page, with the actor and source of their last change."""
     page = query.limit(limit).subquery("page")
-    names = ("document_id", *PROFILE_FIELD_NAMES, "segments", "changed_at", "change_set_id")
+    names = ("document_id", *PROFILE_FIELD_NAMES, "segments")
     rows: Select[Any] = (
-        select(*(customers[name] for name in names), search.name.label("sort_name"), ChangeSet.actor, ChangeSet.source)
+        select(
+            *(customers[name] for name in names),
+            ChangeSetPart.at.label("changed_at"),
+            ChangeSetPart.change_set_id,
+            search.name.label("sort_name"),
+            ChangeSet.actor,
+            ChangeSet.source,
+        )
         .select_from(page.join(Customer.__table__, customers.document_id == page.c.document_id))
         .outerjoin(CustomerSearch, search.document_id == customers.document_id)
-        .outerjoin(ChangeSet, ChangeSet.id == customers.change_set_id)
+        .outerjoin(ChangeSetPart, ChangeSetPart.id == customers.part_id)
+        .outerjoin(ChangeSet, ChangeSet.id == ChangeSetPart.change_set_id)
         .order_by(*_sorted(_sort_keys(order), order))
     )
     return list(db.session.execute(rows).all())

@@ -3,6 +3,8 @@
 Nothing of the application is imported here: a migration describes the schema of its own time.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -15,7 +17,7 @@ BytewiseString = sa.String().with_variant(sa.String(collation="C"), "postgresql"
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 UtcDateTime = sa.DateTime(timezone=True)
 
-SEQUENCES = ("change_set_positions",)
+SEQUENCES = ("customers_id_seq", "part_positions")
 
 # SQLite's index of trigrams is a table beside `customer_search`, maintained by triggers. It names candidates, whose
 # terms are compared then: it needs no positions (detail) and no sizes, a third of what it would weigh.
@@ -61,17 +63,30 @@ def upgrade() -> None:
 
 
 def _customers(on_postgresql: bool) -> None:
+    key: tuple[sa.Column[Any], ...]
+    if on_postgresql:
+        key = (
+            sa.Column("document_id", BytewiseString, primary_key=True),
+            sa.Column("id", Id, nullable=False, server_default=sa.text("nextval('customers_id_seq')")),
+        )
+    else:
+        key = (
+            sa.Column("id", Id, primary_key=True),
+            sa.Column("document_id", BytewiseString, nullable=False, unique=True),
+        )
     op.create_table(
         "customers",
-        sa.Column("document_id", BytewiseString, primary_key=True),
+        *key,
         sa.Column("name", sa.String),
         sa.Column("email", sa.String),
         sa.Column("phone", sa.String),
         sa.Column("segments", Json, nullable=False),
-        sa.Column("changed_at", UtcDateTime),
-        sa.Column("change_set_id", Id),
+        sa.Column("part_id", Id),
+        sa.Column("entry_number", sa.Integer),
         sa.Column("previous_segments", Json),
-        sa.Column("previous_change_set_id", Id),
+        sa.Column("previous_part_id", Id),
+        sa.Column("previous_entry_number", sa.Integer),
+        sqlite_autoincrement=True,
     )
     if on_postgresql:
         op.create_index(
@@ -90,11 +105,13 @@ def _customers(on_postgresql: bool) -> None:
     )
     op.create_table(
         "customer_search",
-        sa.Column("id", Id, primary_key=True),
+        sa.Column("id", Id, primary_key=True, autoincrement=False),
         sa.Column("document_id", BytewiseString, nullable=False, unique=True),
         sa.Column("email", BytewiseString),
         sa.Column("name", BytewiseString),
         sa.Column("terms", BytewiseString),
+        sa.Column("part_id", Id),
+        sa.Column("entry_number", sa.Integer),
         sa.ForeignKeyConstraint(["document_id"], ["customers.document_id"], onupdate="CASCADE", ondelete="CASCADE"),
     )
     op.create_index("ix_customer_search_email", "customer_search", ["email"])
@@ -110,7 +127,8 @@ def _changes() -> None:
     op.create_table(
         "change_sets",
         sa.Column("id", Id, primary_key=True),
-        sa.Column("position", Id, nullable=False, unique=True),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("position", Id, unique=True),
         sa.Column("at", UtcDateTime, nullable=False),
         sa.Column("actor", sa.String, nullable=False),
         sa.Column("source", sa.String, nullable=False),
@@ -118,33 +136,44 @@ def _changes() -> None:
         sa.Column("reverts", Id),
         sa.Column("changed", sa.Integer, nullable=False),
         sa.Column("unchanged", sa.Integer, nullable=False),
-        sa.Column("created", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("updated", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("created", sa.Integer, nullable=False),
+        sa.Column("updated", sa.Integer, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_change_sets_actor", "change_sets", ["actor", "id"])
     op.create_index("ix_change_sets_at", "change_sets", ["at"])
     op.create_index("ix_change_sets_reverts", "change_sets", ["reverts"])
     op.create_table(
-        "segment_changes",
-        sa.Column("change_set_id", Id, primary_key=True, autoincrement=False),
-        sa.Column("document_id", BytewiseString, primary_key=True),
-        sa.Column("before", Json, nullable=False),
-        sa.Column("after", Json, nullable=False),
-        sa.Column("previous_change_set_id", Id),
+        "change_set_parts",
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("change_set_id", Id, nullable=False),
+        sa.Column("position", Id, nullable=False, unique=True),
+        sa.Column("tag", Id, nullable=False),
+        sa.Column("at", UtcDateTime, nullable=False),
+        sa.Column("entries", sa.Integer, nullable=False),
+        sqlite_autoincrement=True,
     )
+    op.create_index("ix_change_set_parts_at", "change_set_parts", ["at"])
+    op.create_index("ix_change_set_parts_change_set_id", "change_set_parts", ["change_set_id"])
     op.create_table(
-        "profile_changes",
-        sa.Column("change_set_id", Id, primary_key=True, autoincrement=False),
-        sa.Column("document_id", BytewiseString, primary_key=True),
+        "customer_changes",
+        sa.Column("part_id", Id, primary_key=True, autoincrement=False),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("customer_id", Id, nullable=False),
+        sa.Column("document_id", BytewiseString, nullable=False),
         sa.Column("before", Json),
         sa.Column("after", Json),
+        sa.Column("previous_part_id", Id),
+        sa.Column("previous_number", sa.Integer),
     )
     op.create_table(
         "retention_horizon",
         sa.Column("id", Id, primary_key=True),
         sa.Column("until", UtcDateTime, nullable=False),
         sa.Column("position", Id, nullable=False),
+        sa.Column("last_number", sa.Integer, nullable=False),
+        sa.Column("tag", Id, nullable=False),
     )
 
 
@@ -162,7 +191,7 @@ def _counts() -> None:
         sa.Column("id", Id, primary_key=True),
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("actor", sa.String, nullable=False),
-        sa.Column("change_set_id", Id),
+        sa.Column("part_id", Id),
         sa.Column("type", BytewiseString, nullable=False),
         sa.Column("value", BytewiseString, nullable=False),
         sa.Column("delta", Id, nullable=False),
@@ -172,10 +201,10 @@ def _counts() -> None:
         "segment_deltas",
         sa.Column("type", BytewiseString, primary_key=True),
         sa.Column("value", BytewiseString, primary_key=True),
-        sa.Column("change_set_id", Id, primary_key=True, autoincrement=False),
+        sa.Column("part_id", Id, primary_key=True, autoincrement=False),
         sa.Column("delta", Id, nullable=False),
     )
-    op.create_index("ix_segment_deltas_change_set_id", "segment_deltas", ["change_set_id"])
+    op.create_index("ix_segment_deltas_part_id", "segment_deltas", ["part_id"])
 
 
 def _access() -> None:
@@ -354,10 +383,10 @@ def downgrade() -> None:
         "tokens",
         "segment_deltas",
         "segment_counts",
-        "segment_changes",
+        "customer_changes",
+        "change_set_parts",
         "retention_horizon",
         "refused_requests",
-        "profile_changes",
         "operators",
         "jobs",
         "failed_sign_ins",

@@ -1,0 +1,203 @@
+"""Change sets in the making: what a transaction records, and the last act that gives it its place in the feed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.core import dialects
+from app.core.counts.customer_totals import INSERT_TOTALS, totals_parameters
+from app.core.counts.segment_counts import INSERT_DELTAS, SegmentDeltas, delta_parameters
+from app.core.database import UtcDateTime, now
+from app.core.models.change_sets import (
+    APPLYING,
+    DONE,
+    TOTALS,
+    Actor,
+    ChangeSet,
+    ChangeSetPart,
+    change_set_parameters,
+    insert_ended_change_set,
+    insert_part,
+    part_parameters,
+    update_reserved_change_set,
+)
+from app.core.models.customer_changes import CustomerChange
+from app.core.models.customers import Customer, CustomerSearch
+
+CHANGE_SETS_KEY = "change_sets"
+"""The key of a session's `info` under which observers find what the transaction changed."""
+
+parts, entries = ChangeSetPart.__table__, CustomerChange.__table__
+search, customers = CustomerSearch.__table__, Customer.__table__
+
+
+@dataclass
+class ChangeSetBuilder:
+    """A part of a change set in the making: everything recorded in it is committed together, or not at all."""
+
+    session: Session
+    actor: Actor
+    id: int
+    part_id: int
+    note: str | None = None
+    reverts: int | None = None
+    at: datetime | None = None
+    """A moment of the past that is invented, for a demonstration; otherwise the database's clock tells the moment."""
+    reserved: bool = False
+    """Whether the change set exists already and this is one of several parts."""
+    state: str = DONE
+    """The state of the change set after this part."""
+    last_number: int = 0
+    """The largest entry number taken so far."""
+    changed: int = 0
+    unchanged: int = 0
+    emptied: int = 0
+    """How many customers lost all their segments."""
+    created: int = 0
+    updated: int = 0
+    """Customers who are renamed or deleted, and those whose profile changes."""
+    deltas: SegmentDeltas = field(default_factory=SegmentDeltas)
+
+    @property
+    def has_changes(self) -> bool:
+        """Return whether there is anything to record."""
+        return bool(self.changed or self.created or self.updated)
+
+    def take_numbers(self, count: int) -> range:
+        """Return the next numbers for entries."""
+        first = self.last_number + 1
+        self.last_number += count
+        return range(first, first + count)
+
+    def flush_counts(self) -> None:
+        """Write the count deltas collected since the last time."""
+        _INSERT_COUNTS.run(self.session, self._count_parameters())
+
+    def save(self) -> None:
+        """Write the part, which takes its position in the feed, its change set and the rest of the counts.
+
+        The last act of the transaction: it holds the locks of all its customers, and that of positions only from here.
+        """
+        totals = {name: getattr(self, name) for name in TOTALS}
+        count = self.changed + self.created + self.updated
+        parameters = {
+            **self._count_parameters(),
+            **part_parameters(self.id, self.part_id, self.state, count, totals),
+            "moment": self.at,
+        }
+        if not self.at and not dialects.has_own_clock(self.session):
+            parameters["moment"] = _closing_moment(self.session, self.part_id)
+        if self.reserved:
+            _INSERT_PART.run(self.session, parameters)
+        else:
+            details = change_set_parameters(self.actor, self.note, self.reverts)
+            statement = _INSERT_BACKDATED if self.at else _INSERT_CHANGE_SET
+            statement.run(self.session, {**parameters, **details})
+
+    def _count_parameters(self) -> dict[str, Any]:
+        day, with_segments = (self.at or now()).date(), self.deltas.with_segments()
+        return {
+            **totals_parameters(day, with_segments=with_segments),
+            **delta_parameters(day, self.actor.name, self.part_id, self.deltas.pop()),
+        }
+
+
+_newest_moment = select(func.max(parts.c.at)).scalar_subquery()
+
+_previous_part = or_(
+    parts.c.id == entries.c.previous_part_id, parts.c.id == search.c.part_id, parts.c.id == customers.c.part_id
+)
+_previous_moment = (
+    select(func.max(parts.c.at))
+    .select_from(
+        entries.outerjoin(search, search.c.id == entries.c.customer_id)
+        .outerjoin(customers, customers.c.document_id == search.c.document_id)
+        .join(parts, _previous_part)
+    )
+    .where(entries.c.part_id == bindparam("part_id", type_=dialects.Id))
+    .scalar_subquery()
+)
+
+_explicit_moment: ColumnElement[Any] = bindparam("moment", type_=UtcDateTime)
+_moment = dialects.closing_moment(_newest_moment, _previous_moment, _explicit_moment)
+
+
+def _closing_moment(session: Session, part_id: int) -> datetime:
+    """Return what `dialects.closing_moment` says, for a database whose clock is the process's own."""
+    clock = now()
+    newest = session.scalar(select(_newest_moment))
+    if newest is None or newest < clock:
+        return clock
+    previous = session.scalar(select(_previous_moment), {"part_id": part_id})
+    return clock if previous is None else max(clock, previous + timedelta(microseconds=1))
+
+
+_INSERT_COUNTS = dialects.CombinedInserts(INSERT_TOTALS, INSERT_DELTAS)
+_INSERT_CHANGE_SET, _INSERT_BACKDATED = (
+    dialects.CombinedInserts(INSERT_TOTALS, INSERT_DELTAS, insert_part(moment), then=insert_ended_change_set)
+    for moment in (_moment, _explicit_moment)
+)
+_INSERT_PART = dialects.CombinedInserts(
+    INSERT_TOTALS, INSERT_DELTAS, insert_part(_moment), then=update_reserved_change_set
+)
+
+_NEXT_IDS = select(dialects.next_change_set_id(), dialects.next_part_id())
+_NEXT_PART_ID = select(dialects.next_part_id())
+
+
+@contextmanager
+def open_change_set(
+    session: Session,
+    actor: Actor,
+    *,
+    note: str | None = None,
+    reverts: int | None = None,
+    at: datetime | None = None,
+) -> Iterator[ChangeSetBuilder]:
+    """Open a change set of one part in this transaction; it is written at the end, if anything changed.
+
+    `reverts` is the id of the change set that this one reverts; `at` is for an invented past.
+    """
+    change_set_id, part_id = session.execute(_NEXT_IDS).one()
+    change_set = ChangeSetBuilder(session, actor, change_set_id, part_id, note, reverts, at)
+    yield change_set
+    session.info.setdefault(CHANGE_SETS_KEY, []).append(change_set)
+    if change_set.has_changes:
+        change_set.save()
+
+
+def reserve_change_set(session: Session, actor: Actor, *, note: str | None = None, reverts: int | None = None) -> int:
+    """Create a change set that parts are added to, and return its id. It is `applying` until a part ends it."""
+    change_set = ChangeSet(
+        state=APPLYING,
+        at=now(),
+        actor=actor.name,
+        source=actor.source,
+        note=note,
+        reverts=reverts,
+        **dict.fromkeys(TOTALS, 0),
+    )
+    session.add(change_set)
+    session.flush()
+    return change_set.id
+
+
+@contextmanager
+def open_part(
+    session: Session, change_set_id: int, actor: Actor, *, state: str = APPLYING
+) -> Iterator[ChangeSetBuilder]:
+    """Open the next part of a reserved change set; it is written at the end, if anything changed or if it ends the set.
+
+    With the state `done` or `cancelled` it is the last one, perhaps without changes of its own.
+    """
+    part_id = session.scalars(_NEXT_PART_ID).one()
+    part = ChangeSetBuilder(session, actor, change_set_id, part_id, reserved=True, state=state)
+    yield part
+    session.info.setdefault(CHANGE_SETS_KEY, []).append(part)
+    if part.has_changes or part.unchanged or part.state != APPLYING:
+        part.save()
