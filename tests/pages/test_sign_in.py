@@ -76,7 +76,7 @@ def test_every_page_requires_a_role(app: Flask) -> None:
 def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: str) -> None:
     stranger = Operator(app.test_client())
     stranger.token = stranger.get("/sign-in").field("csrf_token")
-    values = {"document_id": "1", "type": "t", "value": "v", "part_id": 1}
+    values = {"document_id": "1", "type": "t", "value": "v", "change_set_id": 1}
     values |= {"operator_id": 1, "token_id": 1, "session_id": 1}
     values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "edit_id": 1, "passkey_id": 1}
     adapter = app.url_map.bind("")
