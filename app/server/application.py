@@ -63,9 +63,9 @@ class AppResponse:
 class Application:
     """A WSGI application with a pool of threads."""
 
-    def __init__(self, wsgi: Any, threads: int) -> None:
+    def __init__(self, wsgi: Any, threads: int, max_threads: int) -> None:
         self._wsgi = wsgi
-        self._threads = Threads(threads)
+        self._threads = Threads(threads, max_threads)
 
     def call(self, environ: dict[str, Any], is_client_gone: Callable[[], bool]) -> AppResponse:
         """Return the response with the first batch of its body. Raises ClientGone."""

@@ -23,6 +23,11 @@ LARGE_BODY = 1024 * 1024
 """Bytes. Only a limited number of larger bodies is processed at the same time: parsed, they take ten times as much."""
 
 LARGE_BODY_WAIT_S = 15
+
+MAX_THREADS = 16
+"""Threads of a worker when many wait for the database. Each uses a connection to it."""
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SEND_BYTES = 128 * 1024
 LINGER_S = 2
 
@@ -36,6 +41,8 @@ class Server:
     application: Application
     probes: Probes
     budget: MemoryBudget
+    writers: BoundedSemaphore
+    """Requests that may write. Waiting for locks, they must leave threads to those that read."""
     large_bodies: BoundedSemaphore
     max_body_bytes: int
     metrics_address: tuple[str, int] | None
@@ -46,7 +53,8 @@ class Server:
     def of(cls, wsgi: Any, threads: int) -> "Server":
         config = getattr(wsgi, "config", {})
         return cls(
-            application=Application(wsgi, threads),
+            application=Application(wsgi, threads, MAX_THREADS),
+            writers=BoundedSemaphore(MAX_THREADS - threads),
             probes=Probes(wsgi),
             budget=MemoryBudget(),
             large_bodies=BoundedSemaphore(config.get("MAX_CONCURRENT_LARGE_BODIES") or 2),
@@ -121,7 +129,11 @@ class Exchange:
         self.environ["wsgi.input"] = self._body.file
         self.environ["CONTENT_LENGTH"] = str(self._body.received)
         self.environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is not chunked any more
-        response = self.server.application.call(self.environ, self.is_client_gone)
+        if self.environ["REQUEST_METHOD"] in SAFE_METHODS:
+            response = self.server.application.call(self.environ, self.is_client_gone)
+        else:
+            with self.server.writers:
+                response = self.server.application.call(self.environ, self.is_client_gone)
         self._send(response)
 
     def _answer_large(self) -> None:

@@ -19,7 +19,7 @@ class Probes:
     """The probes of one worker. /readyz and /metrics have threads of their own."""
 
     def __init__(self, wsgi: Any) -> None:
-        self._application = Application(wsgi, threads=3)
+        self._application = Application(wsgi, threads=1, max_threads=3)
         self._last_ready: tuple[float, AppResponse] | None = None
 
     def response(self, environ: dict[str, Any], is_client_gone: Callable[[], bool]) -> AppResponse | None:

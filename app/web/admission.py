@@ -24,6 +24,8 @@ class HeadersFirstFlask(Flask):
         try:
             response = self.preprocess_request()
             if response is None:
+                if request.routing_exception is not None:
+                    raise request.routing_exception
                 admission[BODY_LIMIT] = _check_size()
                 return self.make_response("")
         except Exception as error:  # Flask handles all exceptions here, too

@@ -23,12 +23,18 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """Report whether the database answers and has the schema that this code needs."""
     try:
-        heads = MigrationContext.configure(db.session.connection()).get_current_heads()
+        migrated = is_migrated()
     except SQLAlchemyError:
         return _not_ready("the database does not answer")
-    if set(heads) != set(_expected(current_app.extensions["migrate"].directory)):
+    if not migrated:
         return _not_ready("the database is not migrated: flask db upgrade")
     return jsonify(status="ok"), 200
+
+
+def is_migrated() -> bool:
+    """Return whether the database has the newest schema."""
+    heads = MigrationContext.configure(db.session.connection()).get_current_heads()
+    return set(heads) == set(_expected(current_app.extensions["migrate"].directory))
 
 
 def _not_ready(status: str) -> tuple[Response, int]:

@@ -7,6 +7,7 @@ reports its own values only.
 import os
 import time
 from contextlib import suppress
+from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import (
@@ -29,6 +30,12 @@ from app.core import dialects
 from app.core.changes.change_set_builder import CHANGE_SETS_KEY
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
+from app.jobs.jobs import Job
+from app.jobs.states import JobState
+from app.web import metric_files
+from app.webhooks.models import PENDING, WebhookDelivery
+
+metric_files.install()
 
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"])
 REQUEST_DURATION = Histogram("http_request_duration_seconds", "Duration of requests.", ["route"])
@@ -57,9 +64,10 @@ def init_app(app: Flask) -> None:
 def _count(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "none"
     method = request.method if request.method in METHODS else "other"
-    REQUESTS.labels(method, route, response.status_code).inc()
-    REQUEST_DURATION.labels(route).observe(time.perf_counter() - g.started)
-    CONNECTIONS.set(_in_use(db.engine))
+    with suppress(OSError):  # no space for another value: the response matters more
+        REQUESTS.labels(method, route, response.status_code).inc()
+        REQUEST_DURATION.labels(route).observe(time.perf_counter() - g.started)
+        CONNECTIONS.set(_in_use(db.engine))
     return response
 
 
@@ -80,19 +88,29 @@ def _count_retry(context: ExceptionContext) -> None:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Return the values of all workers and the length of the ledger of counts."""
+    """Return the values of all workers, and those that are read from the database."""
     registry: CollectorRegistry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    exposition = generate_latest(registry) + generate_latest(_ledger())
+    exposition = generate_latest(registry) + generate_latest(_database_gauges())
     return Response(exposition, content_type=CONTENT_TYPE_LATEST)
 
 
-def _ledger() -> CollectorRegistry:
-    """Return the length of the ledger; nothing while the database is unavailable, so that the rest is still served."""
+def _database_gauges() -> CollectorRegistry:
+    """Return what the database tells; nothing while it is unavailable, so that the rest is still served."""
     registry = CollectorRegistry()
     with suppress(SQLAlchemyError):
-        rows = db.session.scalars(select(func.count()).select_from(SegmentCount)).one()
-        Gauge("segment_count_ledger_rows", "Rows in the ledger of segment counts.", registry=registry).set(rows)
+        ledger = db.session.scalars(select(func.count()).select_from(SegmentCount)).one()
+        jobs, deliveries = _count_by(Job.state), _count_by(WebhookDelivery.state)
+        Gauge("segment_count_ledger_rows", "Rows in the ledger of segment counts.", registry=registry).set(ledger)
+        gauge = Gauge("jobs", "Imports and bulk edits, by state.", ["state"], registry=registry)
+        for state in JobState:
+            gauge.labels(str(state)).set(jobs.get(str(state), 0))
+        pending = Gauge("webhook_deliveries_pending", "Webhook deliveries to be sent.", registry=registry)
+        pending.set(deliveries.get(PENDING, 0))
     return registry
+
+
+def _count_by(column: Any) -> dict[str, int]:
+    return {str(value): count for value, count in db.session.execute(select(column, func.count()).group_by(column))}

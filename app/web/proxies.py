@@ -37,8 +37,9 @@ class _TrustedHosts:
         self._application, self._hosts = application, hosts
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        host = environ.get("HTTP_HOST", "")
-        if host_is_trusted(host, self._hosts) or environ["PATH_INFO"] in PROBES:
+        if environ["PATH_INFO"] in PROBES:
+            environ["HTTP_HOST"] = self._hosts[0].lstrip(".")  # Flask checks the name, too
+        if host_is_trusted(environ.get("HTTP_HOST", ""), self._hosts):
             result: Iterable[bytes] = self._application(environ, start_response)
             return result
         message = "The service does not answer to this host name (TRUSTED_HOSTS)."

@@ -42,6 +42,8 @@ def test_requests_and_customers_are_counted(app: Flask, api: Api, ana: str) -> N
     assert after["segment_count_ledger_rows"] == 1
     assert "transaction_retries_total" in after
     assert "database_connections_in_use" in after
+    assert after['jobs{state="applying"}'] == 0
+    assert after["webhook_deliveries_pending"] == 0
 
 
 def test_metrics_have_no_customer_data(app: Flask, ana: str) -> None:

@@ -20,6 +20,8 @@ def engine_options(url: str) -> dict[str, Any]:
     return {
         # A worker's four threads and three duties hold one each, and a stream of an export another.
         "pool_size": 8,
+        # When requests wait for locks, the server starts more threads: MAX_THREADS of app.server.exchange.
+        "max_overflow": 16,
         # We say BEGIN ourselves, below: a transaction that begins with a statement of its own costs a round trip more.
         "connect_args": {"connect_timeout": 5, "autocommit": True, "prepare_threshold": None},
     }

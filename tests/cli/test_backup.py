@@ -1,0 +1,81 @@
+"""flask backup, flask restore: a copy of a SQLite database in use, restored into an empty place."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.core.database import db
+from tests.support.clients import Shell
+from tests.support.customers import GOLD, add_customers, set_segments
+from tests.support.gunicorn import SECRET_KEY
+
+
+@contextmanager
+def embedded(database: Path) -> Iterator[Flask]:
+    app = create_app({"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEY": SECRET_KEY})
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    """A backup of a database with one customer, taken while a connection to the database is open."""
+    with embedded(tmp_path / "shop.db") as app:
+        flask_migrate.upgrade()
+        add_customers("ana", name="Ana")
+        set_segments("ana", GOLD)
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM customers").fetchall()
+            Shell(app, tmp_path)("backup", str(tmp_path / "backup.db"))
+    return tmp_path / "backup.db"
+
+
+def dump(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return list(connection.iterdump())
+
+
+def test_a_restored_database_equals_the_original(backup: Path, tmp_path: Path) -> None:
+    with embedded(tmp_path / "new.db") as app:
+        Shell(app, tmp_path)("restore", str(backup))
+    assert dump(tmp_path / "new.db") == dump(tmp_path / "shop.db") == dump(backup)
+
+
+def test_only_the_owner_can_read_a_backup(backup: Path) -> None:
+    assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_existing_file_is_not_overwritten(backup: Path, tmp_path: Path) -> None:
+    with embedded(tmp_path / "shop.db") as app:
+        result = Shell(app, tmp_path)("backup", str(backup), exit_code=2)
+    assert "cannot be written: File exists" in result.stderr
+
+
+def test_a_used_database_is_not_overwritten(backup: Path, tmp_path: Path) -> None:
+    with embedded(tmp_path / "shop.db") as app:
+        result = Shell(app, tmp_path)("restore", str(backup), exit_code=2)
+    assert "is not empty" in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"x" * 5000])
+def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with embedded(tmp_path / "new.db") as app:
+        Shell(app, tmp_path)("restore", str(tmp_path / "file"), exit_code=2)
+        assert db.session.execute(db.text("SELECT count(*) FROM sqlite_master")).scalar() == 0
+
+
+def test_postgresql_is_backed_up_by_its_own_program(apps: dict[str, Flask], tmp_path: Path) -> None:
+    with apps["postgresql"].app_context():
+        for command, program in (("backup", "pg_dump --format=custom --file"), ("restore", "pg_restore")):
+            (tmp_path / "file").touch()
+            assert program in Shell(apps["postgresql"], tmp_path)(command, str(tmp_path / "file"), exit_code=2).stderr
