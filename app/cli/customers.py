@@ -8,15 +8,18 @@ import click
 import orjson
 from flask.cli import AppGroup
 
+from app.cli.file_options import DELIMITER_NAMES, FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
-from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors
+from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
 from app.core.changes.document_ids import rename_customer
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import iter_customers
 from app.core.search.filters import Filter
 from app.files.export import csv_chunks
+from app.files.notes import describe_notes
 from app.files.reading import open_path
-from app.jobs.apply_file import apply_file, stage_file
+from app.jobs.apply_file import apply_file
+from app.jobs.stage_file import StagingOptions, stage_file
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 
 customers = AppGroup("customers", help="Import and export customers.")
@@ -24,18 +27,20 @@ customers = AppGroup("customers", help="Import and export customers.")
 
 @customers.command("import")
 @click.argument("file")
+@file_options
 @reports_errors
-def import_(file: str) -> None:
+def import_(file: str, options: FileOptions) -> None:
     """Create or update customers by document_id from FILE: CSV or JSON Lines, gzipped or not, - for stdin.
 
-    Columns: document_id, and any of name, email, phone, segments (JSON); or type and value (one row per segment). Exits
-    with 1 if rows were rejected: they are written to FILE.rejected.csv, and all others are applied. Exits with 2 if
-    nothing was applied.
+    Columns: document_id, and any of name (or first_name and last_name), email, phone, segments (JSON); or type and
+    value (one row per segment); or, by --columns, segment:TYPE for one value of that type and tags:TYPE for several.
+    Exits with 1 if rows were rejected: they are written to FILE.rejected.csv, and all others are applied. Exits with 2
+    if nothing was applied.
     """
     with (
-        open_path(file) as source,
+        open_path(file, encoding=options.encoding, delimiter=options.delimiter) as source,
         progress("Reading", source.size) as reading,
-        stage_file(source, reading) as staging,
+        stage_file(source, reading, StagingOptions(options.roles, options.clear_empty)) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
         with progress("Saving", staging.count_customers()) as advance:
@@ -49,6 +54,8 @@ def import_(file: str) -> None:
         click.echo(f"Change set {applied.change_set_id}.")
     if duplicates:
         click.echo(f"{pluralize(duplicates, 'duplicate ID')}: first row used.")
+    for note in describe_notes(source.notes.to_dict()):
+        say(f"Note: {note}.")
     if some_rejected:
         raise SystemExit(SOME_REJECTED)
 
@@ -70,8 +77,12 @@ def _segment(_context: Any, _option: Any, values: tuple[str, ...]) -> list[Segme
     help="Only customers with this segment.",
 )
 @click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option(
+    "--delimiter", type=click.Choice(list(DELIMITER_NAMES)), default="comma", show_default=True, help="Of the CSV."
+)
+@click.option("--for-spreadsheets", is_flag=True, help="Protect cells that a spreadsheet would change or run.")
 @reports_errors
-def export(segments: list[SegmentPair], format_: str) -> None:
+def export(segments: list[SegmentPair], format_: str, delimiter: str, for_spreadsheets: bool) -> None:
     """Write customers to stdout, ordered by document_id, as `customers import` reads them.
 
     With several --segment, customers with all of them. Write a colon in a type as %3A, a percent sign as %25.
@@ -82,7 +93,8 @@ def export(segments: list[SegmentPair], format_: str) -> None:
             sys.stdout.buffer.write(orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE))
         return
     sys.stdout.reconfigure(newline="", encoding="utf-8")  # type: ignore[union-attr]
-    sys.stdout.writelines(csv_chunks(exported))
+    chunks = csv_chunks(exported, for_spreadsheets=for_spreadsheets, delimiter=DELIMITER_NAMES[delimiter])
+    sys.stdout.writelines(chunks)
 
 
 @customers.command("change-id")

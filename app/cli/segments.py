@@ -7,13 +7,16 @@ import click
 import orjson
 from flask.cli import AppGroup
 
+from app.cli.file_options import FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
 from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
+from app.files.notes import describe_notes
 from app.files.reading import open_path
 from app.files.staging import Staging
-from app.jobs.apply_file import ApplyResult, apply_file, stage_file
+from app.jobs.apply_file import ApplyResult, apply_file
+from app.jobs.stage_file import StagingOptions, stage_file
 from app.serialization.request_schemas import parse_timestamp
 
 segments = AppGroup("segments", help="Apply files of segments; maintain segment counts.")
@@ -30,8 +33,9 @@ def _timestamp(_context: Any, _option: Any, value: str | None) -> datetime | Non
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Report what would happen; change nothing.")
 @click.option("--as-of", callback=_timestamp, metavar="T", help="Skip customers changed after T.")
+@file_options
 @reports_errors
-def apply_(file: str, dry_run: bool, as_of: datetime | None) -> None:
+def apply_(file: str, *, dry_run: bool, as_of: datetime | None, options: FileOptions) -> None:
     """Replace the segments of the customers in FILE, of all or, if anything fails, of none.
 
     FILE is the endpoint's JSON body, JSON Lines of its elements, or CSV (document_id,type,value: one row per segment),
@@ -39,14 +43,16 @@ def apply_(file: str, dry_run: bool, as_of: datetime | None) -> None:
     written to FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was applied.
     """
     with (
-        open_path(file) as source,
+        open_path(file, encoding=options.encoding, delimiter=options.delimiter) as source,
         progress("Reading", source.size) as reading,
-        stage_file(source, reading, needs_segments=True) as staging,
+        stage_file(source, reading, StagingOptions(options.roles, needs_segments=True)) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
         with progress("Applying", staging.count_customers()) as advance:
             applied = apply_file(staging, cli_actor(), advance, create=False, as_of=as_of, dry_run=dry_run)
         _report(applied, staging)
+    for note in describe_notes(source.notes.to_dict()):
+        say(f"Note: {note}.")
     if some_rejected:
         raise SystemExit(SOME_REJECTED)
 

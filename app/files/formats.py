@@ -1,6 +1,8 @@
 """The format of a file, detected from its beginning."""
 
+import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,12 +13,18 @@ ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16 LE (no BOM)",
+    "utf-16-be": "UTF-16 BE (no BOM)",
     "cp1252": "Windows (Western Europe)",
+    "mac-roman": "Mac (Western Europe)",
+    "cp850": "DOS (Western Europe)",
 }
-"""The encodings that spreadsheets write, by Python's names."""
+"""The encodings that spreadsheets and older systems write, by Python's names."""
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """A first line that tells a spreadsheet the separator."""
+
+SAMPLED_LINES = 20
+"""Lines by which the separator is chosen."""
 
 _BODY = re.compile(rb'\s*\{\s*"customers"\s*:')
 _ARRAY = re.compile(rb"\s*\[\s*\{")
@@ -24,6 +32,10 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
 _MAX_CONTROL = 1 / 12
 """The share of control characters above which a file is not text: of compressed data, one byte in nine is one."""
+
+_ONE_BYTE_ENCODINGS = ("cp1252", "mac-roman", "cp850")
+_ACCENTED = frozenset("áéíóúüñçãõâêôàèìòùäöåßæøÁÉÍÓÚÜÑÇÃÕÂÊÔÀÈÌÒÙÄÖÅ")
+"""The letters by which a one-byte encoding is recognised: in the wrong one, other characters stand for them."""
 
 
 class UnreadableFile(BadRequest):
@@ -39,11 +51,14 @@ class FileFormat:
     encoding: str = "utf-8"
     delimiter: str = ","
     header: bool = True
-    """Whether the first row holds the names of the columns."""
+    """Whether the file has a row with the names of the columns."""
 
 
-def detect_format(start: bytes) -> FileFormat:
-    """Return the format of a file that begins like this. Raises UnreadableFile if it is not text."""
+def detect_format(start: bytes, *, encoding: str | None = None, delimiter: str | None = None) -> FileFormat:
+    """Return the format of a file that begins like this; what is given is not detected.
+
+    Raises UnreadableFile if it is not text.
+    """
     if start.startswith(_WORKBOOKS):
         raise UnreadableFile(
             "Excel workbooks aren't supported. In Excel choose Save as › CSV UTF-8, then upload that file."
@@ -54,28 +69,57 @@ def detect_format(start: bytes) -> FileFormat:
         return FileFormat("json array")
     if start.lstrip().startswith(b"{"):
         return FileFormat("json lines")
-    encoding = _encoding(start)
+    encoding = encoding or _detect_encoding(start)
     text = start.decode(encoding, errors="replace").lstrip("\ufeff")
     if len(_CONTROL.findall(text)) > len(text) * _MAX_CONTROL:
         raise UnreadableFile("This isn't a text file. Upload CSV or JSON Lines.")
     if encoding != "utf-8" and text.lstrip().startswith(("{", "[")):
         raise UnreadableFile(f"JSON must be UTF-8; this file is {ENCODINGS[encoding]}. Save it as UTF-8.")
-    return FileFormat("csv", encoding, _delimiter(text))
+    return FileFormat("csv", encoding, delimiter or _detect_delimiter(text))
 
 
-def _delimiter(text: str) -> str:
-    first = next(filter(None, map(str.strip, text.splitlines())), "")
-    declared = SEPARATOR_LINE.fullmatch(first)
-    return declared[1] if declared and declared[1] in DELIMITERS else max(DELIMITERS, key=first.count)
+def _detect_delimiter(text: str) -> str:
+    """Return the separator that a first line declares, or the one that splits the rows most evenly.
+
+    Quoted cells count as one, so that a comma in a name or an amount separates nothing.
+    """
+    lines = [line for line in re.split("\r\n|\r|\n", text) if line.strip(" \r\n")]
+    declared = SEPARATOR_LINE.fullmatch(lines[0].strip(" ")) if lines else None
+    if declared and declared[1] in DELIMITERS:
+        return declared[1]
+    sample = lines[:SAMPLED_LINES] if len(lines) <= SAMPLED_LINES else lines[: SAMPLED_LINES - 1]
+    return max(DELIMITERS, key=lambda delimiter: _evenness(sample, delimiter))
 
 
-def _encoding(start: bytes) -> str:
-    """Return UTF-16 for its BOM or when every other byte is zero; else UTF-8, or Windows' if most of it is invalid."""
+def _evenness(lines: Sequence[str], delimiter: str) -> tuple[float, int]:
+    """Return the share of rows with as many cells as the widest common row, and the number of cells."""
+    try:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+    except csv.Error:
+        return 0.0, 0
+    header = widths[0] if widths else 0
+    if header < 2 and max(widths, default=0) < 2:
+        return 0.0, 0
+    common = max(set(widths), key=lambda width: (width > 1, widths.count(width), width))
+    return widths.count(common) / len(widths), common
+
+
+def _detect_encoding(start: bytes) -> str:
+    """Return UTF-16 for its BOM or when every other byte is zero; else UTF-8, or a one-byte encoding."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    if start[1::2].count(0) > len(start) / 4:
-        return "utf-16-le"
+    for encoding, odd in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if start[odd::2].count(0) > len(start) / 4:
+            return encoding
     text = start.decode(errors="surrogateescape")
     invalid = sum("\udc80" <= letter <= "\udcff" for letter in text[:-3])  # the last one may be cut in two
     valid = sum(letter > "\x7f" for letter in text) - invalid
-    return "utf-8" if invalid <= valid else "cp1252"
+    return (
+        "utf-8" if invalid <= valid else max(_ONE_BYTE_ENCODINGS, key=lambda encoding: _plausibility(start, encoding))
+    )
+
+
+def _plausibility(start: bytes, encoding: str) -> int:
+    """Return how much better accented letters explain the bytes than other characters do."""
+    letters = [letter for letter in start.decode(encoding, errors="surrogateescape") if letter > "\x7f"]
+    return sum(1 if letter in _ACCENTED else -4 if letter >= "\ud800" else -1 for letter in letters)

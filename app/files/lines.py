@@ -3,23 +3,30 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any
 
 import ijson
 import orjson
 
 from app.core.models.customers import is_storable, replace_unstorable
-from app.files.formats import SEPARATOR_LINE, FileFormat, UnreadableFile
+from app.files.cells import trim_cell
+from app.files.formats import ENCODINGS, SEPARATOR_LINE, FileFormat, UnreadableFile
+from app.files.notes import FileNotes
 
 MAX_LINE_LENGTH = 32 * 1024 * 1024
 TOO_LONG = f"Longer than {MAX_LINE_LENGTH:,} bytes."
 
 MAX_RAW_LENGTH = 10_000
 """Characters stored of a row that could not be split into columns."""
+
+MAX_LINES_ABOVE_HEADER = 9
+"""Lines in which the header is searched when the first line is not one, such as the title of a report."""
+
+OTHER_ENCODING = "choose another encoding for the file."
 
 MAX_DEPTH = 500
 """Levels of nesting in JSON."""
@@ -120,32 +127,42 @@ class _CountingReader:
         return line
 
 
-def csv_rows(stream: IO[bytes], format: FileFormat, open_files: ExitStack) -> tuple[Iterator[Line], list[str]]:
+def csv_rows(
+    stream: IO[bytes],
+    format: FileFormat,
+    open_files: ExitStack,
+    notes: FileNotes,
+    is_header: Callable[[list[str]], bool],
+) -> tuple[Iterator[Line], list[str]]:
+    """Return the rows of a CSV and its columns. Lines above the row that `is_header` recognises are skipped."""
     csv.field_size_limit(MAX_LINE_LENGTH)
-    # Bytes that are not UTF-8 become lone surrogates, which are found row by row.
-    errors = "surrogateescape" if format.encoding == "utf-8" else "replace"
+    # Bytes that the encoding does not have become lone surrogates, which are found row by row.
+    errors = "surrogatepass" if format.encoding.startswith("utf-16") else "surrogateescape"
     reader = _CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
-    try:
-        first = next(filter(_is_row, csv.reader(reader, delimiter=format.delimiter)), [])
-    except (csv.Error, _TooLong) as error:
-        raise UnreadableFile(f"The first line is not CSV: {str(error) or TOO_LONG}") from None
+    rows = _split_rows(reader, format.delimiter)
+    start = list(islice(rows, 1))
+    if start and start[0].error:
+        raise UnreadableFile(f"The first line is not CSV: {start[0].error}")
+    if start and format.header and not is_header(start[0].row):
+        start += islice(rows, MAX_LINES_ABOVE_HEADER)
+    names = start[0].row if start else []
     if format.header:
-        return _csv_lines(reader, format.delimiter, len(first)), [replace_unstorable(name.strip()) for name in first]
-    rest = _csv_lines(reader, format.delimiter, len(first))
-    return chain([_checked(reader.number, first, len(first))], rest), [f"column {n + 1}" for n in range(len(first))]
+        position = next((n for n, line in enumerate(start) if line.row and is_header(line.row)), 0)
+        names, start, notes.skipped_lines = start[position].row if start else [], start[position + 1 :], position
+        columns = [replace_unstorable(trim_cell(name)) for name in names]
+    else:
+        columns = [f"column {n + 1}" for n in range(len(names))]
+    return _fitting_rows(chain(start, rows), columns, format, notes), columns
 
 
-def _is_row(cells: list[str]) -> bool:
-    return any(cells) and not (len(cells) <= 2 and SEPARATOR_LINE.match(cells[0] + ";"))
-
-
-def _csv_lines(reader: _CountingReader, delimiter: str, columns: int) -> Iterator[Line]:
+def _split_rows(reader: _CountingReader, delimiter: str) -> Iterator[Line]:
+    """Yield the rows that are not blank, split into cells or with an error."""
     rows = csv.reader(reader, delimiter=delimiter, strict=True)
     while True:
         reader.row.clear()
         number = reader.number + 1  # where the row begins, if it spans several lines
         try:
-            values = next(rows)
+            cells = next(rows)
         except StopIteration:
             return
         except _TooLong:
@@ -153,16 +170,35 @@ def _csv_lines(reader: _CountingReader, delimiter: str, columns: int) -> Iterato
         except csv.Error as error:
             yield _not_csv(number, error, reader, delimiter)
         else:
-            if values:
-                yield _checked(number, values, columns)
+            is_separator_line = (
+                len(cells) <= 2 and SEPARATOR_LINE.match("".join(cells[:1]) + ";") and not any(cells[1:])
+            )
+            if any(map(str.strip, cells)) and not is_separator_line:
+                yield Line(number, cells)
 
 
-def _checked(number: int, values: list[str], columns: int) -> Line:
-    if len(values) != columns:
-        return Line(number, values, error=f"{len(values)} columns, expected {columns}.")
-    if not is_storable("".join(values)):
-        return Line(number, values, error="Contains an invalid character: not UTF-8, or U+0000.")
-    return Line(number, values)
+def _fitting_rows(rows: Iterable[Line], columns: list[str], format: FileFormat, notes: FileNotes) -> Iterator[Line]:
+    """Yield rows with as many cells as columns, without repetitions of the header, as in files that were joined."""
+    for line in rows:
+        if line.error:
+            yield line
+        elif format.header and list(map(trim_cell, line.row)) == columns:
+            notes.repeated_headers += 1
+        else:
+            yield _fit(line, len(columns), format)
+
+
+def _fit(line: Line, width: int, format: FileFormat) -> Line:
+    """Add empty cells that are missing at the end of a row, and remove those that are too many."""
+    cells: list[str] = line.row
+    if any(cells[width:]):
+        return Line(line.number, cells, error=f"{len(cells)} columns, expected {width}.")
+    cells = cells[:width] + [""] * (width - len(cells))
+    text = "".join(cells)
+    if is_storable(text):
+        return Line(line.number, cells)
+    error = "Contains the character U+0000." if "\0" in text else f"Not {ENCODINGS[format.encoding]}: {OTHER_ENCODING}"
+    return Line(line.number, cells, error=error)
 
 
 def _not_csv(number: int, error: csv.Error, reader: _CountingReader, delimiter: str) -> Line:

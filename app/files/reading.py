@@ -6,11 +6,13 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
+from app.files.columns import is_header
 from app.files.formats import FileFormat, UnreadableFile, detect_format
 from app.files.lines import Line, csv_rows, json_array, json_lines
+from app.files.notes import FileNotes
 
 SNIFF_SIZE = 64 * 1024
 """Bytes at the beginning from which the format is detected."""
@@ -26,22 +28,28 @@ class Source:
     """The header of a CSV; None for JSON."""
     position: Callable[[], int]
     size: int | None
+    notes: FileNotes = field(default_factory=FileNotes)
 
 
 @contextmanager
-def open_path(path: str) -> Iterator[Source]:
+def open_path(path: str, *, encoding: str | None = None, delimiter: str | None = None) -> Iterator[Source]:
     """Open the file at `path`, `-` for standard input. Raises UnreadableFile, also while reading."""
     try:
         raw = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed by `open_stream`
     except OSError as error:
         raise UnreadableFile(f"{path} cannot be opened: {error.strerror}.") from None
-    with open_stream(cast(io.RawIOBase, raw)) as source:
+    with open_stream(cast(io.RawIOBase, raw), encoding=encoding, delimiter=delimiter) as source:
         yield source
 
 
 @contextmanager
 def open_stream(
-    raw: io.RawIOBase, format: FileFormat | None = None, *, max_uncompressed: float = float("inf")
+    raw: io.RawIOBase,
+    format: FileFormat | None = None,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    max_uncompressed: float = float("inf"),
 ) -> Iterator[Source]:
     """Read an open file in this format, or as detected, and close it. Raises UnreadableFile.
 
@@ -57,6 +65,8 @@ def open_stream(
         with ExitStack() as open_files:
             open_files.callback(plain.close)
             try:
+                start = _start(plain)
+                format = format or detect_format(start, encoding=encoding, delimiter=delimiter)
                 yield _source(plain, format, position, size, open_files)
             except (gzip.BadGzipFile, zlib.error, EOFError, OSError, UnicodeError) as error:
                 raise UnreadableFile(f"The file cannot be read: {error}.") from None
@@ -77,6 +87,15 @@ class _BoundedGzip(gzip.GzipFile):
         return content
 
 
+def _start(stream: "io.BufferedReader[Any]") -> bytes:
+    """Return the beginning of the file, after a UTF-8 byte order mark, which is skipped."""
+    start = stream.peek(SNIFF_SIZE)[:SNIFF_SIZE]
+    if start.startswith(b"\xef\xbb\xbf"):
+        stream.read(3)
+        return start[3:]
+    return start
+
+
 def _size(raw: io.RawIOBase) -> int | None:
     if not raw.seekable():
         return None
@@ -87,18 +106,14 @@ def _size(raw: io.RawIOBase) -> int | None:
 
 def _source(
     stream: "io.BufferedReader[Any]",
-    format: FileFormat | None,
+    format: FileFormat,
     position: Callable[[], int],
     size: int | None,
     open_files: ExitStack,
 ) -> Source:
-    start = stream.peek(SNIFF_SIZE)[:SNIFF_SIZE]
-    if start.startswith(b"\xef\xbb\xbf"):
-        stream.read(3)
-        start = start[3:]
-    format = format or detect_format(start)
     of_json = {"json body": json_array, "json array": json_array, "json lines": json_lines}.get(format.kind)
     if of_json:
         return Source(of_json(stream, format), format, None, position, size)
-    lines, columns = csv_rows(stream, format, open_files)
-    return Source(lines, format, columns, position, size)
+    notes = FileNotes()
+    lines, columns = csv_rows(stream, format, open_files, notes, is_header)
+    return Source(lines, format, columns, position, size, notes)

@@ -15,6 +15,7 @@ import orjson
 from app.core.errors import DomainError
 from app.files.columns import CustomerEntry
 from app.files.lines import Line
+from app.files.notes import FileNotes
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -48,7 +49,8 @@ class DiskFull(DomainError):
 class Staging:
     """The checked rows of a file. With `row_per_segment`, a customer has as many rows as segments."""
 
-    def __init__(self, *, row_per_segment: bool = False) -> None:
+    def __init__(self, notes: FileNotes, *, row_per_segment: bool = False) -> None:
+        self.notes = notes
         self.row_per_segment = row_per_segment
         self._pending: list[tuple[str, int, bytes, bytes | None]] = []
         self._db = sqlite3.connect("")

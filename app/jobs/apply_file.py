@@ -1,7 +1,6 @@
-"""A file's customers and segments: checked row by row, compared with what is stored, applied as one change set."""
+"""A file's customers and segments: compared with what is stored, and applied as one change set."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,19 +13,9 @@ from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.compaction import compact_when_due
 from app.core.database import run_in_transaction
-from app.core.errors import InvalidInput
 from app.core.models.change_sets import Actor
-from app.files.columns import detect_columns, make_row_parser, validate_columns
-from app.files.export import unescape_formula
-from app.files.formats import UnreadableFile
-from app.files.lines import Line
-from app.files.reading import Source
 from app.files.staging import Staging
-
-Progress = Callable[[int], None]
-
-PROGRESS_INTERVAL = 200
-"""Lines."""
+from app.jobs.stage_file import Progress
 
 
 @dataclass(frozen=True)
@@ -40,60 +29,12 @@ class ApplyResult:
     change_set_id: int | None
 
 
-@contextmanager
-def stage_file(
-    source: Source,
-    progress: Progress,
-    roles: list[str] | None = None,
-    *,
-    needs_segments: bool = False,
-    max_rejected: float = float("inf"),
-) -> Iterator[Staging]:
-    """Check every row and stage the valid ones. Without `roles`, the columns' names tell what they hold.
-
-    With `needs_segments`, a row without segments is invalid. Raises UnreadableFile, also for more than `max_rejected`
-    rows with errors.
-    """
-    if source.columns is not None and roles is None:
-        roles = detect_columns(source.columns)
-    error = validate_columns(roles) if roles is not None else None
-    if error:
-        raise UnreadableFile(f"Not valid JSON; read as CSV: {error}")
-    parse_row = make_row_parser(source.format, roles)
-    with Staging(row_per_segment="type" in (roles or ())) as staging:
-        rejected = 0
-        id_column = roles.index("document_id") if roles and "document_id" in roles else None
-        for count, line in enumerate(source.lines):
-            if count % PROGRESS_INTERVAL == 0:
-                progress(source.position())
-            try:
-                entry = parse_row(line)
-                if needs_segments and entry.segments is None:
-                    raise InvalidInput(iter([("segments", "Required.")]), "the line")
-            except InvalidInput as invalid:
-                error = "; ".join(f"{path}: {text}" if path else text for path, text in invalid.details)
-                staging.reject(line.number, error, line.raw, _cell(line, id_column))
-                rejected += 1
-                if rejected > max_rejected:
-                    raise UnreadableFile(
-                        f"More than {max_rejected:,} rows have errors; the last one: {error}"
-                    ) from None
-            else:
-                staging.add(line, entry)
-        staging.finish()
-        yield staging
-
-
-def _cell(line: Line, position: int | None) -> str | None:
-    if position is None or not isinstance(line.row, list) or position >= len(line.row):
-        return None
-    return unescape_formula(str(line.row[position]))
-
-
 def preview_file(staging: Staging, progress: Progress, *, create: bool) -> ChangePreview:
     """Compare every customer of the file with what is stored; nothing is locked or written."""
     preview, done = ChangePreview(), 0
     for batch in staging.batches():
+        for entry in batch.values():
+            staging.notes.note_segments(entry.segments or [])
         preview_batch(preview, {id_: (entry.profile, entry.segments) for id_, entry in batch.items()}, create=create)
         done += len(batch)
         progress(done)

@@ -14,9 +14,11 @@ from app.files.columns import detect_columns
 from app.files.formats import FileFormat, UnreadableFile
 from app.files.reading import Source, open_stream
 from app.files.staging import Staging
-from app.jobs.apply_file import ApplyResult, apply_file, preview_file, stage_file
+from app.jobs.apply_file import ApplyResult, apply_file, preview_file
 from app.jobs.jobs import Job, create_job, transition
 from app.jobs.runner import JobRun
+from app.jobs.similar_to_existing import similar_to_existing
+from app.jobs.stage_file import StagingOptions, stage_file
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejected, store_upload
 
@@ -41,6 +43,8 @@ class ImportPayload:
     """Bytes as uploaded."""
     create: bool = True
     """Whether customers that do not exist are created."""
+    clear_empty: bool = True
+    """Whether an empty cell clears the field."""
     format: FileFormat | None = None
     columns: list[str] | None = None
     """The header of a CSV; None for JSON."""
@@ -112,10 +116,12 @@ def preview_import(run: JobRun) -> None:
         preview = preview_file(staging, run.report_progress, create=payload.create)
         preview.bad = staging.rejected_count()
         preview.duplicates = sum(1 for _ in staging.duplicates())
+        found = {"notes": staging.notes.to_dict(), "similar": similar_to_existing(preview)}
+        described = preview.told() | found
 
         def finish(session: Session) -> None:
             store_rejected(session, run.job.id, staging.rejected())
-            run.finish(session, state=JobState.READY, preview=preview.told(), finished_at=None)
+            run.finish(session, state=JobState.READY, preview=described, finished_at=None)
 
         run_in_transaction(finish)
 
@@ -145,7 +151,8 @@ def _stage(run: JobRun, payload: ImportPayload) -> Iterator[Staging]:
     """Read and check the file of the job."""
     with open_upload(run.job) as source:
         run.start_phase("reading", source.size)
-        with stage_file(source, run.report_progress, payload.roles, max_rejected=MAX_REJECTED) as staging:
+        options = StagingOptions(payload.roles, payload.clear_empty, max_rejected=MAX_REJECTED)
+        with stage_file(source, run.report_progress, options) as staging:
             yield staging
 
 

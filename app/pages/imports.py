@@ -8,9 +8,10 @@ from typing import Any
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
 from app.core.models.customers import PROFILE_FIELDS, replace_unstorable
-from app.files.columns import COLUMN_ROLES, IGNORED, SEGMENT_OF, validate_columns
+from app.files.columns import COLUMN_ROLES, IGNORED, SEGMENT_OF, TAGS_OF, validate_columns
 from app.files.export import rejected_csv_chunks
 from app.files.formats import DELIMITERS, ENCODINGS, FileFormat, UnreadableFile
+from app.files.notes import describe_notes
 from app.jobs.imports import ImportPayload, create_import, inspect_upload
 from app.jobs.jobs import Job, cancel, get_job, list_jobs, transition
 from app.jobs.states import JobKind, JobState
@@ -29,6 +30,8 @@ ROLE_LABELS = {
     IGNORED: "Ignore",
     "document_id": "ID (document_id)",
     **{field.name: field.label.capitalize() for field in PROFILE_FIELDS},
+    "first_name": "First name",
+    "last_name": "Last name",
     "segments": "Segments (JSON)",
     "type": "Segment type",
     "value": "Segment value",
@@ -98,9 +101,15 @@ def _page(job: Job, error: str | None = None, status: int = 200, payload: Import
         has_upload=has_upload(job.id),
         role_labels=ROLE_LABELS,
         segment_of=SEGMENT_OF,
+        tags_of=TAGS_OF,
+        notes=_notes(job),
         delimiters=DELIMITER_LABELS,
         encodings=ENCODINGS,
     ), status
+
+
+def _notes(job: Job) -> list[str]:
+    return describe_notes((job.preview or {}).get("notes", {}))
 
 
 def _columns(payload: ImportPayload) -> list[tuple[str, str, list[str]]]:
@@ -154,10 +163,16 @@ def _format() -> FileFormat:
 
 def _check(job: Job, payload: ImportPayload) -> Any:
     """Start the preview with the roles of the form."""
-    payload = replace(payload, create=request.form.get("create") == "yes")
+    payload = replace(
+        payload, create=request.form.get("create") == "yes", clear_empty=request.form.get("keep-empty") != "yes"
+    )
     if payload.columns is not None:
         roles = request.form.getlist("role")
-        known = {*COLUMN_ROLES, IGNORED, *(SEGMENT_OF + name for name in payload.columns if name)}
+        known = {
+            *COLUMN_ROLES,
+            IGNORED,
+            *(prefix + name for prefix in (SEGMENT_OF, TAGS_OF) for name in payload.columns if name),
+        }
         if len(roles) != len(payload.columns) or not known.issuperset(roles):
             raise InvalidListQuery("Part of the form is missing. Reload the page and try again.")
         payload = replace(payload, roles=roles)

@@ -15,14 +15,14 @@ ODD = [{"type": "a:b%", "value": ',";\n\r\n😀 مرحبا'}, {"type": "=1+1", "
 
 @pytest.fixture(autouse=True)
 def customers(shell: Shell) -> None:
-    add_customers("b", "a", 'c,"\n', name='Ana, la "Gó"\nmez', email="ANA@x.co", phone="+57")
+    add_customers("b", "a", 'c,"\nd', name='Ana, la "Gó"\nmez', email="ANA@x.co", phone="+57")
     set_segments("a", [*GOLD, *ODD])
     set_segments("b", SILVER)
 
 
 def test_csv_rows(shell: Shell) -> None:
     rows = list(csv.DictReader(io.StringIO(shell("customers", "export").stdout, newline="")))
-    assert [row["document_id"] for row in rows] == ["a", "b", 'c,"\n']
+    assert [row["document_id"] for row in rows] == ["a", "b", 'c,"\nd']
     assert json.loads(rows[1]["segments"]) == SILVER
     assert rows[0]["name"] == 'Ana, la "Gó"\nmez'
 

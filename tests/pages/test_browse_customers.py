@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from app.demo_data import fill_demo
-from app.files.export import escape_formula, unescape_formula
+from app.files.cells import escape_cell, unescape_cell
 from app.pages import customers as page_of_customers
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
@@ -110,7 +110,7 @@ def test_the_export_is_the_whole_list_safe_in_a_spreadsheet_and_can_be_imported(
 
 @pytest.mark.parametrize("cell", ["=x", "'", "'=x", "''", "x", "+", "\tx", "", "'x'"])
 def test_a_marked_cell_is_what_it_was(cell: str) -> None:
-    assert unescape_formula(escape_formula(cell)) == cell
+    assert unescape_cell(escape_cell(cell)) == cell
 
 
 def test_the_commands_export_keeps_apostrophes_too(app: Flask, shell: Shell) -> None:

@@ -138,7 +138,7 @@ def test_preview_equals_result(editor: Operator, create: bool) -> None:
 
 
 def test_rejected_rows_keep_the_columns_and_can_be_imported_again(editor: Operator) -> None:
-    url = upload(editor, "Nombre;document_id;Notas\nAna;1;x\nLuis;;=y\nEva;3\n")
+    url = upload(editor, "Nombre;document_id;Notas\nAna;1;x\nLuis;;=y\nEva;3;;z\n")
     page = preview(editor, url, ["name", "document_id", ""])
     assert "Line 3: document_id" in page.text
     download = editor.client.get(url + "/rejected")
@@ -149,7 +149,7 @@ def test_rejected_rows_keep_the_columns_and_can_be_imported_again(editor: Operat
     assert rows[2][:4] == ["Eva", "3", "", "4"]
     apply(editor, url)
     assert set(all_profiles()) == {"1"}
-    repaired = download.text.replace("Luis,,", "Luis,2,")
+    repaired = download.text.replace("Luis,,", "Luis,2,").replace(",z\r\n", "\r\n")
     url = upload(editor, repaired, "again.csv")
     preview(editor, url, detect_columns(rows[0]))
     apply(editor, url)
@@ -269,7 +269,7 @@ def test_unreadable_format_is_422_and_changes_nothing(editor: Operator) -> None:
             gzip.compress(b"document_id\n" + b"1\n" * 50_000),
             "The uncompressed file exceeds",
         ),
-        ("MAX_REJECTED", b"document_id,name\n" + b"1\n" * 101, "More than 100 rows have errors"),
+        ("MAX_REJECTED", b"document_id,name\n" + b",x\n" * 101, "More than 100 rows have errors"),
     ],
 )
 def test_file_above_a_limit_fails(

@@ -37,10 +37,36 @@ class ProfileField:
 
 PROFILE_FIELDS = (
     ProfileField(
-        "name", "name", 1000, "words", ("nombre", "nome", "nombrecompleto", "fullname", "customer", "cliente")
+        "name",
+        "name",
+        1000,
+        "words",
+        ("nombre", "nome", "nombrecompleto", "fullname", "displayname", "customer", "cliente"),
     ),
-    ProfileField("email", "e-mail", 512, "email", ("mail", "correo", "correoelectronico", "emailaddress")),
-    ProfileField("phone", "phone", 100, "phone", ("telephone", "telefono", "telefone", "celular", "mobile", "movil")),
+    ProfileField(
+        "email",
+        "e-mail",
+        512,
+        "email",
+        ("mail", "correo", "correoelectronico", "emailaddress", "useremail", "billingemail"),
+    ),
+    ProfileField(
+        "phone",
+        "phone",
+        100,
+        "phone",
+        (
+            "phonenumber",
+            "telephone",
+            "telefono",
+            "telefone",
+            "celular",
+            "mobile",
+            "movil",
+            "mobilephone",
+            "billingphone",
+        ),
+    ),
 )
 PROFILE_FIELD_NAMES = tuple(field.name for field in PROFILE_FIELDS)
 MAX_LENGTHS = {"document_id": MAX_DOCUMENT_ID_LENGTH, **{field.name: field.max_length for field in PROFILE_FIELDS}}

@@ -26,6 +26,11 @@ def find_similar(segment: SegmentPair) -> list[SegmentSize]:
     return found
 
 
+def spelling_key(pair: SegmentPair) -> tuple[str, str]:
+    """Return what is equal for spellings that differ only by case, accents, spaces and punctuation."""
+    return _normalize(pair.type), _normalize(pair.value)
+
+
 def find_all_similar() -> list[list[SegmentSize]]:
     """Groups of segments that may be one and the same, the most held first in each, the largest groups first.
 

@@ -1,0 +1,81 @@
+"""Reading a file into the staging: every row checked, the valid ones kept, the others rejected with the reason."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from app.core.errors import InvalidInput
+from app.files.cells import trim_cell, unescape_id
+from app.files.columns import CustomerEntry, detect_columns, make_row_parser, validate_columns
+from app.files.formats import UnreadableFile
+from app.files.lines import Line
+from app.files.reading import Source
+from app.files.staging import Staging
+
+Progress = Callable[[int], None]
+
+PROGRESS_INTERVAL = 200
+"""Lines."""
+
+
+@dataclass(frozen=True)
+class StagingOptions:
+    roles: list[str] | None = None
+    """What each column of a CSV holds; detected from the names of the columns if None."""
+    clear_empty: bool = True
+    """Whether an empty cell clears the field."""
+    needs_segments: bool = False
+    """Whether a row without segments is invalid."""
+    max_rejected: float = float("inf")
+
+
+@contextmanager
+def stage_file(source: Source, progress: Progress, options: StagingOptions = StagingOptions()) -> Iterator[Staging]:
+    """Check every row and stage the valid ones.
+
+    Raises UnreadableFile, also for more than `max_rejected` rows with errors.
+    """
+    roles = options.roles
+    if source.columns is not None and roles is None:
+        roles = detect_columns(source.columns)
+    error = _column_error(roles, source.columns)
+    if error:
+        raise UnreadableFile(f"Not valid JSON; read as CSV: {error}")
+    parse_row = make_row_parser(source.format, roles, source.notes, clear_empty=options.clear_empty)
+    id_column = roles.index("document_id") if roles and "document_id" in roles else None
+    with Staging(source.notes, row_per_segment="type" in (roles or ())) as staging:
+        rejected = 0
+        for count, line in enumerate(source.lines):
+            if count % PROGRESS_INTERVAL == 0:
+                progress(source.position())
+            try:
+                staging.add(line, _checked(parse_row(line), options))
+            except InvalidInput as invalid:
+                error = "; ".join(f"{path}: {text}" if path else text for path, text in invalid.details)
+                staging.reject(line.number, error, line.raw, _cell(line, id_column))
+                rejected += 1
+                if rejected > options.max_rejected:
+                    message = f"More than {options.max_rejected:,} rows have errors; the last one: {error}"
+                    raise UnreadableFile(message) from None
+        staging.finish()
+        yield staging
+
+
+def _column_error(roles: list[str] | None, columns: list[str] | None) -> str | None:
+    if roles is None or columns is None:
+        return None
+    if len(roles) != len(columns):
+        return f"The file has {len(columns)} columns, and {len(roles)} are named."
+    return validate_columns(roles)
+
+
+def _checked(entry: CustomerEntry, options: StagingOptions) -> CustomerEntry:
+    if options.needs_segments and entry.segments is None:
+        raise InvalidInput(iter([("segments", "Required.")]), "the line")
+    return entry
+
+
+def _cell(line: Line, position: int | None) -> str | None:
+    if position is None or not isinstance(line.row, list) or position >= len(line.row):
+        return None
+    return unescape_id(trim_cell(str(line.row[position])))
