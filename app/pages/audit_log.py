@@ -13,7 +13,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import Optional
 
 from app.access.audit_log import EVENTS, PAGE_SIZE, AuditEvent, AuditFilter, list_events, record_event_now
-from app.files.export import escape_formula
+from app.files.cells import escape_cell
 from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.template_filters import iso_timestamp
@@ -96,7 +96,7 @@ def _csv_rows(filters: AuditFilter) -> Iterator[str]:
 def _cells(event: AuditEvent) -> tuple[str, ...]:
     details = (orjson.dumps(value).decode() if value else "" for value in (event.before, event.after))
     texts = (event.event, event.actor, event.source, event.address or "", event.target or "", *details)
-    return str(event.id), iso_timestamp(event.at), *(escape_formula(text) for text in texts)
+    return str(event.id), iso_timestamp(event.at), *(escape_cell(text) for text in texts)
 
 
 def _csv_line(cells: tuple[str, ...]) -> str:
