@@ -63,7 +63,7 @@ def _file(data: bytes) -> int:
         roles = detect_columns(source.columns or [])
         if source.columns is not None and validate_columns(roles):
             return 0
-        parse_row = make_row_parser(source.format, roles)
+        parse_row = make_row_parser(source.format, roles, source.notes)
         return sum(1 for line in source.lines if not line.error and parse_row(line))
 
 
