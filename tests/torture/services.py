@@ -32,8 +32,10 @@ class Service:
         )
         for _ in range(600):
             with suppress(OSError, urllib.error.URLError):
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()
-                return
+                # Workers of a killed master may still answer: the new one must have workers of its own.
+                if self.pids():
+                    urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()
+                    return
             time.sleep(0.1)
         raise RuntimeError("the service does not start")
 
