@@ -138,8 +138,8 @@ class AuditFilter:
             found.append(AuditEvent.address == self.address)
         if self.since:
             found.append(AuditEvent.at >= _midnight(self.since))
-        if self.until:
-            found.append(AuditEvent.at < _midnight(self.until) + timedelta(days=1))
+        if self.until and self.until < date.max:
+            found.append(AuditEvent.at < _midnight(self.until + timedelta(days=1)))
         return found
 
 

@@ -37,17 +37,21 @@ def sign_in_with_claims(claims: Mapping[str, Any], role_claim: str | None, clien
             raise SignInRefused("Your account at the provider has no role for this service. Ask an admin.")
         operator.oidc_subject = subject
         if role and role != operator.role:
-            before = {"role": operator.role}
-            operator.role = role
-            require_renewal(session, operator.id)
-            record_event(session, "role_changed", operator.email, before=before, after={"role": role})
-            require_an_admin(session)
+            _change_role(session, operator, role)
         session.flush()
         secret = create_session_in(session, operator.id, client, "single sign-on")
         record_event(session, "sign_in", actor=f"operator {operator.email}", after={"method": "single sign-on"})
         return NewSession(secret, pending=False, email=operator.email)
 
     return run_in_transaction(work)
+
+
+def _change_role(session: Session, operator: Operator, role: str) -> None:
+    before, operator.role = operator.role, role
+    require_renewal(session, operator.id)
+    record_event(session, "role_changed", operator.email, before={"role": before}, after={"role": role})
+    if before == "admin":
+        require_an_admin(session)
 
 
 def _role(claims: Mapping[str, Any], role_claim: str | None) -> str | None:

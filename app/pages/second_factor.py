@@ -119,10 +119,10 @@ def passkey_options() -> Any:
 @own_factor
 def add_passkey() -> Any:
     payload = request.get_json()
+    credential, name = (payload.get("credential"), payload.get("name")) if isinstance(payload, dict) else (None, "")
     challenge = session.pop(CHALLENGE_KEY, "")
-    name = str(payload.get("name", ""))
     try:
-        register_passkey(current_session(), payload.get("credential"), name, challenge, _relying_party())
+        register_passkey(current_session(), credential, str(name or ""), challenge, _relying_party())
     except InvalidPasskey as error:
         return jsonify(error=str(error)), 400
     flash("Passkey added.")

@@ -9,6 +9,7 @@ from authlib.integrations.flask_client import FlaskOAuth2App, OAuth
 from flask import Flask, current_app, flash, redirect, request, session, url_for
 from joserfc.errors import JoseError
 
+from app.access.operators import LastAdmin
 from app.access.single_sign_on import SignInRefused, sign_in_with_claims
 from app.core.errors import NotFound
 from app.pages import blueprint
@@ -56,7 +57,7 @@ def single_sign_on_callback() -> Any:
         token = _provider().authorize_access_token()
         claims = token["userinfo"]
         new = sign_in_with_claims(claims, current_app.config["OIDC_ROLE_CLAIM"], client_info())
-    except SignInRefused as error:
+    except (SignInRefused, LastAdmin) as error:
         flash(str(error), "problem")
         return redirect(url_for("pages.sign_in"))
     except (AuthlibBaseError, JoseError, requests.RequestException, KeyError) as error:
