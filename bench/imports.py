@@ -26,7 +26,7 @@ from bench import dataset
 from bench.bad_lines import BAD_LINES, Expected, write_file
 from bench.databases import db_name, run_on_both
 from bench.import_rate import migrated_app
-from tests.support.browser import EDITOR, BrowserSession, chromium, visit
+from tests.support.browser import EDITOR, BrowserSession, chromium, open_session
 from tests.support.gunicorn import Server, serving
 from tests.support.html_client import PASSWORD
 
@@ -42,7 +42,7 @@ def load_through_page(url: str, rows: int, folder: Path) -> None:
     expected, bad = write_file(file, rows, rows, BAD_LINES, rng)
     environ = {"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "WEB_CONCURRENCY": "2"}
     with serving(environ, folder / "log") as server, chromium() as browser, watched(server) as memory:
-        at = visit(browser, server.address, EDITOR)
+        at = open_session(browser, server.address, EDITOR)
         at.context.set_default_timeout(600_000)
         started = time.perf_counter()
         _load(at, server, file, memory)

@@ -17,7 +17,7 @@ from app.access import passwords
 from app.access.api_tokens import create_token
 from app.core.database import db
 from tests.support import postgresql
-from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, chromium, shop, visiting
+from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, browser_session, chromium, shop
 from tests.support.clients import Api, Client, Shell
 from tests.support.customers import add_customers, reset_database
 from tests.support.gunicorn import Server
@@ -132,23 +132,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A shop that is open, for those who come with a browser."""
+    """The running service with 400 demo customers, for browser tests."""
     with shop(tmp_path_factory.mktemp("shop"), customers=400) as server:
         yield server
 
 
 @pytest.fixture(params=BROWSER_MODES)
-def at(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[BrowserSession]:
-    """An editor at work, in one of three ways."""
-    with visiting(browser, service.address, EDITOR, **BROWSER_MODES[request.param]) as at:
-        yield at
+def any_browser(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[BrowserSession]:
+    """An editor by mouse, without JavaScript, and on a phone."""
+    with browser_session(browser, service.address, EDITOR, **BROWSER_MODES[request.param]) as session:
+        yield session
 
 
 @pytest.fixture
-def desk(browser: Browser, service: Server) -> Iterator[BrowserSession]:
-    """An editor at her desk."""
-    with visiting(browser, service.address, EDITOR) as at:
-        yield at
+def desktop(browser: Browser, service: Server) -> Iterator[BrowserSession]:
+    """An editor on a desktop screen."""
+    with browser_session(browser, service.address, EDITOR) as session:
+        yield session
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What admins do, and those to whom they give access, in a real Chromium."""
+"""An admin creates tokens and invites operators, in Chromium."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -6,19 +6,19 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import ADMIN, BROWSER_MODES, BrowserSession, visiting
+from tests.support.browser import ADMIN, BROWSER_MODES, BrowserSession, browser_session
 from tests.support.gunicorn import Server
 
 
 @pytest.fixture(params=BROWSER_MODES)
-def boss(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[BrowserSession]:
-    """An admin at work, in one of three ways."""
-    with visiting(browser, service.address, ADMIN, **BROWSER_MODES[request.param]) as boss:
-        yield boss
+def admin_session(browser: Browser, service: Server, request: pytest.FixtureRequest) -> Iterator[BrowserSession]:
+    """An admin by mouse, without JavaScript, and on a phone."""
+    with browser_session(browser, service.address, ADMIN, **BROWSER_MODES[request.param]) as admin_session:
+        yield admin_session
 
 
-def test_give_a_partner_a_token(boss: BrowserSession) -> None:
-    page, name = boss.go("/tokens"), f"crm-{uuid4().hex}"
+def test_created_token_opens_the_api_until_it_is_revoked(admin_session: BrowserSession) -> None:
+    page, name = admin_session.go("/tokens"), f"crm-{uuid4().hex}"
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Create token").click()
     secret = page.locator(".secret code").first.inner_text()
@@ -29,17 +29,20 @@ def test_give_a_partner_a_token(boss: BrowserSession) -> None:
     page.get_by_role("link", name="Revoke token").click()
     page.get_by_role("button", name=f"Revoke {name}").click()
     expect(page.get_by_text(" revoked.").first).to_be_visible()
-    assert boss.context.request.get(boss.address + "/api/v3/segments", headers=bearer(secret)).status == 401
+    assert (
+        admin_session.context.request.get(admin_session.address + "/api/v3/segments", headers=bearer(secret)).status
+        == 401
+    )
 
 
 def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def test_a_token_is_copied(browser: Browser, service: Server) -> None:
+def test_copy_buttons_copy_token_and_command(browser: Browser, service: Server) -> None:
     clipboard = ["clipboard-read", "clipboard-write"]
-    with visiting(browser, service.address, ADMIN, permissions=clipboard) as boss:
-        page = boss.go("/tokens")
+    with browser_session(browser, service.address, ADMIN, permissions=clipboard) as admin_session:
+        page = admin_session.go("/tokens")
         page.get_by_label("Name").fill("to-be-copied")
         page.get_by_role("button", name="Create token").click()
         secret = page.locator(".secret code").first.inner_text()
@@ -51,30 +54,32 @@ def test_a_token_is_copied(browser: Browser, service: Server) -> None:
         assert secret in page.evaluate("navigator.clipboard.readText()")
 
 
-def test_invite_an_operator(boss: BrowserSession, browser: Browser, service: Server) -> None:
-    page, email = boss.go("/operators"), f"{uuid4().hex}@example.com"
+def test_invited_operator_signs_in_until_deactivated(
+    admin_session: BrowserSession, browser: Browser, service: Server
+) -> None:
+    page, email = admin_session.go("/operators"), f"{uuid4().hex}@example.com"
     page.get_by_label("Email").fill(email)
     page.get_by_role("button", name="Invite").click()
     link = page.locator(".secret code").inner_text()
-    with visiting(browser, service.address) as new:
+    with browser_session(browser, service.address) as new:
         opened = new.go(link.removeprefix(service.address))
         opened.get_by_label("New password").fill("my own password")
         opened.get_by_role("button", name="Set password and sign in").click()
         expect(opened.get_by_role("heading", level=1)).to_have_text("Overview")
-        page = boss.go("/operators")
+        page = admin_session.go("/operators")
         page.get_by_role("button", name=f"Deactivate: {email}").click()
         expect(page.get_by_text("deactivated and signed out")).to_be_visible()
         expect(new.go("/").get_by_role("heading", level=1)).to_have_text("Sign in to Customer Segments")
 
 
-def test_a_partner_tries_a_call_in_the_documentation(browser: Browser, service: Server) -> None:
-    with visiting(browser, service.address, ADMIN) as boss:
-        page = boss.go("/tokens")
+def test_api_documentation_sends_a_request_with_the_token(browser: Browser, service: Server) -> None:
+    with browser_session(browser, service.address, ADMIN) as admin_session:
+        page = admin_session.go("/tokens")
         page.get_by_label("Name").fill("tries-it-out")
         page.get_by_role("checkbox", name="Read segments").check()
         page.get_by_role("button", name="Create token").click()
         secret = page.locator(".secret code").first.inner_text()
-        page = boss.go("/api/docs")
+        page = admin_session.go("/api/docs")
         page.get_by_role("button", name="Authorize", exact=True).first.click()
         page.locator(".auth-container input").fill(secret)
         page.locator(".auth-container").get_by_role("button", name="Apply credentials").click()

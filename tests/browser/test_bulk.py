@@ -1,4 +1,4 @@
-"""What operators do to many customers at once, in a real Chromium: by mouse, without JavaScript, on a phone."""
+"""Imports and bulk edits in Chromium: by mouse, without JavaScript, on a phone."""
 
 import csv
 import os
@@ -18,8 +18,8 @@ from tests.support.gunicorn import Server
 COLUMNS = "Cédula;Nombre;membership\n"
 
 
-def arrived(page: Page, what: str) -> None:
-    """Wait for what a job leads to. Without a script, by looking again."""
+def await_text(page: Page, what: str) -> None:
+    """Wait for the result of a job; without JavaScript, by refreshing the page."""
     place = page.get_by_text(re.compile(what)).first
     for _ in range(60):
         if place.is_visible():
@@ -31,8 +31,8 @@ def arrived(page: Page, what: str) -> None:
     expect(place).to_be_visible()
 
 
-def load(visit: BrowserSession, path: Path) -> Page:
-    page = visit.go("/imports")
+def upload(session: BrowserSession, path: Path) -> Page:
+    page = session.go("/imports")
     page.get_by_label("CSV or JSON Lines").set_input_files(path)
     page.get_by_role("button", name="Upload and preview").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(path.name)
@@ -42,7 +42,7 @@ def load(visit: BrowserSession, path: Path) -> Page:
 def check_columns(page: Page) -> None:
     page.get_by_role("combobox", name="membership").select_option("segment:membership")
     page.get_by_role("button", name="Preview changes").click()
-    arrived(page, "nothing has changed yet")
+    await_text(page, "nothing has changed yet")
 
 
 def undo(page: Page, link: str) -> None:
@@ -51,15 +51,15 @@ def undo(page: Page, link: str) -> None:
     expect(page.get_by_text(re.compile("as before"))).to_be_visible()
 
 
-def test_load_a_file_and_undo_it(at: BrowserSession, tmp_path: Path) -> None:
+def test_import_is_previewed_applied_and_undone(any_browser: BrowserSession, tmp_path: Path) -> None:
     path = tmp_path / "spring.csv"
     path.write_text(COLUMNS + "N-1;=Núñez;GOLD\nN-2;Eva;\n;Luis;GOLD\n", encoding="cp1252")
-    page = load(at, path)
+    page = upload(any_browser, path)
     expect(page.get_by_text("=Núñez")).to_be_visible()
     check_columns(page)
     expect(page.get_by_text("Line 4: document_id")).to_be_visible()
     page.get_by_role("button", name="Apply to 2 customers").click()
-    arrived(page, "Applied by")
+    await_text(page, "Applied by")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download errors").click()
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as lines:
@@ -72,49 +72,49 @@ def test_load_a_file_and_undo_it(at: BrowserSession, tmp_path: Path) -> None:
     assert at.context.request.get(at.address + "/customers/N-1").status == 404
 
 
-def test_change_all_who_match_and_undo_it(at: BrowserSession) -> None:
-    page = at.go("/customers?q=gomez")
+def test_bulk_edit_of_all_matching_is_previewed_applied_and_undone(any_browser: BrowserSession) -> None:
+    page = any_browser.go("/customers?q=gomez")
     page.get_by_role("link", name=re.compile("^Change all")).click()
     expect(page.get_by_text("“gomez”")).to_be_visible()
     page.get_by_label("Type of segment 1").fill("campaign")
     page.get_by_label("Value of segment 1").fill("SPRING")
     page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
-    arrived(page, "Nothing is changed yet")
+    await_text(page, "Nothing is changed yet")
     page.get_by_role("button", name=re.compile("^Add to [0-9]+ customers")).click()
-    arrived(page, "This is change")
+    await_text(page, "This is change")
     expect(page.get_by_text(re.compile("[0-9]+ customers changed"))).to_be_visible()
     undo(page, "Undo it …")
 
 
-def test_change_the_ticked_ones(at: BrowserSession) -> None:
-    page = at.go("/customers?segment=membership:SILVER")
+def test_bulk_edit_of_selected_customers(any_browser: BrowserSession) -> None:
+    page = any_browser.go("/customers?segment=membership:SILVER")
     for n in (0, 2):
         page.get_by_role("checkbox", name=re.compile("^Tick [0-9]")).nth(n).check()
     page.get_by_role("button", name="Change the ticked").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Change segments of 2 customers")
     page.get_by_label("Remove all segments").check()
     page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
-    arrived(page, "Nothing is changed yet")
+    await_text(page, "Nothing is changed yet")
     page.get_by_role("button", name="Remove all segments from 2 customers").click()
-    arrived(page, "This is change")
+    await_text(page, "This is change")
     undo(page, "Undo it …")
 
 
-def test_rename_a_segment_and_merge_it_back(at: BrowserSession) -> None:
-    page = at.go("/segments/interest/COFFEE")
+def test_segment_is_renamed_and_the_rename_undone(any_browser: BrowserSession) -> None:
+    page = any_browser.go("/segments/interest/COFFEE")
     page.get_by_role("link", name="Rename or merge").click()
     page.get_by_label("Value").fill("Coffee")
     page.get_by_role("button", name="See what it would do").click()
     if page.get_by_text("is this the spelling that you mean").is_visible():
         page.get_by_role("button", name="See what it would do").click()
-    arrived(page, "Nothing is changed yet")
+    await_text(page, "Nothing is changed yet")
     page.get_by_role("button", name=re.compile("^Rename for")).click()
-    arrived(page, "This is change")
+    await_text(page, "This is change")
     undo(page, "Undo it …")
 
 
-def test_a_new_id(at: BrowserSession) -> None:
-    page = at.go("/customers/1969-1110")
+def test_document_id_is_changed_and_changed_back(any_browser: BrowserSession) -> None:
+    page = any_browser.go("/customers/1969-1110")
     for old, new in (("1969-1110", "NEW/1"), ("NEW/1", "1969-1110")):
         expect(page.locator(".profile .id").first).to_have_text(old)
         page.get_by_role("link", name="new id").click()
@@ -123,28 +123,26 @@ def test_a_new_id(at: BrowserSession) -> None:
         expect(page.locator(".profile .id").first).to_have_text(new)
 
 
-def test_all_are_ticked_with_one_key(desk: BrowserSession) -> None:
-    page = desk.go("/customers")
+def test_select_all_by_keyboard(desktop: BrowserSession) -> None:
+    page = desktop.go("/customers")
     page.get_by_role("checkbox", name="Tick all on this page").press("Space")
     expect(page.get_by_text("50 ticked")).to_be_visible()
 
 
-def taken_up(service: Server, state: str) -> bool:
-    """Whether a worker has begun with a job."""
+def is_claimed(service: Server, state: str) -> bool:
+    """Return whether a worker has claimed a job."""
     jobs = "SELECT count(*) FROM jobs WHERE state = ? AND lease IS NOT NULL"
     with closing(sqlite3.connect(service.log.parent / "shop.db")) as database:
         return bool(database.execute(jobs, [state]).fetchone()[0])
 
 
 @pytest.mark.parametrize("state", ["checking", "applying"])
-def test_a_dead_worker_does_not_stop_an_import(
-    service: Server, desk: BrowserSession, tmp_path: Path, state: str
-) -> None:
-    """The page says how far it is, outlives the worker, and in the end everything is there once."""
+def test_import_survives_a_killed_worker(service: Server, desktop: BrowserSession, tmp_path: Path, state: str) -> None:
+    """The page shows the progress after the worker is killed, and in the end each row is applied once."""
     path = tmp_path / f"{state}.csv"
     rows = 20_000
     path.write_text(COLUMNS + "".join(f"{state}-{n};Name {n};GOLD\n" for n in range(rows)))
-    page = load(desk, path)
+    page = upload(desktop, path)
     address = page.url
     page.get_by_role("combobox", name="membership").select_option("segment:membership")
     if state == "applying":
@@ -152,7 +150,7 @@ def test_a_dead_worker_does_not_stop_an_import(
         page.get_by_role("button", name=re.compile("^Apply")).wait_for(timeout=60_000)
     button = "^Apply" if state == "applying" else "^Preview changes"
     page.get_by_role("button", name=re.compile(button)).click(no_wait_after=True)
-    while not taken_up(service, state):
+    while not is_claimed(service, state):
         time.sleep(0.01)
     (worker,) = service.workers()
     os.kill(worker, signal.SIGKILL)

@@ -1,17 +1,17 @@
-"""What is quicker with a script, and how pages look to whoever uses them, in a real Chromium."""
+"""Behaviour that JavaScript adds, and the look of tables and of printed pages, in Chromium."""
 
 import re
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import ADMIN, PHONE, BrowserSession, visiting
+from tests.support.browser import ADMIN, PHONE, BrowserSession, browser_session
 from tests.support.editor_page import LUCIA, add, clear, expect_values
 from tests.support.gunicorn import Server
 
 
-def test_search_as_you_type(desk: BrowserSession) -> None:
-    page = desk.go("/customers")
+def test_live_search_updates_results_url_and_count(desktop: BrowserSession) -> None:
+    page = desktop.go("/customers")
     page.get_by_label("Search by id").press_sequentially("gomez", delay=20)
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
     expect(page).to_have_url(re.compile("q=gomez"))
@@ -26,29 +26,29 @@ def test_search_as_you_type(desk: BrowserSession) -> None:
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
 
 
-def test_a_count_comes_after_the_page(desk: BrowserSession) -> None:
-    page = desk.go("/customers?without=membership:GOLD")
+def test_count_is_loaded_after_the_page(desktop: BrowserSession) -> None:
+    page = desktop.go("/customers?without=membership:GOLD")
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{3} customers"))
     expect(page.get_by_role("link", name="Count them")).to_have_count(0)
 
 
-def test_unsaved_changes_are_marked_and_guarded(desk: BrowserSession) -> None:
-    page = clear(desk, LUCIA)
+def test_unsaved_changes_are_marked_and_guarded(desktop: BrowserSession) -> None:
+    page = clear(desktop, LUCIA)
     add(page, "membership", "GOLD")
     expect(page.get_by_text("Not saved yet")).to_be_visible()
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.dismiss()))
     page.get_by_role("link", name="Segments", exact=True).click()
     page.wait_for_timeout(300)
-    assert asked == ["beforeunload"]
+    assert dialogs == ["beforeunload"]
     page.get_by_role("link", name="Discard").click()
     page.wait_for_load_state()
-    assert asked == ["beforeunload"]
+    assert dialogs == ["beforeunload"]
     expect_values(page)
 
 
-def test_a_spelling_is_checked_while_it_is_typed(desk: BrowserSession) -> None:
-    page = clear(desk, LUCIA)
+def test_similar_segment_is_pointed_out_while_typing(desktop: BrowserSession) -> None:
+    page = clear(desktop, LUCIA)
     add(page, "membership", "GOLDD")
     expect(page.get_by_text(re.compile("GOLD exists"))).to_be_visible()
     page.get_by_role("button", name="Use it").click()
@@ -56,8 +56,8 @@ def test_a_spelling_is_checked_while_it_is_typed(desk: BrowserSession) -> None:
     page.get_by_role("link", name="Discard").click()
 
 
-def test_the_search_is_one_key_away(desk: BrowserSession) -> None:
-    page = desk.go("/segments/membership/GOLD")
+def test_shortcuts_focus_the_search_and_can_be_disabled(desktop: BrowserSession) -> None:
+    page = desktop.go("/segments/membership/GOLD")
     for key in ("/", "Control+k"):
         page.keyboard.press(key)
         expect(page.get_by_label("Search", exact=True)).to_be_focused()
@@ -66,7 +66,7 @@ def test_the_search_is_one_key_away(desk: BrowserSession) -> None:
     inside = page.get_by_role("searchbox", name="Search inside")
     inside.press_sequentially("a/b")
     expect(inside).to_have_value("a/b")
-    desk.go("/account").get_by_role("button", name="Disable / shortcut").click()
+    desktop.go("/account").get_by_role("button", name="Disable / shortcut").click()
     expect(page.get_by_text("/ shortcut disabled.")).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_label("Search", exact=True)).not_to_be_focused()
@@ -74,25 +74,25 @@ def test_the_search_is_one_key_away(desk: BrowserSession) -> None:
     expect(page.get_by_label("Search", exact=True)).to_be_focused()
 
 
-def test_what_tables_promise(desk: BrowserSession) -> None:
-    page = desk.go("/customers")
+def test_tables_have_sticky_header_times_ids_and_aligned_numbers(desktop: BrowserSession) -> None:
+    page = desktop.go("/customers")
     page.mouse.wheel(0, 3_000)
     page.wait_for_function("scrollY > 500")
     head = page.locator(".customers th").nth(1)
-    assert head.bounding_box()["y"] == pytest.approx(0, abs=1), "it stays when the list is scrolled"
-    told = page.locator(".customers time").first
-    expect(told).to_have_attribute("title", re.compile("^20.{17} UTC$"))
-    expect(told).to_have_attribute("datetime", re.compile("^20.+Z$"))
+    assert head.bounding_box()["y"] == pytest.approx(0, abs=1), "it stays in view when the list is scrolled"
+    time = page.locator(".customers time").first
+    expect(time).to_have_attribute("title", re.compile("^20.{17} UTC$"))
+    expect(time).to_have_attribute("datetime", re.compile("^20.+Z$"))
     assert "monospace" in page.locator(".customers .id").first.evaluate("e => getComputedStyle(e).fontFamily")
     expect(page.get_by_role("button", name="Copy ID").first).to_be_visible()
-    page = desk.go("/segments")
+    page = desktop.go("/segments")
     numbers = page.locator("td.number")
     assert numbers.evaluate_all("all => new Set(all.map(e => getComputedStyle(e).textAlign)).size") == 1
     assert numbers.first.evaluate("e => getComputedStyle(e).textAlign") == "right"
 
 
-def test_a_page_is_printed_without_its_buttons(desk: BrowserSession) -> None:
-    page = desk.go("/customers")
+def test_printed_page_has_no_controls_and_dark_ink(desktop: BrowserSession) -> None:
+    page = desktop.go("/customers")
     page.emulate_media(media="print", color_scheme="dark")
     for what in (page.get_by_role("navigation").first, page.locator(".bulk-bar"), page.locator(".filters").first):
         expect(what).to_be_hidden()
@@ -102,8 +102,8 @@ def test_a_page_is_printed_without_its_buttons(desk: BrowserSession) -> None:
 
 
 def test_phone_menu_shows_every_page_and_marks_the_current_one(browser: Browser, service: Server) -> None:
-    with visiting(browser, service.address, ADMIN, viewport=PHONE) as at:
-        page = at.go("/operators")
+    with browser_session(browser, service.address, ADMIN, viewport=PHONE) as session:
+        page = any_browser.go("/operators")
         header = page.locator(".site-header")
         assert header.bounding_box()["height"] < 64, "one row"
         header.get_by_text("Menu", exact=True).click()

@@ -1,16 +1,16 @@
-"""What operators do, by keyboard alone: the focus can be seen wherever it is."""
+"""The jobs of an operator by keyboard alone, with a visible focus at every step."""
 
 import re
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import ADMIN, BrowserSession, visiting
+from tests.support.browser import ADMIN, BrowserSession, browser_session
 from tests.support.editor_page import LUCIA, clear, expect_values
 from tests.support.gunicorn import Server
 
 
-def test_by_keyboard_alone(desk: BrowserSession) -> None:
-    page = clear(desk, LUCIA)
+def test_find_and_edit_a_customer_by_keyboard(desktop: BrowserSession) -> None:
+    page = clear(desktop, LUCIA)
     keys = page.keyboard
     keys.press("Control+k")
     keys.type(LUCIA)
@@ -37,8 +37,8 @@ def test_by_keyboard_alone(desk: BrowserSession) -> None:
     expect_values(page, "SILVER")
 
 
-def test_the_other_jobs_by_keyboard_alone(desk: BrowserSession) -> None:
-    page = desk.go("/")
+def test_filter_browse_and_undo_by_keyboard(desktop: BrowserSession) -> None:
+    page = desktop.go("/")
     keys = page.keyboard
 
     def enter() -> None:
@@ -79,9 +79,9 @@ def test_the_other_jobs_by_keyboard_alone(desk: BrowserSession) -> None:
     enter()
 
 
-def test_the_jobs_of_an_admin_by_keyboard_alone(browser: Browser, service: Server) -> None:
-    with visiting(browser, service.address, ADMIN) as boss:
-        page = boss.go("/")
+def test_create_and_revoke_a_token_by_keyboard(browser: Browser, service: Server) -> None:
+    with browser_session(browser, service.address, ADMIN) as admin_session:
+        page = admin_session.go("/")
         keys = page.keyboard
 
         def enter() -> None:
@@ -100,7 +100,9 @@ def test_the_jobs_of_an_admin_by_keyboard_alone(browser: Browser, service: Serve
         enter()
         secret = page.locator(".secret code").first.inner_text()
         headers = {"Authorization": f"Bearer {secret}"}
-        assert boss.context.request.get(boss.address + "/api/v3/segments", headers=headers).status == 200
+        assert (
+            admin_session.context.request.get(admin_session.address + "/api/v3/segments", headers=headers).status == 200
+        )
         tab_to(page, "Done")
         enter()
         tab_to(page, "Revoke by-keyboard")

@@ -1,4 +1,4 @@
-"""A real Chromium, and the service as it is run, for tests that do what an operator does."""
+"""Chromium and the running service, for tests that do what an operator does in a browser."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from app.access.operators import create_operator
 from app.core.database import db
 from tests.support.gunicorn import Server, serving
 from tests.support.html_client import PASSWORD
+from tests.support.long_content import add_long_content
 
 FLAGS = [
     "--no-sandbox",
@@ -29,6 +30,10 @@ ADMIN, EDITOR, OTHER = "admin@example.com", "ana.editor@example.com", "luis.edit
 VIEWER = "viewer@example.com"
 OPERATORS = {ADMIN: "admin", EDITOR: "editor", OTHER: "editor", VIEWER: "viewer"}
 
+DESKTOP = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
+PHONE = {"width": 390, "height": 844}
+BROWSER_MODES = {"mouse": {}, "without JavaScript": {"java_script_enabled": False}, "phone": {"viewport": PHONE}}
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
@@ -39,19 +44,21 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def shop(folder: Path, customers: int) -> Iterator[Server]:
-    """The service with that many invented customers (or none), and operators of every role."""
+def shop(folder: Path, customers: int, *, long_content: bool = False) -> Iterator[Server]:
+    """Run the service with that many demo customers and an operator of every role."""
     environ = {
         "DATABASE_URL": f"sqlite:///{folder / 'shop.db'}",
         "SECRET_KEY": "only-for-tests-0123456789",
         "WEB_CONCURRENCY": "1",
+        "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1:9",  # no server listens there
     }
-    environ["WEBHOOK_ALLOWED_HOSTS"] = "127.0.0.1:9"  # where nobody is
     app = create_app({**environ, "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
         if customers:
             demo_data.fill_demo(customers, lambda filled: None)
+        if long_content:
+            add_long_content()
         for email, role in OPERATORS.items():
             create_operator(email, role, PASSWORD)
         db.session.remove()
@@ -62,60 +69,56 @@ def shop(folder: Path, customers: int) -> Iterator[Server]:
 
 @dataclass
 class BrowserSession:
-    """An operator at her browser. What goes wrong in it is kept, to be asked for."""
+    """A browser window on the service. `errors` collects console errors and requests to other hosts."""
 
     context: BrowserContext
     page: Page
     address: str
-    wrong: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> Page:
         self.page.goto(self.address + path)
         return self.page
 
     def __post_init__(self) -> None:
-        self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("request", self._request)
+        self.page.on("console", self._collect_message)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._collect_foreign_request)
 
-    def _console(self, message: ConsoleMessage) -> None:
-        refused = "Failed to load resource" in message.text  # the status of a page that is refused on purpose
-        if message.type in ("error", "warning") and not refused:
-            self.wrong.append(message.text)
+    def _collect_message(self, message: ConsoleMessage) -> None:
+        is_error_status = "Failed to load resource" in message.text  # tests open pages that answer 404 or 422
+        if message.type in ("error", "warning") and not is_error_status:
+            self.errors.append(message.text)
 
-    def _request(self, request: Request) -> None:
+    def _collect_foreign_request(self, request: Request) -> None:
         if not request.url.startswith((self.address, "data:")):
-            self.wrong.append(f"loaded from elsewhere: {request.url}")
+            self.errors.append(f"request to another host: {request.url}")
 
 
-DESK = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
-PHONE = {"width": 390, "height": 844}
-BROWSER_MODES = {"mouse": {}, "without JavaScript": {"java_script_enabled": False}, "phone": {"viewport": PHONE}}
-
-_signed_in: dict[tuple[str, str], StorageState] = {}
-"""The cookies of those who have signed in, by address and e-mail: once is enough."""
+_storage_states: dict[tuple[str, str], StorageState] = {}
+"""The cookies of operators who have signed in, by address and e-mail, so that each signs in once."""
 
 
-def visit(browser: Browser, address: str, email: str = "", **options: object) -> BrowserSession:
-    """A browser window of its own; signed in, if there is an e-mail."""
-    if email and (address, email) not in _signed_in:
-        at = visit(browser, address)
-        sign_in(at.go("/sign-in"), email)
-        _signed_in[address, email] = at.context.storage_state()
-        at.context.close()
-    options = {**DESK, "storage_state": _signed_in.get((address, email)), **options}
+def open_session(browser: Browser, address: str, email: str = "", **options: object) -> BrowserSession:
+    """Open a window with cookies of its own, signed in if `email` is not empty."""
+    if email and (address, email) not in _storage_states:
+        session = open_session(browser, address)
+        sign_in(session.go("/sign-in"), email)
+        _storage_states[address, email] = session.context.storage_state()
+        session.context.close()
+    options = {**DESKTOP, "storage_state": _storage_states.get((address, email)), **options}
     context = browser.new_context(**options)  # type: ignore[arg-type]
     context.set_default_timeout(15_000)
     return BrowserSession(context, context.new_page(), address)
 
 
 @contextmanager
-def visiting(browser: Browser, address: str, email: str = "", **options: object) -> Iterator[BrowserSession]:
-    """A visit in which nothing may go wrong."""
-    at = visit(browser, address, email, **options)
-    yield at
-    assert at.wrong == []
-    at.context.close()
+def browser_session(browser: Browser, address: str, email: str = "", **options: object) -> Iterator[BrowserSession]:
+    """Open a window, and check at the end that the browser reported no error."""
+    session = open_session(browser, address, email, **options)
+    yield session
+    assert session.errors == []
+    session.context.close()
 
 
 def sign_in(page: Page, email: str) -> None:

@@ -1,4 +1,4 @@
-"""The editor of a customer's segments in a browser, as operators work with it."""
+"""The segment editor of a customer's page in a browser."""
 
 import re
 
@@ -10,16 +10,16 @@ LUCIA, ANOTHER = "1232-2323", "1969-1110"
 
 
 def expect_values(page: Page, *values: str) -> None:
-    """The editor has these values, now or in a moment: a click may lead to another page first."""
+    """Wait until the editor has these values."""
     fields = page.get_by_label(re.compile("^Value of segment"))
     expect(fields).to_have_count(len(values))
     for n, value in enumerate(values):
         expect(fields.nth(n)).to_have_value(value)
 
 
-def clear(at: BrowserSession, document_id: str) -> Page:
-    """The customer's page, once she has no segments."""
-    page = at.go(f"/customers/{document_id}")
+def clear(session: BrowserSession, document_id: str) -> Page:
+    """Remove all segments of a customer, and return the page."""
+    page = session.go(f"/customers/{document_id}")
     remove = page.get_by_role("button", name=re.compile("^Remove: segment"))
     for left in reversed(range(remove.count())):
         remove.first.click()

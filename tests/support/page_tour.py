@@ -1,25 +1,29 @@
-"""Every page there is, as operators come to it: for what must be true of each of them, and for pictures."""
+"""A tour of every page and every state of it, for checks that must hold on each, and for screenshots.
 
-import re
+Buttons and links are found by what they do (their name, value or target) and not by their label, so that the tour works
+in every language.
+"""
+
 import sqlite3
 from collections.abc import Iterator
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
-from tests.support.browser import ADMIN, EDITOR, VIEWER, BrowserSession, visiting
+from tests.support.browser import ADMIN, EDITOR, VIEWER, BrowserSession, browser_session
 from tests.support.gunicorn import Server
+from tests.support.long_content import UNBREAKABLE
 
-Stop = tuple[str, BrowserSession]
-"""What the page is called: the name of its template, and what is special. And who is looking at it."""
+PageState = tuple[str, BrowserSession]
+"""The name of the page's template followed by what is special about its state; and the window that shows it."""
 
 LUCIA = "/customers/1232-2323"
 GOLD = "/segments/membership/GOLD"
-LONG = "a-very-long-name-without-any-blank-in-it-" * 4
+ALL_MATCHING = "/edits/new?everybody=yes"
 
 LISTS = {
     "overview": "/",
     "customers": "/customers",
-    "customers nothing found": "/customers?q=nobody+at+all",
+    "customers without a match": "/customers?q=nobody+at+all",
     "customers filtered": "/customers?segment=membership:GOLD&without=interest:WINE&has=any&q=go&sort=-name",
     "segments": "/segments",
     "look_alikes": "/look-alikes",
@@ -33,249 +37,283 @@ LISTS = {
     "error 404": "/nowhere",
     "error 400": "/customers?has=nonsense",
 }
-OF_A_FULL_SHOP = {
+DETAILS = {
     "customer": LUCIA,
     "customer_undo": f"{LUCIA}?undo=1",
-    "customer_id": f"{LUCIA}?new-id=yes",
+    "customer_rename": f"{LUCIA}?new-id=yes",
     "segment": GOLD,
-    "segment a part of": "/segments/affiliation/NEW_CUSTOMER",
-    "rename": f"{GOLD}/rename",
+    "segment with a small share": "/segments/affiliation/NEW_CUSTOMER",
+    "segment_rename": f"{GOLD}/rename",
     "change_set": "/changes/1",
-    "change_set of a night": "/changes/2",
-    "undo": "/changes/2/undo",
+    "change_set of a nightly job": "/changes/2",
+    "change_set_undo": "/changes/2/undo",
 }
+"""Pages that exist only in a shop with customers."""
 
 
-def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[Stop]:
-    """One stop after the other. Whoever stops there may look, resize and recolour, but leads nowhere else."""
-    with visiting(browser, server.address) as stranger, visiting(browser, server.address, ADMIN) as admin:
-        yield from _signing_in(stranger)
-        for name, path in {**LISTS, **(OF_A_FULL_SHOP if full else {})}.items():
+def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[PageState]:
+    """Yield each page state. The caller may resize and recolour the page, but must not navigate."""
+    with browser_session(browser, server.address) as visitor, browser_session(browser, server.address, ADMIN) as admin:
+        yield from _sign_in(visitor)
+        for name, path in {**LISTS, **(DETAILS if full else {})}.items():
             admin.go(path)
             yield name, admin
-        yield from _operators(admin, stranger)
+        if full:
+            yield from _long_customer(admin)
+        yield from _operators(admin, visitor)
         yield from _tokens(admin)
         yield from _webhooks(admin)
-        yield from _file(admin)
-        yield from _going_on(admin, server)
+        yield from _import(admin)
+        yield from _running_import(admin, server)
         yield from _bulk_edit(admin)
         if full:
-            yield from _look_alikes(admin)
+            yield from _similar_segments(admin)
             yield from _editor(admin)
-            with visiting(browser, server.address, EDITOR) as other:
+            with browser_session(browser, server.address, EDITOR) as other:
                 yield from _conflict(admin, other)
-    with visiting(browser, server.address, VIEWER) as viewer:
-        yield from _may_only_look(viewer, full)
+    with browser_session(browser, server.address, VIEWER) as viewer:
+        yield from _viewer(viewer, full)
 
 
-def _press(page: Page, button: str) -> None:
+def _button(page: Page, action: str) -> Locator:
+    """Return the visible button that sends `action`; rows of the editor repeat it as a hidden default button."""
+    return page.locator(f"main button[name=action][value={action}]:not([tabindex='-1'])").locator("visible=true").last
+
+
+def _press(page: Page, button: Locator) -> None:
     with page.expect_navigation():
-        page.get_by_role("button", name=re.compile(f"^{button}")).locator("visible=true").last.click()
+        button.click()
 
 
-def _signing_in(at: BrowserSession) -> Iterator[Stop]:
-    page = at.go("/sign-in")
-    yield "sign_in", at
-    page.get_by_label("Email").fill("nobody@example.com")
-    page.get_by_label("Password").fill("wrong")
-    _press(page, "Sign in")
-    yield "sign_in refused", at
+def _submit(page: Page, form: str = "main form") -> None:
+    """Send the form whose selector is `form` with its last visible submit button."""
+    _press(page, page.locator(f"{form} button[type=submit]").locator("visible=true").last)
 
 
-def _operators(admin: BrowserSession, stranger: BrowserSession) -> Iterator[Stop]:
+def _follow(page: Page, href: str) -> None:
+    """Follow the last link of the page whose URL contains `href`."""
+    _press(page, page.locator(f"main a[href*='{href}']").last)
+
+
+def _sign_in(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go("/sign-in")
+    yield "sign_in", session
+    page.locator("#email").fill("nobody@example.com")
+    page.locator("#password").fill("wrong")
+    _submit(page)
+    yield "sign_in refused", session
+
+
+def _long_customer(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go("/customers")
+    _press(page, page.locator("main .cell-id a").first)
+    yield "customer with long content", session
+
+
+def _operators(admin: BrowserSession, visitor: BrowserSession) -> Iterator[PageState]:
     page = admin.go("/operators")
-    _press(page, "Invite")
-    yield "operators with a problem", admin
-    page.get_by_label("Email").fill("new@example.com")
-    _press(page, "Invite")
-    yield "invited", admin
-    stranger.go(page.locator(".secret code").inner_text().removeprefix(admin.address))
-    yield "invitation", stranger
+    _submit(page, "main form:has(#email)")
+    yield "operators with an error", admin
+    page.locator("#email").fill("new@example.com")
+    _submit(page, "main form:has(#email)")
+    yield "invitation_link", admin
+    visitor.go(page.locator(".secret code").inner_text().removeprefix(admin.address))
+    yield "accept_invitation", visitor
     page = admin.go("/operators")
-    page.get_by_role("button", name="Deactivate: new@example.com").click()
-    page.get_by_text("deactivated and signed out").wait_for()
-    yield "operators one deactivated", admin
+    row = page.locator(".operator", has_text="new@example.com")
+    _press(page, row.locator("form[action$=deactivate] button"))
+    yield "operators with a deactivated one", admin
 
 
-def _tokens(at: BrowserSession) -> Iterator[Stop]:
-    page = at.go("/tokens")
-    _press(page, "Create token")
-    yield "tokens with a problem", at
-    name = f"crm-{LONG}"[:100]
-    page.get_by_role("textbox", name="Name").fill(name)
-    _press(page, "Create token")
-    yield "token_created", at
-    token = page.locator(".secret code").first.inner_text()
+def _tokens(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go("/tokens")
+    _submit(page, "main form:has(#name)")
+    yield "tokens with an error", session
+    name = f"crm-{UNBREAKABLE}"[:100]
+    page.locator("#name").fill(name)
+    _submit(page, "main form:has(#name)")
+    yield "token_created", session
+    _send_requests(session, page.locator(".secret code").first.inner_text())
+    session.go("/tokens")
+    yield "tokens with one", session
+    _press(page, page.get_by_role("link", name=name, exact=True).first)
+    _await_text(page, "VALIDATION_ERROR")
+    yield "token", session
+    path = page.url.removeprefix(session.address)
+    for action in ("rotate", "revoke"):
+        session.go(f"{path}/{action}")
+        yield f"token_{action}", session
+    _submit(page)
+    yield "tokens with a revoked one", session
+
+
+def _send_requests(session: BrowserSession, token: str) -> None:
     for body in ({"customers": [{"document_id": 1}]}, {"customers": [{"document_id": "nobody", "segments": []}]}):
         headers = {"Authorization": f"Bearer {token}"}
-        at.context.request.post(at.address + "/api/v3/customers/segments", data=body, headers=headers)
-    at.go("/tokens")
-    yield "tokens one of them", at
-    page.get_by_role("link", name=name, exact=True).first.click()
-    page.get_by_role("heading", name="Recent requests").wait_for()
-    for _ in range(40):  # requests are written down a moment later
-        if page.get_by_text("VALIDATION_ERROR").is_visible():
-            break
+        session.context.request.post(session.address + "/api/v3/customers/segments", data=body, headers=headers)
+
+
+def _await_text(page: Page, text: str) -> None:
+    """Reload until the page shows `text`: the log of requests is written in the background."""
+    for _ in range(60):
+        if page.get_by_text(text).first.is_visible():
+            return
         page.wait_for_timeout(250)
         page.reload()
-    yield "token", at
-    path = page.url.removeprefix(at.address)
-    for wish in ("rotate", "revoke"):
-        at.go(f"{path}/{wish}")
-        yield f"token_{wish}", at
-    _press(page, "Revoke")
-    yield "tokens one revoked", at
+    raise AssertionError(f"{text!r} does not appear on {page.url}")
 
 
-def _webhooks(at: BrowserSession) -> Iterator[Stop]:
-    page = at.go("/webhooks")
-    _press(page, "Add webhook")
-    yield "webhooks with a problem", at
-    page.get_by_role("textbox", name="URL").fill(f"http://127.0.0.1:9/{LONG}")
-    _press(page, "Add webhook")
-    yield "webhook_secret", at
-    page.get_by_role("link", name="To the webhook").click()
-    page.get_by_role("heading", name="Deliveries").wait_for()
-    yield "webhook", at
-    path = page.url.removeprefix(at.address)
-    for wish in ("rotate", "delete"):
-        at.go(f"{path}/{wish}")
-        yield f"webhook_{wish}", at
-    at.go("/webhooks")
-    yield "webhooks one of them", at
+def _webhooks(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go("/webhooks")
+    _submit(page, "main form:has(#url)")
+    yield "webhooks with an error", session
+    page.locator("#url").fill(f"http://127.0.0.1:9/{UNBREAKABLE}")
+    _submit(page, "main form:has(#url)")
+    yield "webhook_secret", session
+    _follow(page, "/webhooks/")
+    yield "webhook", session
+    path = page.url.removeprefix(session.address)
+    for action in ("rotate", "delete"):
+        session.go(f"{path}/{action}")
+        yield f"webhook_{action}", session
+    session.go("/webhooks")
+    yield "webhooks with one", session
 
 
-def _send(at: BrowserSession, name: str, content: str) -> Page:
-    page = at.go("/imports")
+def _upload(session: BrowserSession, name: str, content: str) -> Page:
+    page = session.go("/imports")
     file = {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
-    page.get_by_label("CSV or JSON Lines").set_input_files([file])  # type: ignore[list-item]
-    _press(page, "Upload and preview")
+    page.locator("#file").set_input_files([file])  # type: ignore[list-item]
+    _submit(page, "main form:has(#file)")
     return page
 
 
-def _file(at: BrowserSession) -> Iterator[Stop]:
-    """A file with good lines and bad ones, step by step, until it is undone."""
-    page = at.go("/imports")
+def _import(session: BrowserSession) -> Iterator[PageState]:
+    """Upload a file with valid and invalid lines, apply it, and undo it."""
+    page = session.go("/imports")
     page.locator("#file").evaluate("field => field.required = false")
-    _press(page, "Upload and preview")
-    yield "imports with a problem", at
-    lines = "".join(f"N-{n};Ana Gómez {n};GOLD\n" for n in range(12))
-    _send(at, f"{LONG[:80]}.csv", f"document_id;{LONG};membership\nA;{LONG};GOLD\n;{LONG};GOLD\n{lines}")
-    yield "import its columns", at
+    _submit(page, "main form:has(#file)")
+    yield "imports with an error", session
+    rows = "".join(f"N-{n};Ana Gómez {n};GOLD\n" for n in range(12))
+    header = f"document_id;{UNBREAKABLE};membership\n"
+    _upload(session, f"{UNBREAKABLE[:80]}.csv", f"{header}A;{UNBREAKABLE};GOLD\n;{UNBREAKABLE};GOLD\n{rows}")
+    yield "import with its columns", session
     page.get_by_role("combobox", name="membership").select_option("segment:membership")
-    page.get_by_role("combobox", name=LONG).select_option("name")
-    page.get_by_role("button", name="Preview changes").click()
-    page.get_by_text("nothing has changed yet").wait_for()
-    yield "import previewed", at
-    page.get_by_role("button", name="Apply to").click()
-    page.get_by_text("Applied by").wait_for()
-    yield "import done", at
-    page.get_by_role("link", name=re.compile("^Change #[0-9]+$")).click()
-    page.get_by_role("link", name="Undo this change").wait_for()
-    yield "change_set with new customers", at
-    page.get_by_role("link", name="Undo this change").click()
-    page.get_by_role("button", name="Put back").wait_for()
-    yield "undo new customers", at
-    _press(page, "Put back")
-    yield "change_set of an undo", at
-    at.go("/imports")
-    yield "imports some of them", at
+    page.get_by_role("combobox", name=UNBREAKABLE).select_option("name")
+    _button(page, "check").click()
+    _button(page, "apply").wait_for()
+    yield "import previewed", session
+    _button(page, "apply").click()
+    page.locator("main a[href$='/undo']").wait_for()
+    yield "import done", session
+    _press(page, page.locator("main a[href*='/changes/']:not([href$='/undo'])").first)
+    yield "change_set with new customers", session
+    _follow(page, "/undo")
+    yield "change_set_undo of new customers", session
+    _submit(page)
+    yield "change_set of an undo", session
+    session.go("/imports")
+    yield "imports with one", session
 
 
-def _going_on(at: BrowserSession, server: Server) -> Iterator[Stop]:
-    """An import that another process works on, and does not get on with."""
-    page = _send(at, "night.csv", "document_id;name\nM-1;Eva\n")
-    page.get_by_role("button", name="Preview changes").click()
-    page.get_by_text("nothing has changed yet").wait_for()
-    busy = "state = 'checking', phase = 'comparing', done = 12000, total = 50000, not_before = '2099-01-01'"
-    _set(server, busy)
+def _running_import(session: BrowserSession, server: Server) -> Iterator[PageState]:
+    """Show an import that another process seems to work on."""
+    page = _upload(session, "night.csv", "document_id;name\nM-1;Eva\n")
+    _button(page, "check").click()
+    _button(page, "apply").wait_for()
+    _update_last_job(
+        server, "state = 'checking', phase = 'comparing', done = 12000, total = 50000, leased_until = '2099-01-01'"
+    )
     page.reload()
     page.get_by_role("progressbar").wait_for()
-    yield "import going on", at
-    _set(server, "state = 'ready'")
-    page.get_by_role("button", name="Discard import").click()
-    page.get_by_text("Import discarded").wait_for()
-    yield "import thrown away", at
+    yield "import running", session
+    _update_last_job(server, "state = 'ready'")
+    _button(page, "discard").wait_for()
+    _press(page, _button(page, "discard"))
+    yield "import discarded", session
 
 
-def _set(server: Server, values: str) -> None:
+def _update_last_job(server: Server, assignments: str) -> None:
     with sqlite3.connect(server.log.parent / "shop.db") as database:
-        database.execute(f"UPDATE jobs SET {values} WHERE id = (SELECT max(id) FROM jobs)")
+        database.execute(f"UPDATE jobs SET {assignments} WHERE id = (SELECT max(id) FROM jobs)")
     database.close()
 
 
-def _bulk_edit(at: BrowserSession) -> Iterator[Stop]:
-    page = at.go("/edits/new?everybody=yes&segment=membership:GOLD&without=interest:WINE&q=go&has=any")
-    yield "edit_new narrowed", at
-    page = at.go("/edits/new?everybody=yes")
-    page.get_by_label("Type of segment 1").fill("interest")
-    _press(page, "See what it would do")
-    yield "edit_new with a problem", at
-    page.get_by_label("Value of segment 1").fill(LONG)
-    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
-    page.get_by_text("Nothing is changed yet").wait_for()
-    yield "edit previewed", at
-    if page.get_by_role("button", name="Add to").is_visible():
-        page.get_by_role("button", name="Add to").click()
-        page.get_by_text("This is change").wait_for()
-        yield "edit done", at
-        page.get_by_role("link", name="Undo it").click()
-        _press(page, "Put back")
-    at.go("/edits/new?everybody=yes")
-    page.get_by_label("Remove all segments").check()
-    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
-    page.get_by_text("Nothing is changed yet").wait_for()
-    yield "edit dangerous", at
-    page.get_by_role("button", name="Leave it").click()
-    page.get_by_text("Left as it was").wait_for()
-    yield "edit left", at
+def _bulk_edit(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go(f"{ALL_MATCHING}&segment=membership:GOLD&without=interest:WINE&q=go&has=any")
+    yield "bulk_edit_new of all who match a filter", session
+    session.go(ALL_MATCHING)
+    page.locator("[name=type]").first.fill("interest")
+    _press(page, _button(page, "preview"))
+    yield "bulk_edit_new with an error", session
+    page.locator("[name=value]").first.fill(UNBREAKABLE)
+    _button(page, "preview").click()
+    _button(page, "discard").wait_for()
+    yield "bulk_edit previewed", session
+    if _button(page, "apply").is_visible():
+        _button(page, "apply").click()
+        page.locator("main a[href$='/undo']").wait_for()
+        yield "bulk_edit done", session
+        _follow(page, "/undo")
+        _submit(page)
+    session.go(ALL_MATCHING)
+    page.locator("input[type=radio][value=clear]").check()
+    _button(page, "preview").click()
+    _button(page, "discard").wait_for()
+    yield "bulk_edit that removes segments", session
+    _press(page, _button(page, "discard"))
+    yield "bulk_edit discarded", session
 
 
-def _look_alikes(at: BrowserSession) -> Iterator[Stop]:
-    page = at.go(f"{GOLD}/rename")
-    page.get_by_label("Value").fill("GOLDD")
-    _press(page, "See what it would do")
-    yield "rename with a question", at
-    page = at.go(LUCIA)
-    _add(page, "membership", "Gold")
-    _add(page, "Membership", "GOLD")
-    for _ in range(2):  # the second time, for sure
-        _press(page, "Save")
-    at.go("/look-alikes")
-    yield "look_alikes some of them", at
+def _similar_segments(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go(f"{GOLD}/rename")
+    page.locator("[name=value]").fill("GOLDD")
+    _submit(page)
+    yield "segment_rename with a similar segment", session
+    page = session.go(LUCIA)
+    _add_row(page, "membership", "Gold")
+    _add_row(page, "Membership", "GOLD")
+    for _ in range(2):  # the second time confirms the spelling
+        _press(page, _button(page, "save"))
+    session.go("/look-alikes")
+    yield "look_alikes with a group", session
 
 
-def _add(page: Page, type_: str, value: str) -> None:
-    page.get_by_role("button", name="Add a segment").click()
-    page.get_by_label("Type of segment").last.fill(type_)
-    page.get_by_label("Value of segment").last.fill(value)
+def _add_row(page: Page, type_: str, value: str) -> None:
+    page.locator("[data-add]").click()
+    page.locator("main .editor-row [name=type]").last.fill(type_)
+    page.locator("main .editor-row [name=value]").last.fill(value)
 
 
-def _editor(at: BrowserSession) -> Iterator[Stop]:
-    page = at.go(LUCIA)
-    yield "customer just saved", at
-    for type_, value in (("membership", "GOLDD"), ("", LONG), ("interest", LONG)):
-        _add(page, type_, value)
-    page.get_by_text("GOLD exists").first.wait_for()
-    yield "customer not saved yet", at
-    _press(page, "Save")
-    page.get_by_text("Nothing was saved").wait_for()
-    yield "customer with problems", at
+def _editor(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go(LUCIA)
+    yield "customer just saved", session
+    for type_, value in (("membership", "GOLDD"), ("", UNBREAKABLE), ("interest", UNBREAKABLE)):
+        _add_row(page, type_, value)
+    page.locator(".similar-segment").first.wait_for()
+    yield "customer with unsaved changes", session
+    _press(page, _button(page, "save"))
+    yield "customer with errors", session
 
 
-def _conflict(at: BrowserSession, other: BrowserSession) -> Iterator[Stop]:
-    mine, theirs = at.go(LUCIA), other.go(LUCIA)
-    _add(theirs, "store", "STORE_007")
-    _press(theirs, "Save")
-    mine.get_by_role("button", name="Remove: segment 1").click()
-    _add(mine, "interest", "WINE")
-    _press(mine, "Save")
-    yield "conflict", at
+def _conflict(session: BrowserSession, other: BrowserSession) -> Iterator[PageState]:
+    mine, theirs = session.go(LUCIA), other.go(LUCIA)
+    _change_first_value(theirs, "STORE_007")
+    _press(theirs, _button(theirs, "save"))
+    _change_first_value(mine, "STORE_008")
+    _press(mine, _button(mine, "save"))
+    yield "conflict", session
 
 
-def _may_only_look(at: BrowserSession, full: bool) -> Iterator[Stop]:
-    at.go("/tokens")
-    yield "error 403", at
-    for name, path in (("imports", "/imports"), *((("customer", LUCIA), ("customers", "/customers")) if full else ())):
-        at.go(path)
-        yield f"{name} to look at", at
+def _change_first_value(page: Page, value: str) -> None:
+    page.locator("main .editor-row [name=type]").first.fill("store")
+    page.locator("main .editor-row [name=value]").first.fill(value)
+
+
+def _viewer(session: BrowserSession, full: bool) -> Iterator[PageState]:
+    session.go("/tokens")
+    yield "error 403", session
+    pages = {"imports": "/imports", **({"customer": LUCIA, "customers": "/customers"} if full else {})}
+    for name, path in pages.items():
+        session.go(path)
+        yield f"{name} for a viewer", session
