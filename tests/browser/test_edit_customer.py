@@ -13,13 +13,13 @@ from tests.support.gunicorn import Server
 @pytest.mark.parametrize("mode", BROWSER_MODES)
 def test_sign_in_and_out(browser: Browser, service: Server, mode: str) -> None:
     with browser_session(browser, service.address, **BROWSER_MODES[mode]) as session:
-        page = any_browser.go(f"/customers/{LUCIA}")
+        page = session.go(f"/customers/{LUCIA}")
         expect(page.get_by_label("Email")).to_be_focused()
         sign_in(page, OTHER)
         expect(page.get_by_role("heading", level=1)).to_have_text("Lucía Díaz")
         sign_out(page)
         expect(page.get_by_text("You've signed out.")).to_be_visible()
-        expect(any_browser.go("/").get_by_role("heading", level=1)).to_have_text("Sign in to Customer Segments")
+        expect(session.go("/").get_by_role("heading", level=1)).to_have_text("Sign in to Customer Segments")
 
 
 def test_overview_shows_totals_and_daily_changes(any_browser: BrowserSession) -> None:

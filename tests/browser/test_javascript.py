@@ -79,7 +79,9 @@ def test_tables_have_sticky_header_times_ids_and_aligned_numbers(desktop: Browse
     page.mouse.wheel(0, 3_000)
     page.wait_for_function("scrollY > 500")
     head = page.locator(".customers th").nth(1)
-    assert head.bounding_box()["y"] == pytest.approx(0, abs=1), "it stays in view when the list is scrolled"
+    toolbar = page.locator(".list-toolbar").bounding_box()
+    assert toolbar["y"] == pytest.approx(0, abs=1), "the toolbar stays in view when the list is scrolled"
+    assert head.bounding_box()["y"] == pytest.approx(toolbar["height"], abs=1), "so does the head of the table"
     time = page.locator(".customers time").first
     expect(time).to_have_attribute("title", re.compile("^20.{17} UTC$"))
     expect(time).to_have_attribute("datetime", re.compile("^20.+Z$"))
@@ -103,7 +105,7 @@ def test_printed_page_has_no_controls_and_dark_ink(desktop: BrowserSession) -> N
 
 def test_phone_menu_shows_every_page_and_marks_the_current_one(browser: Browser, service: Server) -> None:
     with browser_session(browser, service.address, ADMIN, viewport=PHONE) as session:
-        page = any_browser.go("/operators")
+        page = session.go("/operators")
         header = page.locator(".site-header")
         assert header.bounding_box()["height"] < 64, "one row"
         header.get_by_text("Menu", exact=True).click()

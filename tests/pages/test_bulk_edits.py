@@ -147,7 +147,7 @@ def test_who_is_not_there_any_more_is_not_told_to_be_like_that_already(editor: O
     assert "1 were like that already" in page.text
 
 
-def test_the_ticked_ones_come_from_the_list(editor: Operator) -> None:
+def test_selected_customers_come_from_the_list(editor: Operator) -> None:
     page = editor.get("/customers")
     assert [value for name, value in page.fields if name == "id"] == ["a", "b", "c", "d"]
     response = editor.post("/edits/new", [("id", "a"), ("id", "c")], status=200)
