@@ -2,15 +2,25 @@ import { announce } from "./announce.js";
 
 const CONFIRMATION_MS = 1500;
 
-// Copy buttons are hidden in the HTML and shown where the clipboard can be written (not over plain HTTP).
+const texts = () => document.getElementById("live-region").dataset;
+
+function createCopyButton() {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "copy", ariaLabel: texts().copyId });
+  button.dataset.copy = "";
+  return button;
+}
+
+// Show the copy buttons, and add one to each ID, where the clipboard can be written (not over plain HTTP).
 export function showCopyButtons(root) {
   if (!navigator.clipboard) return;
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+  for (const id of root.querySelectorAll(".id:not(:has(+ .copy))")) id.after(createCopyButton());
 }
 
 async function copy(button) {
   await navigator.clipboard.writeText(button.dataset.copy || button.previousElementSibling.textContent.trim());
-  announce(button.dataset.copied);
+  announce(texts().copied);
   button.classList.add("is-copied");
   setTimeout(() => button.classList.remove("is-copied"), CONFIRMATION_MS);
 }

@@ -47,10 +47,10 @@ def test_copy_buttons_copy_token_and_command(browser: Browser, service: Server) 
         page.get_by_role("button", name="Create token").click()
         secret = page.locator(".secret code").first.inner_text()
         page.get_by_role("button", name="Copy token").click()
-        expect(page.get_by_text("Token copied")).to_be_attached()
+        expect(page.get_by_text("Copied to the clipboard")).to_be_attached()
         assert page.evaluate("navigator.clipboard.readText()") == secret
         page.get_by_role("button", name="Copy command").click()
-        expect(page.get_by_text("Command copied")).to_be_attached()
+        expect(page.get_by_text("Copied to the clipboard")).to_be_attached()
         assert secret in page.evaluate("navigator.clipboard.readText()")
 
 

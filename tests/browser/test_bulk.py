@@ -65,11 +65,11 @@ def test_import_is_previewed_applied_and_undone(any_browser: BrowserSession, tmp
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as lines:
         (row,) = csv.DictReader(lines)
     assert (row["Nombre"], row["line"]) == ("Luis", "4")
-    at.go("/customers/N-1")
-    expect(at.page.get_by_role("heading", level=1)).to_have_text("=Núñez")
-    at.page.go_back()
-    undo(at.page, "Undo…")
-    assert at.context.request.get(at.address + "/customers/N-1").status == 404
+    any_browser.go("/customers/N-1")
+    expect(any_browser.page.get_by_role("heading", level=1)).to_have_text("=Núñez")
+    any_browser.page.go_back()
+    undo(any_browser.page, "Undo…")
+    assert any_browser.context.request.get(any_browser.address + "/customers/N-1").status == 404
 
 
 def test_bulk_edit_of_all_matching_is_previewed_applied_and_undone(any_browser: BrowserSession) -> None:

@@ -117,7 +117,7 @@ def checked(response: TestResponse) -> Page:
     assert "'unsafe-inline'" not in response.headers["Content-Security-Policy"]
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert len(response.data) < 60_000
+    assert len(response.data) < 60_000, len(response.data)
     return page
 
 
