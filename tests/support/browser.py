@@ -124,7 +124,7 @@ def browser_session(browser: Browser, address: str, email: str = "", **options: 
 def sign_in(page: Page, email: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.locator(".site-header").wait_for()
 
 
