@@ -13,10 +13,9 @@ from sqlalchemy import select, update
 
 from app import background
 from app.access.operators import Operator as OperatorRow
-from app.core.changes.profiles import upsert_customers
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
-from app.core.database import db, run_in_transaction
+from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.models.change_sets import ChangeSet
 from app.files import lines, staging
@@ -100,11 +99,13 @@ def test_undo_skips_customers_changed_later(editor: Operator) -> None:
     number = db.session.scalars(select(Job.change_set_id)).one()
     assert number is not None
     db.session.rollback()
-    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": "1", "name": "Anna"}]))
+    url = upload(editor, "document_id,name\n1,Anna\n")
+    preview(editor, url, ["document_id", "name"])
+    apply(editor, url)
     set_segments("2", GOLD)
     undone = revert(number, TESTER)
-    assert undone.conflicts == ["1", "2"]
-    assert undone.removed == 1
+    assert sorted(undone.conflicts) == ["1", "2"]
+    assert undone.deleted == 1
     assert all_profiles() == {"1": ("Anna", None, None), "2": ("Luis", None, None)}
 
 

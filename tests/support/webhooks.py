@@ -4,6 +4,7 @@ import re
 import threading
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import update
 
 from app.background import deliver_webhooks
@@ -18,7 +19,7 @@ NEVER_STOPS = threading.Event()
 
 def add_webhook(url: str) -> str:
     """Create a webhook and return its secret."""
-    salt, digest, secret = new_secret("test")
+    salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
     create_webhook(url, salt, digest)
     return secret
 

@@ -34,7 +34,7 @@ from app.webhooks.queue import AttemptResult, claim_next, complete, retry_delay
 from app.webhooks.signing import new_secret
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
-from tests.support.gunicorn import serving
+from tests.support.gunicorn import SECRET_KEY, serving
 from tests.support.query_log import capture_queries
 from tests.support.webhook_receiver import Receiver, receiving
 from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
@@ -89,7 +89,7 @@ def test_documented_verifier_accepts_the_message(ana: str, receiver: Receiver, s
     deliver()
     (received,) = receiver.received
     assert is_authentic(secret, received)
-    assert not is_authentic(new_secret("test")[2], received)
+    assert not is_authentic(new_secret(SECRET_KEY)[2], received)
     received.body += b" "
     assert not is_authentic(secret, received)
 
@@ -246,7 +246,7 @@ def test_resend_is_one_attempt_and_delays_nothing(ana: str, receiver: Receiver, 
 def test_rotation_signs_with_both_secrets_for_a_while(
     ana: str, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    salt, digest, new = new_secret("test")
+    salt, digest, new = new_secret(SECRET_KEY)
     rotate_webhook(1, salt, digest, timedelta(hours=1))
     change(ana)
     deliver()
