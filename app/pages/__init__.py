@@ -25,6 +25,7 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     segments,
     sign_in,
     single_sign_on,
+    site_search,
     suggestions,
     tokens,
     webhooks,

@@ -9,9 +9,11 @@ import { initPasskeys } from "./passkeys.js";
 import { pollProgress } from "./progress.js";
 import { initSelection } from "./selection.js";
 import { initShortcuts } from "./shortcuts.js";
+import { initSiteSearch } from "./site-search.js";
 
 initShortcuts();
 initMenus();
+initSiteSearch();
 initCopyButtons();
 initLiveSearch();
 initSelection();

@@ -58,6 +58,7 @@ def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[PageS
         for name, path in {**LISTS, **(DETAILS if full else {})}.items():
             admin.go(path)
             yield name, admin
+        yield from _header(admin)
         if full:
             yield from _long_customer(admin)
         yield from _operators(admin, visitor)
@@ -65,6 +66,8 @@ def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[PageS
         yield from _webhooks(admin)
         yield from _import(admin)
         yield from _running_import(admin, server)
+        if full:
+            yield from _selection(admin)
         yield from _bulk_edit(admin)
         if full:
             yield from _similar_segments(admin)
@@ -102,6 +105,19 @@ def _sign_in(session: BrowserSession) -> Iterator[PageState]:
     page.locator("#password").fill("wrong")
     _submit(page)
     yield "sign_in refused", session
+
+
+def _header(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go("/segments")
+    page.locator("#site-search").press_sequentially("a")
+    page.get_by_role("option").first.wait_for()
+    yield "segments with search results", session
+    page = session.go("/segments")
+    page.locator(".site-header summary").locator("visible=true").last.click()
+    yield "segments with an open menu", session
+    page = session.go("/segments")
+    page.keyboard.press("?")
+    yield "segments with the shortcuts", session
 
 
 def _long_customer(session: BrowserSession) -> Iterator[PageState]:
@@ -237,6 +253,12 @@ def _update_last_job(server: Server, assignments: str) -> None:
     with sqlite3.connect(server.log.parent / "shop.db") as database:
         database.execute(f"UPDATE jobs SET {assignments} WHERE id = (SELECT max(id) FROM jobs)")
     database.close()
+
+
+def _selection(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go("/customers")
+    page.locator("tbody input[name=id]").first.check()
+    yield "customers with a selection", session
 
 
 def _bulk_edit(session: BrowserSession) -> Iterator[PageState]:
