@@ -3,9 +3,13 @@
 import sys
 
 from app import create_app
+from app.core.database import check_database, db
+from app.core.errors import UnsupportedDatabase
 from app.settings import InvalidSettings
 
 try:
     app = create_app()
-except InvalidSettings as error:
+    with app.app_context():
+        check_database(db.engine)
+except (InvalidSettings, UnsupportedDatabase) as error:
     sys.exit(f"Cannot start: {error}")

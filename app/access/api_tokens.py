@@ -238,4 +238,4 @@ def touch_last_used(client: ApiClient) -> None:
         session.execute(touch)
 
     with suppress(Unavailable):  # the database is busy: the next request records it
-        run_in_transaction(work, patient=False)
+        run_in_transaction(work, wait=False)

@@ -47,7 +47,7 @@ class RefusalCounter:
         if not counts:
             return
         try:
-            run_in_transaction(lambda session: _write(session, counts), patient=False)
+            run_in_transaction(lambda session: _write(session, counts), wait=False)
         except BaseException as error:
             with self._lock:
                 self._counts += counts

@@ -89,7 +89,7 @@ def touch_session(session_id: int, at: datetime) -> None:
     """Record that the session was used at this moment."""
     touch = update(OperatorSession).where(OperatorSession.id == session_id).values(last_used_at=at)
     with suppress(Unavailable):  # the database is busy: the next request updates it
-        run_in_transaction(lambda session: session.execute(touch), patient=False)
+        run_in_transaction(lambda session: session.execute(touch), wait=False)
 
 
 def with_secret(secret: str, at: datetime) -> ColumnElement[bool]:

@@ -98,7 +98,7 @@ class LogBuffer:
         if not entries:
             return
         try:
-            run_in_transaction(lambda session: _write(session, entries), patient=False)
+            run_in_transaction(lambda session: _write(session, entries), wait=False)
         except Unavailable:
             with self._lock:
                 for token_id, newer in self._pending.items():

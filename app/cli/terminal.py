@@ -47,8 +47,6 @@ def reports_errors(command: Command) -> Command:
                 raise_if_unavailable(error)
             except DomainError as domain_error:
                 fail(str(domain_error))
-            if "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "42P01":
-                fail("The database has no tables yet. Run: flask db upgrade")
             raise
 
     return run  # type: ignore[return-value]

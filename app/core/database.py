@@ -1,4 +1,4 @@
-"""The database: the declarative base, the transactions that write, and what happens when it is busy."""
+"""The database: the declarative base, transactions that write, and what a busy or absent database means."""
 
 import random
 import time
@@ -7,19 +7,22 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 import orjson
+import structlog
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, MetaData, Row, Select, Table
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from app.core import dialects
-from app.core.errors import Unavailable
+from app.core.errors import Unavailable, UnsupportedDatabase
 
 MAX_ATTEMPTS = 4
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class Base(DeclarativeBase):
@@ -36,11 +39,20 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base)
+class _Database(SQLAlchemy):
+    def _teardown_session(self, exc: BaseException | None) -> None:
+        """End the request's session. A connection that failed meanwhile is no fault of the request's answer."""
+        try:
+            super()._teardown_session(exc)
+        except DBAPIError:
+            _forget_session()
+
+
+db = _Database(model_class=Base)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time: always aware and in UTC, whatever the database keeps."""
+    """A point in time: always aware and in UTC, whatever the database stores."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -57,7 +69,7 @@ def now() -> datetime:
 
 
 class JsonText(str):
-    """JSON, written already: sent to the database as it is."""
+    """JSON that is serialized already: sent to the database as it is."""
 
     __slots__ = ()
 
@@ -67,7 +79,7 @@ class JsonText(str):
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """What SQLAlchemy's engine needs: orjson for JSON columns, and no parameters (customers) in error messages."""
+    """Return the engine's options: orjson for JSON columns, and no parameters (customers) in error messages."""
     return {
         "json_serializer": JsonText.of,
         "json_deserializer": orjson.loads,
@@ -76,30 +88,62 @@ def engine_options(url: str) -> dict[str, Any]:
     }
 
 
-def run_in_transaction(work: Callable[[Session], T], *, keep: bool = True, patient: bool = True) -> T:
+def run_in_transaction(
+    work: Callable[[Session], T], *, commit: bool = True, wait: bool = True, maintenance: bool = False
+) -> T:
     """Run `work` in one transaction that may write, and again when the database asks for that.
 
-    Everything `work` does is there afterwards, or nothing is; with `keep=False` nothing is (a dry run). It must be
-    safe to run more than once. Without `patient` it gives up at the first sign that it would have to wait.
+    All of what `work` does is committed, or nothing; without `commit` nothing is (a dry run). It must be safe to run
+    more than once. Without `wait`, it fails where it had to wait for a lock. With `maintenance` it reads or writes
+    whole tables and has no time limit.
 
-    What was being read through `db.session` is let go first, so that a request never holds two connections.
+    The transaction that reads through `db.session` ends first, so that a request never holds two connections: objects
+    loaded there stay attached, and are read again when used next.
 
-    Raises Unavailable when the database is away, or busy past its timeout and our patience.
+    Raises Unavailable when the database is away, busy past its timeout, or cannot be written.
     """
-    db.session.remove()
+    _end_reading()
 
     def transaction() -> T:
-        with Session(dialects.for_writing(db.engine, patient), expire_on_commit=False) as session:
+        engine = dialects.for_maintenance(db.engine) if maintenance else dialects.for_writing(db.engine, wait)
+        with Session(engine, expire_on_commit=False) as session:
             result = work(session)
-            if keep:
-                session.commit()
+            if commit:
+                _commit(session)
             return result
 
-    return _with_retries(transaction, MAX_ATTEMPTS if patient else 1)
+    return _with_retries(transaction, MAX_ATTEMPTS if wait else 1)
+
+
+def _end_reading() -> None:
+    try:
+        db.session.rollback()
+    except DBAPIError:
+        _forget_session()
+
+
+def _forget_session() -> None:
+    """Close a session whose connection failed, and the connection with it."""
+    log.warning("session_lost", exc_info=True)
+    db.session().invalidate()
+    db.session.registry.clear()
+
+
+def _commit(session: Session) -> None:
+    """Commit. If the answer is lost, find out whether it happened, so that nothing is done twice."""
+    transaction_id = session.connection().info.get(dialects.TRANSACTION_ID)
+    try:
+        session.commit()
+    except DBAPIError as error:
+        if not (transaction_id and error.connection_invalidated):
+            raise
+        if not dialects.was_committed(db.engine, transaction_id):
+            raise
+        log.warning("commit_answer_lost", transaction=transaction_id)
 
 
 def _with_retries(work: Callable[[], T], attempts: int) -> T:
-    """Run `work` again while the database asks for that, at most so often. Raises Unavailable."""
+    """Run `work`, up to so many times while the database asks for that. Raises Unavailable."""
     for attempt in range(1, attempts + 1):
         try:
             return work()
@@ -112,19 +156,29 @@ def _with_retries(work: Callable[[], T], attempts: int) -> T:
 
 
 def fetch_autocommit(query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
-    """The rows, a few at most, of one statement that reads: what every request asks first takes no transaction.
+    """Return the rows, a few at most, of one reading statement without a transaction, as each request needs first.
 
     Raises Unavailable when the database is away, or busy past its timeout.
     """
 
-    def look() -> Sequence[Row[Any]]:
+    def fetch() -> Sequence[Row[Any]]:
         with dialects.autocommit_reads(db.engine).connect() as connection:
             return connection.execute(query, parameters).all()
 
-    return _with_retries(look, MAX_ATTEMPTS)
+    return _with_retries(fetch, MAX_ATTEMPTS)
+
+
+def check_database(engine: Engine) -> None:
+    """Raise UnsupportedDatabase if the database cannot hold the data; an absent one may come later."""
+    try:
+        engine.connect().close()
+    except (DBAPIError, PoolTimeout) as error:
+        log.warning("database_unavailable", exc_info=error)
 
 
 def raise_if_unavailable(error: Exception) -> None:
-    """Raise Unavailable if `error` means that the database is away or busy; otherwise do nothing."""
+    """Raise Unavailable if `error` means that the database is away, busy or not migrated; otherwise do nothing."""
+    if isinstance(error, DBAPIError) and dialects.is_unmigrated(error):
+        raise UnsupportedDatabase("The database has no tables yet. Run: flask db upgrade") from error
     if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialects.is_unavailable(error)):
         raise Unavailable() from error

@@ -144,6 +144,13 @@ class Unavailable(DomainError):
         super().__init__(self.example)
 
 
+class UnsupportedDatabase(Unavailable):
+    """The database cannot hold the data. The message says what to do."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+
+
 def error_of_status(status: int) -> type[DomainError]:
     """Return the class that stands for an HTTP error of the framework."""
     of_status = (error for error in DomainError.__subclasses__() if error.status == status)

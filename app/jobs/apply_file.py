@@ -78,7 +78,7 @@ def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
         finish(session, applied)
         return applied
 
-    applied = run_in_transaction(work, keep=not dry_run)
+    applied = run_in_transaction(work, commit=not dry_run)
     if applied.change_set_id:
         compact_when_due(applied.change_set_id)
     return applied

@@ -83,7 +83,7 @@ class JobRun:
         On SQLite this fails while our own transaction writes; no other worker can claim the job then, either.
         """
         values = {"phase": self.phase, "done": self.done, "total": self.total, **lease_values(self.lease, LEASE)}
-        with suppress(DBAPIError, PoolTimeout), Session(dialects.for_writing(self.engine, patient=False)) as session:
+        with suppress(DBAPIError, PoolTimeout), Session(dialects.for_writing(self.engine, wait=False)) as session:
             self.lease_lost = not session.execute(self.owned_update().values(values)).rowcount  # type: ignore[attr-defined]
             session.commit()
 
@@ -186,7 +186,7 @@ def _claim(stop: threading.Event) -> JobRun | None:
             return None
         return job
 
-    job = run_in_transaction(work, patient=False)
+    job = run_in_transaction(work, wait=False)
     return JobRun(job, lease, stop, db.engine) if job else None
 
 
@@ -194,4 +194,4 @@ def _release(run: JobRun, **values: Any) -> None:
     """Leave the job to the next worker, at once or after a delay."""
     with suppress(Unavailable):
         released = run.owned_update().values({**NO_LEASE, **values})
-        run_in_transaction(lambda session: session.execute(released), patient=False)
+        run_in_transaction(lambda session: session.execute(released), wait=False)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.core import dialects
 from app.core.database import db
+from app.core.errors import UnsupportedDatabase
 
 
 def include_name(name: str | None, type_: str, _parents: object) -> bool:
@@ -15,9 +16,11 @@ def include_name(name: str | None, type_: str, _parents: object) -> bool:
 
 
 try:
-    connection = dialects.for_writing(db.engine).connect()
+    connection = dialects.for_maintenance(db.engine).connect()
 except OperationalError as error:
     sys.exit(f"The database cannot be reached: {error.orig}")
+except UnsupportedDatabase as error:
+    sys.exit(str(error))
 
 with connection:
     context.configure(

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import db
+from app.core.errors import UnsupportedDatabase
 
 blueprint = Blueprint("health", __name__)
 
@@ -26,6 +27,8 @@ def readyz() -> tuple[Response, int]:
         migrated = is_migrated()
     except SQLAlchemyError:
         return _not_ready("the database does not answer")
+    except UnsupportedDatabase as error:
+        return _not_ready(str(error))
     if not migrated:
         return _not_ready("the database is not migrated: flask db upgrade")
     return jsonify(status="ok"), 200

@@ -71,7 +71,7 @@ class WebhookDelivery(Base):
 
 def create_webhook(url: str, salt: str, secret_digest: str) -> int:
     """Create a webhook that receives changes from now on; return its id."""
-    settled = run_in_transaction(dialects.settled_position, keep=False)
+    settled = run_in_transaction(dialects.settled_position, commit=False)
 
     def work(session: Session) -> int:
         at = now()

@@ -58,7 +58,7 @@ def claim_next() -> DeliveryClaim | None:
     except (DBAPIError, PoolTimeout) as error:
         raise_if_unavailable(error)
         raise
-    return run_in_transaction(lambda session: _claim(session, webhook_id, settled), patient=False)
+    return run_in_transaction(lambda session: _claim(session, webhook_id, settled), wait=False)
 
 
 def _next_due() -> Any:

@@ -110,7 +110,7 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
 
     if session is not None:
         return work(session)
-    result = run_in_transaction(work, keep=not dry_run)
+    result = run_in_transaction(work, commit=not dry_run)
     if dry_run:
         return replace(result, change_set_id=None)
     if result.change_set_id:

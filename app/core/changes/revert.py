@@ -78,7 +78,7 @@ def revert(
         result.change_set_id = undo.id if undo.has_changes and not dry_run else None
         return result
 
-    result = run_in_transaction(work, keep=not dry_run)
+    result = run_in_transaction(work, commit=not dry_run)
     if result.change_set_id:
         compact_when_due(result.change_set_id)
     return result

@@ -58,4 +58,4 @@ def compact() -> tuple[int, int]:
         compact_totals(session)
         return len(deleted), rows
 
-    return run_in_transaction(work)
+    return run_in_transaction(work, maintenance=True)

@@ -23,7 +23,7 @@ def recount(actor: Actor) -> list[tuple[str, int]]:
         append_deltas(session, now().date(), actor.name, None, missing)
         return [*((f"{pair.type}:{pair.value}", n) for pair, n in missing.items()), *_recount_totals(session)]
 
-    return run_in_transaction(work)
+    return run_in_transaction(work, maintenance=True)
 
 
 def _missing_counts(session: Session) -> dict[SegmentPair, int]:

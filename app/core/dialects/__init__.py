@@ -1,17 +1,19 @@
 """What differs between SQLite and PostgreSQL, and nothing else.
 
-Constructs here render themselves for the database at hand, so that every statement elsewhere is written once.
+The constructs render themselves for each database, so that every statement elsewhere is written once.
 """
 
 from app.core.dialects.clock import database_time
 from app.core.dialects.connections import (
+    TRANSACTION_ID,
     autocommit_reads,
     configure_engine,
     engine_options,
+    for_maintenance,
     for_writing,
-    is_retryable,
-    is_unavailable,
+    was_committed,
 )
+from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
 from app.core.dialects.feed_positions import (
     closing_moment,
     has_own_clock,
@@ -44,6 +46,7 @@ from app.core.dialects.writes import (
 )
 
 __all__ = [
+    "TRANSACTION_ID",
     "BytewiseString",
     "CombinedInserts",
     "Id",
@@ -56,12 +59,14 @@ __all__ = [
     "contains_text",
     "database_time",
     "engine_options",
+    "for_maintenance",
     "for_writing",
     "has_own_clock",
     "insert_if_absent",
     "insert_missing",
     "is_retryable",
     "is_unavailable",
+    "is_unmigrated",
     "json_elements",
     "json_entries",
     "json_null",
@@ -78,4 +83,5 @@ __all__ = [
     "settled_position",
     "update_rows",
     "upsert_increment",
+    "was_committed",
 ]

@@ -1,52 +1,116 @@
-"""Connections that wait their turn, and what it means when one fails."""
+"""Connections: their settings, their time limits, and how their transactions begin."""
 
+import select
 import sqlite3
+import time
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, event
-from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import Connection, Dialect, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core.errors import Unavailable, UnsupportedDatabase
+
 BUSY_TIMEOUT_MS = 5_000
+"""How long a statement waits for a lock, a reading one too."""
+
+STATEMENT_TIMEOUT_MS = 30_000
+"""After this, the server ends a statement. Maintenance has no limit."""
+
+IDLE_TIMEOUT_MS = 300_000
+"""After this, the server ends a transaction that does nothing: an export to a client that reads no more, say."""
+
+ANSWER_TIMEOUT_S = 35
+"""After this, a connection whose server is silent is closed: longer than any statement may take.
+
+Keepalives do not notice a server that has stopped behind a network that still acknowledges packets.
+"""
+
+COMMIT_LOOKUP_S = 10
+"""How long to find out whether a transaction was committed whose answer was lost."""
 
 PREPARE_THRESHOLD = 2
-"""How often a connection meets a statement before it has it prepared, which spares the server planning it."""
+"""Executions of a statement on a connection after which the server keeps its plan."""
+
+NO_POOLER = "direct"
+LOCK_TIMEOUT = "lock_timeout"
+TRANSACTION_ID = "transaction_id"
+"""What a PostgreSQL connection's `info` holds: whether no pooler stands before the server, the session's lock timeout,
+and the number of the transaction that writes."""
+
+SESSION_SETTINGS = {
+    "search_path": '"$user", public',
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "standard_conforming_strings": "on",
+    "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
+    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+    "jit": "off",  # compiling a plan takes longer than our queries do
+}
+"""Whatever the defaults of the server, the database or the role are. Not read-only: that is for its operator to set."""
+
+TRACKED_SETTINGS = {"DateStyle": "ISO, YMD", "TimeZone": "UTC"}
+"""Settings that a pooler in transaction mode restores for each of its clients."""
 
 
 def engine_options(url: str) -> dict[str, Any]:
+    """Return the options of SQLAlchemy's engine for this database."""
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}}
     return {
-        # A worker's four threads and three duties hold one each, and a stream of an export another.
+        # One for each of a worker's four threads and three tasks, and one for the stream of an export.
         "pool_size": 8,
         # When requests wait for locks, the server starts more threads: MAX_THREADS of app.server.exchange.
         "max_overflow": 16,
-        # We say BEGIN ourselves, below: a transaction that begins with a statement of its own costs a round trip more.
-        "connect_args": {"connect_timeout": 5, "autocommit": True, "prepare_threshold": None},
+        "connect_args": {
+            "connect_timeout": 5,
+            # BEGIN is sent below: a transaction that begins with a statement of the driver costs a round trip more.
+            "autocommit": True,
+            "prepare_threshold": None,
+            "client_encoding": "UTF8",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
     }
 
 
 def configure_engine(engine: Engine) -> None:
-    """Make every connection of `engine` behave: transactions that really begin, and writers that wait their turn."""
-    sqlite = engine.dialect.name == "sqlite"
-    event.listen(engine, "connect", _connect_sqlite if sqlite else _connect_postgresql)
-    event.listen(engine, "begin", _begin_sqlite if sqlite else _begin_postgresql)
+    """Set how connections of `engine` are opened, checked and begun."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _connect_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "do_connect", _open_postgresql)
+        event.listen(engine, "checkout", _discard_stale)
+        event.listen(engine, "begin", _begin_postgresql)
 
 
-def for_writing(engine: Engine, patient: bool = True) -> Engine:
-    """The same engine, for transactions that write, and wait for other writers (or do not)."""
-    return engine.execution_options(writing=BUSY_TIMEOUT_MS if patient else 1)
+def for_writing(engine: Engine, wait: bool = True) -> Engine:
+    """Return the engine for transactions that write; without `wait`, one that fails where it had to wait for a lock."""
+    return engine.execution_options(writing=BUSY_TIMEOUT_MS if wait else 1)
+
+
+def for_maintenance(engine: Engine) -> Engine:
+    """Return the engine for transactions that read or write whole tables, however long that takes."""
+    return engine.execution_options(writing=BUSY_TIMEOUT_MS, maintenance=True)
 
 
 def autocommit_reads(engine: Engine) -> Engine:
-    """The same engine, for single statements that read: each is a transaction by itself, in one round trip."""
-    return engine.execution_options(looking=True)
+    """Return the engine for single statements that read: each is a transaction by itself, in one round trip."""
+    return engine.execution_options(autocommit_read=True)
+
+
+# SQLite
 
 
 def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, below
-    # 32 MB of pages are kept: looking through 50,000 customers for a rare segment takes 8 ms instead of 9.
+    connection.isolation_level = None  # BEGIN is sent below
+    # A cache of 32 MB: scanning 50,000 customers for a rare segment takes 8 ms instead of 9.
     for pragma in ("journal_mode = WAL", "foreign_keys = ON", "cache_size = -32768"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -56,61 +120,121 @@ def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     wait = options.get("writing")
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait or BUSY_TIMEOUT_MS}")
-    if not options.get("looking"):
+    if not options.get("autocommit_read"):
         connection.exec_driver_sql("BEGIN IMMEDIATE" if wait else "BEGIN")
 
 
-NO_POOLER = "direct"
-"""Under this name a PostgreSQL connection's `info` says that no pooler stands between us and the server."""
+# PostgreSQL
 
 
-def _connect_postgresql(connection: Any, record: ConnectionPoolEntry) -> None:
-    # Prepared statements live in a session of the server, which a pooler in transaction mode changes at will. It makes
-    # up the number under which it knows us: the server's own tells whether there is one.
-    told = connection.execute("SELECT pg_backend_pid()").fetchone()
-    record.info[NO_POOLER] = told == (connection.info.backend_pid,)
+class _Connection(psycopg.Connection[Any]):
+    """A connection that is closed when the server is silent for too long."""
+
+    answer_timeout: float | None = ANSWER_TIMEOUT_S
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, timeout or self.answer_timeout)
+        except psycopg.errors._WaitTimeout:
+            self.close()
+            raise psycopg.OperationalError("the server does not answer") from None
+
+
+def _open_postgresql(_dialect: Dialect, record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
+    connection = _Connection.connect(*args, **parameters)
+    try:
+        _set_up(connection, record)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
+    query = "SELECT pg_backend_pid(), current_setting('server_encoding')"
+    pid, encoding = connection.execute(query).fetchone() or (0, "")
+    if encoding != "UTF8":
+        raise UnsupportedDatabase(
+            f"The database has the encoding {encoding}, which cannot store all text. Create one with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and set DATABASE_URL to it."
+        )
+    # A pooler in transaction mode gives each transaction another session of the server: neither prepared statements
+    # nor settings stay. It invents the number under which it knows its client, so the server's own shows whether there
+    # is one.
+    record.info[NO_POOLER] = direct = pid == connection.info.backend_pid
+    record.info[LOCK_TIMEOUT] = BUSY_TIMEOUT_MS if direct else None
+    settings = TRACKED_SETTINGS | (SESSION_SETTINGS | {"lock_timeout": str(BUSY_TIMEOUT_MS)} if direct else {})
+    calls = ", ".join("set_config(%s, %s, false)" for _ in settings)
+    connection.execute(f"SELECT {calls}", [text for setting in settings.items() for text in setting])
+
+
+def _discard_stale(connection: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
+    """Discard a pooled connection that the server has closed: data waits on it although nothing was asked."""
+    poll = select.poll()
+    if not connection.closed:
+        poll.register(connection.pgconn.socket, select.POLLIN)
+        if not poll.poll(0):
+            return
+    raise DisconnectionError
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    wait, looking = options.get("writing"), options.get("looking")
-    # Only statements that are short and come again all day. Those of lists are planned anew for what is looked for.
-    again = (wait or looking) and connection.info[NO_POOLER]
-    connection.connection.driver_connection.prepare_threshold = PREPARE_THRESHOLD if again else None  # type: ignore[union-attr]
-    if wait:
-        # LOCAL: it ends with the transaction, so nothing leaks to the next client of a pooled server connection.
-        connection.exec_driver_sql(f"BEGIN; SET LOCAL lock_timeout = {wait}")
-    elif not looking:
-        # A page reads little, however much a planner expects: to start its helpers takes longer than to read it.
-        connection.exec_driver_sql("BEGIN; SET LOCAL max_parallel_workers_per_gather = 0")
+    options, info = connection.get_execution_options(), connection.info
+    writing, read = options.get("writing"), options.get("autocommit_read")
+    driver: Any = connection.connection.driver_connection
+    # Only statements that are short and repeated all day. Those of lists are planned for the values at hand.
+    driver.prepare_threshold = PREPARE_THRESHOLD if (writing or read) and info[NO_POOLER] else None
+    driver.answer_timeout = None if options.get("maintenance") else ANSWER_TIMEOUT_S
+    info.pop(TRANSACTION_ID, None)
+    if read:
+        return
+    begin = ["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in _local_settings(options, info).items())]
+    if writing:
+        # Known from the beginning, for the case that the answer to COMMIT is lost; no round trip of its own.
+        info[TRANSACTION_ID] = _last_value(driver, "; ".join([*begin, "SELECT pg_current_xact_id()::text"]))
+    else:
+        connection.exec_driver_sql("; ".join(begin))
 
 
-# serialization_failure, deadlock_detected, lock_not_available (nobody queues for a row: who waits can be unlucky),
-# and admin_shutdown: a connection that the server closed while it lay in the pool
-_RETRYABLE = ("40001", "40P01", "55P03", "57P01")
-# connection exceptions, insufficient resources, operator intervention, lock_not_available
-_UNAVAILABLE = ("08", "53", "57", "55P03", "40001", "40P01")
+def _local_settings(options: Any, info: dict[Any, Any]) -> dict[str, Any]:
+    """Return the settings of this transaction alone, so that none leaks to the next client of a pooled connection."""
+    settings: dict[str, Any] = {}
+    if not info[NO_POOLER]:
+        settings = {"statement_timeout": STATEMENT_TIMEOUT_MS, "search_path": SESSION_SETTINGS["search_path"]}
+    wait = options.get("writing", BUSY_TIMEOUT_MS)
+    if info[LOCK_TIMEOUT] != wait:
+        settings["lock_timeout"] = wait
+    if options.get("maintenance"):
+        settings["statement_timeout"] = 0
+    elif "writing" in options:
+        # A writer finds its customers by key. Without statistics, or with those of a table that has grown since, the
+        # planner may prefer to read all customers for each of them: minutes instead of milliseconds.
+        settings["enable_seqscan"] = "off"
+    else:
+        # A page reads little, however much the planner expects: starting its helpers takes longer than reading.
+        settings["max_parallel_workers_per_gather"] = 0
+    return settings
 
 
-def is_retryable(error: Exception) -> bool:
-    """Whether the transaction failed by coincidence with another one, or by a connection gone stale."""
-    if not isinstance(error, DBAPIError) or error.orig is None:
-        return False
-    if isinstance(error.orig, sqlite3.Error):
-        return _sqlite_name(error.orig).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRYABLE
+def _last_value(driver: psycopg.Connection[Any], statements: str) -> Any:
+    cursor = driver.execute(statements.encode())
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone()
+    return row and row[0]
 
 
-def is_unavailable(error: DBAPIError) -> bool:
-    """Whether the database could not be reached or did not get to it in time: no fault of the request."""
-    if isinstance(error.orig, sqlite3.Error):
-        away = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")
-        return _sqlite_name(error.orig).startswith(away)
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    if sqlstate is None:  # never reached the server, or lost it
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return str(sqlstate).startswith(_UNAVAILABLE)
-
-
-def _sqlite_name(error: sqlite3.Error) -> str:
-    return getattr(error, "sqlite_errorname", "")
+def was_committed(engine: Engine, transaction_id: str) -> bool:
+    """Return whether a transaction was committed whose answer was lost. Raises Unavailable if that stays unknown."""
+    deadline = time.monotonic() + COMMIT_LOOKUP_S
+    while time.monotonic() < deadline:
+        try:
+            with autocommit_reads(engine).connect() as connection:
+                query = "SELECT pg_xact_status(%s::xid8)"
+                status = connection.exec_driver_sql(query, (transaction_id,)).scalar()
+        except (DBAPIError, PoolTimeout):
+            status = "unreachable"
+        if status in ("committed", "aborted"):
+            return bool(status == "committed")
+        time.sleep(0.2)
+    raise Unavailable
