@@ -22,6 +22,7 @@ from app.core.errors import Unavailable, UnsupportedDatabase
 from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.gunicorn import SECRET_KEY
 from tests.support.html_client import PASSWORD, Operator, signed_in
 from tests.support.tcp_proxy import TcpProxy
 
@@ -51,7 +52,7 @@ def another_database(server: str, name: str, *options: str, create: str = "") ->
 
 @contextmanager
 def application(url: str) -> Iterator[Flask]:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "test", "LOG_FORMAT": "json"})
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": SECRET_KEY, "LOG_FORMAT": "json"})
     app.testing = True
     with app.app_context():
         yield app

@@ -30,6 +30,7 @@ from app.core.search.customers import (
 from app.core.search.filters import Filter, Order
 from app.demo_data import fill_demo
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, reset_database, set_segments
+from tests.support.gunicorn import SECRET_KEY
 
 PEOPLE = [
     {"document_id": "1232-2323", "name": "Ana Gómez", "email": "Ana@Example.com", "phone": "+57 300 123 4567"},
@@ -305,7 +306,7 @@ def app_without_extension(database_urls: dict[str, str]) -> Iterator[Flask]:
         connection.execute(text(f"GRANT CREATE ON SCHEMA public TO {name}"))
     plain.dispose()
     own_url = url.set(database=name, username=name, password="plain").render_as_string(hide_password=False)
-    app = create_app({"DATABASE_URL": own_url, "SECRET_KEY": "test", "LOG_FORMAT": "json"})
+    app = create_app({"DATABASE_URL": own_url, "SECRET_KEY": SECRET_KEY, "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
         yield app
