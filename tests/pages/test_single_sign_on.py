@@ -45,7 +45,7 @@ def sso_app(app: Flask, provider: Provider) -> Iterator[Flask]:
 def sign_in(app: Flask, provider: Provider, subject: str) -> Operator:
     """Sign in at the provider and come back."""
     operator = Operator(app.test_client())
-    assert "Sign in with single sign-on" in operator.get("/sign-in").links
+    assert "Use single sign-on" in operator.get("/sign-in").links
     response = operator.client.get("/sign-in/single-sign-on?next=/customers")
     location = response.headers["Location"]
     assert location.startswith(provider.issuer)
@@ -131,5 +131,5 @@ def test_provider_that_does_not_answer_is_reported(app: Flask) -> None:
 
 def test_without_a_provider_there_is_no_single_sign_on(app: Flask) -> None:
     stranger = Operator(app.test_client())
-    assert "Sign in with single sign-on" not in stranger.get("/sign-in").links
+    assert "Use single sign-on" not in stranger.get("/sign-in").links
     stranger.get("/sign-in/single-sign-on", status=404)

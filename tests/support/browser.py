@@ -44,13 +44,14 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def shop(folder: Path, customers: int, *, long_content: bool = False) -> Iterator[Server]:
+def shop(folder: Path, customers: int, *, long_content: bool = False, **settings: str) -> Iterator[Server]:
     """Run the service with that many demo customers and an operator of every role."""
     environ = {
         "DATABASE_URL": f"sqlite:///{folder / 'shop.db'}",
         "SECRET_KEY": "only-for-tests-0123456789",
         "WEB_CONCURRENCY": "1",
         "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1:9",  # no server listens there
+        **settings,
     }
     app = create_app({**environ, "LOG_FORMAT": "json"})
     with app.app_context():
