@@ -32,15 +32,20 @@ def remember_device(response: Response, email: str) -> None:
     cookie = _read()
     emails = [digest for digest in cookie["emails"] if digest != _digest(email)]
     value = _serializer().dumps({"id": cookie["id"], "emails": [*emails, _digest(email)][-MAX_EMAILS:]})
-    response.set_cookie(COOKIE, value, max_age=MAX_AGE_S, httponly=True, samesite="Lax", secure=request.is_secure)
+    response.set_cookie(_name(), value, max_age=MAX_AGE_S, httponly=True, samesite="Lax", secure=request.is_secure)
 
 
 def _read() -> dict[str, Any]:
     try:
-        cookie: dict[str, Any] = _serializer().loads(request.cookies.get(COOKIE, ""))
+        cookie: dict[str, Any] = _serializer().loads(request.cookies.get(_name(), ""))
     except BadSignature:
         return {"id": token_urlsafe(12), "emails": []}
     return cookie
+
+
+def _name() -> str:
+    """Return the name of the cookie; over HTTPS one that browsers accept for this host only."""
+    return f"__Host-{COOKIE}" if request.is_secure else COOKIE
 
 
 def _digest(email: str) -> str:

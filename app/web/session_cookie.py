@@ -24,6 +24,7 @@ def init_app(app: Flask) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,  # a form stays valid as long as its session
+        WTF_CSRF_SECRET_KEY=[*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.config["SECRET_KEY"]],  # the last signs
     )
     app.before_request(_limit_forms)
 

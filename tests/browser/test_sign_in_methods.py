@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.core.database import now
-from tests.support.browser import PASSWORD, VIEWER, BrowserSession, shop, sign_in, sign_out, visiting
+from tests.support.browser import PASSWORD, VIEWER, BrowserSession, browser_session, shop, sign_in, sign_out
 from tests.support.gunicorn import Server
 from tests.support.oidc_provider import Provider, running_provider
 
@@ -30,7 +30,7 @@ def shop_with_provider(provider: Provider, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def visitor(browser: Browser, shop_with_provider: Server) -> Iterator[BrowserSession]:
     """A browser at `localhost`: an IP address is no relying party of WebAuthn."""
-    with visiting(browser, shop_with_provider.address.replace("127.0.0.1", "localhost")) as visitor:
+    with browser_session(browser, shop_with_provider.address.replace("127.0.0.1", "localhost")) as visitor:
         yield visitor
 
 
@@ -96,4 +96,4 @@ def test_single_sign_on(visitor: BrowserSession, provider: Provider) -> None:
     page.get_by_role("button", name="Authorize").click()
     expect_overview(page)
     expect(page.locator("footer")).to_contain_text("maria@example.com (Editor)")
-    visitor.wrong.clear()  # the provider's own page
+    visitor.errors.clear()  # the provider's own page

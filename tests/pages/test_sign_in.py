@@ -1,5 +1,6 @@
 """Signing in and out, sessions, and the role that each page requires."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -9,13 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from app import create_app
 from app.access import authentication, passwords, sessions, sign_in_throttle
 from app.access.invitations import reissue_invitation
 from app.access.operators import ROLES, create_operator, find_operator, set_role
 from app.access.sessions import OperatorSession
 from app.access.sign_in_throttle import AccountLocked, SignInOrigin, count_attempt
 from app.core.database import db
-from tests.support.clients import Shell
+from tests.support.clients import Client, Shell
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import PASSWORD, Operator, signed_in
 
@@ -303,6 +305,31 @@ def test_change_of_password_gives_the_session_a_new_secret(app: Flask, viewer: O
     viewer.submit("/account", fields)
     with viewer.client.session_transaction() as session:
         assert session["sign_in"] != old
+
+
+def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app: Flask, viewer: Operator) -> None:
+    begun = viewer.submit("/account/second-factor/app").html
+    environ = {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": "a new key of more than 16 letters"}
+    renewed = create_app({**environ, "SECRET_KEY_FALLBACKS": app.config["SECRET_KEY"]})
+    renewed.test_client_class = Client
+    browser = Operator(renewed.test_client(), viewer.email)
+    for cookie in ("customer-segments", "device"):
+        browser.client.set_cookie(cookie, viewer.client.get_cookie(cookie).value)
+    browser.token = viewer.token
+    secret = re.search("[A-Z2-7]{32}", begun)
+    assert secret is not None
+    assert secret[0] in browser.get("/account/second-factor/app/confirm").html
+    browser.post("/sign-out")
+    for _ in range(5):
+        Operator(renewed.test_client(), viewer.email).sign_in("wrong password", status=403)
+    browser.sign_in()
+    without = create_app(environ)
+    client = without.test_client()
+    client.set_cookie("customer-segments", viewer.client.get_cookie("customer-segments").value)
+    assert client.get("/account").status_code == 302
+    for other in (renewed, without):
+        with other.app_context():
+            db.engine.dispose()
 
 
 def test_operator_ends_their_own_sessions_only(app: Flask, viewer: Operator) -> None:
