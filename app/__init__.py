@@ -18,6 +18,7 @@ from app.pages import single_sign_on
 from app.settings import read_settings
 from app.web import (
     assets,
+    cancellation,
     compression,
     cors,
     health,
@@ -70,6 +71,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     with app.app_context():
         dialects.configure_engine(db.engine)
     metrics.init_app(app)
+    cancellation.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)
     Bootstrap5(app)
     assets.init_app(app)

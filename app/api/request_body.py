@@ -11,6 +11,7 @@ import orjson
 from flask import current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.api import large_json
 from app.core.errors import BadRequest, TooLarge, UnsupportedMediaType
 
 
@@ -53,7 +54,7 @@ def json_body() -> Any:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        return large_json.loads(body)
     except orjson.JSONDecodeError as error:
         replaced = _replace_lone_surrogates(body)
         if replaced != body:

@@ -1,14 +1,16 @@
 """Run a WSGI application in threads, for the greenlets of an event loop."""
 
 import contextvars
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
-import structlog
 
 from app.server.threads import Threads
+from app.web.cancellation import Cancellation
+from app.web.server_environ import CANCELLATION
 
 BATCH_BYTES = 256 * 1024
 """A thread computes so much of a response before the event loop sends it. Most responses are smaller."""
@@ -16,7 +18,7 @@ BATCH_BYTES = 256 * 1024
 PATIENCE_S = 1.0
 """Requests that take longer are checked this often: if the client is gone, their work is cancelled."""
 
-log = structlog.get_logger("app.server")
+T = TypeVar("T")
 
 
 class ClientGone(Exception):
@@ -33,6 +35,7 @@ class AppResponse:
     iterator: Iterator[bytes] | None = None
     """The rest of the body; None if `chunks` complete it."""
     iterable: Any = None
+    cancellation: Cancellation = field(default_factory=Cancellation)
     abandoned: bool = False
     """True if the client is gone and nobody needs the response."""
     context: contextvars.Context = field(default_factory=contextvars.Context)
@@ -70,6 +73,7 @@ class Application:
     def call(self, environ: dict[str, Any], is_client_gone: Callable[[], bool]) -> AppResponse:
         """Return the response with the first batch of its body. Raises ClientGone."""
         response = AppResponse()
+        environ[CANCELLATION] = response.cancellation
 
         def work() -> None:
             if not response.abandoned:
@@ -78,6 +82,14 @@ class Application:
 
         self._run(response, work, is_client_gone)
         return response
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Return the result of a function, which runs in a thread. Raises what it raises."""
+        results: list[T] = []
+        error = self._threads.submit(contextvars.Context(), lambda: results.append(function())).get()
+        if error is not None:
+            raise error
+        return results[0]
 
     def compute_next(self, response: AppResponse, is_client_gone: Callable[[], bool]) -> None:
         """Compute the next batch of the body. Raises ClientGone."""
@@ -98,6 +110,7 @@ class Application:
             result.wait(timeout=PATIENCE_S)
             if not result.ready() and is_client_gone():
                 response.abandoned = True
+                threading.Thread(target=response.cancellation.cancel, daemon=True).start()
                 gevent.spawn(self._close_after, result, response)
                 raise ClientGone
         error = result.get()

@@ -16,8 +16,10 @@ from app.server.application import Application, AppResponse, ClientGone
 from app.server.bodies import SMALL_BODY, BodyReader, BodyTimeout, IncompleteBody, MemoryBudget
 from app.server.probes import PATHS, Probes
 from app.server.refusals import Refusal
+from app.server.waiting import Waiting
 from app.web.admission import HeadersFirstFlask
-from app.web.server_environ import BODY_LIMIT, HEADERS_ONLY, REQUEST_ID
+from app.web.long_polling import LongPoll
+from app.web.server_environ import BODY_LIMIT, HEADERS_ONLY, LONG_POLL, REQUEST_ID, SAFE_METHODS
 
 LARGE_BODY = 1024 * 1024
 """Bytes. Only a limited number of larger bodies is processed at the same time: parsed, they take ten times as much."""
@@ -26,8 +28,6 @@ LARGE_BODY_WAIT_S = 15
 
 MAX_THREADS = 16
 """Threads of a worker when many wait for the database. Each uses a connection to it."""
-
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SEND_BYTES = 128 * 1024
 LINGER_S = 2
 
@@ -48,12 +48,15 @@ class Server:
     metrics_address: tuple[str, int] | None
     checks_headers: bool
     """Whether the application can be called with HEADERS_ONLY."""
+    waiting: Waiting
+    stopping: bool = False
 
     @classmethod
     def of(cls, wsgi: Any, threads: int) -> "Server":
         config = getattr(wsgi, "config", {})
+        application = Application(wsgi, threads, MAX_THREADS)
         return cls(
-            application=Application(wsgi, threads, MAX_THREADS),
+            application=application,
             writers=BoundedSemaphore(MAX_THREADS - threads),
             probes=Probes(wsgi),
             budget=MemoryBudget(),
@@ -61,6 +64,7 @@ class Server:
             max_body_bytes=config.get("MAX_BODY_BYTES") or 2**25,
             metrics_address=config.get("METRICS_BIND"),
             checks_headers=isinstance(wsgi, HeadersFirstFlask),
+            waiting=Waiting(application),
         )
 
 
@@ -108,7 +112,8 @@ class Exchange:
         self._body.read_small()
         probe = self.server.probes.response(self.environ, self.is_client_gone)
         if probe is not None:
-            probe.headers = [*probe.headers, ("X-Request-Id", self.environ[REQUEST_ID])]
+            others = [header for header in probe.headers if header[0] != "X-Request-Id"]
+            probe.headers = [*others, ("X-Request-Id", self.environ[REQUEST_ID])]
             self._send(probe)
         elif self._body.complete:
             self._answer()
@@ -130,11 +135,21 @@ class Exchange:
         self.environ["CONTENT_LENGTH"] = str(self._body.received)
         self.environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is not chunked any more
         if self.environ["REQUEST_METHOD"] in SAFE_METHODS:
-            response = self.server.application.call(self.environ, self.is_client_gone)
+            self._send(self._read())
         else:
             with self.server.writers:
                 response = self.server.application.call(self.environ, self.is_client_gone)
-        self._send(response)
+            self._send(response)
+
+    def _read(self) -> AppResponse:
+        """Return the response to a request that only reads, and may wait for a change."""
+        poll = LongPoll()
+        self.environ[LONG_POLL] = poll
+        response = self.server.application.call(self.environ, self.is_client_gone)
+        if poll.wait is None:
+            return response
+        self.server.waiting.wait(poll.wait, self.is_client_gone, lambda: self.server.stopping)
+        return self.server.application.call(self.environ, self.is_client_gone)
 
     def _answer_large(self) -> None:
         """Let the application check the headers before it gets the body."""

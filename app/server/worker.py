@@ -60,6 +60,7 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
         if self.ppid != os.getppid() and self.alive:
             log.error("master_gone", pid=os.getpid())
             self.alive = False
+        self.server.stopping = not self.alive
         if not self.alive and self._awaiting_head:
             gevent.spawn_later(STOP_LINGER_S, self._close_idle)
 

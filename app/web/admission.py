@@ -8,6 +8,7 @@ from flask import Flask, Response, current_app, g, request
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.web.long_polling import WaitForChange, suspend
 from app.web.server_environ import BODY_LIMIT, HEADERS_ONLY
 
 MAX_ANONYMOUS_BYTES = 64 * 1024
@@ -20,7 +21,11 @@ class HeadersFirstFlask(Flask):
     def full_dispatch_request(self) -> Response:
         admission = request.environ.get(HEADERS_ONLY)
         if admission is None:
-            return super().full_dispatch_request()
+            try:
+                return super().full_dispatch_request()
+            except WaitForChange as wait:
+                suspend(wait)
+                return self.make_response("")
         try:
             response = self.preprocess_request()
             if response is None:

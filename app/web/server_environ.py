@@ -14,3 +14,11 @@ BODY_LIMIT = "customer_segments.body_limit"
 
 CLIENT = "customer_segments.client"
 """The API client that the check of the headers authenticated. The request is then not counted twice."""
+
+CANCELLATION = "customer_segments.cancellation"
+"""From the server: its `cancel()` ends the database queries of the request (`app.web.cancellation`)."""
+
+LONG_POLL = "customer_segments.long_poll"
+"""From the server: lets a view wait without a thread (`app.web.long_polling`)."""
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")

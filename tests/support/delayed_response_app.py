@@ -1,4 +1,4 @@
-"""The service with a gap to be killed in: what a POST does is done, and its answer is not sent for a while."""
+"""The service with a pause between a POST's commit and its response, in which a test can kill it."""
 
 import time
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from wsgi import app
 
 PAUSE_S = 60
 
-answered = app.wsgi_app
+respond = app.wsgi_app
 
 
-def held_back(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    answer = answered(environ, start_response)
+def respond_later(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    response = respond(environ, start_response)
     if environ["REQUEST_METHOD"] == "POST":
         time.sleep(PAUSE_S)
-    return answer
+    return response
 
 
-app.wsgi_app = held_back  # type: ignore[method-assign]
+app.wsgi_app = respond_later  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A pooler before the test server, as far as a client can tell: it makes up the number of the client's session."""
+"""A proxy in front of the test server that, like PgBouncer, reports another backend process id to its clients."""
 
 import socket
 import struct
@@ -8,17 +8,17 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy.engine import URL, make_url
 
-MADE_UP = 4_294_967
+FAKE_PID = 4_294_967
 
 
 @contextmanager
 def pooler(server: str) -> Iterator[str]:
-    """The URL of the same database through the pooler."""
+    """Return the URL of the same database through the proxy."""
     url = make_url(server)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            with suppress(OSError):  # closed: the test is over
+            with suppress(OSError):  # the test is over
                 while True:
                     client, _ = listener.accept()
                     threading.Thread(target=_connect, args=(client, url), daemon=True).start()
@@ -30,15 +30,15 @@ def pooler(server: str) -> Iterator[str]:
 
 
 def _connect(client: socket.socket, url: URL) -> None:
-    with client, _to(url) as server:
-        there = threading.Thread(target=_pass_on, args=(client, server), daemon=True)
-        there.start()
-        _greet(server, client)
-        _pass_on(server, client)
-        there.join()
+    with client, _connect_to(url) as server:
+        upstream = threading.Thread(target=_forward, args=(client, server), daemon=True)
+        upstream.start()
+        _forward_startup(server, client)
+        _forward(server, client)
+        upstream.join()
 
 
-def _to(url: URL) -> socket.socket:
+def _connect_to(url: URL) -> socket.socket:
     folder = url.query.get("host")
     if not folder:
         return socket.create_connection((url.host or "127.0.0.1", url.port or 5432))
@@ -47,20 +47,20 @@ def _to(url: URL) -> socket.socket:
     return server
 
 
-def _greet(server: socket.socket, client: socket.socket) -> None:
-    """Pass the server's messages on until it is ready, and put our number into BackendKeyData."""
+def _forward_startup(server: socket.socket, client: socket.socket) -> None:
+    """Forward the messages of the server until it is ready, with FAKE_PID in BackendKeyData."""
     kind = b""
-    with server.makefile("rb") as answer:
+    with server.makefile("rb") as stream:
         while kind != b"Z":
-            kind, length = answer.read(1), answer.read(4)
-            told = answer.read(struct.unpack("!i", length)[0] - 4)
-            client.sendall(kind + length + (struct.pack("!i", MADE_UP) + told[4:] if kind == b"K" else told))
+            kind, length = stream.read(1), stream.read(4)
+            payload = stream.read(struct.unpack("!i", length)[0] - 4)
+            client.sendall(kind + length + (struct.pack("!i", FAKE_PID) + payload[4:] if kind == b"K" else payload))
 
 
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
-        while came := one.recv(65_536):
-            other.sendall(came)
-    for end in (one, other):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    for end in (source, target):
         with suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)

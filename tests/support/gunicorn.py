@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,7 +93,7 @@ def _wait_for_start(server: Server) -> None:
         try:
             urllib.request.urlopen(server.address + "/healthz", timeout=5).close()
             return
-        except urllib.error.URLError:
+        except OSError:  # refused, or not answered in time
             assert server.process.poll() is None, server.log.read_text()
             time.sleep(0.1)
     raise AssertionError(server.log.read_text())

@@ -1,4 +1,4 @@
-"""What is asked of the database meanwhile."""
+"""The SQL statements of a block of code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ from app.core.database import db
 
 @contextmanager
 def capture_queries() -> Iterator[list[str]]:
-    """Every statement, also those that begin a transaction; SQLite's settings of a connection are none."""
+    """Return a list that receives every statement, except the settings of a SQLite connection."""
     statements: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def record(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if not statement.startswith("PRAGMA"):
             statements.append(" ".join(statement.split()))
 
-    event.listen(db.engine, "before_cursor_execute", note)
+    event.listen(db.engine, "before_cursor_execute", record)
     try:
         yield statements
     finally:
-        event.remove(db.engine, "before_cursor_execute", note)
+        event.remove(db.engine, "before_cursor_execute", record)

@@ -1,4 +1,4 @@
-"""gzip both ways: bodies may come so, answers go so to whoever accepts it, and pages never do."""
+"""gzip: request bodies may be compressed; API responses and files are for clients that accept it, pages never."""
 
 import gzip
 import json
@@ -15,31 +15,31 @@ GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 
 
 @pytest.fixture
-def many(app: Flask) -> None:
+def customers(app: Flask) -> None:
     add_customers(*(f"{n:04}" for n in range(200)))
 
 
-def test_it_works(api: Api, many: None) -> None:
+def test_a_response_is_compressed(api: Api, customers: None) -> None:
     plain = api.get("/api/v3/customers")
-    packed = api.get("/api/v3/customers", headers=GZIP)
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert packed.content_length == len(packed.data) < len(plain.data) / 4
-    assert json.loads(gzip.decompress(packed.data)) == plain.json
+    compressed = api.get("/api/v3/customers", headers=GZIP)
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert compressed.content_length == len(compressed.data) < len(plain.data) / 4
+    assert json.loads(gzip.decompress(compressed.data)) == plain.json
     assert "Content-Encoding" not in plain.headers
-    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    assert plain.headers["Vary"] == compressed.headers["Vary"] == "Accept-Encoding"
 
 
-def test_a_request_and_its_answer_may_both_be_gzipped(api: Api, many: None) -> None:
+def test_request_and_response_can_both_be_compressed(api: Api, customers: None) -> None:
     ids = [f"{n:04}" for n in range(200)]
     body = gzip.compress(json.dumps({"customers": [{"document_id": id_, "segments": GOLD} for id_ in ids]}).encode())
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", **GZIP}
-    answer = api.call("POST", "/api/v3/customers/segments?report=true", data=body, headers=headers)
-    assert json.loads(gzip.decompress(answer.data))["updatedCustomers"] == ids
-    assert answer.headers["Change-Set"]
+    response = api.call("POST", "/api/v3/customers/segments?report=true", data=body, headers=headers)
+    assert json.loads(gzip.decompress(response.data))["updatedCustomers"] == ids
+    assert response.headers["Change-Set"]
     assert set(map(str, all_segments().values())) == {str(GOLD)}
 
 
-def test_the_etag_is_the_same_either_way(api: Api, many: None) -> None:
+def test_the_etag_does_not_depend_on_the_compression(api: Api, customers: None) -> None:
     etag = api.get("/api/v3/customers", headers=GZIP).headers["ETag"]
     assert etag == api.get("/api/v3/customers").headers["ETag"]
     for headers in ({}, GZIP):
@@ -49,24 +49,24 @@ def test_the_etag_is_the_same_either_way(api: Api, many: None) -> None:
 
 
 @pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0", "gzip;q=0, *", "br", "gzip;q=x"])
-def test_it_is_left_as_it_is_for_others(api: Api, many: None, accepted: str) -> None:
-    answer = api.get("/api/v3/customers", headers={"Accept-Encoding": accepted})
-    assert "Content-Encoding" not in answer.headers or accepted == "gzip;q=x"
+def test_a_response_is_not_compressed_for_other_clients(api: Api, customers: None, accepted: str) -> None:
+    response = api.get("/api/v3/customers", headers={"Accept-Encoding": accepted})
+    assert "Content-Encoding" not in response.headers or accepted == "gzip;q=x"
 
 
-def test_what_is_small_is_left_as_it_is(api: Api, ana: str) -> None:
-    answer = api.get(f"/api/v3/customers/{ana}/segments", headers=GZIP)
-    assert len(answer.data) < MIN_BYTES
-    assert "Content-Encoding" not in answer.headers
+def test_a_small_response_is_not_compressed(api: Api, ana: str) -> None:
+    response = api.get(f"/api/v3/customers/{ana}/segments", headers=GZIP)
+    assert len(response.data) < MIN_BYTES
+    assert "Content-Encoding" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/static/any-version/css/base.css", "/api/docs/swagger-ui.css"])
-def test_files_are_gzipped_and_known_again(app: Flask, path: str) -> None:
+def test_files_are_compressed_and_have_an_etag(app: Flask, path: str) -> None:
     client = app.test_client()
     for _ in range(2):
-        packed = client.get(path, headers=GZIP)
-        assert gzip.decompress(packed.data) == client.get(path).data
-    etag = packed.headers["ETag"]
+        compressed = client.get(path, headers=GZIP)
+        assert gzip.decompress(compressed.data) == client.get(path).data
+    etag = compressed.headers["ETag"]
     assert etag.startswith("W/")
     assert client.get(path, headers=GZIP | {"If-None-Match": etag}).status_code == 304
     part = client.get(path, headers=GZIP | {"Range": "bytes=0-9"})
@@ -75,7 +75,7 @@ def test_files_are_gzipped_and_known_again(app: Flask, path: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["/customers", "/customers.csv", "/metrics", "/healthz"])
-def test_pages_exports_and_metrics_are_not(admin: Operator, many: None, url: str) -> None:
-    answer = admin.client.get(url, headers=GZIP)
-    assert "Content-Encoding" not in answer.headers
-    assert "Accept-Encoding" not in answer.headers.get("Vary", "")
+def test_pages_exports_and_metrics_are_not_compressed(admin: Operator, customers: None, url: str) -> None:
+    response = admin.client.get(url, headers=GZIP)
+    assert "Content-Encoding" not in response.headers
+    assert "Accept-Encoding" not in response.headers.get("Vary", "")

@@ -1,4 +1,4 @@
-"""A real server, killed at the worst moment and asked by several at once: one change set, and one answer for all."""
+"""A server that is killed between commit and response, and parallel repeats: one change set, and the same response."""
 
 import json
 import socket
@@ -20,8 +20,8 @@ from tests.support.gunicorn import serving
 PATH = "/api/v3/customers/segments?report=true"
 BODY = json.dumps({"customers": [{"document_id": "1232-2323", "segments": GOLD}]}).encode()
 REPORT = {"changed": 1, "unchanged": 0, "notFound": [], "duplicates": [], "stale": [], "changeSet": "1"}
-ANSWER = ({"updatedCustomers": ["1232-2323"], "report": REPORT}, "1")
-"""The body, and the header Change-Set."""
+RESPONSE = ({"updatedCustomers": ["1232-2323"], "report": REPORT}, "1")
+"""The body and the header Change-Set."""
 
 
 @pytest.fixture
@@ -39,52 +39,52 @@ def post(address: str, headers: dict[str, str]) -> tuple[Any, str]:
         return json.load(response), response.headers["Change-Set"]
 
 
-def test_a_server_killed_before_it_answered_has_answered(
+def test_a_repeat_after_a_crash_replays_the_response(
     environ: dict[str, str], headers: dict[str, str], tmp_path: Path
 ) -> None:
-    left_behind = {"TMPDIR": str(tmp_path)}
+    temporary = {"TMPDIR": str(tmp_path)}
     with serving(
-        environ | left_behind, tmp_path / "first", application="tests.support.delayed_response_app:app"
+        environ | temporary, tmp_path / "first", application="tests.support.delayed_response_app:app"
     ) as server:
         host, port = server.address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
-            told = {"Host": host, "Content-Length": str(len(BODY)), **headers}
-            head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+            fields = {"Host": host, "Content-Length": str(len(BODY)), **headers}
+            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
             connection.sendall(f"POST {PATH} HTTP/1.1\r\n{head}\r\n".encode() + BODY)
-            wait_for_a_change_set()
+            wait_for_change_set()
             server.kill()
             received = b""
             with suppress(ConnectionError):
                 received = connection.recv(1)
-            assert received == b"", "it was killed before it answered"
+            assert received == b"", "it was killed before the response"
     assert all_segments() == {"1232-2323": GOLD}
     with serving(environ, tmp_path / "second") as server:
-        assert post(server.address, headers) == ANSWER
+        assert post(server.address, headers) == RESPONSE
     assert change_sets() == 1
 
 
-def wait_for_a_change_set() -> None:
+def wait_for_change_set() -> None:
     end = time.monotonic() + 20
     while not change_sets():
         assert time.monotonic() < end, "nothing was committed"
         time.sleep(0.05)
 
 
-def test_five_at_once_are_done_once_and_answered_alike(
+def test_five_parallel_repeats_get_one_response(
     environ: dict[str, str], headers: dict[str, str], tmp_path: Path
 ) -> None:
-    answers: list[Any] = []
-    together = threading.Barrier(5)
+    responses: list[Any] = []
+    barrier = threading.Barrier(5)
 
     def send(address: str) -> None:
-        together.wait(timeout=20)
-        answers.append(post(address, headers))
+        barrier.wait(timeout=20)
+        responses.append(post(address, headers))
 
     with serving(environ, tmp_path / "log") as server:
-        callers = [threading.Thread(target=send, args=(server.address,)) for _ in range(5)]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
-    assert answers == [ANSWER] * 5
+        clients = [threading.Thread(target=send, args=(server.address,)) for _ in range(5)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+    assert responses == [RESPONSE] * 5
     assert change_sets() == 1

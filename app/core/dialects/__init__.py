@@ -7,6 +7,7 @@ from app.core.dialects.clock import database_time
 from app.core.dialects.connections import (
     TRANSACTION_ID,
     autocommit_reads,
+    cancel_query,
     configure_engine,
     engine_options,
     for_maintenance,
@@ -53,6 +54,7 @@ __all__ = [
     "Json",
     "UpdateWithHistory",
     "autocommit_reads",
+    "cancel_query",
     "closing_moment",
     "configure_engine",
     "contains_segment",

@@ -32,6 +32,8 @@ Keepalives do not notice a server that has stopped behind a network that still a
 COMMIT_LOOKUP_S = 10
 """How long to find out whether a transaction was committed whose answer was lost."""
 
+CANCEL_TIMEOUT_S = 2.0
+
 PREPARE_THRESHOLD = 2
 """Executions of a statement on a connection after which the server keeps its plan."""
 
@@ -98,6 +100,14 @@ def for_writing(engine: Engine, wait: bool = True) -> Engine:
 def for_maintenance(engine: Engine) -> Engine:
     """Return the engine for transactions that read or write whole tables, however long that takes."""
     return engine.execution_options(writing=BUSY_TIMEOUT_MS, maintenance=True)
+
+
+def cancel_query(connection: Any) -> None:
+    """End the query that a connection of the driver runs, from another thread."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.interrupt()
+    else:
+        connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
 
 def autocommit_reads(engine: Engine) -> Engine:

@@ -1,0 +1,41 @@
+"""Requests that wait for a change, each as a greenlet without a thread."""
+
+import time
+from collections.abc import Callable, Hashable
+
+import gevent
+
+from app.server.application import Application, ClientGone
+from app.web.long_polling import WaitForChange
+
+PROBE_INTERVAL_S = 0.5
+
+
+class Waiting:
+    """The requests of a worker that wait. Those for the same value share its computation."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._values: dict[Hashable, tuple[float, object]] = {}
+
+    def wait(self, wait: WaitForChange, is_client_gone: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
+        """Return when the value has changed, the time is over, or the worker stops. Raises ClientGone."""
+        deadline = time.monotonic() + wait.seconds
+        while time.monotonic() < deadline and not is_stopping():
+            if self._value(wait) != wait.seen:
+                return
+            if is_client_gone():
+                raise ClientGone
+            gevent.sleep(min(PROBE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
+
+    def _value(self, wait: WaitForChange) -> object:
+        computed_at, value = self._values.get(wait.key, (0.0, wait.seen))
+        if time.monotonic() - computed_at < PROBE_INTERVAL_S:
+            return value
+        self._values[wait.key] = time.monotonic(), value  # for the others, while it is computed
+        try:
+            value = self._application.run(wait.probe)
+        except Exception:  # without the database nothing changes; the view reports it in the end
+            return value
+        self._values[wait.key] = time.monotonic(), value
+        return value
