@@ -78,7 +78,8 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     session_cookie.init_app(app)
     compression.init_app(app)
     cors.init_app(app)
-    for module in (api, pages, health, metrics):
+    api.init_app(app)
+    for module in (pages, health, metrics):
         app.register_blueprint(module.blueprint)
     protect_forms(app, pages.blueprint.name)  # the API needs none: another site cannot make a browser send a token
     single_sign_on.init_app(app)

@@ -52,6 +52,8 @@ class StoredResponse:
 
     text: str
     change_set_id: int | None
+    replayed: bool = False
+    """Whether it is the stored response of an earlier request."""
 
 
 def run_once(request: IdempotentRequest, work: Callable[[Session], StoredResponse]) -> StoredResponse:
@@ -90,4 +92,4 @@ def _claim(session: Session, request: IdempotentRequest) -> IdempotencyKey | Non
 def _replay(row: IdempotencyKey, request: IdempotentRequest) -> StoredResponse:
     if row.request_digest != request.request_digest:
         raise IdempotencyMismatch(IdempotencyMismatch.example)
-    return StoredResponse(row.response or "", row.change_set_id)
+    return StoredResponse(row.response or "", row.change_set_id, replayed=True)

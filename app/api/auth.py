@@ -1,7 +1,4 @@
-"""Authentication of API requests. Every route is closed until it names the scope that opens it."""
-
-from collections.abc import Callable
-from typing import Any, TypeVar
+"""Authentication of API requests: the token of each, and the scope that its operation declares."""
 
 import structlog
 from flask import current_app, g, request
@@ -12,24 +9,6 @@ from app.access.ip_allowlist import is_allowed
 from app.api import rate_limit
 from app.core.errors import Forbidden, Unauthenticated
 from app.web.server_environ import CLIENT, HEADERS_ONLY
-
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-def require_scope(scope: str) -> Callable[[View], View]:
-    """Open a view to tokens with this scope."""
-
-    def mark(view: View) -> View:
-        view.scope = scope  # type: ignore[attr-defined]
-        return view
-
-    return mark
-
-
-def public(view: View) -> View:
-    """Open a view to all requests, without a token."""
-    view.scope = None  # type: ignore[attr-defined]
-    return view
 
 
 def authenticate() -> None:

@@ -2,32 +2,111 @@
 
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
+from flask.json import dumps
+from marshmallow import fields
+from sqlalchemy.orm import Session
 
+from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
-from app.api import blueprint, cursors, token_requests
-from app.api.auth import current_client, require_scope
-from app.api.headers import add_change_set
-from app.api.parameters import boolean, choices, limit, text
+from app.api import blueprint, token_requests
+from app.api.api_blueprint import Answer, link
+from app.api.auth import current_client
+from app.api.examples import ANA, AT, CHANGE_SET_ID, CHANGE_SET_LINKS, GOLD
+from app.api.parameters import Choices, Cursor, DryRunQuery, GuardedHeaders, PageQuery, QuerySchema, text
+from app.api.schemas import AnswerSchema, array_of, change_set_id, count, enum, string, strings, timestamp
+from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge
 from app.core.changes.revert import RevertResult, revert
+from app.core.errors import NoLongerRetained, NotEnded, NotFound
 from app.core.history.feed import FeedEntry, FeedFilter, current_position, read_feed
 from app.core.models.change_sets import FeedPosition, get_change_set
 from app.core.models.customer_changes import KINDS
 from app.serialization.change_set_json import change_set_json, format_rfc3339, serialize_id
 from app.web.cursors import encode_cursor
 
+SOURCE = "How the change was made: `api`, `page` or `command`."
+NOW = "now"
 
-@blueprint.get("/v3/changes")
-@require_scope("changes:read")
-def changes() -> Response:
-    """Return the change feed, oldest first; `next` is the cursor to continue from, always there: contract §8."""
-    filters = FeedFilter(choices("kind", *KINDS), text("document_id"), text("type"))
-    if request.args.get("after") == "now":
+
+class FeedCursor(Cursor):
+    """A position in the feed, or `now`."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return value if value == NOW else super()._deserialize(value, *args, **kwargs)
+
+
+class ChangesQuery(PageQuery):
+    after = FeedCursor(
+        int, int, int, description="`next` of the answer before; `now` answers no entries and the current cursor."
+    )
+    kind = Choices(*KINDS, description="Only entries of these kinds; repeatable.")
+    document_id = text("Only entries of this customer.")
+    type = text("Only entries whose segments of this type differ.")
+
+
+class Change(AnswerSchema):
+    """An entry of the feed; which of the further members it has depends on its kind."""
+
+    id = string("Identifies the entry.")
+    kind = enum("What happened.", *KINDS)
+    at = timestamp("When it was made.")
+    actor = string("Who made it.")
+    source = string(SOURCE)
+    changeSet = string("The change set that it is part of.", allow_none=True)  # noqa: N815
+    document_id = string("The customer.")
+    before = fields.Raw(metadata={"description": "Segments or profile before; with `segments` and `profile`."})
+    after = fields.Raw(metadata={"description": "Segments or profile after; not with `deleted` and `renamed`."})
+    newDocumentId = fields.String(metadata={"description": "With `renamed`: later entries have this id."})  # noqa: N815
+
+
+class Changes(AnswerSchema):
+    changes = array_of(Change, "Oldest first.")
+    next = string("The cursor to continue from, also after the newest entry.")
+
+
+ENTRY = {"at": AT, "actor": "token crm-nightly", "source": "api", "changeSet": "42", "document_id": "1232-2323"}
+PROFILE = {name: value for name, value in ANA.items() if name != "document_id"}
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/changes",
+    name="listChanges",
+    tag="Changes",
+    scope="changes:read",
+    query=ChangesQuery,
+    answers=(
+        Answer(
+            Changes,
+            "The next entries; `next` is the cursor to continue from, also after the newest entry.",
+            {
+                "changes": [
+                    {"id": "7:1", "kind": "created", **ENTRY, "after": PROFILE},
+                    {"id": "8:1", "kind": "segments", **ENTRY, "before": [], "after": [GOLD]},
+                ],
+                "next": "…",
+            },
+            links={
+                "next": link("listChanges", after="$response.body#/next"),
+                "changeSet": link("readChangeSet", change_set_id="$response.body#/changes/0/changeSet"),
+            },
+        ),
+    ),
+    errors=(NoLongerRetained,),
+)
+def changes(query: dict[str, Any]) -> Response:
+    """The change feed
+
+    Every change of every customer, oldest first: segments, profiles, creations, deletions and changed ids. Keep `next`
+    and send it as `after`: no entry is skipped or repeated.
+    """
+    after = query["after"]
+    if after == NOW:
         return jsonify(changes=[], next=encode_position(current_position()))
-    after = cursors.read("after", int, int, int)
-    found, position = read_feed(FeedPosition(*after) if after else None, filters, limit=limit())
-    return jsonify(changes=[entry_json(entry) for entry in found], next=encode_position(position))
+    filters = FeedFilter(query["kind"], query["document_id"], query["type"])
+    entries, position = read_feed(FeedPosition(*after) if after else None, filters, limit=query["limit"])
+    return jsonify(changes=[entry_json(entry) for entry in entries], next=encode_position(position))
 
 
 def encode_position(position: FeedPosition) -> str:
@@ -36,7 +115,7 @@ def encode_position(position: FeedPosition) -> str:
 
 
 def entry_json(entry: FeedEntry) -> dict[str, Any]:
-    """Return an entry of the change feed; which further members it has depends on its kind: contract §8."""
+    """Return an entry of the change feed; which further members it has depends on its kind (contract §8)."""
     common = {
         "id": f"{entry.part_id}:{entry.number}",
         "kind": entry.kind,
@@ -53,26 +132,107 @@ def entry_json(entry: FeedEntry) -> dict[str, Any]:
     return {**common, "newDocumentId": entry.after["document_id"]} if entry.kind == "renamed" else common
 
 
-@blueprint.get("/v3/change-sets/<number:change_set_id>")
-@require_scope("changes:read")
-def change_set(change_set_id: int) -> Response:
-    """Return one change set with its totals."""
+class ChangeSet(AnswerSchema):
+    id = string()
+    at = timestamp("When it was made.")
+    actor = string("Who made it.")
+    source = string(SOURCE)
+    note = string("The name of the file, or what the operator noted.", allow_none=True)
+    reverts = string("The change set that it reverts.", allow_none=True)
+    changed = count("Customers whose segments changed.")
+    unchanged = count("Customers who had the new segments already.")
+    created = count("Customers who were created.")
+    updated = count("Customers whose name, e-mail, phone or document_id changed.")
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/change-sets/<number:change_set_id>",
+    name="readChangeSet",
+    tag="Changes",
+    scope="changes:read",
+    query=QuerySchema,
+    path_parameters=(CHANGE_SET_ID,),
+    answers=(
+        Answer(
+            ChangeSet,
+            "Who made it, when and how, and how many customers it changed.",
+            {
+                "id": "42",
+                "at": AT,
+                "actor": "token crm-nightly",
+                "source": "api",
+                "note": None,
+                "reverts": None,
+                "changed": 1,
+                "unchanged": 0,
+                "created": 0,
+                "updated": 0,
+            },
+            links={"revert": link("revertChangeSet", change_set_id="$response.body#/id")},
+        ),
+    ),
+    errors=(NotFound,),
+)
+def change_set(query: dict[str, Any], change_set_id: int) -> Response:
+    """One change set
+
+    The totals of what one request, form, file or reversal changed.
+    """
     return jsonify(change_set_json(get_change_set(change_set_id)))
 
 
-@blueprint.post("/v3/change-sets/<number:change_set_id>/revert")
-@require_scope("segments:write")
-def undo(change_set_id: int) -> Response:
-    """Revert a change set: contract §8. The guard of the token counts customers who lose all their segments."""
-    guard = None if request.headers.get("Guard") == "override" else current_client().guard
-    dry_run = boolean("dry_run")
+class Reverted(AnswerSchema):
+    changed = count("Customers who were put back: their segments or their profile.")
+    unchanged = count("Customers who were in that state already.")
+    conflicts = strings("Customers who changed since, and were left alone.")
+    changeSet = change_set_id()  # noqa: N815
+
+
+REVERTED = {"changed": 1, "unchanged": 0, "conflicts": [], "changeSet": "43"}
+
+
+@blueprint.operation(
+    "POST",
+    "/v3/change-sets/<number:change_set_id>/revert",
+    name="revertChangeSet",
+    tag="Changes",
+    scope="segments:write",
+    query=DryRunQuery,
+    headers=GuardedHeaders,
+    path_parameters=(CHANGE_SET_ID,),
+    answers=(
+        Answer(
+            Reverted,
+            "How many customers were put back or in that state already, and who was left alone.",
+            REVERTED,
+            headers=("Change-Set",),
+            links=CHANGE_SET_LINKS,
+        ),
+    ),
+    errors=(NotFound, NotEnded, ChangeTooLarge, IdempotencyMismatch),
+)
+def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> Response:
+    """Revert a change set
+
+    What it gave each customer is taken back, what it took is given back, and later changes of other types stay. A
+    customer is left alone, and listed as a conflict, if a later change touched a type that the change set touched.
+    Itself a change set. The guard of the token counts customers who lose all their segments.
+    """
+    guard = None if headers["guard"] else current_client().guard
+    dry_run = query["dry_run"]
+
+    def work(session: Session) -> StoredResponse:
+        result = revert(change_set_id, current_client().actor(), guard=guard, dry_run=dry_run, session=session)
+        counts = CustomerCounts(changed=result.customers, unchanged=result.unchanged)
+        token_requests.note_counts(counts, dry_run=dry_run)
+        return StoredResponse(dumps(_report(result)), result.change_set_id)
+
     try:
-        result = revert(change_set_id, current_client().actor(), guard=guard, dry_run=dry_run)
+        return run_write(work, headers, dry_run=dry_run)
     except ChangeTooLarge as error:
         error.extra = {"report": _report(error.outcome)}
         raise
-    token_requests.note_counts(CustomerCounts(changed=result.customers, unchanged=result.unchanged), dry_run=dry_run)
-    return add_change_set(jsonify(_report(result)), result.change_set_id)
 
 
 def _report(result: RevertResult) -> dict[str, Any]:

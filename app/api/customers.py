@@ -3,59 +3,164 @@
 from typing import Any
 
 from flask import Response, jsonify
+from flask.json import dumps
+from marshmallow import fields
 from sqlalchemy.orm import Session
 
+from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
-from app.api import blueprint, cursors, token_requests
-from app.api.auth import current_client, require_scope
-from app.api.headers import add_change_set
-from app.api.parameters import choice, limit, segments, text
+from app.api import blueprint, token_requests
+from app.api.api_blueprint import Answer, Body, link
+from app.api.auth import current_client
+from app.api.errors import BODY_ERRORS
+from app.api.examples import ANA, AT, CHANGE_SET_LINKS, FIRST_DOCUMENT_ID, GOLD
+from app.api.parameters import Choice, Cursor, DryRunQuery, Flag, IdempotentHeaders, PageQuery, SegmentFilter, text
 from app.api.request_body import customers_body
+from app.api.schemas import (
+    SEGMENTS,
+    AnswerSchema,
+    Segment,
+    array_of,
+    change_set_id,
+    count,
+    next_cursor,
+    string,
+    strings,
+    timestamp,
+)
+from app.api.writes import run_write
 from app.core.changes.change_set_builder import open_change_set
-from app.core.changes.profiles import UpsertResult, upsert_customers
-from app.core.database import run_in_transaction
+from app.core.changes.profiles import upsert_customers
 from app.core.models.customers import PROFILE_FIELD_NAMES
 from app.core.search.customers import CustomerRow, find_customers
 from app.core.search.filters import Filter, Order
-from app.serialization.change_set_json import format_rfc3339
-from app.serialization.request_schemas import parse_customers
+from app.serialization.change_set_json import format_rfc3339, serialize_id
+from app.serialization.request_schemas import UpsertCustomersSchema, parse_customers
 from app.web.cursors import encode_cursor
 
 
-@blueprint.get("/v3/customers")
-@require_scope("customers:read")
-def customers() -> Response:
-    """Those of whom all filters are true, by document_id: contract §3."""
-    wanted = Filter(text("q") or "", segments("segment"), segments("without"), choice("has", "any", "none"))
-    most, after = limit(), cursors.read("cursor", str)
-    found = find_customers(wanted, Order(), after=tuple(after) if after else None, limit=most + 1)
-    following = encode_cursor(found[most - 1].document_id) if len(found) > most else None
-    return jsonify(customers=[_customer(one) for one in found[:most]], next=following)
+class CustomersQuery(PageQuery):
+    q = text("Parts of the id, name, e-mail or phone, without case, accents and punctuation; every word must occur.")
+    segment = SegmentFilter("`type:value` that the customers have; repeatable.")
+    without = SegmentFilter("`type:value` that the customers do not have; repeatable.")
+    has = Choice("any", "none", description="Whether the customers have any segments.")
+    cursor = Cursor(str)
 
 
-def _customer(found: CustomerRow) -> dict[str, Any]:
+class FoundCustomer(AnswerSchema):
+    class Meta(AnswerSchema.Meta):
+        include = {name: string(allow_none=True) for name in PROFILE_FIELD_NAMES}  # noqa: RUF012 - as marshmallow has it
+
+    document_id = string()
+    segments = array_of(Segment, SEGMENTS)
+    changedAt = timestamp("When the segments last changed; null if they never did.", allow_none=True)  # noqa: N815
+
+
+class Customers(AnswerSchema):
+    customers = array_of(FoundCustomer)
+    next = next_cursor()
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/customers",
+    name="listCustomers",
+    tag="Customers",
+    scope="customers:read",
+    query=CustomersQuery,
+    answers=(
+        Answer(
+            Customers,
+            "A page of customers; `next` is the cursor of the next page, or null.",
+            {"customers": [{**ANA, "segments": [GOLD], "changedAt": AT}], "next": None},
+            links={"segments": link("readSegments", document_id="$response.body#/customers/0/document_id")},
+        ),
+    ),
+    example_query="?q=gomez&segment=membership:GOLD",
+)
+def customers(query: dict[str, Any]) -> Response:
+    """List and search customers
+
+    By document_id; those for whom all filters are true.
+    """
+    filters = Filter(query["q"] or "", query["segment"], query["without"], query["has"])
+    limit = query["limit"]
+    found = find_customers(filters, Order(), after=query["cursor"], limit=limit + 1)
+    next_ = encode_cursor(found[limit - 1].document_id) if len(found) > limit else None
+    return jsonify(customers=[_customer_json(row) for row in found[:limit]], next=next_)
+
+
+def _customer_json(row: CustomerRow) -> dict[str, Any]:
     return {
-        "document_id": found.document_id,
-        **{name: getattr(found, name) for name in PROFILE_FIELD_NAMES},
-        "segments": found.segments,
-        "changedAt": format_rfc3339(found.changed_at) if found.changed_at else None,
+        "document_id": row.document_id,
+        **{name: getattr(row, name) for name in PROFILE_FIELD_NAMES},
+        "segments": row.segments,
+        "changedAt": format_rfc3339(row.changed_at) if row.changed_at else None,
     }
 
 
-@blueprint.post("/v3/customers")
-@require_scope("customers:write")
-def save() -> Response:
-    """Create or update: contract §3. Facts that are not sent stay as they are."""
-    rows = parse_customers(customers_body())
-    saved, change_set_id = run_in_transaction(lambda session: _save(session, rows))
-    token_requests.note_counts(
-        CustomerCounts(sent=len(rows), changed=saved.created + saved.updated, unchanged=saved.unchanged)
-    )
-    answer = jsonify(created=saved.created, updated=saved.updated, unchanged=saved.unchanged)
-    return add_change_set(answer, change_set_id)
+class UpsertQuery(DryRunQuery):
+    report = Flag("Adds the report: which ids were sent more than once, and the change set.")
 
 
-def _save(session: Session, rows: list[dict[str, Any]]) -> tuple[UpsertResult, int | None]:
-    with open_change_set(session, current_client().actor()) as change_set:
-        saved = upsert_customers(session, rows, change_set)
-    return saved, change_set.id if change_set.has_changes else None
+class UpsertReport(AnswerSchema):
+    duplicates = strings("Ids that were sent more than once; the first entry counted.")
+    changeSet = change_set_id()  # noqa: N815
+
+
+class Saved(AnswerSchema):
+    created = count("Customers who are new.")
+    updated = count("Customers whose profile changed.")
+    unchanged = count("Customers whose profile was as sent already.")
+    report = fields.Nested(UpsertReport, metadata={"description": "With `report`."})
+
+
+@blueprint.operation(
+    "POST",
+    "/v3/customers",
+    name="saveCustomers",
+    tag="Customers",
+    scope="customers:write",
+    query=UpsertQuery,
+    headers=IdempotentHeaders,
+    body=Body(UpsertCustomersSchema, {"customers": [ANA]}),
+    answers=(
+        Answer(
+            Saved,
+            "How many customers were created, updated, and as sent already.",
+            {"created": 1, "updated": 0, "unchanged": 0},
+            headers=("Change-Set",),
+            links={
+                **CHANGE_SET_LINKS,
+                "segments": link("readSegments", document_id=FIRST_DOCUMENT_ID),
+                "gateway": link("gateway", document_id=FIRST_DOCUMENT_ID),
+                "replace": {
+                    "operationId": "replaceSegments",
+                    "requestBody": {"customers": [{"document_id": FIRST_DOCUMENT_ID, "segments": [GOLD]}]},
+                },
+            },
+        ),
+    ),
+    errors=(*BODY_ERRORS, IdempotencyMismatch),
+)
+def save(query: dict[str, Any], headers: dict[str, Any]) -> Response:
+    """Create or update customers
+
+    By document_id; segments stay untouched, and so do fields that are not sent.
+    """
+    rows, duplicates = parse_customers(customers_body())
+
+    def work(session: Session) -> StoredResponse:
+        with open_change_set(session, current_client().actor()) as change_set:
+            saved = upsert_customers(session, rows, change_set)
+        change_set_id = change_set.id if change_set.has_changes and not query["dry_run"] else None
+        token_requests.note_counts(
+            CustomerCounts(sent=len(rows), changed=saved.created + saved.updated, unchanged=saved.unchanged),
+            dry_run=query["dry_run"],
+        )
+        answer: dict[str, Any] = {"created": saved.created, "updated": saved.updated, "unchanged": saved.unchanged}
+        if query["report"]:
+            answer["report"] = {"duplicates": duplicates, "changeSet": serialize_id(change_set_id)}
+        return StoredResponse(dumps(answer), change_set_id)
+
+    return run_write(work, headers, dry_run=query["dry_run"])

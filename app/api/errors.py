@@ -8,7 +8,27 @@ from werkzeug.exceptions import HTTPException
 
 from app.access.refusal_counts import NO_TOKEN, refusal_counter
 from app.api import token_requests
-from app.core.errors import DomainError, InternalError, MethodNotAllowed, NotFound, error_of_status
+from app.api.request_body import MalformedJson
+from app.core.errors import (
+    DomainError,
+    Forbidden,
+    InternalError,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+    error_of_status,
+)
+
+TOKEN_ERRORS = (Unauthenticated, Forbidden, RateLimited, InternalError, Unavailable)
+"""Errors of every operation that needs a token."""
+
+BODY_ERRORS = (MalformedJson, InvalidInput, TooLarge, UnsupportedMediaType)
+"""Errors of every operation that reads a JSON body."""
 
 
 def handle_domain_error(error: DomainError) -> Response:

@@ -1,34 +1,33 @@
-"""The API described by itself: OpenAPI 3.1, made of the schemas that validate, and a page to read and try it."""
+"""The API's description of itself, OpenAPI 3.1 built from the declarations at the views, and a page to try it."""
 
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Response, current_app, jsonify, render_template, send_from_directory
+import orjson
+from flask import Flask, Response, current_app, jsonify, render_template, send_from_directory
+from flask_smorest import Api
 from flask_swagger_ui import __file__ as swagger_ui
+from marshmallow import fields
 
 from app.api import blueprint
-from app.api.auth import public
-from app.api.error_codes import DETAILS, ERRORS, GUARDED
-from app.api.operation import IF_NONE_MATCH, Operation
-from app.api.operations import OPERATIONS
+from app.api.api_blueprint import Answer, Operation, error_response
 from app.api.rate_limit import format_rate
-from app.api.response_schemas import Error
+from app.api.schemas import AnswerSchema, string
+from app.core.errors import InternalError
 from app.core.limits import MAX_PAGE_SIZE
 from app.serialization.request_schemas import PatchSegmentsSchema, ReplaceSegmentsSchema, UpsertCustomersSchema
+from app.web.url_converters import DocumentIdConverter, NumberConverter, SegmentPartConverter
 
 DIST = swagger_ui.replace("__init__.py", "dist")
 ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js")
 
-INTRODUCTION = """Which segments does each customer of a retailer carry?
+INTRODUCTION = """The segments of a retailer's customers: replace, read and search them, and follow every change.
 
-Every operation needs `Authorization: Bearer <token>` with the scope that it names. A refusal changes nothing and
-always has the same shape. `X-Request-Id` stands in every answer: the request's own, if it sent one of up to 128
-letters, digits and `._:/+=-`. A body may come with `Content-Encoding: gzip`.
+Every operation needs `Authorization: Bearer <token>` with the scope that it names. A refused request changes nothing,
+and its answer always has the same shape. `X-Request-Id` is in every answer: the one of the request, if it is up to 128
+letters, digits and `._:/+=-`. A body may have `Content-Encoding: gzip`.
 
-A request may carry {customers:,} customers and {bytes:,} bytes (after decompression), a page 1 to {page:,} elements.
+A request may have {customers:,} customers and {bytes:,} bytes (after decompression), a page 1 to {page:,} elements.
 A token may call {rate}."""
 
 NO_RATE = "any number of times"
@@ -36,7 +35,7 @@ NO_RATE = "any number of times"
 
 @dataclass(frozen=True)
 class Limits:
-    """Of customers and bytes a request, elements a page, and (in words) requests a token."""
+    """Customers and bytes of a request, elements of a page, and (in words) requests of a token."""
 
     customers: int
     bytes: int
@@ -44,146 +43,145 @@ class Limits:
     page: int = MAX_PAGE_SIZE
 
 
-@blueprint.get("/v3/openapi.json")
-@public
-def openapi() -> Response:
-    setting = current_app.config
-    rate = format_rate(setting["RATE_LIMIT"]) if setting["RATE_LIMIT"] else NO_RATE
-    return jsonify(specification(Limits(setting["MAX_CUSTOMERS_PER_REQUEST"], setting["MAX_BODY_BYTES"], rate)))
+class Description(Api):  # type: ignore[misc]  # flask-smorest is untyped
+    """flask-smorest's document, without its error handlers and error answers: those are `app.errors`."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        """Register none: flask-smorest's would also answer for the pages."""
+
+    def _register_responses(self) -> None:
+        """Register none: `init_app` registers those of the domain's errors."""
+
+    def _register_etag_headers(self) -> None:
+        """Register none: HEADERS has our own."""
+
+    def _register_pagination_header(self) -> None:
+        """Register none: pages of lists have a cursor in the answer."""
 
 
-@blueprint.get("/docs")
-@public
-def docs() -> str:
-    return render_template("api_docs.html", assets=ASSETS)
-
-
-@blueprint.get("/docs/<any('swagger-ui.css', 'swagger-ui-bundle.js'):name>")
-@public
-def docs_asset(name: str) -> Response:
-    """Swagger UI's own files, out of its package."""
-    return send_from_directory(DIST, name)
-
-
-@cache
-def specification(limits: Limits) -> dict[str, Any]:
-    """The OpenAPI document of a service with these limits."""
-    told = asdict(limits)
-    spec = APISpec(
-        title="Customer Segments",
-        version="3",
-        openapi_version="3.1.0",
-        info={
-            "description": INTRODUCTION.format(**told),
-            "x-limits": told,
-        },
-        plugins=[MarshmallowPlugin()],
+def init_app(app: Flask) -> None:
+    """Describe the API of this application, with its limits."""
+    rate = format_rate(app.config["RATE_LIMIT"]) if app.config["RATE_LIMIT"] else NO_RATE
+    limits = asdict(Limits(app.config["MAX_CUSTOMERS_PER_REQUEST"], app.config["MAX_BODY_BYTES"], rate))
+    app.extensions["api-limits"] = limits
+    info = {"description": INTRODUCTION.format(**limits), "x-limits": limits}
+    description = Description(
+        app,
+        spec_kwargs={"title": "Customer Segments", "version": "3", "openapi_version": "3.1.0", "info": info},
     )
+    description.register_converter(DocumentIdConverter, lambda _converter: {"type": "string", "minLength": 1})
+    description.register_converter(SegmentPartConverter, lambda _converter: {"type": "string", "minLength": 1})
+    description.register_converter(NumberConverter, lambda _converter: {"type": "string", "pattern": "^[0-9]{1,18}$"})
+    _register_components(description.spec, limits)
+    blueprint.register_views_in_doc(description, app, description.spec, name=blueprint.name, parameters=None)
+    app.extensions["openapi"] = _complete(description.spec.to_dict())
+
+
+def _register_components(spec: Any, limits: dict[str, Any]) -> None:
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     for schema in (ReplaceSegmentsSchema, PatchSegmentsSchema, UpsertCustomersSchema):
-        spec.components.schema(schema.__name__.removesuffix("Schema"), schema=schema)
-        spec.components.schemas[schema.__name__.removesuffix("Schema")]["properties"]["customers"]["maxItems"] = (
-            limits.customers
-        )
-    for code in ERRORS:
-        spec.components.response(code, _refusals([code], told))
-    for operation in OPERATIONS:
-        spec.path(path=operation.path, operations={operation.method: _operation(operation, told)})
-    return spec.to_dict()
+        name = schema.__name__.removesuffix("Schema")
+        spec.components.schema(name, schema=schema)
+        spec.components.schemas[name]["properties"]["customers"]["maxItems"] = limits["customers"]
+    errors = {error.code: error for operation in blueprint.operations.values() for error in operation.errors}
+    for code, error in errors.items():
+        spec.components.response(code, error_response([error], limits))
+
+
+def _complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add to each operation its scope and a call in its text, which is all that the page shows."""
+    for path, item in document["paths"].items():
+        for method, described in item.items():
+            if method == "parameters":
+                continue
+            operation = blueprint.operations[described["operationId"]]
+            call = curl(method, path, operation, item.get("parameters", []))
+            scope = f"\n\nScope: `{operation.scope}`" if operation.scope else ""
+            described["description"] = f"{described.get('description', '')}{scope}\n\n```sh\n{call}\n```"
+            described["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": call}]
+    return document
+
+
+def curl(method: str, path: str, operation: Operation, parameters: list[Any]) -> str:
+    """Return a call that can be pasted into a shell, with the examples of the operation."""
+    for parameter in parameters:
+        path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
+    lines = [f"curl -X {method.upper()} 'https://segments.example{path}{operation.example_query}'"]
+    if operation.scope:
+        lines.append("-H 'Authorization: Bearer <token>'")
+    if operation.body:
+        lines.append(f"-H 'Content-Type: {operation.body.media_types[0]}'")
+        lines.append(f"-d '{orjson.dumps(operation.body.example).decode()}'")
+    return " \\\n  ".join(lines)
+
+
+class Specification(AnswerSchema):
+    openapi = string()
+    info = fields.Dict(required=True)
+    paths = fields.Dict(required=True)
+    components = fields.Dict(required=True)
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/openapi.json",
+    name="describe",
+    tag="Description",
+    scope=None,
+    answers=(
+        Answer(
+            Specification,
+            "The description.",
+            {"openapi": "3.1.0", "info": {}, "paths": {}, "components": {}},
+        ),
+    ),
+    errors=(InternalError,),
+)
+def openapi() -> Response:
+    """This description
+
+    OpenAPI 3.1; `/api/docs` is a page to read it and to try the API.
+    """
+    return jsonify(current_app.extensions["openapi"])
+
+
+@blueprint.public_page("/docs")
+def docs() -> str:
+    return render_template("api_docs.html", assets=ASSETS)
+
+
+@blueprint.public_page("/docs/<any('swagger-ui.css', 'swagger-ui-bundle.js'):name>")
+def docs_asset(name: str) -> Response:
+    """Return one of Swagger UI's own files, from its package."""
+    return send_from_directory(DIST, name)
 
 
 NUMBER = {"type": "integer", "minimum": 0}
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
-        "description": "Names the request in our logs.",
+        "description": "Identifies the request in the logs of the service.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"},
         "example": "5f0c3a9be1d74a30a3c0f0a6b9f1d2e7",
     },
     "Change-Set": {
-        "description": "The change set that was made, if one was.",
+        "description": "The change set of the change, if anything changed.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
         "example": "42",
     },
     "ETag": {
-        "description": "Of this answer: send it as If-None-Match to be told by 304 that it is still the same.",
+        "description": "Identifies this answer: as If-None-Match, it asks whether the answer is still the same.",
         "required": True,
         "schema": {"type": "string"},
         "example": 'W/"2d4a30a3c0f0a6b9"',
     },
     "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": NUMBER, "example": 5},
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}, "example": "Bearer"},
-    "RateLimit-Limit": {"description": "Calls of a token, where they are limited.", "schema": NUMBER, "example": 600},
+    "RateLimit-Limit": {"description": "Requests of a token, if limited.", "schema": NUMBER, "example": 600},
     "RateLimit-Remaining": {"description": "How many of them are left.", "schema": NUMBER, "example": 599},
-    "RateLimit-Reset": {"description": "In how many seconds more are.", "schema": NUMBER, "example": 60},
+    "RateLimit-Reset": {"description": "Seconds until the window ends.", "schema": NUMBER, "example": 60},
 }
-RATE = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-OF_STATUS = {401: ("WWW-Authenticate",), 429: ("Retry-After", *RATE), 503: ("Retry-After",)}
-
-
-def _headers(*names: str) -> dict[str, str]:
-    """By their names, which apispec makes references."""
-    return {name: name for name in ("X-Request-Id", *names)}
-
-
-def _refusals(codes: list[str], limits: dict[str, Any]) -> dict[str, Any]:
-    """The answer of one status, with an example for each code."""
-    status = ERRORS[codes[0]].status
-    examples: dict[str, Any] = {}
-    for code in codes:
-        example = {
-            "code": code,
-            "message": (ERRORS[code].example or ERRORS[code].explanation).format(**limits),
-            "details": DETAILS.get(code, []),
-        }
-        examples[code] = {"summary": ERRORS[code].explanation.format(**limits), "value": {"error": example}}
-    if "CHANGE_TOO_LARGE" in examples:
-        examples["CHANGE_TOO_LARGE"]["value"]["report"] = GUARDED
-    return {
-        "description": " ".join(f"`{code}`: {examples[code]['summary']}" for code in codes),
-        "headers": _headers(*OF_STATUS.get(status, RATE)),
-        "content": {"application/json": {"schema": Error, "examples": examples}},
-    }
-
-
-def _operation(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
-    parameters = (*operation.parameters, *((IF_NONE_MATCH,) if operation.method == "get" else ()))
-    described: dict[str, Any] = {
-        "summary": operation.summary,
-        "description": _told(operation),
-        "operationId": operation.name,
-        "tags": [operation.tag],
-        "security": [{"token": []}] if operation.scope else [],
-        "x-scope": operation.scope,
-        "parameters": [dict(parameter) for parameter in parameters],
-        "responses": _responses(operation, limits),
-        "x-codeSamples": [{"lang": "Shell", "label": "curl", "source": operation.curl()}],
-    }
-    if operation.body:
-        content = {"schema": operation.body, "example": operation.sent}
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
-    return described
-
-
-def _told(operation: Operation) -> str:
-    """What the page of the documentation shows, which knows nothing of `x-scope` and `x-codeSamples`."""
-    scope = f"\n\nScope: `{operation.scope}`" if operation.scope else ""
-    return f"{operation.description}{scope}\n\n```sh\n{operation.curl()}\n```"
-
-
-def _responses(operation: Operation, limits: dict[str, Any]) -> dict[str, Any]:
-    conditional = operation.method == "get"
-    headers = _headers(*operation.headers, *(("ETag",) if conditional else ()), *(RATE if operation.scope else ()))
-    content = {"application/json": {"schema": operation.answered, "example": operation.answer}}
-    answered = {"description": operation.answers, "headers": headers, "content": content, "links": operation.links}
-    responses: dict[str, Any] = {"200": answered}
-    if conditional:
-        responses["304"] = {"description": "It is what the caller has, by If-None-Match.", "headers": headers}
-    by_status: dict[int, list[str]] = {}
-    for code in operation.refusals:
-        by_status.setdefault(ERRORS[code].status, []).append(code)
-    for status, codes in by_status.items():
-        responses[str(status)] = codes[0] if len(codes) == 1 else _refusals(codes, limits)
-    return responses

@@ -1,99 +1,215 @@
-"""The segments of customers: replaced by many, read one at a time."""
+"""The segments of customers: replaced and patched for many, read for one."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 from flask.json import dumps
+from marshmallow import fields
 from sqlalchemy.orm import Session
 
-from app.access.idempotency import StoredResponse, run_once
+from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
 from app.api import blueprint, token_requests
-from app.api.auth import current_client, require_scope
-from app.api.headers import add_change_set
-from app.api.idempotency import idempotent_request
-from app.api.parameters import boolean, timestamp
+from app.api.api_blueprint import Answer, Body
+from app.api.auth import current_client
+from app.api.errors import BODY_ERRORS
+from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
+from app.api.parameters import DryRunQuery, Flag, GuardedHeaders, LenientQuerySchema, QuerySchema, Timestamp, identifier
 from app.api.request_body import customers_body
+from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
+from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
 from app.core.changes.segment_updates import PreparedUpdate
-from app.core.errors import InvalidInput
+from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidInput
 from app.core.models.customers import get_segments, get_segments_by_email
 from app.core.models.segments import Segments
 from app.serialization.change_set_json import serialize_id
-from app.serialization.request_schemas import parse_patches, parse_replacements
+from app.serialization.request_schemas import (
+    PatchSegmentsSchema,
+    ReplaceSegmentsSchema,
+    parse_patches,
+    parse_replacements,
+)
 
 
-@blueprint.post("/v3/customers/segments")
-@require_scope("segments:write")
-def replace() -> Response:
-    """Replace all segments of the customers sent: contract §1, and its extras, §2."""
-    return _update_segments(parse_replacements)
+class PatchQuery(DryRunQuery):
+    report = Flag("Adds the report: which customers were changed, unchanged, not found, repeated or stale.")
+    as_of = Timestamp("Leaves customers alone who changed after this moment.")
 
 
-@blueprint.patch("/v3/customers/segments")
-@require_scope("segments:write")
-def merge() -> Response:
-    """Add segments to the customers sent, and remove some, leaving their others: contract §3."""
-    return _update_segments(parse_patches)
+class ReplaceQuery(PatchQuery, LenientQuerySchema):
+    """Unlike other operations, the documented one ignores unknown parameters that resemble none of these."""
+
+    class Meta(LenientQuerySchema.Meta):
+        pass
 
 
-def _update_segments(read: Callable[[Any], tuple[dict[str, Any], list[str]]]) -> Response:
-    dry_run, report, as_of = boolean("dry_run"), boolean("report"), timestamp("as_of")
-    wanted, duplicates = read(customers_body())
-    asked = PreparedUpdate.of(wanted)
-    del wanted  # as large as all the rest that a request takes
-    guard = None if request.headers.get("Guard") == "override" else current_client().guard
+class Updated(AnswerSchema):
+    updatedCustomers = strings("Customers who were found and have the new segments; each once, in the order sent.")  # noqa: N815
+    report = fields.Nested(Report, metadata={"description": "With `report` or `dry_run`."})
 
-    def work(session: Session | None = None) -> StoredResponse:
-        outcome = replace_segments(
-            asked, current_client().actor(), as_of=as_of, guard=guard, dry_run=dry_run, session=session
-        )
+
+class CustomersSegments(AnswerSchema):
+    segments = array_of(Segment, SEGMENTS)
+
+
+class GatewayQuery(QuerySchema):
+    document_id = identifier("The id of the customer.", example="1232-2323")
+    email = identifier("The e-mail of the customer.")
+
+
+UPDATED = {"updatedCustomers": ["1232-2323"]}
+CHANGE_ERRORS = (*BODY_ERRORS, ChangeTooLarge, IdempotencyMismatch)
+
+
+@blueprint.operation(
+    "POST",
+    "/v3/customers/segments",
+    name="replaceSegments",
+    tag="Segments",
+    scope="segments:write",
+    query=ReplaceQuery,
+    headers=GuardedHeaders,
+    body=Body(
+        ReplaceSegmentsSchema,
+        {"customers": [{"document_id": "1232-2323", "segments": [GOLD]}, {"document_id": "222-133", "segments": None}]},
+    ),
+    answers=(
+        Answer(
+            Updated,
+            "The customers who were found and have the new segments, in the order sent.",
+            UPDATED,
+            headers=("Change-Set",),
+            links=CHANGE_SET_LINKS,
+        ),
+    ),
+    errors=CHANGE_ERRORS,
+)
+def replace(query: dict[str, Any], headers: dict[str, Any]) -> Response:
+    """Replace the segments of existing customers
+
+    All segments of each customer are replaced by those sent, kept exactly as sent; `null` and `[]` clear. Customers who
+    do not exist are left out of the answer. The first entry of a repeated document_id wins. One request is one
+    transaction.
+    """
+    return _update_segments(parse_replacements, query, headers)
+
+
+@blueprint.operation(
+    "PATCH",
+    "/v3/customers/segments",
+    name="mergeSegments",
+    tag="Segments",
+    scope="segments:write",
+    query=PatchQuery,
+    headers=GuardedHeaders,
+    body=Body(PatchSegmentsSchema, {"customers": [{"document_id": "1232-2323", "add": [GOLD], "remove": []}]}),
+    answers=(Answer(Updated, "As for replacing.", UPDATED, headers=("Change-Set",), links=CHANGE_SET_LINKS),),
+    errors=CHANGE_ERRORS,
+)
+def merge(query: dict[str, Any], headers: dict[str, Any]) -> Response:
+    """Add and remove segments of existing customers
+
+    Segments to remove are removed first; those to add come last, unless the customer has them already. Concurrent
+    requests all take effect.
+    """
+    return _update_segments(parse_patches, query, headers)
+
+
+def _update_segments(
+    parse: Callable[[Any], tuple[dict[str, Any], list[str]]], query: dict[str, Any], headers: dict[str, Any]
+) -> Response:
+    new_segments, duplicates = parse(customers_body())
+    update = PreparedUpdate.of(new_segments)
+    del new_segments  # as large as everything else that a request needs
+    guard = None if headers["guard"] else current_client().guard
+    dry_run = query["dry_run"]
+
+    def work(session: Session) -> StoredResponse:
+        result = replace_segments(update, current_client().actor(), as_of=query["as_of"], guard=guard, session=session)
+        if dry_run:
+            result = dataclasses.replace(result, change_set_id=None)
         token_requests.note_counts(
-            CustomerCounts(len(asked.document_ids), outcome.changed, outcome.unchanged, len(outcome.not_found)),
+            CustomerCounts(len(update.document_ids), result.changed, result.unchanged, len(result.not_found)),
             dry_run=dry_run,
         )
-        left_out = {*outcome.not_found, *outcome.stale}
-        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in asked.document_ids if id_ not in left_out]}
-        if report or dry_run:
-            answer["report"] = _report(outcome, duplicates)
-        return StoredResponse(dumps(answer), outcome.change_set_id)
+        left_out = {*result.not_found, *result.stale}
+        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in update.document_ids if id_ not in left_out]}
+        if query["report"] or dry_run:
+            answer["report"] = _report(result, duplicates)
+        return StoredResponse(dumps(answer), result.change_set_id)
 
-    key = idempotent_request()
     try:
-        answer = run_once(key, work) if key and not dry_run else work()
+        return run_write(work, headers, dry_run=dry_run)
     except ChangeTooLarge as error:
         error.extra = {"report": _report(error.outcome, duplicates)}
         raise
-    return add_change_set(Response(answer.text, mimetype="application/json"), answer.change_set_id)
 
 
-def _report(outcome: ReplaceResult, duplicates: list[str]) -> dict[str, Any]:
+def _report(result: ReplaceResult, duplicates: list[str]) -> dict[str, Any]:
     return {
-        "changed": outcome.changed,
-        "unchanged": outcome.unchanged,
-        "notFound": outcome.not_found,
+        "changed": result.changed,
+        "unchanged": result.unchanged,
+        "notFound": result.not_found,
         "duplicates": duplicates,
-        "stale": outcome.stale,
-        "changeSet": serialize_id(outcome.change_set_id),
+        "stale": result.stale,
+        "changeSet": serialize_id(result.change_set_id),
     }
 
 
-@blueprint.get("/customers/segments")
-@require_scope("segments:read")
-def gateway() -> Response:
-    """The segments gateway that a platform calls at sign-up: by document_id or by e-mail."""
-    document_id, email = request.args.get("document_id"), request.args.get("email")
-    if document_id is not None and email is None:
-        return _segments(get_segments(document_id))
-    if email is not None and document_id is None:
-        return _segments(get_segments_by_email(email))
-    raise InvalidInput(iter([("document_id", "Send either document_id or email.")]), "the query")
+@blueprint.operation(
+    "GET",
+    "/customers/segments",
+    name="gateway",
+    tag="Segments",
+    scope="segments:read",
+    query=GatewayQuery,
+    answers=(Answer(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
+    errors=(CustomerNotFound, AmbiguousEmail),
+    example_query="?email=ana@example.com",
+)
+def gateway(query: dict[str, Any]) -> Response:
+    """One customer's segments, by document_id or e-mail
+
+    The request that an e-commerce platform makes at sign-up. Send one of the two. E-mails are compared without regard
+    to case.
+    """
+    document_id, email = query["document_id"], query["email"]
+    if (document_id and email) or (document_id is None and email is None):
+        raise InvalidInput([("document_id", "Send either document_id or email.")], "the query")
+    if email or document_id is None:
+        return _segments(_segments_by_email(email))
+    return _segments(get_segments(document_id))
 
 
-@blueprint.get("/v3/customers/<document_id:document_id>/segments")
-@require_scope("segments:read")
-def read(document_id: str) -> Response:
+def _segments_by_email(email: str) -> Segments:
+    """Return the segments by e-mail; a `+` that was not encoded arrives as a space."""
+    try:
+        return get_segments_by_email(email)
+    except CustomerNotFound:
+        if " " not in email:
+            raise
+        return get_segments_by_email(email.replace(" ", "+"))
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/customers/<document_id:document_id>/segments",
+    name="readSegments",
+    tag="Segments",
+    scope="segments:read",
+    query=QuerySchema,
+    path_parameters=(CUSTOMER_ID,),
+    answers=(Answer(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
+    errors=(CustomerNotFound,),
+)
+def read(query: dict[str, Any], document_id: str) -> Response:
+    """One customer's segments
+
+    By the id in the path.
+    """
     return _segments(get_segments(document_id))
 
 

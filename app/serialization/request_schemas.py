@@ -165,13 +165,16 @@ def _parse_customers(body: Any, schema: Schema, parse_row: Callable[[Any], T]) -
     raise InvalidInput(iter_errors(schema, body))
 
 
-def parse_customers(body: Any) -> list[dict[str, Any]]:
-    """Return the customers to create or update, the first of each document_id. Raises InvalidInput."""
+def parse_customers(body: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the customers to create or update, the first of each document_id, and the repeated document_ids.
+
+    Raises InvalidInput.
+    """
     validate_body(body, _UPSERT)
-    customers: dict[str, dict[str, Any]] = {}
-    for row in body["customers"]:
-        customers.setdefault(row["document_id"], {name: row[name] for name in PROFILE_FIELD_NAMES if name in row})
-    return [{"document_id": document_id, **profile} for document_id, profile in customers.items()]
+    profiles, repeated = _first_of_each(
+        body["customers"], lambda row: {name: row[name] for name in PROFILE_FIELD_NAMES if name in row}
+    )
+    return [{"document_id": document_id, **profile} for document_id, profile in profiles.items()], repeated
 
 
 def validate_body(body: Any, schema: Schema, source: str = "the request body") -> None:

@@ -4,10 +4,10 @@ import pytest
 from flask import Flask
 from schemathesis import GenerationMode
 
-from app.api.operations import OPERATIONS
+from app.api import blueprint
 from tests.support.generated_requests import FEW, Caller, fill, in_process, operations
 
-NAMES = [operation.name for operation in OPERATIONS if operation.name != "describe"]
+NAMES = [name for name in blueprint.operations if name != "describe"]
 """The description itself is where they come from."""
 
 

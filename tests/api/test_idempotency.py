@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from app.access import idempotency
 from app.access.api_tokens import create_token
-from app.api import segments as view
+from app.api import writes
 from app.core.database import db
 from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Api
@@ -34,15 +34,38 @@ def test_it_works(api: Api, ana: str) -> None:
     assert all_segments() == {ana: SILVER}, "it was not done again"
 
 
-def test_the_same_body_is_the_same_request(api: Api, ana: str) -> None:
-    """Contract §2: the same key, token and body; whatever else the repeat asks for, it answers what the first did."""
-    sent = [{"document_id": ana, "segments": GOLD}]
-    first = api.replace(sent, headers=KEY)
+def test_the_key_is_bound_to_the_query(api: Api, ana: str) -> None:
+    """Contract §8: to token, method, path, query and body."""
+    customers = [{"document_id": ana, "segments": GOLD}]
+    first = api.replace(customers, "?report=true&unknown=1", headers=KEY)
     set_segments(ana, SILVER)
-    for query in ("?report=true", "?as_of=2001-02-03T04:05:06Z"):
-        again = api.replace(sent, query, headers=KEY | {"Guard": "override"})
-        assert (again.json, again.headers["Change-Set"]) == (first.json, first.headers["Change-Set"])
+    for query in ("", "?report=true&unknown=2", "?report=true&unknown=1&as_of=2001-02-03T04:05:06Z"):
+        api.replace(customers, query, headers=KEY, status=422, code="IDEMPOTENCY_MISMATCH")
+    again = api.replace(customers, "?unknown=1&report=true", headers=KEY)
+    assert (again.json, again.headers["Change-Set"]) == (first.json, first.headers["Change-Set"])
     assert all_segments() == {ana: SILVER}
+
+
+def test_a_replayed_answer_says_so(api: Api, ana: str) -> None:
+    customers = [{"document_id": ana, "segments": GOLD}]
+    assert "Idempotent-Replayed" not in api.replace(customers, headers=KEY).headers
+    assert api.replace(customers, headers=KEY).headers["Idempotent-Replayed"] == "true"
+
+
+def test_upserts_are_done_once(api: Api) -> None:
+    body = {"customers": [{"document_id": "new"}]}
+    first = api.call("POST", "/api/v3/customers", json=body, headers=KEY)
+    again = api.call("POST", "/api/v3/customers", json=body, headers=KEY)
+    assert again.json == first.json == {"created": 1, "updated": 0, "unchanged": 0}
+    assert again.headers["Change-Set"] == first.headers["Change-Set"]
+    api.call("POST", "/api/v3/customers?dry_run=true", json=body, headers=KEY)
+
+
+def test_a_write_without_idempotency_refuses_the_key(api: Api, ana: str) -> None:
+    api.replace([{"document_id": ana, "segments": GOLD}])
+    refused = api.call("POST", "/api/v3/change-sets/1/revert", headers=KEY, status=400, code="VALIDATION_ERROR")
+    assert refused.json is not None
+    assert refused.json["error"]["details"][0]["path"] == "Idempotency-Key"
 
 
 def test_without_a_key_each_request_counts(api: Api, ana: str) -> None:
@@ -115,7 +138,7 @@ def test_who_dies_before_answering_has_answered(api: Api, ana: str, monkeypatch:
 
     sent = [{"document_id": ana, "segments": GOLD}]
     with monkeypatch.context() as dying:
-        dying.setattr(view, "add_change_set", die)  # what comes right after the commit
+        dying.setattr(writes, "_respond", die)  # what comes right after the commit
         with pytest.raises(SystemExit):
             api.replace(sent, "?report=true", headers=KEY)
     assert all_segments() == {ana: GOLD}

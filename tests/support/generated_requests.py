@@ -22,7 +22,7 @@ from schemathesis.generation.stateful.state_machine import APIStateMachine
 
 from app import create_app
 from app.access.api_tokens import create_token
-from app.api.operations import GOLD
+from app.api.examples import GOLD
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction

@@ -55,14 +55,20 @@ class RevertResult:
         return max(self.changed, self.profiles) + self.deleted
 
 
-def revert(
-    change_set_id: int, actor: Actor, *, guard: Guard | None = None, dry_run: bool = False, note: str | None = None
+def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
+    change_set_id: int,
+    actor: Actor,
+    *,
+    guard: Guard | None = None,
+    dry_run: bool = False,
+    note: str | None = None,
+    session: Session | None = None,
 ) -> RevertResult:
     """Take back what a change set gave each customer, and give back what it took; later changes of other types stay.
 
     A customer is left alone as a whole, and listed, if a later change touched a type, a profile field or the
     document_id that the change set touched. One transaction, and itself a change set: it can be reverted. A `dry_run`
-    does the same, and is rolled back.
+    does the same, and is rolled back. With a `session` it is part of that transaction, which the caller ends.
 
     Raises NotFound, also for a change set that is no longer kept; NotEnded, ChangeTooLarge and Unavailable.
     """
@@ -78,6 +84,8 @@ def revert(
         result.change_set_id = undo.id if undo.has_changes and not dry_run else None
         return result
 
+    if session is not None:
+        return work(session)
     result = run_in_transaction(work, commit=not dry_run)
     if result.change_set_id:
         compact_when_due(result.change_set_id)

@@ -1,0 +1,83 @@
+"""Schemas of answers that several operations share, and of the error envelope.
+
+Views build their answers by hand, because a large answer takes many times as long through a schema.
+tests/api/test_generated_requests.py checks that every answer is as declared.
+"""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields
+
+SEGMENTS = "In their order and spelling, equal pairs kept."
+
+
+class AnswerSchema(Schema):
+    """A JSON object to which later versions may add properties."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+def string(description: str = "", **options: Any) -> fields.String:
+    return fields.String(required=True, metadata={"description": description} if description else {}, **options)
+
+
+def enum(description: str, *values: str) -> fields.String:
+    return fields.String(required=True, metadata={"description": description, "enum": list(values)})
+
+
+def count(description: str) -> fields.Integer:
+    return fields.Integer(required=True, metadata={"description": description, "minimum": 0})
+
+
+def strings(description: str) -> fields.Field[Any]:
+    return fields.List(fields.String(), required=True, metadata={"description": description})
+
+
+def array_of(schema: type[Schema], description: str = "") -> fields.Field[Any]:
+    metadata = {"description": description} if description else {}
+    return fields.List(fields.Nested(schema), required=True, metadata=metadata)
+
+
+def timestamp(description: str, **options: Any) -> fields.DateTime:
+    return fields.DateTime(required=True, metadata={"description": description}, **options)
+
+
+def next_cursor() -> fields.String:
+    return string("The cursor of the next page; null after the last one.", allow_none=True)
+
+
+def change_set_id() -> fields.String:
+    return string("The change set of the change; null if nothing changed.", allow_none=True)
+
+
+class Segment(AnswerSchema):
+    type = string()
+    value = string()
+
+
+class Report(AnswerSchema):
+    """What happened to the customers of the request."""
+
+    changed = count("Customers whose segments changed.")
+    unchanged = count("Customers who had the new segments already.")
+    notFound = strings("Ids that no customer has.")  # noqa: N815 - as the contract spells it
+    duplicates = strings("Ids that were sent more than once; the first entry counted.")
+    stale = strings("Customers who changed after `as_of`, and were left alone.")
+    changeSet = change_set_id()  # noqa: N815
+
+
+class Problem(AnswerSchema):
+    path = string("Where: `customers[3].segments[0].type`, or the name of a parameter.")
+    message = string()
+
+
+class ErrorBody(AnswerSchema):
+    code = string("Which error it is, for programs.")
+    message = string("What was wrong, for people.")
+    details = array_of(Problem, "Every problem of a VALIDATION_ERROR, at most 100.")
+
+
+class Error(AnswerSchema):
+    error = fields.Nested(ErrorBody, required=True)
+    report = fields.Nested(Report, metadata={"description": "With CHANGE_TOO_LARGE: what would have happened."})
