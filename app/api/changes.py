@@ -82,8 +82,8 @@ PROFILE = {name: value for name, value in ANA.items() if name != "document_id"}
             "The next entries; `next` is the cursor to continue from, also after the newest entry.",
             {
                 "changes": [
-                    {"id": "7:1", "kind": "created", **ENTRY, "after": PROFILE},
-                    {"id": "8:1", "kind": "segments", **ENTRY, "before": [], "after": [GOLD]},
+                    {"id": "7:1", "kind": "segments", **ENTRY, "before": [], "after": [GOLD]},
+                    {"id": "8:1", "kind": "profile", **ENTRY, "before": PROFILE, "after": {**PROFILE, "phone": None}},
                 ],
                 "next": "…",
             },

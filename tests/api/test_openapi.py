@@ -72,7 +72,9 @@ def test_every_error_of_an_operation_is_described(specification: Any) -> None:
 
 def test_the_limits_are_those_of_the_service() -> None:
     environ = {"MAX_CUSTOMERS_PER_REQUEST": "1234", "MAX_BODY_BYTES": "56789", "RATE_LIMIT": "600 per 5 minutes"}
-    app = create_app({"DATABASE_URL": "sqlite://", "SECRET_KEY": "test", "LOG_FORMAT": "json", **environ})
+    app = create_app(
+        {"DATABASE_URL": "sqlite://", "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json", **environ}
+    )
     specification: Any = app.test_client().get("/api/v3/openapi.json").json
     description = specification["info"]["description"]
     assert "1,234 customers and 56,789 bytes" in description
