@@ -5,6 +5,7 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
+from app.access.audit_log import record_event_now
 from app.cli.terminal import cli_actor, duration, pluralize, reports_errors
 from app.core.changes.revert import revert
 from app.core.database import now
@@ -40,5 +41,7 @@ def revert_(change_set_id: int, dry_run: bool) -> None:
 @reports_errors
 def prune_(older_than: timedelta) -> None:
     """Forget changes older than that, in batches. What customers hold now is not touched."""
-    change_sets, gone = prune(now() - older_than)
+    horizon = now() - older_than
+    change_sets, gone = prune(horizon)
+    record_event_now("history_pruned", after={"before": horizon.isoformat(), "change_sets": change_sets})
     click.echo(f"{pluralize(change_sets, 'change set')} with {pluralize(gone, 'change')} forgotten.")

@@ -8,6 +8,7 @@ import click
 import orjson
 from flask.cli import AppGroup
 
+from app.access.audit_log import record_event_now
 from app.cli.file_options import DELIMITER_NAMES, FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
@@ -87,6 +88,7 @@ def export(segments: list[SegmentPair], format_: str, delimiter: str, for_spread
 
     With several --segment, customers with all of them. Write a colon in a type as %3A, a percent sign as %25.
     """
+    record_event_now("customers_exported", after={"format": format_, "filtered": bool(segments)})
     exported = iter_customers(Filter(segments=tuple(segments)))
     if format_ == "jsonl":
         for customer in exported:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 
+from app.access.audit_log import record_event_now
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import largest_segments
 from app.core.models.customers import customer_exists
@@ -92,6 +93,7 @@ def customer_export() -> Response:
     if format_ not in EXPORTED:
         raise InvalidListQuery("A list is exported as csv or jsonl.")
     mimetype, rows = EXPORTED[format_]
+    record_event_now("customers_exported", after={"format": format_, "filtered": wanted != Filter()})
     return Response(
         stream_with_context(rows(wanted)),
         mimetype=mimetype,

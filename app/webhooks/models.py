@@ -10,6 +10,7 @@ from typing import cast
 from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from app.access.audit_log import record_event
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import NotFound
@@ -81,6 +82,8 @@ def create_webhook(url: str, salt: str, secret_digest: str) -> int:
         )
         session.add(webhook)
         session.flush()
+        record_event(session, "webhook_created", url)
+        record_event(session, "secret_shown", url)
         return webhook.id
 
     return run_in_transaction(work)
@@ -120,6 +123,8 @@ def set_paused(webhook_id: int, paused: bool) -> None:
 
     def work(session: Session) -> None:
         webhook = get_webhook_in(session, webhook_id)
+        if paused != bool(webhook.paused_at):
+            record_event(session, "webhook_paused" if paused else "webhook_resumed", webhook.url)
         webhook.paused_at = (webhook.paused_at or now()) if paused else None
 
     run_in_transaction(work)
@@ -133,13 +138,22 @@ def rotate_webhook(webhook_id: int, salt: str, secret_digest: str, overlap: time
         webhook.previous_salt = webhook.salt if overlap else None
         webhook.previous_until = now() + overlap if overlap else None
         webhook.salt, webhook.secret_digest = salt, secret_digest
+        until = webhook.previous_until and webhook.previous_until.isoformat()
+        record_event(session, "webhook_rotated", webhook.url, after={"old_secret_expires": until})
+        record_event(session, "secret_shown", webhook.url)
 
     run_in_transaction(work)
 
 
 def delete_webhook(webhook_id: int) -> None:
     """Delete the webhook and its deliveries. Raises NotFound."""
-    run_in_transaction(lambda session: session.delete(get_webhook_in(session, webhook_id)))
+
+    def work(session: Session) -> None:
+        webhook = get_webhook_in(session, webhook_id)
+        session.delete(webhook)
+        record_event(session, "webhook_deleted", webhook.url)
+
+    run_in_transaction(work)
 
 
 def redeliver(webhook_id: int, delivery_id: int) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -11,10 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 from app.access import audit_log
 from app.access.api_tokens import create_token
-from app.access.audit_log import AuditEvent, prune_audit_log
+from app.access.audit_log import EVENTS, AuditEvent, prune_audit_log
 from app.access.operators import create_operator, find_operator
 from app.core.database import db, now
 from tests.support.clients import Shell
+from tests.support.gunicorn import ROOT
 from tests.support.html_client import PASSWORD, Operator
 
 
@@ -74,6 +76,44 @@ def test_changes_of_tokens_are_recorded(admin: Operator) -> None:
     assert entries[2].after is not None
     assert (entries[2].before["guard_percent"], entries[2].after["guard_percent"]) == (None, 20)
     assert entries[2].after["networks"] == ["10.0.0.0/8"]
+
+
+def test_changes_of_webhooks_are_recorded(admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(admin.client.application.config, "WEBHOOK_ALLOWED_HOSTS", {("127.0.0.1", 9)})
+    url = "http://127.0.0.1:9/hook"
+    admin.post("/webhooks", {"url": url}, status=200)
+    for action in ("pause", "pause", "resume", "delete"):
+        admin.post(f"/webhooks/1/{action}")
+        if action == "resume":
+            admin.post("/webhooks/1/rotate", {"overlap": "24"}, status=200)
+    entries = [event.event for event in events() if event.target == url]
+    assert entries == [
+        "webhook_created",
+        "secret_shown",
+        "webhook_paused",
+        "webhook_resumed",
+        "webhook_rotated",
+        "secret_shown",
+        "webhook_deleted",
+    ]
+
+
+def test_exports_and_deleted_history_are_recorded(viewer: Operator, shell: Shell) -> None:
+    viewer.client.get("/customer-export?q=ana")
+    shell("customers", "export", "--format", "jsonl")
+    shell("changes", "prune", "--older-than", "90d")
+    by_page, by_command, pruned = events("customers_exported", "history_pruned")
+    assert (by_page.actor, by_page.after) == (f"operator {viewer.email}", {"format": "csv", "filtered": True})
+    assert (by_command.source, by_command.after) == ("command", {"format": "jsonl", "filtered": False})
+    assert pruned.after is not None
+    assert pruned.after["change_sets"] == 0
+
+
+def test_every_event_has_a_label() -> None:
+    sources = [path.read_text() for path in (ROOT / "app").rglob("*.py")]
+    recorded = {name for source in sources for name in re.findall(r'record_event\w*\(\s*(?:session, )?"(\w+)"', source)}
+    assert recorded
+    assert recorded <= EVENTS.keys()
 
 
 def test_refused_change_leaves_no_entry(admin: Operator) -> None:
