@@ -66,6 +66,8 @@ class Operation:
     body: Body | None
     errors: tuple[type[DomainError], ...]
     example_query: str
+    parsed: frozenset[str]
+    """The locations that are read by a schema: `query`, `headers`."""
 
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
@@ -112,7 +114,8 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
             described.scope = scope
             invalid = (InvalidInput,) if query or headers else ()
             all_errors = tuple(dict.fromkeys((*errors, *invalid, *(TOKEN_ERRORS if scope else ()))))
-            operation = Operation(name, scope, answers, body, all_errors, example_query)
+            parsed = frozenset(location for location, schema in (("query", query), ("headers", headers)) if schema)
+            operation = Operation(name, scope, answers, body, all_errors, example_query, parsed)
             self.operations[name] = operation
             described._apidoc = {**getattr(described, "_apidoc", {}), "operation": operation}
             self.route(path, methods=[method], tags=[tag], parameters=list(path_parameters))(described)

@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import zlib
+from codecs import BOM_UTF8
 from hashlib import sha256
 from typing import Any
 
@@ -47,6 +48,7 @@ def json_body() -> Any:
         body = _decode(request.get_data(cache=False), limit)
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
+    body = body.removeprefix(BOM_UTF8)
     if "Idempotency-Key" in request.headers:
         g.body_digest = sha256(body).hexdigest()
     return _parse_json(body)

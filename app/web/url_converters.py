@@ -1,15 +1,42 @@
 """How URLs represent a document_id, a segment and a number."""
 
+import re
 from urllib.parse import quote, unquote
 
 from werkzeug.routing import BaseConverter, IntegerConverter
 
 
 class DocumentIdConverter(BaseConverter):
-    """Any text: ids come from the retailer, and may contain slashes, also at the start and the end."""
+    """Any text: ids come from the retailer, and may contain slashes, also at the start and the end.
+
+    A path segment `.` or `..` of an id is written `%2E` or `%2E%2E`, percent-encoded once more in a URL.
+    """
 
     regex = r"[\s\S]+"
     part_isolating = False
+
+    def to_python(self, value: str) -> str:
+        return "/".join(_decode_dots(segment) for segment in value.split("/"))
+
+    def to_url(self, value: str) -> str:
+        return quote("/".join(_encode_dots(segment) for segment in value.split("/")), safe="/")
+
+
+ENCODED_DOTS = re.compile(r"%(?:25)*2E(?:%(?:25)*2E)?")
+"""What `_encode_dots` may return: an id that contains such a segment itself gets one more level of encoding."""
+
+
+def _encode_dots(segment: str) -> str:
+    """Encode `.` and `..`, which browsers take for steps in the path, also when they are percent-encoded once."""
+    if segment in (".", ".."):
+        return segment.replace(".", "%2E")
+    return segment.replace("%", "%25") if ENCODED_DOTS.fullmatch(segment) else segment
+
+
+def _decode_dots(segment: str) -> str:
+    if not ENCODED_DOTS.fullmatch(segment):
+        return segment
+    return segment.replace("%25", "%") if "%25" in segment else segment.replace("%2E", ".")
 
 
 class SegmentPartConverter(BaseConverter):
