@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_bootstrap import Bootstrap5
 from flask_migrate import Migrate
 
 from app import api, cli, errors, pages
-from app.core import dialects
+from app.core import dialects, encryption
 from app.core.database import db, engine_options
 from app.pages import single_sign_on
 from app.settings import read_settings
@@ -70,6 +70,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     errors.tolerate_failing_teardown(app)
     with app.app_context():
         dialects.configure_engine(db.engine)
+    encryption.use_secret_keys(lambda: (current_app.config["SECRET_KEY"],))
     metrics.init_app(app)
     cancellation.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)

@@ -15,10 +15,12 @@ from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
 from app.core.database import db
 from app.core.errors import Unavailable
+from app.core.history.retention import remove_old_deletions
 from app.jobs.bulk_edits import apply_bulk_edit, preview_bulk_edit
 from app.jobs.imports import apply_import, preview_import
 from app.jobs.runner import run_next_job
 from app.jobs.states import JobKind, JobState
+from app.jobs.uploads import delete_expired_uploads
 from app.webhooks.delivery import deliver_next
 
 POLL_INTERVAL_S = 1.0
@@ -41,8 +43,10 @@ def deliver_webhooks(_stop: Stop) -> bool:
 
 
 def apply_retention(stop: Stop) -> bool:
-    """Delete old entries of the audit log, at the start and once an hour."""
+    """Delete old entries of the audit log, old uploads and old entries of deletions, at the start and once an hour."""
     prune_audit_log(timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"]))
+    delete_expired_uploads()
+    remove_old_deletions()
     stop.wait(RETENTION_INTERVAL_S)
     return True
 

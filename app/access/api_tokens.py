@@ -20,7 +20,8 @@ from app.core.database import Base, UtcDateTime, db, fetch_autocommit, now, run_
 from app.core.errors import Conflict, DuplicateName, NotFound, Unavailable
 from app.core.models.change_sets import Actor
 
-SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
+DEFAULT_SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
+SCOPES = (*DEFAULT_SCOPES, "customers:erase")
 PREFIX = "cs_"
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
@@ -92,7 +93,7 @@ class ApiClient:
 
 def create_token(
     name: str,
-    scopes: tuple[str, ...] = SCOPES,
+    scopes: tuple[str, ...] = DEFAULT_SCOPES,
     expires_in: timedelta | None = None,
     guard: Guard | None = None,
     networks: Iterable[str] = (),

@@ -138,7 +138,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
         if operation is None:
             return doc
         limits = app.extensions["api-limits"]
-        conditional = method == "get"
+        conditional = method == "get" and all(answer.media_type == "application/json" for answer in operation.answers)
         doc |= {
             "operationId": operation.name,
             "security": [{"token": []}] if operation.scope else [],

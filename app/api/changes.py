@@ -13,17 +13,17 @@ from app.api import blueprint, token_requests
 from app.api.api_blueprint import Answer, link
 from app.api.auth import current_client
 from app.api.examples import ANA, AT, CHANGE_SET_ID, CHANGE_SET_LINKS, GOLD
+from app.api.feed_cursors import encode_position
 from app.api.parameters import Choices, Cursor, DryRunQuery, GuardedHeaders, PageQuery, QuerySchema, text
 from app.api.schemas import AnswerSchema, array_of, change_set_id, count, enum, string, strings, timestamp
 from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge
 from app.core.changes.revert import RevertResult, revert
 from app.core.errors import NoLongerRetained, NotEnded, NotFound
-from app.core.history.feed import FeedEntry, FeedFilter, current_position, read_feed
-from app.core.models.change_sets import FeedPosition, get_change_set
+from app.core.history.feed import FeedEntry, FeedFilter, current_position, entry_document_id, read_feed
+from app.core.models.change_sets import APPLYING, CANCELLED, DONE, FeedPosition, get_change_set
 from app.core.models.customer_changes import KINDS
 from app.serialization.change_set_json import change_set_json, format_rfc3339, serialize_id
-from app.web.cursors import encode_cursor
 
 SOURCE = "How the change was made: `api`, `page` or `command`."
 NOW = "now"
@@ -99,7 +99,9 @@ def changes(query: dict[str, Any]) -> Response:
     """The change feed
 
     Every change of every customer, oldest first: segments, profiles, creations, deletions and changed ids. Keep `next`
-    and send it as `after`: no entry is skipped or repeated.
+    and send it as `after`: no entry is skipped or repeated. Whoever applies all entries in order, from the first or
+    from a snapshot (`exportCustomers`), has the customers of the service. An entry never changes; only erasure and
+    retention remove entries. 410 means that the place of the cursor is no longer known: take a new snapshot.
     """
     after = query["after"]
     if after == NOW:
@@ -107,11 +109,6 @@ def changes(query: dict[str, Any]) -> Response:
     filters = FeedFilter(query["kind"], query["document_id"], query["type"])
     entries, position = read_feed(FeedPosition(*after) if after else None, filters, limit=query["limit"])
     return jsonify(changes=[entry_json(entry) for entry in entries], next=encode_position(position))
-
-
-def encode_position(position: FeedPosition) -> str:
-    """Return the cursor of a place in the change feed."""
-    return encode_cursor(position.position, position.number, position.tag)
 
 
 def entry_json(entry: FeedEntry) -> dict[str, Any]:
@@ -123,7 +120,7 @@ def entry_json(entry: FeedEntry) -> dict[str, Any]:
         "actor": entry.actor,
         "source": entry.source,
         "changeSet": serialize_id(entry.change_set_id),
-        "document_id": entry.document_id,
+        "document_id": entry_document_id(entry),
     }
     if entry.kind in ("segments", "profile"):
         return {**common, "before": entry.before, "after": entry.after}
@@ -134,6 +131,7 @@ def entry_json(entry: FeedEntry) -> dict[str, Any]:
 
 class ChangeSet(AnswerSchema):
     id = string()
+    state = enum("Whether it is still being applied.", APPLYING, DONE, CANCELLED)
     at = timestamp("When it was made.")
     actor = string("Who made it.")
     source = string(SOURCE)
@@ -159,6 +157,7 @@ class ChangeSet(AnswerSchema):
             "Who made it, when and how, and how many customers it changed.",
             {
                 "id": "42",
+                "state": "done",
                 "at": AT,
                 "actor": "token crm-nightly",
                 "source": "api",

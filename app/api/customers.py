@@ -14,7 +14,17 @@ from app.api.api_blueprint import Answer, Body, link
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, AT, CHANGE_SET_LINKS, FIRST_DOCUMENT_ID, GOLD
-from app.api.parameters import Choice, Cursor, DryRunQuery, Flag, IdempotentHeaders, PageQuery, SegmentFilter, text
+from app.api.parameters import (
+    Choice,
+    Cursor,
+    DryRunQuery,
+    Flag,
+    IdempotentHeaders,
+    PageQuery,
+    QuerySchema,
+    SegmentFilter,
+    text,
+)
 from app.api.request_body import customers_body
 from app.api.schemas import (
     SEGMENTS,
@@ -39,11 +49,14 @@ from app.serialization.request_schemas import UpsertCustomersSchema, parse_custo
 from app.web.cursors import encode_cursor
 
 
-class CustomersQuery(PageQuery):
+class FilterQuery(QuerySchema):
     q = text("Parts of the id, name, e-mail or phone, without case, accents and punctuation; every word must occur.")
     segment = SegmentFilter("`type:value` that the customers have; repeatable.")
     without = SegmentFilter("`type:value` that the customers do not have; repeatable.")
     has = Choice("any", "none", description="Whether the customers have any segments.")
+
+
+class CustomersQuery(FilterQuery, PageQuery):
     cursor = Cursor(str)
 
 

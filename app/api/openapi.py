@@ -173,6 +173,12 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
         "example": "42",
     },
+    "Change-Cursor": {
+        "description": "The cursor from which to follow the change feed: send it as `after`.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "WzQyLDEsN10.mQ",
+    },
     "ETag": {
         "description": "Identifies this answer: as If-None-Match, it asks whether the answer is still the same.",
         "required": True,

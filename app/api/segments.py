@@ -16,13 +16,15 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
+from app.api.feed_cursors import AsOf
 from app.api.parameters import DryRunQuery, Flag, GuardedHeaders, LenientQuerySchema, QuerySchema, Timestamp, identifier
 from app.api.request_body import customers_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
 from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
 from app.core.changes.segment_updates import PreparedUpdate
-from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidInput
+from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidInput, NoLongerRetained
+from app.core.history.timeline import segments_at
 from app.core.models.customers import get_segments, get_segments_by_email
 from app.core.models.segments import Segments
 from app.serialization.change_set_json import serialize_id
@@ -36,7 +38,7 @@ from app.serialization.request_schemas import (
 
 class PatchQuery(DryRunQuery):
     report = Flag("Adds the report: which customers were changed, unchanged, not found, repeated or stale.")
-    as_of = Timestamp("Leaves customers alone who changed after this moment.")
+    as_of = AsOf("Leaves customers alone who changed after this moment, or after this cursor of the change feed.")
 
 
 class ReplaceQuery(PatchQuery, LenientQuerySchema):
@@ -58,6 +60,10 @@ class CustomersSegments(AnswerSchema):
 class GatewayQuery(QuerySchema):
     document_id = identifier("The id of the customer.", example="1232-2323")
     email = identifier("The e-mail of the customer.")
+
+
+class PointInTimeQuery(QuerySchema):
+    at = Timestamp("As of this moment; by default, now.")
 
 
 UPDATED = {"updatedCustomers": ["1232-2323"]}
@@ -200,17 +206,18 @@ def _segments_by_email(email: str) -> Segments:
     name="readSegments",
     tag="Segments",
     scope="segments:read",
-    query=QuerySchema,
+    query=PointInTimeQuery,
     path_parameters=(CUSTOMER_ID,),
     answers=(Answer(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
-    errors=(CustomerNotFound,),
+    errors=(CustomerNotFound, NoLongerRetained),
 )
 def read(query: dict[str, Any], document_id: str) -> Response:
     """One customer's segments
 
-    By the id in the path.
+    By the id in the path; now, or as of a moment since the record begins.
     """
-    return _segments(get_segments(document_id))
+    moment = query["at"]
+    return _segments(get_segments(document_id) if moment is None else segments_at(document_id, moment))
 
 
 def _segments(segments: Segments) -> Response:

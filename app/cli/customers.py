@@ -13,6 +13,7 @@ from app.cli.file_options import DELIMITER_NAMES, FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
 from app.core.changes.document_ids import rename_customer
+from app.core.changes.erasure import disclose_customer, erase_customers, purge_deleted
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import iter_customers
 from app.core.search.filters import Filter
@@ -106,3 +107,32 @@ def export(segments: list[SegmentPair], format_: str, delimiter: str, for_spread
 def change_id(old: str, new: str) -> None:
     """Change a customer's ID from OLD to NEW. Segments and history are kept."""
     click.echo(f"Change set {rename_customer(old, new, cli_actor())}.")
+
+
+@customers.command("erase")
+@click.argument("document_ids", nargs=-1, metavar="[ID]…")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="One ID per line.")
+@reports_errors
+def erase(document_ids: tuple[str, ...], file: Path | None) -> None:
+    """Erase customers: profile, segments, and all that is recorded about them, under every ID they had.
+
+    IDs that no customer has go to stdout, and the exit code is 1 then.
+    """
+    ids = [*document_ids, *(file.read_text("utf-8").splitlines() if file else ())]
+    if not ids:
+        raise click.UsageError("Name customers, or a file with one ID per line.")
+    result = erase_customers(filter(None, ids), cli_actor())
+    purge_deleted()
+    click.echo(f"{pluralize(result.erased, 'customer')} erased.", err=True)
+    for document_id in result.not_found:
+        click.echo(document_id)
+    if result.not_found:
+        raise SystemExit(SOME_REJECTED)
+
+
+@customers.command("disclose")
+@click.argument("document_id", metavar="ID")
+@reports_errors
+def disclose(document_id: str) -> None:
+    """Print everything that is stored about the customer ID, as JSON."""
+    click.echo(orjson.dumps(disclose_customer(document_id), option=orjson.OPT_INDENT_2).decode())

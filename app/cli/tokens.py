@@ -5,7 +5,7 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from app.access.api_tokens import SCOPES, create_token, list_tokens, revoke_token
+from app.access.api_tokens import DEFAULT_SCOPES, SCOPES, create_token, list_tokens, revoke_token
 from app.cli.terminal import duration, reports_errors, say
 from app.core.changes.replace_segments import Guard
 
@@ -14,7 +14,9 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 
 @tokens.command("create")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable (default: all).")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable (default: all but customers:erase)."
+)
 @click.option("--expires", callback=duration, metavar="90d", help="Default: never.")
 @click.option("--guard-customers", type=click.IntRange(0), help="Reject requests that empty more customers.")
 @click.option("--guard-percent", type=click.IntRange(0, 100), help="The same, in percent of the customers sent.")
@@ -36,7 +38,7 @@ def create(  # noqa: PLR0913 - one parameter per option
     networks: tuple[str, ...],
 ) -> None:
     """Create a token and print it once."""
-    secret = create_token(name, scopes or SCOPES, expires, Guard(guard_customers, guard_percent), networks)
+    secret = create_token(name, scopes or DEFAULT_SCOPES, expires, Guard(guard_customers, guard_percent), networks)
     say("Copy this token now. It is not shown again.")
     click.echo(secret)
 

@@ -1,7 +1,8 @@
 """Encryption of stored values under keys that are derived from SECRET_KEY: the database alone reveals none of them."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -27,6 +28,25 @@ class Cipher:
             return self._fernet.decrypt(encrypted).decode()
         except InvalidToken:
             raise SecretKeyLost from None
+
+
+_secret_keys: Callable[[], Sequence[str]] = tuple
+
+
+def use_secret_keys(provider: Callable[[], Sequence[str]]) -> None:
+    """Set where `cipher` finds the secret keys of the application at hand, the current one first."""
+    global _secret_keys  # noqa: PLW0603 - the core cannot import the application that is made of it
+    _secret_keys = provider
+
+
+def cipher(purpose: str) -> Cipher:
+    """Return the cipher for a purpose, under the keys of the application at hand."""
+    return _cipher(tuple(_secret_keys()), purpose)
+
+
+@lru_cache(maxsize=16)
+def _cipher(secret_keys: tuple[str, ...], purpose: str) -> Cipher:
+    return Cipher(secret_keys, purpose)
 
 
 def _derive_key(secret_key: str, purpose: str) -> bytes:

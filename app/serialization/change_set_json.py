@@ -20,6 +20,7 @@ def change_set_json(change_set: ChangeSet) -> dict[str, Any]:
     """Return one change set with its totals (contract §3)."""
     return {
         "id": serialize_id(change_set.id),
+        "state": change_set.state,
         "at": format_rfc3339(change_set.at),
         "actor": change_set.actor,
         "source": change_set.source,

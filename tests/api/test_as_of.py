@@ -46,10 +46,10 @@ def test_also_who_holds_it_already_is_stale(api: Api, ana: str) -> None:
 
 def test_any_offset_means_the_same_moment(api: Api, ana: str) -> None:
     set_segments(ana, SILVER)
-    for hours, stale in ((-1, [ana]), (1, [])):
+    for seconds, stale in ((-3_600, [ana]), (30, [])):
         for offset in (-5, 0, 9):
             there = timezone(timedelta(hours=offset))
-            moment = (datetime.now(UTC) + timedelta(hours=hours)).astimezone(there).isoformat()
+            moment = (datetime.now(UTC) + timedelta(seconds=seconds)).astimezone(there).isoformat()
             for spelled in (moment.replace("+", "%2B"), moment):
                 url = f"?dry_run=true&as_of={spelled}"
                 report = api.replace([{"document_id": ana, "segments": GOLD}], url).json["report"]
@@ -79,10 +79,46 @@ def test_it_is_decided_when_the_row_is_written(api: Api, app: Flask, ana: str) -
         time.sleep(0.5)
         zone = "" if isinstance(other, sqlite3.Connection) else "+00"
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}{zone}"
-        columns = "id, change_set_id, position, tag, at, entries"
-        other.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, '{now}', 0)")
+        columns = "id, change_set_id, position, tag, at, entries, deletions"
+        other.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, '{now}', 0, 0)")
         other.execute(f"UPDATE customers SET part_id = 9 WHERE document_id = '{ana}'")
         other.execute("COMMIT")
         nightly.join(timeout=20)
     assert answers[0]["report"]["stale"] == [ana]
     assert all_segments() == {ana: []}
+
+
+def test_a_change_that_waited_and_committed_later_is_stale(api: Api, app: Flask, ana: str) -> None:
+    """Fault A2: an operator's save begins, waits for the row and commits after the moment that a job noted."""
+
+    def save() -> None:
+        with app.app_context():
+            set_segments(ana, SILVER)
+
+    with another_writer(ana) as other:
+        operator = threading.Thread(target=save)
+        operator.start()
+        time.sleep(0.5)
+        noted = datetime.now(UTC)
+        other.execute("COMMIT")
+        operator.join(timeout=20)
+    assert api.replace([{"document_id": ana, "segments": GOLD}], at(noted)).json["report"]["stale"] == [ana]
+    assert all_segments() == {ana: SILVER}
+
+
+def test_a_cursor_of_the_feed_is_exact(api: Api, ana: str) -> None:
+    set_segments(ana, SILVER)
+    seen = api.get("/api/v3/changes?after=now").json["next"]
+    query = f"?report=true&as_of={quote(seen)}"
+    assert api.replace([{"document_id": ana, "segments": GOLD}], query).json["report"]["changed"] == 1
+    assert api.replace([{"document_id": ana, "segments": SILVER}], query).json["report"]["stale"] == [ana]
+    first = api.get("/api/v3/changes?limit=1").json["next"]
+    assert api.replace([{"document_id": ana, "segments": []}], f"?report=true&as_of={first}").json["report"]["stale"]
+
+
+def test_a_moment_in_the_future_is_refused(api: Api, ana: str) -> None:
+    """Fault A7: `as_of=2099…` would switch the check off."""
+    entries = [{"document_id": ana, "segments": GOLD}]
+    ahead = at(datetime.now(UTC) + timedelta(seconds=90))
+    api.replace(entries, ahead, status=400, code="VALIDATION_ERROR")
+    assert api.replace(entries, at(datetime.now(UTC) + timedelta(seconds=20))).json["report"]["changed"] == 1

@@ -1,21 +1,25 @@
 """GET /api/v3/changes: every change once, in an order that never skips one (contract §3)."""
 
 import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.changes.change_set_builder import open_change_set
+from app.core.changes.document_ids import rename_customer
 from app.core.changes.replace_segments import replace_segments, replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
-from app.core.database import db
-from app.core.models.change_sets import ChangeSet
+from app.core.database import db, now
+from app.core.models.change_sets import ChangeSet, ChangeSetPart
+from app.core.models.customer_changes import CustomerChange
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.dates import date
 from tests.support.feed import read, read_all, replay
 
 
@@ -155,3 +159,90 @@ def test_it_loses_nothing_while_eight_writers_write(api: Api, app: Flask) -> Non
     assert len(seen) == len({change["id"] for change in seen}), "none twice"
     assert {change["id"] for change in seen} == {change["id"] for change in read_all(api)[0]}, "none skipped"
     assert replay(seen, {id_: [] for id_ in ids}) == all_segments()
+
+
+def test_each_kind_of_change_has_its_members(api: Api) -> None:
+    profile = {"name": "Ana", "email": None, "phone": None}
+    api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": "1", "name": "Ana"}]})
+    api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": "1", "phone": "7"}]})
+    api.replace([{"document_id": "1", "segments": GOLD}])
+    rename_customer("1", "2", TESTER)
+    changes, _ = read(api)
+    common = {"id", "at", "actor", "source", "changeSet"}
+    assert [{name: change[name] for name in change if name not in common} for change in changes] == [
+        {"kind": "created", "document_id": "1", "after": profile},
+        {"kind": "profile", "document_id": "1", "before": profile, "after": {**profile, "phone": "7"}},
+        {"kind": "segments", "document_id": "1", "before": [], "after": GOLD},
+        {"kind": "renamed", "document_id": "1", "newDocumentId": "2"},
+    ]
+    assert all(common <= set(change) for change in changes)
+
+
+def test_a_rename_neither_skips_nor_repeats_changes(api: Api) -> None:
+    """Fault A3: ids and cursors contained the document_id, which a rename rewrote in the record."""
+    ids = list("abcdefghij")
+    add_customers(*ids)
+    api.replace([{"document_id": id_, "segments": GOLD} for id_ in ids])
+    first, cursor = read(api, limit=5)
+    rename_customer("h", "0-h", TESTER)
+    rename_customer("b", "zz-b", TESTER)
+    rest, _ = read_all(api, cursor, query="&kind=segments")
+    assert sorted(change["document_id"] for change in [*first, *rest]) == ids
+    assert read(api, limit=5)[0] == first
+
+
+def test_filters_keep_kinds_customers_and_types(api: Api) -> None:
+    api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": id_} for id_ in "ab"]})
+    both = [*GOLD, {"type": "n", "value": "1"}]
+    for segments in (GOLD, both, SILVER):
+        api.replace([{"document_id": id_, "segments": segments} for id_ in "ab"])
+    for limit in (1, 2, 1000):
+        assert len(read_all(api, limit=limit, query="&kind=created")[0]) == 2
+        assert len(read_all(api, limit=limit, query="&kind=created&kind=segments")[0]) == 8
+        of_a = read_all(api, limit=limit, query="&document_id=a")[0]
+        assert [change["kind"] for change in of_a] == ["created", "segments", "segments", "segments"]
+        of_n = read_all(api, limit=limit, query="&type=n&document_id=b")[0]
+        assert [(change["before"], change["after"]) for change in of_n] == [(GOLD, both), (both, SILVER)]
+        assert read_all(api, limit=limit, query="&type=n&kind=created")[0] == []
+    api.get("/api/v3/changes?kind=everything", status=400, code="VALIDATION_ERROR")
+
+
+def test_after_now_returns_the_current_cursor(api: Api, ana: str) -> None:
+    set_segments(ana, GOLD)
+    answer = api.get("/api/v3/changes?after=now").json
+    assert answer["changes"] == []
+    set_segments(ana, SILVER)
+    assert [change["after"] for change in read(api, answer["next"])[0]] == [SILVER]
+
+
+def test_a_cursor_of_a_part_that_a_restored_backup_does_not_have_is_410(api: Api, ana: str) -> None:
+    """Fault G7: the positions after the backup are given out again, to other changes."""
+    set_segments(ana, GOLD)
+    _, old = read(api)
+    set_segments(ana, SILVER)
+    _, newer = read(api)
+    with db.engine.begin() as connection:  # as the backup was
+        newest = select(func.max(ChangeSetPart.id)).scalar_subquery()
+        connection.execute(delete(CustomerChange).where(CustomerChange.part_id == newest))
+        connection.execute(delete(ChangeSet).where(ChangeSet.id == select(func.max(ChangeSet.id)).scalar_subquery()))
+        connection.execute(delete(ChangeSetPart).where(ChangeSetPart.id == newest))
+    api.get(f"/api/v3/changes?after={newer}", status=410, code="NO_LONGER_KNOWN")
+    with db.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT setval('part_positions', 1)"))
+    set_segments(ana, [])
+    api.get(f"/api/v3/changes?after={newer}", status=410, code="NO_LONGER_KNOWN")
+    assert [change["after"] for change in read(api, old)[0]] == [[]]
+
+
+def test_moments_never_run_backwards_for_a_customer(api: Api, ana: str) -> None:
+    """Fault G6: after a clock that was ahead, the next change of the customer is later all the same."""
+    set_segments(ana, GOLD)
+    ahead = now() + timedelta(hours=5)
+    date(1, ahead)
+    set_segments(ana, SILVER)
+    add_customers("other")
+    set_segments("other", GOLD)
+    moments = [datetime.fromisoformat(change["at"]) for change in read(api)[0]]
+    assert moments[1] == ahead + timedelta(microseconds=1)
+    assert moments[2] < ahead

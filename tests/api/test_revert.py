@@ -5,9 +5,17 @@ from typing import Any
 
 import orjson
 import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
 
+from app.access.api_tokens import create_token
+from app.core.changes.change_set_builder import open_part, reserve_change_set
+from app.core.changes.document_ids import rename_customer
+from app.core.changes.replace_segments import Guard, replace_segments_in
 from app.core.changes.revert import revert
+from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.recount import recount
+from app.core.database import run_in_transaction
 from tests.core import test_cdnow
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
@@ -83,6 +91,7 @@ def test_a_change_set_tells_its_totals(api: Api) -> None:
         "unchanged": 1,
         "created": 0,
         "updated": 0,
+        "state": "done",
     }
 
 
@@ -168,4 +177,94 @@ def test_the_twelfth_month_of_a_real_shop(months: list[Path], shell: Shell) -> N
     again = revert(undone.change_set_id, TESTER)
     assert again.conflicts == []
     assert all_segments() == before
+    assert recount(TESTER) == []
+
+
+NOTE = {"type": "note", "value": "CALLED"}
+
+
+def test_later_changes_of_other_types_stay(api: Api, ana: str) -> None:
+    """Fault A9: a tag added afterwards no longer keeps the nightly set from being reverted."""
+    set_segments(ana, [*SILVER, NOTE])
+    nightly = replaced(api, [*GOLD, NOTE], ana)
+    set_segments(ana, [*GOLD, NOTE, {"type": "tag", "value": "X"}])
+    assert undo(api, nightly)["conflicts"] == []
+    assert all_segments() == {ana: [*SILVER, NOTE, {"type": "tag", "value": "X"}]}
+
+
+def test_a_later_change_of_a_touched_type_is_a_conflict_and_leaves_the_customer_alone(api: Api, ana: str) -> None:
+    nightly = replaced(api, [*GOLD, NOTE], ana)
+    set_segments(ana, [*SILVER, NOTE])
+    assert undo(api, nightly) == {"changed": 0, "unchanged": 0, "conflicts": [ana], "changeSet": None}
+    assert all_segments() == {ana: [*SILVER, NOTE]}
+
+
+def test_a_conflict_in_the_profile_leaves_the_segments_alone(api: Api, shell: Shell) -> None:
+    add_customers("1", name="Ana")
+    content = '{"document_id": "1", "name": "Anna", "segments": [{"type": "membership", "value": "GOLD"}]}'
+    shell("customers", "import", shell.file("c.jsonl", content))
+    api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": "1", "name": "Annie"}]})
+    assert revert(1, TESTER).conflicts == ["1"]
+    assert all_segments() == {"1": GOLD}
+    api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": "1", "name": "Anna", "phone": "7"}]})
+    assert revert(1, TESTER).conflicts == []
+    customer = api.get("/api/v3/customers").json["customers"][0]
+    assert (customer["name"], customer["phone"], customer["segments"]) == ("Ana", "7", [])
+
+
+def test_the_guard_of_the_token_holds_for_a_revert(app: Flask) -> None:
+    """Fault A8: a revert that empties 20 customers, by a token that may empty 2."""
+    ids = [f"{n}" for n in range(20)]
+    add_customers(*ids)
+    guarded = Api(app.test_client(), create_token("guarded", guard=Guard(customers=2)))
+    nightly = replaced(guarded, GOLD, *ids)
+    refused: Any = guarded.client.post(URL.format(nightly), headers=guarded.headers)
+    assert (refused.status_code, refused.json["error"]["code"]) == (409, "CHANGE_TOO_LARGE")
+    assert refused.json["report"]["changed"] == 20
+    assert all(all_segments().values())
+    guarded.call("POST", URL.format(nightly), headers={"Guard": "override"})
+    assert not any(all_segments().values())
+
+
+@pytest.mark.parametrize(("old", "new"), [("z1", "a1"), ("a1", "z1")])
+def test_a_reverted_rename_is_no_conflict(api: Api, old: str, new: str) -> None:
+    """Fault G8: the old id sorts after the new one."""
+    add_customers(old)
+    set_segments(old, GOLD)
+    renamed = rename_customer(old, new, TESTER)
+    result = undo(api, str(renamed))
+    assert (result["changed"], result["conflicts"]) == (1, [])
+    assert all_segments() == {old: GOLD}
+
+
+def test_a_reverted_rename_is_a_conflict_when_the_old_id_is_used_again(api: Api) -> None:
+    add_customers("1")
+    renamed = rename_customer("1", "2", TESTER)
+    add_customers("1")
+    assert undo(api, str(renamed))["conflicts"] == ["2"]
+    assert set(all_segments()) == {"1", "2"}
+
+
+def test_a_change_set_of_several_parts_ends_before_it_can_be_reverted(api: Api) -> None:
+    add_customers("1", "2")
+
+    def part(change_set_id: int, document_id: str, state: str) -> None:
+        def work(session: Session) -> None:
+            with open_part(session, change_set_id, TESTER, state=state) as builder:
+                replace_segments_in(builder, PreparedUpdate.of({document_id: GOLD}))
+
+        run_in_transaction(work)
+
+    change_set_id = run_in_transaction(lambda session: reserve_change_set(session, TESTER, note="Job"))
+    part(change_set_id, "1", "applying")
+    applying = api.get(f"/api/v3/change-sets/{change_set_id}").json
+    assert (applying["state"], applying["changed"]) == ("applying", 1)
+    api.call("POST", URL.format(change_set_id), status=409, code="CHANGE_SET_NOT_ENDED")
+    part(change_set_id, "2", "done")
+    done = api.get(f"/api/v3/change-sets/{change_set_id}").json
+    assert (done["state"], done["changed"]) == ("done", 2)
+    assert undo(api, str(change_set_id))["changed"] == 2
+    assert all_segments() == {"1": [], "2": []}
+    changes = api.get("/api/v3/changes").json["changes"]
+    assert [change["changeSet"] for change in changes] == ["1", "1", "2", "2"]
     assert recount(TESTER) == []

@@ -75,7 +75,10 @@ def test_on_her_page(editor: Operator, lucia: str) -> None:
 
 def test_it_is_on_record(editor: Operator, lucia: str) -> None:
     editor.post("/customers/1?new-id=yes", {"document_id": "2"})
-    assert "Changes the document_id 1 to 2" in editor.get("/changes/3").text
+    page = editor.get("/changes/3").text
+    assert "Changes the document_id of a customer" in page
+    assert "before id 1" in " ".join(page.split())
+    assert "after id 2" in " ".join(page.split())
     assert "3" in editor.get("/changes").links
 
 

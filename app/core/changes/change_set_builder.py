@@ -61,6 +61,7 @@ class ChangeSetBuilder:
     created: int = 0
     updated: int = 0
     """Customers who are renamed or deleted, and those whose profile changes."""
+    deleted: int = 0
     deltas: SegmentDeltas = field(default_factory=SegmentDeltas)
 
     @property
@@ -87,7 +88,7 @@ class ChangeSetBuilder:
         count = self.changed + self.created + self.updated
         parameters = {
             **self._count_parameters(),
-            **part_parameters(self.id, self.part_id, self.state, count, totals),
+            **part_parameters(self.id, self.part_id, self.state, count, self.deleted, totals),
             "moment": self.at,
         }
         if not self.at and not dialects.has_own_clock(self.session):

@@ -1,49 +1,74 @@
-"""Customers who stop to exist because their creation is reverted, and who exist again when that is reverted."""
+"""Customers who stop to exist, with all that is recorded of them; and those who exist again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import Integer, and_, cast, delete, select, tuple_
+from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.profiles import existing_ids, record_entries, upsert_customers
 from app.core.changes.replace_segments import apply_update
-from app.core.changes.revert_plan import Current
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.customer_totals import append_totals
 from app.core.database import now
-from app.core.models.customer_changes import CustomerChange
+from app.core.models.current_customers import Current
+from app.core.models.customer_changes import CustomerChange, EntryKey
 from app.core.models.customers import Customer
+from app.core.models.sealed_deletions import Deletion
 
-customers = Customer.__table__
+customers, entries = Customer.__table__, CustomerChange.__table__
 
 
-def delete_customers(change_set: ChangeSetBuilder, doomed: list[Current]) -> None:
-    """Delete customers with their segments, and record it."""
+def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, Deletion]]) -> None:
+    """Delete customers, their segments and every entry about them; one entry each records that they are deleted."""
     if not doomed:
         return
-    ids = select(dialects.json_strings([customer.document_id for customer in doomed]).c.value)
-    change_set.session.execute(delete(customers).where(customers.c.document_id.in_(ids)))
-    texts = [orjson.dumps(customer.segments).decode() for customer in doomed]
+    session = change_set.session
+    _delete_entries(session, [customer for customer, _ in doomed])
+    ids = select(dialects.json_strings([customer.document_id for customer, _ in doomed]).c.value)
+    session.execute(delete(customers).where(customers.c.document_id.in_(ids)))
+    texts = [orjson.dumps(customer.segments).decode() for customer, _ in doomed]
     change_set.deltas.add(texts, ["[]"] * len(texts))
     change_set.emptied += sum(text != "[]" for text in texts)
     change_set.updated += len(doomed)
-    append_totals(change_set.session, now().date(), customers=-len(doomed))
+    change_set.deleted += len(doomed)
+    append_totals(session, now().date(), customers=-len(doomed))
     numbers = change_set.take_numbers(len(doomed))
     rows = [
-        [
-            number,
-            customer.id,
-            customer.document_id,
-            {"profile": customer.profile, "segments": customer.segments},
-            None,
-            customer.profile_part_id,
-            customer.profile_entry_number,
-        ]
-        for number, customer in zip(numbers, doomed, strict=True)
+        [number, customer.id, "", deletion.seal(), None, None, None]
+        for number, (customer, deletion) in zip(numbers, doomed, strict=True)
     ]
     record_entries(change_set, "deleted", rows)
+
+
+def _delete_entries(session: Session, doomed: Iterable[Current]) -> None:
+    """Delete all entries of customers: those of both chains, from their newest to their oldest."""
+    heads = {key for customer in doomed for key in _heads(customer)}
+    if not heads:
+        return
+    head = dialects.json_elements([list(key) for key in sorted(heads)]).c.value
+    start = select(
+        cast(head[0].as_integer(), dialects.Id).label("part_id"), cast(head[1].as_integer(), Integer).label("number")
+    )
+    walk = start.cte("walk", recursive=True)
+    entry = entries.c
+    walk = walk.union_all(
+        select(entry.previous_part_id, entry.previous_number).join_from(
+            entries, walk, and_(entry.part_id == walk.c.part_id, entry.number == walk.c.number)
+        )
+    )
+    keys = select(walk.c.part_id, walk.c.number).where(walk.c.part_id.is_not(None))
+    session.execute(delete(entries).where(tuple_(entry.part_id, entry.number).in_(keys)))
+
+
+def _heads(customer: Current) -> Iterable[EntryKey]:
+    if customer.part_id is not None and customer.entry_number is not None:
+        yield customer.part_id, customer.entry_number
+    if customer.profile_part_id is not None and customer.profile_entry_number is not None:
+        yield customer.profile_part_id, customer.profile_entry_number
 
 
 @dataclass(frozen=True)
@@ -55,13 +80,13 @@ class Restored:
     conflicts: list[str]
 
 
-def restore_customers(change_set: ChangeSetBuilder, deletions: list[CustomerChange]) -> Restored:
+def restore_customers(change_set: ChangeSetBuilder, deletions: list[Deletion]) -> Restored:
     """Create deleted customers again, as they were when they were deleted: with a new internal number."""
     taken = existing_ids(change_set.session, [deletion.document_id for deletion in deletions])
     free = [deletion for deletion in deletions if deletion.document_id not in taken]
-    rows = [{"document_id": deletion.document_id, **deletion.before["profile"]} for deletion in free]
+    rows = [{"document_id": deletion.document_id, **(deletion.profile or {})} for deletion in free]
     upsert_customers(change_set.session, rows, change_set)
-    segments = {deletion.document_id: deletion.before["segments"] for deletion in free if deletion.before["segments"]}
+    segments = {deletion.document_id: deletion.segments for deletion in free if deletion.segments}
     if segments:
         prepared = PreparedUpdate.of(segments)
         apply_update(change_set, prepared.update, prepared.parameters, rows=len(segments))

@@ -24,7 +24,7 @@ def rename_customer(old: str, new: str, actor: Actor) -> int:
     """
 
     def work(session: Session) -> int:
-        with open_change_set(session, actor, note=f"Changes the document_id {old} to {new}") as change_set:
+        with open_change_set(session, actor, note="Changes the document_id of a customer") as change_set:
             rename_customer_in(change_set, old, new)
         return change_set.id
 

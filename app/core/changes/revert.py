@@ -12,9 +12,9 @@ from app.core import dialects
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.delete_customers import delete_customers, restore_customers
 from app.core.changes.document_ids import rename_customer_in
-from app.core.changes.profiles import profile_columns, upsert_customers
+from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
-from app.core.changes.revert_plan import Current, Plan, RevertConflict, plan_revert
+from app.core.changes.revert_plan import Plan, RevertConflict, plan_revert
 from app.core.changes.segment_updates import REPLACE_EXPECTED
 from app.core.counts.compaction import compact_when_due
 from app.core.database import JsonText, run_in_transaction
@@ -22,8 +22,10 @@ from app.core.errors import CustomerExists, NotEnded
 from app.core.history.segment_diff import rebase_change
 from app.core.history.timeline import TimelineEntry, get_entry
 from app.core.models.change_sets import APPLYING, Actor, ChangeSetPart, get_change_set
+from app.core.models.current_customers import Current, select_customers
 from app.core.models.customer_changes import CustomerChange
 from app.core.models.customers import Customer, CustomerSearch, get_customer
+from app.core.models.sealed_deletions import Deletion
 from app.core.models.segments import Segments
 
 BATCH_SIZE = 20_000
@@ -152,19 +154,7 @@ def _select_current(session: Session, rows: list[CustomerChange]) -> dict[int, C
     """Return the customers as they are; locked, unless only segments are concerned, whose update checks the row."""
     ids = dialects.json_strings(list({str(row.customer_id) for row in rows}))
     query = (
-        select(
-            search.id,
-            customers.document_id,
-            *profile_columns,
-            customers.segments,
-            customers.part_id,
-            customers.entry_number,
-            search.part_id.label("profile_part_id"),
-            search.entry_number.label("profile_entry_number"),
-        )
-        .join(CustomerSearch, search.document_id == customers.document_id)
-        .where(search.id.in_(select(cast(ids.c.value, dialects.Id))))
-        .order_by(customers.document_id)
+        select_customers().where(search.id.in_(select(cast(ids.c.value, dialects.Id)))).order_by(customers.document_id)
     )
     if any(row.kind != "segments" for row in rows):
         query = query.with_for_update(of=Customer.__table__)
@@ -174,7 +164,11 @@ def _select_current(session: Session, rows: list[CustomerChange]) -> dict[int, C
 def _carry_out(undo: ChangeSetBuilder, plans: list[Plan], result: RevertResult) -> None:
     restored = restore_customers(undo, [plan.restore for plan in plans if plan.restore])
     result.conflicts += restored.conflicts
-    doomed = [plan.current for plan in plans if plan.delete and plan.current]
+    doomed = [
+        (plan.current, Deletion(plan.document_id, plan.current.profile, plan.current.segments))
+        for plan in plans
+        if plan.delete and plan.current
+    ]
     delete_customers(undo, doomed)
     existing = [plan for plan in plans if plan.current and not plan.delete]
     profiles = [{"document_id": plan.document_id, **plan.profile} for plan in existing if plan.profile]

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.history.segment_diff import revert_change
+from app.core.models.current_customers import Current
 from app.core.models.customer_changes import CustomerChange, Profile
 from app.core.models.customers import PROFILE_FIELD_NAMES
+from app.core.models.sealed_deletions import Deletion, unseal
 from app.core.models.segments import Segments
 
 
@@ -15,26 +17,6 @@ class RevertConflict(Exception):
 
     def __init__(self, document_id: str) -> None:
         self.document_id = document_id
-
-
-@dataclass(frozen=True)
-class Current:
-    """A customer as they are, with the pointers to their newest entries."""
-
-    id: int
-    document_id: str
-    name: str | None
-    email: str | None
-    phone: str | None
-    segments: Segments
-    part_id: int | None
-    entry_number: int | None
-    profile_part_id: int | None
-    profile_entry_number: int | None
-
-    @property
-    def profile(self) -> Profile:
-        return {name: getattr(self, name) for name in PROFILE_FIELD_NAMES}
 
 
 @dataclass
@@ -48,8 +30,8 @@ class Plan:
     """The profile fields to write."""
     new_id: str | None = None
     delete: bool = False
-    restore: CustomerChange | None = None
-    """The entry of the deletion, for a customer who is to exist again."""
+    restore: Deletion | None = None
+    """What a customer was who is to exist again."""
 
     @property
     def document_id(self) -> str:
@@ -65,11 +47,12 @@ def plan_revert(changes: list[CustomerChange], current: Current | None, set_part
     """Return the plan for a customer, from the entries of the change set, newest first. Raises RevertConflict."""
     newest = changes[0]
     if current is None:
-        if newest.kind == "deleted":
-            return Plan(None, restore=newest)
+        deletion = unseal(newest.before) if newest.kind == "deleted" else None
+        if deletion and deletion.profile is not None:
+            return Plan(None, restore=deletion)
         raise RevertConflict(newest.document_id)
     if any(change.kind == "created" for change in changes):
-        if not _only_in(current, set_parts):
+        if not (_only_in(current, set_parts) and _is_as_left(current, changes)):
             raise RevertConflict(current.document_id)
         return Plan(current, delete=True)
     segments, profile, document_id = current.segments, current.profile, current.document_id
@@ -91,6 +74,13 @@ def plan_revert(changes: list[CustomerChange], current: Current | None, set_part
 def _only_in(current: Current, set_parts: Collection[int | None]) -> bool:
     """Return whether nothing but the change set ever changed the customer."""
     return current.profile_part_id in set_parts and (current.part_id is None or current.part_id in set_parts)
+
+
+def _is_as_left(current: Current, changes: list[CustomerChange]) -> bool:
+    """Return whether a customer whom the change set created still is as it left them."""
+    profile = next(change.after for change in changes if change.kind in ("profile", "created"))
+    segments: Segments = next((change.after for change in changes if change.kind == "segments"), [])
+    return current.profile == profile and current.segments == segments
 
 
 def _revert_segments(change: CustomerChange, segments: Segments, current: Current) -> Segments:

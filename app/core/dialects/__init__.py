@@ -16,6 +16,7 @@ from app.core.dialects.connections import (
 )
 from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
 from app.core.dialects.feed_positions import (
+    begin_snapshot,
     closing_moment,
     has_own_clock,
     next_change_set_id,
@@ -42,6 +43,7 @@ from app.core.dialects.writes import (
     UpdateWithHistory,
     insert_if_absent,
     insert_missing,
+    purge_deleted,
     update_rows,
     upsert_increment,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "Json",
     "UpdateWithHistory",
     "autocommit_reads",
+    "begin_snapshot",
     "cancel_query",
     "closing_moment",
     "configure_engine",
@@ -81,6 +84,7 @@ __all__ = [
     "next_position",
     "patch_segments",
     "position_lock",
+    "purge_deleted",
     "rename_segments",
     "settled_position",
     "update_rows",

@@ -125,6 +125,23 @@ def has_own_clock(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
+def begin_snapshot(session: Session) -> None:
+    """Begin a transaction that sees all of the parts up to some position, and none after it, until it ends.
+
+    No part has a position and is not committed while the lock of positions is held alone. SQLite has one writer at a
+    time, so that every transaction that reads is such a snapshot.
+    """
+    session.rollback()
+    if has_own_clock(session):
+        engine = session.get_bind()
+        with engine.engine.connect() as locker:
+            locker.execute(text(f"SET LOCAL lock_timeout = {BUSY_TIMEOUT_MS}"))
+            locker.execute(select(func.pg_advisory_xact_lock(_POSITION_LOCK)))
+            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            session.execute(text("SELECT 1"))
+            locker.rollback()
+
+
 def settled_position(session: Session) -> int:
     """Return a position up to which every part is committed or never will be; ends the session's transaction.
 

@@ -16,9 +16,12 @@ from app.core.database import db
 from app.core.errors import NoLongerRetained
 from app.core.models.change_sets import ChangeSet, ChangeSetPart, FeedPosition, RetentionHorizon
 from app.core.models.customer_changes import CustomerChange, Kind
+from app.core.models.sealed_deletions import unseal
 from app.core.models.segments import Segments
 
 sets, parts, entries = ChangeSet.__table__.c, ChangeSetPart.__table__.c, CustomerChange.__table__.c
+
+MAX_POSITION = 2**62
 
 END_OF_PART = 2**31 - 1
 """Stands in a position for the number of the last entry of a part."""
@@ -27,7 +30,18 @@ FILTERED_SCAN = 20_000
 """Entries that one statement looks through when most of them may be filtered out."""
 
 FeedEntry = Row[Any]
-"""The part's id, position, tag and moment, its change set's id, actor and source, and the columns of the entry."""
+"""The part's id, position, tag and moment, its change set's id, actor and source, and the columns of the entry.
+
+The `document_id` of an entry `deleted` is sealed; `entry_document_id` returns it.
+"""
+
+
+def entry_document_id(entry: FeedEntry) -> str | None:
+    """Return the id that the customer of an entry had then; None if it was sealed under another SECRET_KEY."""
+    if entry.kind != "deleted":
+        return str(entry.document_id)
+    deletion = unseal(entry.before)
+    return deletion.document_id if deletion else None
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,10 @@ class FeedFilter:
         return self != FeedFilter()
 
     def matches(self, entry: FeedEntry) -> bool:
-        """Return whether segments of the `type` differ, as far as an entry is concerned."""
+        """Return whether an entry that fulfils `conditions` matches."""
+        if entry.kind == "deleted":
+            document_id = entry_document_id(entry)
+            return document_id is not None and self.document_id in (None, document_id)
         if self.type is None:
             return True
         before, after = (_of_type(segments, self.type) for segments in (entry.before, entry.after))
@@ -56,7 +73,7 @@ class FeedFilter:
         if self.type is not None:
             conditions.append(entries.kind == "segments")
         if self.document_id is not None:
-            conditions.append(entries.document_id == self.document_id)
+            conditions.append(or_(entries.document_id == self.document_id, entries.kind == "deleted"))
         return conditions
 
 
@@ -97,6 +114,17 @@ def current_position() -> FeedPosition:
     """Return the position after everything that is committed: from here, only later changes follow."""
     settled = dialects.settled_position(cast(Session, db.session))
     return _newest(settled) or _start()
+
+
+def begin_snapshot() -> FeedPosition:
+    """Begin a transaction of `db.session` that sees one state; return the position from which to follow it."""
+    dialects.begin_snapshot(cast(Session, db.session))
+    return _newest(MAX_POSITION) or _start()
+
+
+def check_position(after: FeedPosition) -> None:
+    """Raise NoLongerRetained unless the place is known and nothing after it was removed."""
+    _check(after)
 
 
 def _newest(settled: int) -> FeedPosition | None:

@@ -1,6 +1,6 @@
 """Retention: removes old entries of the record, without touching the customers as they are."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from sqlalchemy import delete, exists, func, select, update
@@ -9,13 +9,16 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.counts.segment_counts import SegmentCount
 from app.core.counts.segment_deltas import SegmentDelta
-from app.core.database import db, run_in_transaction
+from app.core.database import db, now, run_in_transaction
 from app.core.models.change_sets import ChangeSet, ChangeSetPart, RetentionHorizon
 from app.core.models.customer_changes import CustomerChange
 from app.core.models.customers import Customer
 
 BATCH_SIZE = 10_000
 """Entries removed in one transaction, about: other writers get their turn in between."""
+
+DELETION_RETENTION = timedelta(days=30)
+"""Contract §8."""
 
 sets, parts, entries = ChangeSet.__table__.c, ChangeSetPart.__table__.c, CustomerChange.__table__.c
 
@@ -35,6 +38,21 @@ def prune(until: datetime) -> tuple[int, int]:
         changes += done[1]
     run_in_transaction(_delete_remains)
     return change_sets, changes
+
+
+def remove_old_deletions() -> int:
+    """Remove entries `deleted` older than DELETION_RETENTION, and return how many. Raises Unavailable."""
+    old = select(parts.id).where(parts.deletions > 0, parts.at < now() - DELETION_RETENTION)
+    if db.session.scalar(old.limit(1)) is None:
+        return 0
+
+    def work(session: Session) -> int:
+        ids = list(session.scalars(old.order_by(parts.id).limit(BATCH_SIZE)))
+        removed = session.execute(delete(CustomerChange).where(entries.part_id.in_(ids), entries.kind == "deleted"))
+        session.execute(update(ChangeSetPart).where(parts.id.in_(ids)).values(deletions=0))
+        return int(removed.rowcount)  # type: ignore[attr-defined]
+
+    return run_in_transaction(work)
 
 
 def _prune_batch(session: Session, until: datetime, settled: int) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -77,7 +78,15 @@ class ChangeSetPart(Base):
     """
 
     __tablename__ = "change_set_parts"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index(
+            "ix_change_set_parts_with_deletions",
+            "at",
+            postgresql_where=text("deletions > 0"),
+            sqlite_where=text("deletions > 0"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     change_set_id: Mapped[int] = mapped_column(dialects.Id, index=True)
@@ -89,6 +98,8 @@ class ChangeSetPart(Base):
     """The moment of the change by the database's clock, later than the previous change of each of its customers."""
     entries: Mapped[int]
     """How many `customer_changes` it was written with; erasure may have removed some since."""
+    deletions: Mapped[int]
+    """How many of them are of the kind `deleted`, which are removed after some time."""
 
 
 class RetentionHorizon(Base):
@@ -134,6 +145,7 @@ def insert_part(moment: ColumnElement[Any]) -> Insert:
         "change_set_id": _set_id,
         "tag": bindparam("part_tag", type_=dialects.Id),
         "entries": bindparam("part_entries", type_=parts.c.entries.type),
+        "deletions": bindparam("part_deletions", type_=parts.c.deletions.type),
         "position": dialects.next_position(_part_id),
         "at": moment,
     }
@@ -163,8 +175,8 @@ def update_reserved_change_set(part: FromClause) -> Update:
     return update(sets).where(sets.c.id == _set_id).values(at=at, state=_state, position=ended, **sums)
 
 
-def part_parameters(
-    change_set_id: int, part_id: int, state: str, entries: int, totals: dict[str, int]
+def part_parameters(  # noqa: PLR0913, PLR0917 - one for each column
+    change_set_id: int, part_id: int, state: str, entries: int, deletions: int, totals: dict[str, int]
 ) -> dict[str, Any]:
     """Return the parameters of the statements above that every part has; `state` is that of the change set after it."""
     return {
@@ -173,6 +185,7 @@ def part_parameters(
         "part_id": part_id,
         "part_tag": secrets.randbits(31),
         "part_entries": entries,
+        "part_deletions": deletions,
         **{f"set_{name}": total for name, total in totals.items()},
     }
 

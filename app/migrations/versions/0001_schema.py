@@ -151,7 +151,15 @@ def _changes() -> None:
         sa.Column("tag", Id, nullable=False),
         sa.Column("at", UtcDateTime, nullable=False),
         sa.Column("entries", sa.Integer, nullable=False),
+        sa.Column("deletions", sa.Integer, nullable=False),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_change_set_parts_with_deletions",
+        "change_set_parts",
+        ["at"],
+        postgresql_where=sa.text("deletions > 0"),
+        sqlite_where=sa.text("deletions > 0"),
     )
     op.create_index("ix_change_set_parts_at", "change_set_parts", ["at"])
     op.create_index("ix_change_set_parts_change_set_id", "change_set_parts", ["change_set_id"])

@@ -1,0 +1,130 @@
+"""Erasure and disclosure of customers: contract §8."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from app.core import dialects
+from app.core.changes.change_set_builder import open_change_set
+from app.core.changes.delete_customers import delete_customers
+from app.core.database import db, run_in_transaction
+from app.core.errors import CustomerNotFound
+from app.core.models.change_sets import Actor, ChangeSet, ChangeSetPart
+from app.core.models.current_customers import Current, select_customers
+from app.core.models.customer_changes import CustomerChange, EntryKey
+from app.core.models.customers import Customer, CustomerSearch, is_storable
+from app.core.models.sealed_deletions import Deletion
+
+BATCH_SIZE = 500
+"""Customers erased in one transaction: other writers get their turn in between."""
+
+customers, search = Customer.__table__.c, CustomerSearch.__table__.c
+entries, parts, sets = CustomerChange.__table__.c, ChangeSetPart.__table__.c, ChangeSet.__table__.c
+
+
+@dataclass
+class ErasureResult:
+    """How many customers were erased, by which change sets, and which ids no customer has."""
+
+    erased: int = 0
+    change_set_ids: list[int] = field(default_factory=list)
+    not_found: list[str] = field(default_factory=list)
+
+
+def erase_customers(document_ids: Iterable[str], actor: Actor) -> ErasureResult:
+    """Delete customers and all entries about them, under every id they had.
+
+    One `deleted` entry of each remains for some time, with its id encrypted. Counts stay right, and other customers'
+    changes of the same change sets can still be reverted. In batches, each committed by itself. Raises Unavailable.
+    """
+    result = ErasureResult()
+    ids = list(dict.fromkeys(document_ids))
+    for start in range(0, len(ids), BATCH_SIZE):
+        batch = ids[start : start + BATCH_SIZE]
+        erased, change_set_id = run_in_transaction(lambda session, batch=batch: _erase(session, batch, actor))  # type: ignore[misc]
+        result.erased += len(erased)
+        result.not_found += [document_id for document_id in batch if document_id not in erased]
+        if change_set_id is not None:
+            result.change_set_ids.append(change_set_id)
+    return result
+
+
+def purge_deleted() -> None:
+    """Overwrite what was deleted, where the database's file keeps it: contract §8, after an erasure by command."""
+    db.session.remove()
+    dialects.purge_deleted(db.engine)
+
+
+def _erase(session: Session, document_ids: Sequence[str], actor: Actor) -> tuple[set[str], int | None]:
+    with open_change_set(session, actor) as change_set:
+        found = select_current(session, [id_ for id_ in document_ids if is_storable(id_)])
+        delete_customers(change_set, [(customer, Deletion(customer.document_id)) for customer in found])
+    return {customer.document_id for customer in found}, change_set.id if found else None
+
+
+def select_current(session: Session, document_ids: list[str]) -> list[Current]:
+    """Return customers as they are, with the pointers to their entries, locked until the transaction ends."""
+    requested = select(dialects.json_strings(document_ids).c.value)
+    query = (
+        select_customers()
+        .where(customers.document_id.in_(requested))
+        .order_by(customers.document_id)
+        .with_for_update(of=Customer.__table__)
+    )
+    return [Current(**row._mapping) for row in session.execute(query)]
+
+
+def disclose_customer(document_id: str) -> dict[str, Any]:
+    """Return everything that is stored about a customer, as JSON. Raises CustomerNotFound."""
+    query = select_customers().where(customers.document_id == document_id)
+    row = db.session.execute(query).one_or_none() if is_storable(document_id) else None
+    if row is None:
+        raise CustomerNotFound("No customer has this document_id.")
+    customer = Current(**row._mapping)
+    found_by = db.session.get_one(CustomerSearch, customer.id)
+    changes = [*_iter_chain(customer.profile_part_id, customer.profile_entry_number)]
+    changes += _iter_chain(customer.part_id, customer.entry_number)
+    return {
+        "document_id": customer.document_id,
+        **customer.profile,
+        "segments": customer.segments,
+        "internalId": customer.id,
+        "search": {"name": found_by.name, "email": found_by.email, "terms": found_by.terms},
+        "changes": [entry for _position, _number, entry in sorted(changes, key=lambda change: change[:2])],
+    }
+
+
+def _iter_chain(part_id: int | None, number: int | None) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield (position, number, entry) of one chain, newest first."""
+    key: EntryKey | None = None if part_id is None or number is None else (part_id, number)
+    while key is not None:
+        query = (
+            select(CustomerChange, parts.position, parts.at, sets.id, sets.actor, sets.source, sets.note)
+            .join(ChangeSetPart, parts.id == entries.part_id)
+            .join(ChangeSet, sets.id == parts.change_set_id)
+            .where(and_(entries.part_id == key[0], entries.number == key[1]))
+        )
+        row = db.session.execute(query).one_or_none()
+        if row is None:
+            return
+        entry: CustomerChange = row[0]
+        yield (
+            row.position,
+            entry.number,
+            {
+                "kind": entry.kind,
+                "at": row.at.isoformat(),
+                "actor": row.actor,
+                "source": row.source,
+                "note": row.note,
+                "changeSet": str(row.id),
+                "document_id": entry.document_id,
+                "before": entry.before,
+                "after": entry.after,
+            },
+        )
+        previous = entry.previous_part_id, entry.previous_number
+        key = None if previous[0] is None or previous[1] is None else (previous[0], previous[1])
