@@ -103,7 +103,7 @@ def _sign_in(session: BrowserSession) -> Iterator[PageState]:
     yield "sign_in", session
     page.locator("#email").fill("nobody@example.com")
     page.locator("#password").fill("wrong")
-    _submit(page)
+    _submit(page, "main form:has(#password)")
     yield "sign_in refused", session
 
 
