@@ -1,5 +1,6 @@
 """An admin creates tokens and invites operators, in Chromium."""
 
+import re
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -94,3 +95,14 @@ def test_api_documentation_sends_a_request_with_the_token(browser: Browser, serv
         expect(page.locator("html")).to_have_class("dark-mode")
         page.set_viewport_size({"width": 390, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_error_summary_has_the_focus_and_links_to_the_field(browser: Browser, service: Server) -> None:
+    with browser_session(browser, service.address, ADMIN) as session:
+        page = session.go("/tokens")
+        page.get_by_role("button", name="Create token").click()
+        summary = page.get_by_role("alert")
+        expect(summary).to_be_focused()
+        expect(page).to_have_title(re.compile("^Error: "))
+        summary.get_by_role("link").first.click()
+        expect(page.get_by_label("Name", exact=True)).to_be_focused()
