@@ -1,5 +1,6 @@
 """Turn exceptions into responses: the API's error object under /api, a page elsewhere."""
 
+import errno
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +17,17 @@ from app.pages import errors as page_errors
 
 log = structlog.get_logger()
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+class StorageFull(Unavailable):
+    """A temporary file cannot be written."""
+
+    example = "The disk of the service is full or read-only. Nothing was changed; try again later."
+    title = "The disk of the service is full"
+    advice = "Try again later, or tell the operator of the service."
+
+
 ViewResponse = BaseResponse | tuple[str, int, dict[str, str]]
 
 
@@ -24,6 +36,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_exception)
     app.register_error_handler(DBAPIError, _database_error)
     app.register_error_handler(PoolTimeout, _database_error)
+    app.register_error_handler(OSError, _system_error)
     app.register_error_handler(Exception, _internal_error)
 
 
@@ -65,6 +78,13 @@ def _database_error(error: DBAPIError | PoolTimeout) -> ViewResponse:
         log.warning("database_unavailable", exc_info=error)
         return _domain_error(unavailable)
     return _internal_error(error)
+
+
+def _system_error(error: OSError) -> ViewResponse:
+    if error.errno not in NO_SPACE:
+        return _internal_error(error)
+    log.error("storage_full", exc_info=error)
+    return _domain_error(StorageFull())
 
 
 def _internal_error(error: Exception) -> ViewResponse:

@@ -218,7 +218,9 @@ class Exchange:
             return
         if not self._body.complete:
             self.response.force_close()
-        status, headers, body = refusals.serialize(refusal, request_id)
+        for_browser = "text/html" in self.environ.get("HTTP_ACCEPT", "")
+        for_browser = for_browser and not self.environ["PATH_INFO"].startswith("/api/")
+        status, headers, body = refusals.serialize(refusal, request_id, for_browser)
         try:
             self.response.start_response(status, headers)
             self.response.write(body)

@@ -39,12 +39,18 @@ def refusal_of(error: BaseException) -> Refusal:
     return _BY_EXCEPTION.get(type(error).__name__, BAD_REQUEST)
 
 
-def serialize(refusal: Refusal, request_id: str) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Return status line, headers and body."""
+def serialize(refusal: Refusal, request_id: str, for_browser: bool = False) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status line, headers and body: the error object of the API, or a page."""
     message = refusal.message.format(id=request_id)
-    body = json.dumps({"error": {"code": refusal.code, "message": message, "details": []}}).encode()
+    if for_browser:
+        text = f"<!DOCTYPE html><title>{refusal.reason}</title><h1>{refusal.reason}</h1><p>{message}"
+        content_type = "text/html; charset=utf-8"
+    else:
+        text = json.dumps({"error": {"code": refusal.code, "message": message, "details": []}})
+        content_type = "application/json"
+    body = text.encode()
     headers = [
-        ("Content-Type", "application/json"),
+        ("Content-Type", content_type),
         ("Content-Length", str(len(body))),
         ("X-Request-Id", request_id),
         ("X-Content-Type-Options", "nosniff"),

@@ -162,3 +162,12 @@ def test_an_invalid_request_is_refused_without_a_trace_of_its_content(
     assert response.headers["X-Request-Id"] in log
     assert "secret-of-eve" not in log
     assert "eve@example.com" not in log
+
+
+def test_a_refused_page_is_html_for_a_browser(shared_server: Shared) -> None:
+    server, _ = shared_server
+    headers = {"Accept": "text/html,*/*", "Transfer-Encoding": "chunked"}
+    response = send(server.port, head("POST", "/sign-in", headers) + b"zz\r\n")
+    assert response.status == 400
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert b"This is not a valid HTTP request." in response.body
