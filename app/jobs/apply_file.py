@@ -1,44 +1,98 @@
-"""A file's customers and segments: compared with what is stored, and applied as one change set."""
+"""A file's customers and segments: compared with what is stored, and applied in batches as one change set."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from app.core.changes.change_set_builder import open_change_set
-from app.core.changes.preview import ChangePreview, preview_batch
-from app.core.changes.profiles import UpsertResult, existing_ids, upsert_customers
+from app.core import dialects
+from app.core.changes.batched_change import BatchedChange, end_early, open_batch
+from app.core.changes.change_set_builder import ChangeSetBuilder
+from app.core.changes.preview import ChangePreview, CustomerState, preview_batch
+from app.core.changes.profiles import UpsertResult, existing_ids, lock_customers, upsert_customers
 from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.compaction import compact_when_due
-from app.core.database import run_in_transaction
+from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
+from app.files.columns import CustomerEntry
 from app.files.staging import Staging
 from app.jobs.stage_file import Progress
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ApplyResult:
     """Totals of an applied file; the staging lists the customers that were skipped."""
 
-    saved: UpsertResult
-    changed: int
+    saved: UpsertResult = field(default_factory=UpsertResult)
+    changed: int = 0
     """Customers whose segments were replaced."""
-    unchanged: int
-    change_set_id: int | None
+    unchanged: int = 0
+    change_set_id: int | None = None
 
 
-def preview_file(staging: Staging, progress: Progress, *, create: bool) -> ChangePreview:
-    """Compare every customer of the file with what is stored; nothing is locked or written."""
+# Preview, and applying what was previewed
+
+
+def preview_file(
+    staging: Staging, progress: Progress, *, create: bool
+) -> Iterator[tuple[ChangePreview, dict[str, Any]]]:
+    """Compare every customer of the file with what is stored; nothing is locked or written.
+
+    Yields the preview so far, and the customers of a batch that will change, as `apply_previewed` takes them.
+    """
     preview, done = ChangePreview(), 0
     for batch in staging.batches():
         for entry in batch.values():
             staging.notes.note_segments(entry.segments or [])
-        preview_batch(preview, {id_: (entry.profile, entry.segments) for id_, entry in batch.items()}, create=create)
+        payload = {id_: (entry.profile, entry.segments) for id_, entry in batch.items()}
+        affected = preview_batch(preview, payload, create=create)
         done += len(batch)
         progress(done)
-    return preview
+        yield preview, {id_: _item(batch[id_], before) for id_, before in affected.items()}
+
+
+def _item(entry: CustomerEntry, before: CustomerState | None) -> dict[str, Any]:
+    """Return what to write to a customer, and what the preview assumed: None if the customer does not exist."""
+    expected = None
+    if before:
+        profile = {name: before.profile[name] for name in entry.profile}
+        expected = {"profile": profile, "segments": None if entry.segments is None else before.segments}
+    return {"profile": entry.profile, "segments": entry.segments, "expected": expected}
+
+
+def apply_previewed(change_set: ChangeSetBuilder, batch: Mapping[str, Any]) -> dict[str, str]:
+    """Apply `{document_id: item}` to the customers for whom the preview still holds; return why others are skipped."""
+    current = lock_customers(change_set.session, batch)
+    skipped = {id_: reason for id_, item in batch.items() if (reason := _skip_reason(item, current.get(id_)))}
+    ready = {id_: item for id_, item in batch.items() if id_ not in skipped}
+    rows = [
+        {"document_id": id_, **item["profile"]}
+        for id_, item in ready.items()
+        if item["profile"] or item["expected"] is None
+    ]
+    upsert_customers(change_set.session, rows, change_set)
+    segments = {id_: item["segments"] for id_, item in ready.items() if item["segments"] is not None}
+    if segments:
+        replace_segments_in(change_set, PreparedUpdate.of(segments))
+    return skipped
+
+
+def _skip_reason(item: Mapping[str, Any], row: Any) -> str | None:
+    expected = item["expected"]
+    if expected is None:
+        return None if row is None else "exists"
+    if row is None:
+        return "missing"
+    holds = all(getattr(row, name) == value for name, value in expected["profile"].items())
+    return None if holds and expected["segments"] in (None, row.segments) else "changed"
+
+
+# Applying a file at once, as a command does
 
 
 def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
@@ -50,35 +104,74 @@ def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
     as_of: datetime | None = None,
     dry_run: bool = False,
     note: str | None = None,
-    finish: Callable[[Session, ApplyResult], None] = lambda session, applied: None,
 ) -> ApplyResult:
-    """Save the profiles and replace the segments of all staged customers in one transaction, as one change set.
+    """Save the profiles and replace the segments of all staged customers, in batches, as one change set.
 
-    Without `create`, customers that do not exist are skipped. `finish` is part of the transaction. Raises Unavailable.
+    Without `create`, customers that do not exist are skipped. A batch is applied as a whole or not at all; when one
+    fails, those before stay applied and end the change set. Raises Unavailable.
     """
+    staging.clear_skipped()
+    change, result, done = BatchedChange(actor, note), ApplyResult(), 0
+    try:
+        for batch, is_only, is_last in _with_position(staging.batches()):
+            options = _Options(create, as_of, is_only, is_last)
+            change, result, skipped = run_in_transaction(
+                lambda session, batch=batch, options=options, change=change, result=result: _apply_batch(  # type: ignore[misc]
+                    session, change, result, batch, options
+                ),
+                commit=not dry_run,
+            )
+            change = replace(change, change_set_id=None) if dry_run else change
+            for reason, document_ids in skipped.items():
+                staging.skip(reason, document_ids)
+            done += len(batch)
+            progress(done)
+            if not is_last:
+                dialects.yield_to_writers(db.engine)
+    except BaseException:
+        run_in_transaction(lambda session: end_early(session, change))
+        raise
+    if change.change_set_id:
+        compact_when_due(change.change_set_id)
+    return replace(result, change_set_id=change.change_set_id)
 
-    def work(session: Session) -> ApplyResult:
-        staging.clear_skipped()
-        saved, done = UpsertResult(), 0
-        with open_change_set(session, actor, note=note) as change_set:
-            for batch in staging.batches():
-                existing = batch if create else existing_ids(session, batch)
-                staging.skip("notFound", [id_ for id_ in batch if id_ not in existing])
-                if create or any(entry.profile for entry in batch.values()):
-                    profiles = [{"document_id": id_, **batch[id_].profile} for id_ in existing]
-                    saved += upsert_customers(session, profiles, change_set)
-                new_segments = {id_: segments for id_ in existing if (segments := batch[id_].segments) is not None}
-                if new_segments:
-                    replaced = replace_segments_in(change_set, PreparedUpdate.of(new_segments), as_of=as_of)
-                    staging.skip("stale", replaced.stale)
-                done += len(batch)
-                progress(done)
-        recorded = change_set.has_changes and not dry_run
-        applied = ApplyResult(saved, change_set.changed, change_set.unchanged, change_set.id if recorded else None)
-        finish(session, applied)
-        return applied
 
-    applied = run_in_transaction(work, commit=not dry_run)
-    if applied.change_set_id:
-        compact_when_due(applied.change_set_id)
-    return applied
+@dataclass(frozen=True)
+class _Options:
+    create: bool
+    as_of: datetime | None
+    is_only: bool
+    is_last: bool
+
+
+def _apply_batch(
+    session: Session, change: BatchedChange, result: ApplyResult, batch: dict[str, CustomerEntry], options: _Options
+) -> tuple[BatchedChange, ApplyResult, dict[str, list[str]]]:
+    existing = batch if options.create else existing_ids(session, batch)
+    skipped = {"notFound": [id_ for id_ in batch if id_ not in existing]}
+    saved = UpsertResult()
+    with open_batch(session, change, is_only=options.is_only, is_last=options.is_last) as opened:
+        if options.create or any(entry.profile for entry in batch.values()):
+            rows = [{"document_id": id_, **batch[id_].profile} for id_ in existing]
+            saved = upsert_customers(session, rows, opened.part)
+        segments = {id_: value for id_ in existing if (value := batch[id_].segments) is not None}
+        if segments:
+            skipped["stale"] = replace_segments_in(opened.part, PreparedUpdate.of(segments), as_of=options.as_of).stale
+        result = replace(
+            result,
+            saved=result.saved + saved,
+            changed=result.changed + opened.part.changed,
+            unchanged=result.unchanged + opened.part.unchanged,
+        )
+    return replace(change, change_set_id=opened.change_set_id, unchanged=opened.unchanged), result, skipped
+
+
+def _with_position(batches: Iterable[T]) -> Iterator[tuple[T, bool, bool]]:
+    """Yield (batch, whether it is the only one, whether it is the last one)."""
+    iterator = iter(batches)
+    current = next(iterator, None)
+    is_first = True
+    while current is not None:
+        following = next(iterator, None)
+        yield current, is_first and following is None, following is None
+        current, is_first = following, False

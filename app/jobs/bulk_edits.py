@@ -1,26 +1,27 @@
 """One change of segments for many customers: those selected in a list, or all that match a filter."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, get_args
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, func, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, bindparam, select
 
 from app.core import dialects
-from app.core.changes.change_set_builder import open_change_set
+from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.preview import MAX_EXAMPLES, ChangePreview
-from app.core.changes.profiles import existing_ids
 from app.core.changes.replace_segments import apply_update
 from app.core.changes.segment_updates import SegmentUpdate
-from app.core.counts.compaction import compact_when_due
 from app.core.database import db, run_in_transaction
 from app.core.models.customers import Customer
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 from app.core.search.customers import iter_ids, known_count
 from app.core.search.filters import Filter
+from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.batches import BatchWriter, count_batches, load_batch
+from app.jobs.jobs import Job
 from app.jobs.runner import JobRun
 from app.jobs.states import JobState
 
@@ -65,6 +66,28 @@ class BulkEdit:
             return dialects.rename_segments(customers.segments, *map(SegmentPair.of, self.segments))
         return _json(self.segments if self.action == "replace" else [])
 
+    def expectation(self, segments: Segments) -> Any:
+        """Return what must hold when the edit is applied: which of its segments a customer has, or all segments."""
+        if self.action in ("replace", "clear"):
+            return segments
+        existing = set(map(SegmentPair.of, segments))
+        return [SegmentPair.of(segment) in existing for segment in self.segments]
+
+    def to_update(self) -> SegmentUpdate:
+        """Return the update of `payload`, `{document_id: expectation}`."""
+        rows = dialects.json_entries(bindparam("payload", type_=dialects.Json))
+        if self.action in ("replace", "clear"):
+            condition = customers.segments == rows.c.value
+        else:
+            condition = and_(
+                *(
+                    dialects.contains_segment(customers.segments, SegmentPair.of(segment), indexed=False)
+                    == rows.c.value[n].as_boolean()
+                    for n, segment in enumerate(self.segments)
+                )
+            )
+        return SegmentUpdate(rows, rows.c.key, rows.c.ordinality, self.new_segments(), condition)
+
     def count(self) -> int | None:
         """Return the number of customers, if it is known without counting them."""
         if self.filter is None:
@@ -83,66 +106,68 @@ def _json(segments: Segments) -> ColumnElement[Any]:
 
 
 def preview_bulk_edit(run: JobRun) -> None:
-    """Compute the preview in the database, grouped by equal segments; reads only."""
+    """Compute the preview, and fix the customers that will change; reads only."""
     edit, preview, done = BulkEdit.from_dict(run.job.payload), ChangePreview(), 0
     run.start_phase("comparing", edit.count())
-    for batch in edit.batches():
-        found = _preview_batch(preview, batch, edit)
-        preview.unknown += len(batch) - found
-        done += len(batch)
+    writer = BatchWriter(run)
+    for document_ids in edit.batches():
+        affected, found = _preview_batch(preview, document_ids, edit)
+        writer.add(affected)
+        preview.unknown += len(document_ids) - found
+        done += len(document_ids)
         run.report_progress(done)
+    writer.close()
     run_in_transaction(
         lambda session: run.finish(session, state=JobState.READY, preview=preview.told(), finished_at=None)
     )
 
 
-def _preview_batch(preview: ChangePreview, document_ids: list[str], edit: BulkEdit) -> int:
-    """Add what the edit would do to these customers; return how many of them exist."""
-    ids, found = dialects.json_strings(document_ids), 0
+def _preview_batch(preview: ChangePreview, document_ids: list[str], edit: BulkEdit) -> tuple[dict[str, Any], int]:
+    """Add what the edit would do; return what to expect of the customers it would change, and how many exist."""
+    ids = dialects.json_strings(document_ids)
     before, after = (dialects.json_text(value) for value in (customers.segments, edit.new_segments()))
-    each = (
-        select(customers.document_id, before.label("before"), after.label("after"))
-        .join(ids, customers.document_id == ids.c.value)
-        .subquery()
+    query = select(customers.document_id, customers.name, before.label("before"), after.label("after")).join(
+        ids, customers.document_id == ids.c.value
     )
-    query = select(each.c.before, each.c.after, func.count(), func.min(each.c.document_id))
-    for before_json, after_json, count, example in db.session.execute(query.group_by(each.c.before, each.c.after)):
-        found += count
-        old, new = orjson.loads(before_json), orjson.loads(after_json)
-        if preview.add(old, new, count):
-            preview.touched += count
-            if len(preview.examples) < MAX_EXAMPLES:
-                name = db.session.scalar(select(Customer.name).where(Customer.document_id == example))
-                preview.show(example, name, old, new)
-        else:
-            preview.unchanged += count
-    return found
+    rows = db.session.execute(query.order_by(customers.document_id)).all()
+    counted = Counter((row.before, row.after) for row in rows)
+    parsed = {states: (orjson.loads(states[0]), orjson.loads(states[1])) for states in counted}
+    changing = {states for states, count in counted.items() if preview.add(*parsed[states], count)}
+    preview.touched += sum(counted[states] for states in changing)
+    preview.unchanged += sum(count for states, count in counted.items() if states not in changing)
+    affected = [row for row in rows if (row.before, row.after) in changing]
+    for row in affected[:MAX_EXAMPLES]:
+        preview.show(row.document_id, row.name, *parsed[row.before, row.after])
+    return {row.document_id: edit.expectation(parsed[row.before, row.after][0]) for row in affected}, len(rows)
 
 
 def apply_bulk_edit(run: JobRun) -> None:
-    """Apply the edit in one transaction, as one change set."""
-    edit, job = BulkEdit.from_dict(run.job.payload), run.job
-    run.start_phase("applying", edit.count())
+    """Apply the edit to the previewed customers for whom the preview still holds."""
+    job_id, edit = run.job.id, BulkEdit.from_dict(run.job.payload)
+    batches, count = count_batches(job_id)
+    update = edit.to_update()
 
-    def work(session: Session) -> int | None:
-        done = 0
-        ids = dialects.json_strings(bindparam("ids", type_=dialects.Json))
-        update = SegmentUpdate(ids, ids.c.value, ids.c.ordinality, edit.new_segments(), true())
-        with open_change_set(session, job.to_actor(), note=describe(edit)) as change_set:
-            for batch in edit.batches():
-                existing = batch if edit.filter else list(existing_ids(session, batch))
-                changed = apply_update(change_set, update, {"ids": existing}, rows=len(existing))
-                change_set.unchanged += len(existing) - len(changed)
-                done += len(batch)
-                run.report_progress(done)
-        change_set_id = change_set.id if change_set.changed else None
-        result = {"changed": change_set.changed, "unchanged": change_set.unchanged}
-        run.finish(session, state=JobState.DONE, result=result, change_set_id=change_set_id)
-        return change_set_id
+    def apply(change_set: ChangeSetBuilder, job: Job) -> BatchResult:
+        batch = load_batch(change_set.session, job_id, job.batches_done)
+        changed = apply_update(change_set, update, {"payload": batch}, rows=len(batch))
+        skipped, unchanged = _sort_out(change_set, edit, [id_ for id_ in batch if id_ not in {*changed}])
+        change_set.unchanged += unchanged
+        return BatchResult(len(batch), skipped)
 
-    change_set_id = run_in_transaction(work)
-    if change_set_id:
-        compact_when_due(change_set_id)
+    already = {"unchanged": (run.job.preview or {})["unchanged"]}
+    apply_job(run, Plan(describe(edit), count, batches, apply, initial_result=already))
+
+
+def _sort_out(change_set: ChangeSetBuilder, edit: BulkEdit, document_ids: list[str]) -> tuple[dict[str, str], int]:
+    """Return why customers were skipped, and how many of them already have what the edit gives."""
+    if not document_ids:
+        return {}, 0
+    ids = dialects.json_strings(document_ids)
+    is_applied = customers.segments.is_not_distinct_from(edit.new_segments())
+    query = select(customers.document_id, is_applied).join(ids, customers.document_id == ids.c.value)
+    applied = {row[0]: row[1] for row in change_set.session.execute(query)}
+    reasons = {id_: "changed" if id_ in applied else "missing" for id_ in document_ids if not applied.get(id_)}
+    return reasons, sum(map(bool, applied.values()))
 
 
 def describe(edit: BulkEdit) -> str:

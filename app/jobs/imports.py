@@ -8,13 +8,17 @@ from typing import IO, Any
 
 from sqlalchemy.orm import Session
 
+from app.core.changes.change_set_builder import ChangeSetBuilder
+from app.core.changes.preview import ChangePreview
 from app.core.database import run_in_transaction
 from app.core.models.change_sets import Actor
 from app.files.columns import detect_columns
 from app.files.formats import FileFormat, UnreadableFile
 from app.files.reading import Source, open_stream
 from app.files.staging import Staging
-from app.jobs.apply_file import ApplyResult, apply_file, preview_file
+from app.jobs.apply_file import apply_previewed, preview_file
+from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job, create_job, transition
 from app.jobs.runner import JobRun
 from app.jobs.similar_to_existing import similar_to_existing
@@ -110,10 +114,14 @@ def _check_columns(columns: list[str]) -> None:
 
 
 def preview_import(run: JobRun) -> None:
-    payload = ImportPayload.from_dict(run.job.payload)
+    """Compare the file with what is stored, and fix the customers that will change."""
+    payload, preview = ImportPayload.from_dict(run.job.payload), ChangePreview()
     with _stage(run, payload) as staging:
         run.start_phase("comparing", staging.count_customers())
-        preview = preview_file(staging, run.report_progress, create=payload.create)
+        writer = BatchWriter(run)
+        for preview, customers in preview_file(staging, run.report_progress, create=payload.create):  # noqa: B007
+            writer.add(customers)
+        writer.close()
         preview.bad = staging.rejected_count()
         preview.duplicates = sum(1 for _ in staging.duplicates())
         found = {"notes": staging.notes.to_dict(), "similar": similar_to_existing(preview)}
@@ -127,23 +135,16 @@ def preview_import(run: JobRun) -> None:
 
 
 def apply_import(run: JobRun) -> None:
-    job, payload = run.job, ImportPayload.from_dict(run.job.payload)
+    """Apply what was previewed to the customers for whom it still holds."""
+    job_id, payload = run.job.id, ImportPayload.from_dict(run.job.payload)
+    batches, customers = count_batches(job_id)
 
-    def finish(session: Session, applied: ApplyResult) -> None:
-        result = {
-            "created": applied.saved.created,
-            "updated": applied.saved.updated,
-            "changed": applied.changed,
-            "unknown": staging.count_skipped("notFound"),
-            "bad": staging.rejected_count(),
-            "duplicates": sum(1 for _ in staging.duplicates()),
-        }
-        run.finish(session, state=JobState.DONE, result=result, change_set_id=applied.change_set_id)
+    def apply(change_set: ChangeSetBuilder, job: Job) -> BatchResult:
+        batch = load_batch(change_set.session, job_id, job.batches_done)
+        return BatchResult(len(batch), apply_previewed(change_set, batch))
 
-    with _stage(run, payload) as staging:
-        run.start_phase("applying", staging.count_customers())
-        note = f"Import {job.id}: {payload.name}"
-        apply_file(staging, job.to_actor(), run.report_progress, create=payload.create, note=note, finish=finish)
+    found = {name: (run.job.preview or {})[name] for name in ("unknown", "duplicates", "bad")}
+    apply_job(run, Plan(f"Import {job_id}: {payload.name}", customers, batches, apply, initial_result=found))
 
 
 @contextmanager

@@ -6,15 +6,15 @@ A job is a row; its `kind` and `state` say what is to be done with it. Every pro
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import Conflict, NotFound, Unavailable
 from app.core.leases import NO_LEASE, LeaseColumns
-from app.core.models.change_sets import Actor
-from app.jobs.states import RUNNING, JobKind, JobKindText, JobState, JobStateText, check_transition
+from app.core.models.change_sets import Actor, ChangeSet
+from app.jobs.states import RUNNING, STOPPED, JobKind, JobKindText, JobState, JobStateText, check_transition
 
 Json = dict[str, Any]
 
@@ -52,6 +52,11 @@ class Job(LeaseColumns, Base):
     attempts: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The next attempt, after the database was busy."""
+    batches_done: Mapped[int] = mapped_column(default=0)
+    """Batches that are applied; written in the transaction of each batch."""
+    checkpoint: Mapped[int | None] = mapped_column(dialects.Id)
+    """Where the next batch begins, for kinds without stored batches."""
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
 
     @property
@@ -64,7 +69,8 @@ class Job(LeaseColumns, Base):
 
 jobs = Job.__table__
 
-RESET_PROGRESS: Json = {"done": 0, "total": None, "phase": None, "attempts": 0, "not_before": None, **NO_LEASE}
+RESET_ATTEMPTS: Json = {"phase": None, "attempts": 0, "not_before": None, "cancel_requested": False, **NO_LEASE}
+RESET_PROGRESS: Json = {"done": 0, "total": None, "batches_done": 0, "checkpoint": None, **RESET_ATTEMPTS}
 
 
 def create_job(kind: JobKind, actor: Actor, payload: Json, state: JobState) -> int:
@@ -110,6 +116,7 @@ def transition(  # noqa: PLR0913 - one step, and the columns that change with it
     payload: Json | None = None,
     error: str | None = None,
     actor: Actor | None = None,
+    batches_done: int | None = None,
 ) -> None:
     """Move a job to another state for a user, and take it away from a worker that holds it.
 
@@ -124,15 +131,21 @@ def transition(  # noqa: PLR0913 - one step, and the columns that change with it
             values |= {"payload": payload, "preview": None}
         if actor is not None:
             values |= {"actor": actor.name, "source": actor.source}
-        change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(from_)).values(values)
-        if not session.execute(change).rowcount:  # type: ignore[attr-defined]
+        change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(from_))
+        if batches_done is not None:
+            change = change.where(jobs.c.batches_done == batches_done)
+        if not session.execute(change.values(values)).rowcount:  # type: ignore[attr-defined]
             raise NotReady("This was started, applied or discarded already. Nothing changed.")
 
     run_in_transaction(work)
 
 
 def cancel(job: Job) -> None:
-    """Return a running job to the state before it was started. Raises NotReady when it is too late."""
+    """Stop a running job.
+
+    Before its first batch is applied it returns to the state before it was started; later it ends after the current
+    batch, as `cancelled`. Raises NotReady when it is too late.
+    """
     before = {
         JobState.CHECKING: JobState.DRAFT if job.kind == JobKind.IMPORT else JobState.DISCARDED,
         JobState.APPLYING: JobState.READY,
@@ -140,6 +153,35 @@ def cancel(job: Job) -> None:
     try:
         if job.state not in before:
             raise NotReady("")
-        transition(job.id, before[job.state], from_=(job.state,))
-    except (NotReady, Unavailable):  # on SQLite nothing else can be written while it is being applied
+        if job.batches_done:
+            _request_cancel(job.id)
+        else:
+            transition(job.id, before[job.state], from_=(job.state,), batches_done=0)
+    except (NotReady, Unavailable):  # on SQLite nothing else can be written while a batch is being applied
         raise NotReady("This can't be stopped any more. Once it is applied, you can undo it.") from None
+
+
+def _request_cancel(job_id: int) -> None:
+    def work(session: Session) -> None:
+        request = update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.APPLYING)
+        if not session.execute(request.values(cancel_requested=True)).rowcount:  # type: ignore[attr-defined]
+            raise NotReady("")
+
+    run_in_transaction(work)
+
+
+def resume(job_id: int) -> None:
+    """Continue a job that was stopped or failed after some of its batches.
+
+    Raises NotReady, also when its change set was reverted meanwhile, and Unavailable.
+    """
+
+    def work(session: Session) -> None:
+        job = session.get_one(Job, job_id)
+        is_reverted = select(exists().where(ChangeSet.reverts == job.change_set_id))
+        if job.state not in STOPPED or not job.batches_done or session.scalar(is_reverted):
+            raise NotReady("This can't be continued: it was continued or undone already.")
+        values = {"state": JobState.APPLYING, "error": None, "finished_at": None, **RESET_ATTEMPTS}
+        session.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(STOPPED)).values(values))
+
+    run_in_transaction(work)

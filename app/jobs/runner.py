@@ -1,8 +1,8 @@
 """Running jobs in the background, whatever happens to the process that runs them.
 
 A worker holds a job by a lease (`app.core.leases`) that it renews; when the process dies, the lease ends, and another
-worker starts the job again. What a job does to customers is one transaction whose last statement, conditional on the
-lease, marks the job as finished in the job's own row: it happens once, or not at all.
+worker continues the job. What a job does to customers is a series of transactions (`app.jobs.apply_job`), each of which
+ends with a statement, conditional on the lease, that counts the batch in the job's own row: it happens once.
 
 Why no library does this. huey needs no broker, but removes a task from its queue before the task is finished: "if a
 worker is killed while executing a task, then that task is simply lost" (coleifer/huey#569). Celery, Dramatiq and RQ
@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.core import dialects
+from app.core.changes.batched_change import BatchedChange, end_early
 from app.core.database import db, now, raise_if_unavailable, run_in_transaction
 from app.core.errors import DomainError, Unavailable
 from app.core.leases import NO_LEASE, is_free, is_leased, lease_values, new_lease, owned_update
@@ -47,7 +48,7 @@ class ShuttingDown(Exception):
 
 
 class LeaseLost(Exception):
-    """Another worker took the job over, or a user cancelled it. Nothing that this worker did may be committed."""
+    """Another worker took the job over, or a user cancelled it. The transaction must not be committed."""
 
 
 @dataclass
@@ -64,9 +65,9 @@ class JobRun:
     total: int | None = None
     lease_lost: bool = False
 
-    def start_phase(self, phase: str, total: int | None) -> None:
+    def start_phase(self, phase: str, total: int | None, done: int = 0) -> None:
         """Begin the next phase; `total` counts bytes or customers."""
-        self.phase, self.done, self.total = phase, 0, total
+        self.phase, self.done, self.total = phase, done, total
         self.renew_lease()
 
     def report_progress(self, done: int) -> None:
@@ -82,16 +83,25 @@ class JobRun:
 
         On SQLite this fails while our own transaction writes; no other worker can claim the job then, either.
         """
-        values = {"phase": self.phase, "done": self.done, "total": self.total, **lease_values(self.lease, LEASE)}
+        values = {"phase": self.phase, "total": self.total, **lease_values(self.lease, LEASE)}
+        if self.job.state != JobState.APPLYING:  # there the transaction of each batch writes the progress
+            values["done"] = self.done
         with suppress(DBAPIError, PoolTimeout), Session(dialects.for_writing(self.engine, wait=False)) as session:
             self.lease_lost = not session.execute(self.owned_update().values(values)).rowcount  # type: ignore[attr-defined]
             session.commit()
 
     def finish(self, session: Session, **values: Any) -> None:
         """End the job as part of the transaction that did its work. Raises LeaseLost."""
-        values = {**NO_LEASE, "phase": None, "finished_at": now(), **values}
+        self.update(session, **{**NO_LEASE, "phase": None, "finished_at": now(), **values})
+
+    def update(self, session: Session, **values: Any) -> None:
+        """Write columns of the job in this transaction. Raises LeaseLost."""
         if not session.execute(self.owned_update().values(values)).rowcount:  # type: ignore[attr-defined]
             raise LeaseLost
+
+    def check_lease(self, session: Session) -> None:
+        """Raise LeaseLost unless the job is still this worker's when the transaction commits."""
+        self.update(session, phase=self.phase)
 
     def owned_update(self) -> Update:
         """Return an UPDATE of the job that changes nothing once the lease is lost."""
@@ -143,9 +153,18 @@ def run_next_job(handlers: Mapping[tuple[JobKind, JobState], Handler], stop: thr
 
 def _fail(run: JobRun, error: str) -> None:
     with suppress(LeaseLost):
-        run_in_transaction(
-            lambda session: run.finish(session, state=JobState.FAILED, error=f"{error} Nothing was applied.")
-        )
+        run_in_transaction(lambda session: fail_job(session, session.get_one(Job, run.job.id), error, run))
+
+
+def fail_job(session: Session, job: Job, error: str, run: JobRun | None = None) -> None:
+    """End a job as failed; its change set ends with the batches that are applied. Raises LeaseLost."""
+    end_early(session, BatchedChange(job.to_actor(), change_set_id=job.change_set_id))
+    applied = f"{job.done:,} customers were applied before." if job.change_set_id else "Nothing was applied."
+    values = {"state": JobState.FAILED, "error": f"{error} {applied}"}
+    if run:
+        run.finish(session, **values)
+    else:
+        session.execute(update(jobs).where(jobs.c.id == job.id).values({**NO_LEASE, "finished_at": now(), **values}))
 
 
 def _next_due() -> Any:
@@ -181,8 +200,7 @@ def _claim(stop: threading.Event) -> JobRun | None:
         claimed = session.scalar(update(jobs).where(jobs.c.id == due).values(values).returning(jobs.c.id))
         job = session.get(Job, claimed) if claimed else None
         if job and job.attempts > MAX_ATTEMPTS:
-            job.state, job.finished_at, job.lease, job.leased_until = JobState.FAILED, now(), None, None
-            job.error = f"Failed after {MAX_ATTEMPTS} attempts: {WORKER_DIED} Nothing was applied."
+            fail_job(session, job, f"Failed after {MAX_ATTEMPTS} attempts: {WORKER_DIED}")
             return None
         return job
 

@@ -10,6 +10,7 @@ from sqlalchemy.types import TypeDecorator
 class JobKind(StrEnum):
     IMPORT = "import"
     EDIT = "edit"
+    REVERT = "revert"
 
 
 class JobState(StrEnum):
@@ -21,6 +22,8 @@ class JobState(StrEnum):
     READY = "ready"
     APPLYING = "applying"
     DONE = "done"
+    CANCELLED = "cancelled"
+    """Stopped after some batches, which stay applied; it can be continued."""
     FAILED = "failed"
     DISCARDED = "discarded"
 
@@ -28,13 +31,17 @@ class JobState(StrEnum):
 RUNNING = (JobState.CHECKING, JobState.APPLYING)
 """The states in which a worker has something to do."""
 
+STOPPED = (JobState.CANCELLED, JobState.FAILED)
+"""The states from which a job can be continued, if some of its batches are applied."""
+
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.UPLOADING: frozenset({JobState.DRAFT, JobState.FAILED}),
     JobState.DRAFT: frozenset({JobState.DRAFT, JobState.CHECKING, JobState.DISCARDED}),
     JobState.CHECKING: frozenset({JobState.READY, JobState.DRAFT, JobState.FAILED, JobState.DISCARDED}),
     JobState.READY: frozenset({JobState.APPLYING, JobState.DRAFT, JobState.DISCARDED}),
-    JobState.APPLYING: frozenset({JobState.DONE, JobState.READY, JobState.FAILED}),
-    JobState.FAILED: frozenset({JobState.DRAFT, JobState.DISCARDED}),
+    JobState.APPLYING: frozenset({JobState.DONE, JobState.READY, JobState.CANCELLED, JobState.FAILED}),
+    JobState.CANCELLED: frozenset({JobState.APPLYING}),
+    JobState.FAILED: frozenset({JobState.DRAFT, JobState.DISCARDED, JobState.APPLYING}),
     JobState.DONE: frozenset(),
     JobState.DISCARDED: frozenset(),
 }

@@ -11,7 +11,7 @@ from app.core.models.segments import SegmentPair
 from app.core.search.customers import count_customers
 from app.core.search.filters import Filter
 from app.jobs.bulk_edits import ACTIONS, BulkEdit
-from app.jobs.jobs import cancel, create_job, get_job, transition
+from app.jobs.jobs import cancel, create_job, get_job, resume, transition
 from app.jobs.states import JobKind, JobState
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
@@ -108,6 +108,9 @@ def change_edit(edit_id: int) -> Any:
     job = get_job(edit_id, JobKind.EDIT)
     if action == "apply":
         transition(job.id, JobState.APPLYING, from_=(JobState.READY,), actor=current_actor())
+        start_job(job.id, JobKind.EDIT)
+    elif action == "continue":
+        resume(job.id)
         start_job(job.id, JobKind.EDIT)
     elif action == "stop":
         cancel(job)

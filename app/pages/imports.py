@@ -13,7 +13,7 @@ from app.files.export import rejected_csv_chunks
 from app.files.formats import DELIMITERS, ENCODINGS, FileFormat, UnreadableFile
 from app.files.notes import describe_notes
 from app.jobs.imports import ImportPayload, create_import, inspect_upload
-from app.jobs.jobs import Job, cancel, get_job, list_jobs, transition
+from app.jobs.jobs import Job, cancel, get_job, list_jobs, resume, transition
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import has_upload, iter_rejected
 from app.pages import blueprint, list_query
@@ -45,10 +45,11 @@ STATE_LABELS = {
     JobState.READY: "Ready to apply",
     JobState.APPLYING: "Applying",
     JobState.DONE: "Applied",
+    JobState.CANCELLED: "Stopped",
     JobState.FAILED: "Failed",
     JobState.DISCARDED: "Discarded",
 }
-STATES_WITH_REJECTED = (JobState.READY, JobState.APPLYING, JobState.DONE)
+STATES_WITH_REJECTED = (JobState.READY, JobState.APPLYING, JobState.DONE, JobState.CANCELLED)
 
 
 @blueprint.get("/imports")
@@ -133,6 +134,9 @@ def import_update(import_id: int) -> Any:
         transition(job.id, JobState.DRAFT, from_=(JobState.READY, JobState.FAILED), payload=job.payload)
     elif action == "apply":
         transition(job.id, JobState.APPLYING, from_=(JobState.READY,), actor=current_actor())
+        start_job(job.id, JobKind.IMPORT)
+    elif action == "continue":
+        resume(job.id)
         start_job(job.id, JobKind.IMPORT)
     elif action == "stop":
         cancel(job)

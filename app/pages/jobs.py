@@ -5,11 +5,13 @@ from typing import Any
 
 from app import background
 from app.core.history.segment_diff import diff_segments
+from app.jobs.batches import SKIP_REASONS, iter_skipped
 from app.jobs.jobs import Job, get_job
 from app.jobs.states import JobKind
 
 WAIT_S = 0.8
 POLL_INTERVAL_S = 0.04
+MAX_SKIPPED_SHOWN = 50
 
 
 def start_job(job_id: int, kind: JobKind) -> None:
@@ -26,5 +28,7 @@ def job_context(job: Job) -> dict[str, Any]:
     return {
         "job": job,
         "preview": job.preview,
+        "skipped": list(iter_skipped(job.id, MAX_SKIPPED_SHOWN)) if (job.result or {}).get("skipped") else [],
+        "skip_reasons": SKIP_REASONS,
         "examples": [(example, diff_segments(example["before"], example["after"])) for example in examples],
     }

@@ -123,10 +123,12 @@ def test_rejected_elements_of_a_body_are_numbered(shell: Shell) -> None:
     assert [row["line"] for row in read_rejected(file)] == ["2", "3"]
 
 
-def test_crash_in_the_second_batch_rolls_back_the_first(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_in_the_second_batch_leaves_the_first_as_a_change_set_that_can_be_reverted(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_customers(*(str(n) for n in range(6_000)))
     lines = "\n".join(json.dumps({"document_id": str(n), "segments": GOLD}) for n in range(6_000))
-
+    file = shell.file("f", lines)
     calls = []
 
     def replace_in(*args: Any, **kwargs: Any) -> Any:
@@ -137,6 +139,26 @@ def test_crash_in_the_second_batch_rolls_back_the_first(shell: Shell, monkeypatc
 
     real = apply_file.replace_segments_in
     monkeypatch.setattr(apply_file, "replace_segments_in", replace_in)
-    shell("segments", "apply", shell.file("f", lines), exit_code=1)
+    shell("segments", "apply", file, exit_code=1)
+    newest = select(ChangeSet.id, ChangeSet.state, ChangeSet.changed).order_by(ChangeSet.id.desc()).limit(1)
+    db.session.rollback()
+    id_, state, changed = db.session.execute(newest).one()
+    assert (state, changed) == ("cancelled", 5_000)
+    shell("changes", "revert", str(id_))
     assert not any(segments for id_, segments in all_segments().items() if id_ != "b")
+    shell("segments", "apply", file)
+    assert sum(segments == GOLD for segments in all_segments().values()) == 6_000
     assert recount(TESTER) == []
+
+
+def test_unchanged_file_of_several_batches_leaves_no_change_set(shell: Shell) -> None:
+    add_customers(*(str(n) for n in range(6_000)))
+    lines = "\n".join(json.dumps({"document_id": str(n), "segments": []}) for n in range(6_000))
+    report = apply(shell, lines)
+    assert (report["changed"], report["unchanged"], report["changeSet"]) == (0, 6_000, None)
+    assert apply(shell, lines.replace('"5999", "segments": []', '"5999", "segments": [{"type": "t", "value": "v"}]'))[
+        "changeSet"
+    ]
+    db.session.rollback()
+    newest = select(ChangeSet.changed, ChangeSet.unchanged).order_by(ChangeSet.id.desc()).limit(1)
+    assert db.session.execute(newest).one()._tuple() == (1, 5_999)

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from app.core import dialects
 from app.core.counts.recount import recount
 from app.core.database import db
+from app.core.models.change_sets import ChangeSet
 from app.core.models.customers import Customer
 from app.core.search.filters import Filter
 from app.core.search.similar_segments import find_all_similar, within_one_edit
-from app.jobs import bulk_edits
+from app.jobs import batches, bulk_edits
 from app.jobs.bulk_edits import BulkEdit
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page
@@ -63,7 +65,7 @@ BEFORE = {"a": GOLD, "b": [*GOLD, *WINE], "c": SILVER, "d": []}
         ("add", WINE, "", "everybody=yes&without=interest:WINE&q=c", {"c": [*SILVER, *WINE]}, (1, 0, 0)),
     ],
 )  # fmt: skip
-def test_it_does_what_the_preview_said(
+def test_edit_does_what_the_preview_said(
     editor: Operator, verb: str, segments: Any, ids: str, query: str, after: Any, told: tuple[int, ...]
 ) -> None:
     page = make(editor, verb, segments, ids, query)
@@ -78,7 +80,7 @@ def test_it_does_what_the_preview_said(
     assert recount(TESTER) == []
 
 
-def test_nothing_happens_before_it_is_confirmed(editor: Operator) -> None:
+def test_nothing_changes_before_apply(editor: Operator) -> None:
     url = prepare(editor, "clear", [], "ab")
     assert run_job()
     page = editor.get(url)
@@ -90,20 +92,43 @@ def test_nothing_happens_before_it_is_confirmed(editor: Operator) -> None:
     assert all_segments() == BEFORE
 
 
-def test_who_matches_is_decided_by_the_database_at_that_moment(editor: Operator) -> None:
-    """Somebody changed between preview and confirmation is neither overwritten by an old look nor forgotten."""
-    url = prepare(editor, "add", WINE, query="everybody=yes&segment=membership:GOLD")
+def test_only_previewed_customers_are_changed_and_the_others_listed(editor: Operator) -> None:
+    """The customers are fixed by the preview; each is changed only if its effect on them still holds."""
+    url = prepare(editor, "add", WINE, query="everybody=yes&segment=membership:GOLD&without=interest:WINE")
     assert run_job()
     set_segments("c", GOLD)
     set_segments("a", [*GOLD, *SILVER])
     editor.post(url, {"action": "apply"})
     assert run_job()
-    assert all_segments() == BEFORE | {"a": [*GOLD, *SILVER, *WINE], "c": [*GOLD, *WINE]}
+    assert all_segments() == BEFORE | {"a": [*GOLD, *SILVER, *WINE], "c": GOLD}
 
 
-def test_more_customers_than_one_part_holds(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_edits, "BATCH_SIZE", 2)
+def test_customer_who_changed_after_the_preview_is_skipped_and_listed(editor: Operator) -> None:
+    url = prepare(editor, "replace", SILVER, "ab")
+    assert run_job()
+    set_segments("a", WINE)
+    editor.post(url, {"action": "apply"})
+    assert run_job()
+    assert all_segments() == BEFORE | {"a": WINE, "b": SILVER}
+    page = editor.get(url)
+    assert "Skipped (1)" in page.text
+    assert "changed after the preview" in page.text
+
+
+def test_removal_skips_customers_who_got_the_segment_after_the_preview(editor: Operator) -> None:
+    url = prepare(editor, "remove", [*GOLD, *WINE], "ab")
+    assert run_job()
+    set_segments("a", [*WINE, *GOLD])
+    editor.post(url, {"action": "apply"})
+    assert run_job()
+    assert all_segments() == BEFORE | {"a": [*WINE, *GOLD], "b": []}
+
+
+def test_edit_of_several_batches_is_one_change_set(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_edits, "BATCH_SIZE", 1)
+    monkeypatch.setattr(batches, "BATCH_SIZE", 1)
     make(editor, "remove", GOLD, query="everybody=yes")
+    assert db.session.execute(select(ChangeSet.id, ChangeSet.state, ChangeSet.changed)).all()[-1][1:] == ("done", 2)
     assert all_segments() == {"a": [], "b": WINE, "c": SILVER, "d": []}
 
 
@@ -118,14 +143,14 @@ def test_more_customers_than_one_part_holds(editor: Operator, monkeypatch: pytes
         ("add", GOLD, "", "everybody=yes&segment=nonsense", 400),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_edits_are_refused(
     editor: Operator, verb: str, segments: Any, ids: str, query: str, status: int
 ) -> None:
     prepare(editor, verb, segments, ids, query, status=status)
     assert not run_job()
 
 
-def test_a_close_spelling_is_pointed_out_first(editor: Operator) -> None:
+def test_similar_segment_asks_for_confirmation(editor: Operator) -> None:
     text = prepare(editor, "add", [{"type": "membership", "value": "gold"}], "d", status=422)
     assert re.search("GOLD.*exists", text, re.DOTALL)
     form = [*FORM, ("verb", "add"), ("id", "d"), ("type", "membership"), ("value", "gold"), ("was", "")]
@@ -133,7 +158,7 @@ def test_a_close_spelling_is_pointed_out_first(editor: Operator) -> None:
     assert run_job()
 
 
-def test_rows_are_added_and_removed_without_a_script(editor: Operator) -> None:
+def test_rows_are_added_without_a_script(editor: Operator) -> None:
     page = editor.get("/edits/new?everybody=yes&segment=membership:GOLD")
     assert "Change segments of 2 customers" in page.text
     form = [*FORM, ("verb", "remove"), ("type", "x"), ("value", "y"), ("was", ""), ("action", "add")]
@@ -141,7 +166,7 @@ def test_rows_are_added_and_removed_without_a_script(editor: Operator) -> None:
     assert response.text.count('name="type"') == 3  # and one in the template
 
 
-def test_who_is_not_there_any_more_is_not_told_to_be_like_that_already(editor: Operator) -> None:
+def test_missing_customers_are_not_counted_as_unchanged(editor: Operator) -> None:
     page = make(editor, "add", WINE, "abx")
     assert "1 customer changed" in page.text
     assert "1 were like that already" in page.text
@@ -155,7 +180,7 @@ def test_selected_customers_come_from_the_list(editor: Operator) -> None:
     editor.post("/edits/new", status=400)
 
 
-def test_viewers_cannot(viewer: Operator) -> None:
+def test_viewers_cannot_edit(viewer: Operator) -> None:
     viewer.get("/edits/new?everybody=yes", status=403)
     viewer.post("/edits?everybody=yes", [*FORM, ("verb", "clear")], status=403)
     assert [value for name, value in viewer.get("/customers").fields if name == "id"] == []
@@ -174,14 +199,14 @@ def rename(editor: Operator, old: dict[str, str], new: dict[str, str]) -> None:
     assert recount(TESTER) == []
 
 
-def test_a_segment_is_renamed_where_it_stands(editor: Operator) -> None:
+def test_renamed_segment_keeps_its_position(editor: Operator) -> None:
     set_segments("b", [*WINE, *GOLD, *SILVER])
     rename(editor, GOLD[0], {"type": "membership", "value": "ORO"})
     oro = {"type": "membership", "value": "ORO"}
     assert all_segments() == BEFORE | {"a": [oro], "b": [*WINE, oro, *SILVER]}
 
 
-def test_two_spellings_are_merged_and_unmerged(editor: Operator) -> None:
+def test_merged_spellings_can_be_undone(editor: Operator) -> None:
     other = {"type": "membership", "value": "Gold "}
     set_segments("c", [other, *WINE])
     set_segments("d", [other, *GOLD, other])
@@ -192,12 +217,12 @@ def test_two_spellings_are_merged_and_unmerged(editor: Operator) -> None:
     assert all_segments() == before
 
 
-def test_a_name_it_has_already_is_refused(editor: Operator) -> None:
+def test_rename_to_the_same_name_is_422(editor: Operator) -> None:
     editor.post("/segments/membership/GOLD/rename", GOLD[0], status=422)
     editor.post("/segments/membership/GOLD/rename", {"type": "membership", "value": ""}, status=422)
 
 
-def test_look_alikes_stand_side_by_side(editor: Operator) -> None:
+def test_possible_duplicates_are_grouped(editor: Operator) -> None:
     spellings = ["GOLD", "Gold", "gold ", "Göld", "GOLDD"]
     for n, value in enumerate(spellings):
         add_customers(f"x{n}")
@@ -213,12 +238,12 @@ def test_look_alikes_stand_side_by_side(editor: Operator) -> None:
     assert "STORE_001" not in page.text
 
 
-def test_texts_too_long_to_be_names_are_not_taken_apart() -> None:
+def test_long_texts_are_not_compared_letter_by_letter() -> None:
     assert within_one_edit("membership", "membershop")
     assert not within_one_edit("x" * 100 + "a", "x" * 100 + "b")
 
 
-def test_without_look_alikes_it_says_so(viewer: Operator) -> None:
+def test_no_possible_duplicates(viewer: Operator) -> None:
     assert "No look-alikes" in viewer.get("/look-alikes").text
 
 
@@ -228,7 +253,7 @@ PAIR = st.builds(lambda type_, value: {"type": type_, "value": value}, st.sample
 @settings(max_examples=40, deadline=None, database=None)
 @given(segments=st.lists(PAIR, max_size=5), old=PAIR, new=PAIR)
 @pytest.mark.usefixtures("app")
-def test_renaming_is_the_same_on_every_database(segments: Any, old: Any, new: Any) -> None:
+def test_rename_is_equal_on_both_databases(segments: Any, old: Any, new: Any) -> None:
     if old == new:
         return
     set_segments("a", segments)

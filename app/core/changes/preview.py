@@ -73,8 +73,20 @@ Wanted = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
 """`{document_id: (facts, segments)}`; None for segments that stay."""
 
 
-def preview_batch(effect: ChangePreview, wanted: Wanted, *, create: bool) -> None:
-    """Take in what saving these facts and segments would do. Reads only, and so holds up nobody."""
+@dataclass(frozen=True)
+class CustomerState:
+    """A customer as a preview found them."""
+
+    profile: dict[str, str | None]
+    segments: Segments
+
+
+def preview_batch(effect: ChangePreview, wanted: Wanted, *, create: bool) -> dict[str, CustomerState | None]:
+    """Add what saving these profiles and segments would do; reads only.
+
+    Returns the customers who would change, as they are now; None for those who do not exist.
+    """
+    affected: dict[str, CustomerState | None] = {}
     asked = select(dialects.json_strings(list(wanted)).c.value)
     query = select(customers.document_id, *(customers[fact] for fact in PROFILE_FIELD_NAMES), customers.segments)
     stored = {row.document_id: row for row in db.session.execute(query.where(customers.document_id.in_(asked)))}
@@ -94,3 +106,6 @@ def preview_batch(effect: ChangePreview, wanted: Wanted, *, create: bool) -> Non
             effect.unchanged += 1
             continue
         effect.touched += 1
+        profile = {name: getattr(row, name) for name in PROFILE_FIELD_NAMES} if row else {}
+        affected[document_id] = CustomerState(profile, row.segments) if row else None
+    return affected

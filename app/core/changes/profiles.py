@@ -48,6 +48,18 @@ def existing_ids(session: Session, document_ids: Iterable[str]) -> dict[str, Non
     return {document_id: None for document_id in requested if document_id in found}
 
 
+def lock_customers(session: Session, document_ids: Iterable[str]) -> dict[str, Any]:
+    """Return (document_id, profile fields, segments) of those who exist, locked until the transaction ends."""
+    requested = dialects.json_strings(list(document_ids))
+    query = (
+        select(customers.c.document_id, *profile_columns, customers.c.segments)
+        .where(customers.c.document_id.in_(select(requested.c.value)))
+        .order_by(customers.c.document_id)
+        .with_for_update(of=customers)
+    )
+    return {row.document_id: row for row in session.execute(query)}
+
+
 def upsert_customers(
     session: Session, rows: list[dict[str, Any]], change_set: ChangeSetBuilder | None = None
 ) -> UpsertResult:

@@ -12,7 +12,7 @@ from app.core import dialects
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.delete_customers import delete_customers, restore_customers
 from app.core.changes.document_ids import rename_customer_in
-from app.core.changes.profiles import upsert_customers
+from app.core.changes.profiles import existing_ids, upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
 from app.core.changes.revert_plan import Plan, RevertConflict, plan_revert
 from app.core.changes.segment_updates import REPLACE_EXPECTED
@@ -107,25 +107,55 @@ def check_guard(guard: Guard | None, undo: ChangeSetBuilder, result: RevertResul
         raise ChangeTooLarge(undo.emptied, result)
 
 
-def revert_batch(undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult) -> int | None:
+def revert_batch(
+    undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult, *, limit: int = 0
+) -> int | None:
     """Revert the next customers, those with an internal number above `after`, and add to the `result`.
 
     Returns the last number, None when there were no more. A batch has all entries of its customers: it can be a
     transaction of its own.
     """
-    rows = _next_entries(undo.session, change_set_id, after)
+    rows = _next_entries(undo.session, change_set_id, after, limit)
     if not rows:
         return None
-    current = _select_current(undo.session, rows)
-    set_parts = set(undo.session.scalars(select(parts.id).where(parts.change_set_id == change_set_id)))
+    _carry_out(undo, _plan(undo.session, change_set_id, rows, result, lock=True), result)
+    return int(rows[-1].customer_id)
+
+
+def preview_revert_batch(
+    session: Session, change_set_id: int, after: int, result: RevertResult, *, limit: int = 0
+) -> int | None:
+    """Add to the `result` what `revert_batch` would do now; reads only, and locks nothing."""
+    rows = _next_entries(session, change_set_id, after, limit)
+    if not rows:
+        return None
+    plans = _plan(session, change_set_id, rows, result, lock=False)
+    existing = [plan for plan in plans if plan.current and not plan.delete]
+    restored = [plan.restore for plan in plans if plan.restore]
+    taken = existing_ids(session, [deletion.document_id for deletion in restored])
+    result.conflicts += taken
+    free = [deletion for deletion in restored if deletion.document_id not in taken]
+    result.changed += sum(plan.segments is not None for plan in existing)
+    result.changed += sum(bool(deletion.before["segments"]) for deletion in free)
+    result.profiles += sum(bool(plan.profile) or plan.new_id is not None for plan in existing) + len(free)
+    result.deleted += sum(bool(plan.delete and plan.current) for plan in plans)
+    result.unchanged += sum(plan.is_empty for plan in existing)
+    return int(rows[-1].customer_id)
+
+
+def _plan(
+    session: Session, change_set_id: int, rows: list[CustomerChange], result: RevertResult, *, lock: bool
+) -> list[Plan]:
+    """Return the plans of the customers of these entries; those in conflict are added to the `result`."""
+    current = _select_current(session, rows, lock=lock)
+    set_parts = set(session.scalars(select(parts.id).where(parts.change_set_id == change_set_id)))
     plans: list[Plan] = []
     for customer_id, changes in _by_customer(rows):
         try:
             plans.append(plan_revert(list(changes), current.get(customer_id), set_parts))
         except RevertConflict as conflict:
             result.conflicts.append(conflict.document_id)
-    _carry_out(undo, plans, result)
-    return int(rows[-1].customer_id)
+    return plans
 
 
 def _next_entries(session: Session, change_set_id: int, after: int, limit: int = 0) -> list[CustomerChange]:
@@ -150,13 +180,13 @@ def _by_customer(rows: list[CustomerChange]) -> Iterator[tuple[int, Iterator[Cus
     return groupby(rows, key=lambda row: row.customer_id)
 
 
-def _select_current(session: Session, rows: list[CustomerChange]) -> dict[int, Current]:
+def _select_current(session: Session, rows: list[CustomerChange], *, lock: bool) -> dict[int, Current]:
     """Return the customers as they are; locked, unless only segments are concerned, whose update checks the row."""
     ids = dialects.json_strings(list({str(row.customer_id) for row in rows}))
     query = (
         select_customers().where(search.id.in_(select(cast(ids.c.value, dialects.Id)))).order_by(customers.document_id)
     )
-    if any(row.kind != "segments" for row in rows):
+    if lock and any(row.kind != "segments" for row in rows):
         query = query.with_for_update(of=Customer.__table__)
     return {row.id: Current(**row._mapping) for row in session.execute(query)}
 

@@ -13,6 +13,7 @@ from app.core.dialects.connections import (
     for_maintenance,
     for_writing,
     was_committed,
+    yield_to_writers,
 )
 from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
 from app.core.dialects.feed_positions import (
@@ -90,4 +91,5 @@ __all__ = [
     "update_rows",
     "upsert_increment",
     "was_committed",
+    "yield_to_writers",
 ]

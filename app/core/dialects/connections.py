@@ -110,6 +110,12 @@ def cancel_query(connection: Any) -> None:
         connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
 
+def yield_to_writers(engine: Engine) -> None:
+    """Let writers in that wait for SQLite's only lock: they look for it at most every 100 ms."""
+    if engine.dialect.name == "sqlite":
+        time.sleep(0.11)
+
+
 def autocommit_reads(engine: Engine) -> Engine:
     """Return the engine for single statements that read: each is a transaction by itself, in one round trip."""
     return engine.execution_options(autocommit_read=True)

@@ -321,8 +321,24 @@ def _jobs() -> None:
         sa.Column("not_before", UtcDateTime),
         sa.Column("lease", sa.String),
         sa.Column("leased_until", UtcDateTime),
+        sa.Column("batches_done", sa.Integer, nullable=False),
+        sa.Column("checkpoint", Id),
+        sa.Column("cancel_requested", sa.Boolean, nullable=False),
         sa.Column("change_set_id", Id),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "job_batches",
+        sa.Column("job_id", Id, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("customers", sa.Integer, nullable=False),
+        sa.Column("compressed", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "skipped_customers",
+        sa.Column("job_id", Id, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("document_id", BytewiseString, primary_key=True),
+        sa.Column("reason", sa.String, nullable=False),
     )
     op.create_index("ix_jobs_state", "jobs", ["state"])
     op.create_table(
@@ -384,6 +400,8 @@ def downgrade() -> None:
         "upload_chunks",
         "token_requests",
         "rejected_rows",
+        "skipped_customers",
+        "job_batches",
         "operator_sessions",
         "idempotency_keys",
         "customer_search",

@@ -1,0 +1,120 @@
+"""The customers of a job in batches, fixed by its preview, and those that were skipped when a batch was applied.
+
+A batch is compressed JSON, `{document_id: …}` with whatever the kind of job needs: what is to be done, and what the
+preview assumed of the customer.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import ForeignKey, delete, func, insert, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.core import dialects
+from app.core.changes.batched_change import BATCH_SIZE
+from app.core.database import Base, db, raise_if_unavailable, run_in_transaction
+from app.jobs.runner import JobRun
+
+Batch = dict[str, Any]
+
+SKIP_REASONS = {
+    "missing": "no longer exists",
+    "exists": "was created meanwhile",
+    "changed": "changed after the preview",
+    "conflict": "changed later",
+}
+
+
+class JobBatch(Base):
+    """Customers that one transaction changes."""
+
+    __tablename__ = "job_batches"
+
+    job_id: Mapped[int] = mapped_column(dialects.Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customers: Mapped[int]
+    compressed: Mapped[bytes]
+
+
+class SkippedCustomer(Base):
+    """A customer of a job that was not changed, and why: a key of SKIP_REASONS."""
+
+    __tablename__ = "skipped_customers"
+
+    job_id: Mapped[int] = mapped_column(dialects.Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    document_id: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
+    reason: Mapped[str]
+
+
+batches, skipped_customers = JobBatch.__table__, SkippedCustomer.__table__
+
+
+class BatchWriter:
+    """Stores the customers of a preview in batches of BATCH_SIZE, under the lease of the job."""
+
+    def __init__(self, run: JobRun) -> None:
+        self._run, self._number = run, 0
+        self._pending: Batch = {}
+        job_id = run.job.id
+        run_in_transaction(lambda session: session.execute(delete(batches).where(batches.c.job_id == job_id)))
+
+    def add(self, customers: Mapping[str, Any]) -> None:
+        self._pending.update(customers)
+        while len(self._pending) >= BATCH_SIZE:
+            ids = list(self._pending)[:BATCH_SIZE]
+            self._store({document_id: self._pending.pop(document_id) for document_id in ids})
+
+    def close(self) -> None:
+        if self._pending:
+            self._store(self._pending)
+
+    def _store(self, batch: Batch) -> None:
+        row = {
+            "job_id": self._run.job.id,
+            "number": self._number,
+            "customers": len(batch),
+            "compressed": zlib.compress(orjson.dumps(batch), 1),
+        }
+
+        # On a connection of its own: the session goes on reading the customers of the preview, as of one moment.
+        try:
+            with Session(dialects.for_writing(self._run.engine)) as session:
+                self._run.check_lease(session)
+                session.execute(insert(batches).values(row))
+                session.commit()
+        except (DBAPIError, PoolTimeout) as error:
+            raise_if_unavailable(error)
+            raise
+        self._number += 1
+
+
+def count_batches(job_id: int) -> tuple[int, int]:
+    """Return the number of batches and of their customers."""
+    query = select(func.count(), func.coalesce(func.sum(batches.c.customers), 0)).where(batches.c.job_id == job_id)
+    count, customers = db.session.execute(query).one()
+    return count, customers
+
+
+def load_batch(session: Session, job_id: int, number: int) -> Batch:
+    query = select(batches.c.compressed).where(batches.c.job_id == job_id, batches.c.number == number)
+    batch: Batch = orjson.loads(zlib.decompress(session.scalars(query).one()))
+    return batch
+
+
+def store_skipped(session: Session, job_id: int, skipped: Mapping[str, str]) -> None:
+    """Write `{document_id: reason}`."""
+    rows = [{"job_id": job_id, "document_id": id_, "reason": reason} for id_, reason in skipped.items()]
+    if rows:
+        session.execute(insert(skipped_customers), rows)
+
+
+def iter_skipped(job_id: int, limit: int | None = None) -> Iterator[tuple[str, str]]:
+    """Yield (document_id, reason), ordered by document_id."""
+    columns = (skipped_customers.c.document_id, skipped_customers.c.reason)
+    query = select(*columns).where(skipped_customers.c.job_id == job_id).order_by(skipped_customers.c.document_id)
+    for row in db.session.execute(query.limit(limit).execution_options(yield_per=1_000)):
+        yield row.document_id, row.reason

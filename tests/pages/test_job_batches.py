@@ -1,0 +1,185 @@
+"""Jobs of several batches: killed, stopped, continued and undone; what was previewed is what happens."""
+
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app import background
+from app.core.changes.profiles import upsert_customers
+from app.core.changes.revert import revert
+from app.core.counts.recount import recount
+from app.core.database import db, run_in_transaction
+from app.core.models.change_sets import ChangeSet, ChangeSetPart
+from app.core.models.customers import Customer
+from app.jobs import apply_job, batches, runner
+from app.jobs.jobs import Job
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.html_client import Operator
+from tests.support.imports import all_profiles, apply, expire_leases, last_result, preview, run_job, upload
+
+FILE = "document_id,name,membership\n" + "".join(f"{n},Name {n},GOLD\n" for n in range(1, 8))
+ROLES = ["document_id", "name", "segment:membership"]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_SIZE", 2)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing runs after it, not even an exception handler of the application."""
+
+
+def start_apply(editor: Operator) -> str:
+    url = upload(editor, FILE)
+    preview(editor, url, ROLES)
+    editor.post(url, {"action": "apply"})
+    return url
+
+
+def run_and_die_in_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the next job, and kill its worker when it has written this batch and has not committed it."""
+    real = apply_job.store_skipped
+    written = []
+
+    def die(*args: Any) -> None:
+        written.append(1)
+        if len(written) == number:
+            raise Killed
+        real(*args)
+
+    monkeypatch.setattr(apply_job, "store_skipped", die)
+    run = runner._claim(threading.Event())
+    assert run is not None
+    with pytest.raises(Killed):
+        background.HANDLERS[run.job.kind, run.job.state](run)
+    monkeypatch.setattr(apply_job, "store_skipped", real)
+    expire_leases()
+
+
+def change_sets() -> list[tuple[str, int, int]]:
+    db.session.rollback()
+    query = select(ChangeSet.state, ChangeSet.created, ChangeSet.changed).order_by(ChangeSet.id)
+    return [tuple(row) for row in db.session.execute(query)]  # type: ignore[misc]
+
+
+def test_import_of_several_batches_is_one_change_set_with_parts(editor: Operator) -> None:
+    url = start_apply(editor)
+    assert run_job()
+    assert "Applied by" in editor.get(url).text
+    assert change_sets() == [("done", 7, 7)]
+    assert len(db.session.scalars(select(ChangeSetPart.id)).all()) == 4
+    assert set(all_profiles()) == set("1234567")
+    assert recount(TESTER) == []
+
+
+def test_killed_worker_leaves_its_batches_and_the_next_continues(
+    editor: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_apply(editor)
+    for _ in range(3):
+        run_and_die_in_batch(2, monkeypatch)
+    assert change_sets() == [("applying", 6, 6)]
+    assert run_job()
+    assert change_sets() == [("done", 7, 7)]
+    assert last_result()["created"] == 7
+    assert set(all_profiles()) == set("1234567")
+    assert recount(TESTER) == []
+
+
+def test_stopped_import_says_what_was_applied_and_can_be_continued(
+    editor: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = start_apply(editor)
+    run_and_die_in_batch(3, monkeypatch)
+    editor.post(url, {"action": "stop"})
+    assert run_job()
+    page = editor.get(url)
+    assert "4 of 7 customers applied" in page.text
+    assert change_sets() == [("cancelled", 4, 4)]
+    editor.post(url, {"action": "continue"})
+    assert run_job()
+    assert "Applied by" in editor.get(url).text
+    assert change_sets() == [("done", 7, 7)]
+    assert recount(TESTER) == []
+
+
+def test_stopped_import_can_be_undone_and_is_then_not_continued(
+    editor: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = start_apply(editor)
+    run_and_die_in_batch(3, monkeypatch)
+    editor.post(url, {"action": "stop"})
+    assert run_job()
+    db.session.rollback()
+    number = db.session.scalars(select(Job.change_set_id)).one()
+    assert number is not None
+    revert(number, TESTER)
+    assert all_profiles() == {}
+    editor.post(url, {"action": "continue"}, status=409)
+    assert recount(TESTER) == []
+
+
+def test_failure_after_some_batches_says_so_and_can_be_continued(
+    editor: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = start_apply(editor)
+    real = apply_job.store_skipped
+    calls = []
+
+    def fail(*args: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ZeroDivisionError
+        real(*args)
+
+    monkeypatch.setattr(apply_job, "store_skipped", fail)
+    with pytest.raises(ZeroDivisionError):
+        run_job()
+    assert "2 customers were applied before" in editor.get(url).text
+    assert change_sets() == [("cancelled", 2, 2)]
+    editor.post(url, {"action": "continue"})
+    assert run_job()
+    assert change_sets() == [("done", 7, 7)]
+
+
+def test_customers_changed_after_the_preview_are_skipped_and_listed(editor: Operator) -> None:
+    """Created, deleted, renamed or with other segments meanwhile: nothing is dropped from the report."""
+    add_customers("1", "2", "3", name="Old")
+    set_segments("2", SILVER)
+    url = upload(editor, FILE)
+    preview(editor, url, ROLES)
+    add_customers("4", name="New")
+    set_segments("2", [])
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": "3", "name": "Newer"}]))
+    run_in_transaction(lambda session: session.query(Customer).filter(Customer.document_id == "1").delete())
+    page = apply(editor, url)
+    assert last_result()["skipped"] == 4
+    assert last_result()["created"] == 3
+    for reason in ("no longer exists", "was created meanwhile", "changed after the preview"):
+        assert reason in page.text
+    assert {id_: all_profiles()[id_][0] for id_ in "234"} == {"2": "Old", "3": "Newer", "4": "New"}
+    assert all_segments() == {"2": [], "3": [], "4": []} | dict.fromkeys("567", GOLD)
+
+
+def test_nothing_left_to_change_leaves_no_change_set(editor: Operator) -> None:
+    add_customers(*"1234567")
+    url = upload(editor, FILE)
+    preview(editor, url, ROLES)
+    for n in "1234567":
+        set_segments(n, SILVER)
+    before = len(change_sets())
+    page = apply(editor, url)
+    assert "Nothing left to change" in page.text
+    assert len(change_sets()) == before
+
+
+def test_single_batch_stays_one_transaction(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_SIZE", 10)
+    start_apply(editor)
+    run_and_die_in_batch(1, monkeypatch)
+    assert all_profiles() == {}
+    assert run_job()
+    assert change_sets() == [("done", 7, 7)]
