@@ -161,4 +161,4 @@ def test_unchanged_file_of_several_batches_leaves_no_change_set(shell: Shell) ->
     ]
     db.session.rollback()
     newest = select(ChangeSet.changed, ChangeSet.unchanged).order_by(ChangeSet.id.desc()).limit(1)
-    assert db.session.execute(newest).one()._tuple() == (1, 5_999)
+    assert tuple(db.session.execute(newest).one()) == (1, 5_999)

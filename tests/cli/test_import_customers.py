@@ -4,11 +4,12 @@ import gzip
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.core.counts.recount import recount
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
+from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 from tests.support.imports import all_profiles
@@ -158,8 +159,9 @@ def test_missing_file_exits_with_2(shell: Shell) -> None:
 
 
 def test_large_file_is_one_change_set(shell: Shell) -> None:
-    """Also when it takes several batches."""
     lines = "".join(f'{{"document_id":"{n}","segments":[{{"type":"t","value":"{n % 3}"}}]}}\n' for n in range(12_000))
     shell("customers", "import", shell.file("c.jsonl", lines))
-    counts = db.session.scalars(select(SegmentCount)).all()
-    assert {(count.part_id, count.value, count.delta) for count in counts} == {(1, v, 4_000) for v in "012"}
+    totals = select(ChangeSet.id, ChangeSet.state, ChangeSet.created, ChangeSet.changed)
+    assert [tuple(row) for row in db.session.execute(totals)] == [(1, "done", 12_000, 12_000)]
+    sizes = select(SegmentCount.value, func.sum(SegmentCount.delta)).group_by(SegmentCount.value)
+    assert {(value, int(size)) for value, size in db.session.execute(sizes)} == {(value, 4_000) for value in "012"}

@@ -128,7 +128,8 @@ def test_edit_of_several_batches_is_one_change_set(editor: Operator, monkeypatch
     monkeypatch.setattr(bulk_edits, "BATCH_SIZE", 1)
     monkeypatch.setattr(batches, "BATCH_SIZE", 1)
     make(editor, "remove", GOLD, query="everybody=yes")
-    assert db.session.execute(select(ChangeSet.id, ChangeSet.state, ChangeSet.changed)).all()[-1][1:] == ("done", 2)
+    newest = select(ChangeSet.state, ChangeSet.changed).order_by(ChangeSet.id.desc()).limit(1)
+    assert tuple(db.session.execute(newest).one()) == ("done", 2)
     assert all_segments() == {"a": [], "b": WINE, "c": SILVER, "d": []}
 
 
