@@ -6,7 +6,7 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from app.core.changes.segment_updates import Version
-from app.core.counts.segment_counts import SegmentSize, count_holders
+from app.core.counts.segment_counts import SegmentSize
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair, Segments
 from app.core.search.similar_segments import find_similar
@@ -77,10 +77,11 @@ class Editor:
 
     def look_alikes(self) -> bool:
         """Whether a new segment that nobody holds is spelled almost like one that customers hold."""
-        for row in self.rows:
-            segment = self._segment(row)
-            if not self._is_blank(row) and segment not in self.base:
-                row.near = similar_if_new(SegmentPair.of(segment))
+        base = {*map(SegmentPair.of, self.base)}
+        pairs = [(row, SegmentPair.of(self._segment(row))) for row in self.rows if not self._is_blank(row)]
+        similar = find_similar(pair for _, pair in pairs if pair not in base)
+        for row, pair in pairs:
+            row.near = similar.get(pair, [])[:3]
         return any(row.near for row in self.rows)
 
     def act(self, action: str) -> None:
@@ -108,7 +109,7 @@ class Editor:
 
 
 def similar_if_new(segment: SegmentPair) -> list[SegmentSize]:
-    return [] if count_holders(segment) else find_similar(segment)[:3]
+    return find_similar([segment])[segment][:3]
 
 
 def strip_newlines(text: str) -> str:

@@ -155,42 +155,27 @@ def json_text(value: ColumnElement[Any]) -> ColumnElement[str]:
     return _JsonText(value)
 
 
+# Each of these sorts the elements once, with their equals beside them. Looking for every element among the others would
+# be quadratic: at 4,000 segments 50 s instead of 0.3 s.
+
+_PATCHED = """SELECT s.value, s.part, s.n FROM (
+        SELECT u.value, u.part, u.n,
+               max(CASE u.part WHEN 2 THEN 1 ELSE 0 END) OVER (PARTITION BY u.value) AS is_removed,
+               max(CASE u.part WHEN 0 THEN 1 ELSE 0 END) OVER (PARTITION BY u.value) AS is_present
+          FROM ({segments} UNION ALL {add} UNION ALL {remove}) AS u
+    ) AS s
+    WHERE (s.part = 0 AND s.is_removed = 0) OR (s.part = 1 AND (s.is_removed = 1 OR s.is_present = 0))"""
+
+_RENAMED = """SELECT CASE WHEN u.value = {old} THEN {new} ELSE u.value END AS value, u.n FROM (
+        SELECT e.value, e.n, max(CASE WHEN e.value = {new} THEN 1 ELSE 0 END) OVER () AS is_present
+          FROM ({segments}) AS e
+    ) AS u
+    WHERE u.value <> {old} OR u.is_present = 0"""
+
+
 class _PatchSegments(FunctionElement[Any]):
-    name = "merged"
+    name = "patched"
     inherit_cache = True
-
-
-@compiles(_PatchSegments, "postgresql")
-def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
-    segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"""coalesce((SELECT jsonb_agg(m.value ORDER BY m.part, m.n) FROM (
-        SELECT e.value, 0 AS part, e.n FROM jsonb_array_elements({segments}) WITH ORDINALITY AS e (value, n)
-         WHERE NOT {remove} @> jsonb_build_array(e.value)
-        UNION ALL
-        SELECT e.value, 1, e.n FROM jsonb_array_elements({add}) WITH ORDINALITY AS e (value, n)
-         WHERE {remove} @> jsonb_build_array(e.value) OR NOT {segments} @> jsonb_build_array(e.value)
-    ) AS m), '[]')"""  # noqa: S608 - compiled, with its parameters bound
-
-
-@compiles(_PatchSegments)
-def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
-    segments, add, remove = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"""(SELECT json_group_array(json(m.value)) FROM (
-        SELECT e.value, 0 AS part, e.key AS n FROM json_each({segments}) AS e
-         WHERE e.value NOT IN (SELECT value FROM json_each({remove}))
-        UNION ALL
-        SELECT e.value, 1, e.key FROM json_each({add}) AS e
-         WHERE e.value IN (SELECT value FROM json_each({remove}))
-            OR e.value NOT IN (SELECT value FROM json_each({segments}))
-        ORDER BY part, n
-    ) AS m)"""  # noqa: S608
-
-
-def patch_segments(
-    segments: ColumnElement[Any], *, add: ColumnElement[Any], remove: ColumnElement[Any]
-) -> ColumnElement[Any]:
-    """A JSON array without the elements to remove, then the elements to add that are not among the rest."""
-    return _PatchSegments(segments, add, remove)
 
 
 class _RenameSegment(FunctionElement[Any]):
@@ -198,24 +183,55 @@ class _RenameSegment(FunctionElement[Any]):
     inherit_cache = True
 
 
+@compiles(_PatchSegments, "postgresql")
+def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
+    names = zip(("segments", "add", "remove"), element.clauses, strict=True)
+    parts = {
+        name: f"SELECT e.value, {part} AS part, e.n FROM {_numbered(compiler.process(clause, **kw))}"  # noqa: S608
+        for part, (name, clause) in enumerate(names)
+    }
+    patched = _PATCHED.format(**parts)
+    return f"coalesce((SELECT jsonb_agg(p.value ORDER BY p.part, p.n) FROM ({patched}) AS p), '[]')"  # noqa: S608
+
+
+@compiles(_PatchSegments)
+def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
+    names = zip(("segments", "add", "remove"), element.clauses, strict=True)
+    parts = {
+        name: f"SELECT value, {part} AS part, key AS n FROM json_each({compiler.process(clause, **kw)})"  # noqa: S608
+        for part, (name, clause) in enumerate(names)
+    }
+    patched = _PATCHED.format(**parts)
+    return f"(SELECT json_group_array(json(p.value)) FROM ({patched} ORDER BY s.part, s.n) AS p)"  # noqa: S608
+
+
 @compiles(_RenameSegment, "postgresql")
 def _(element: _RenameSegment, compiler: Any, **kw: Any) -> str:
     segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"""coalesce((SELECT jsonb_agg(CASE WHEN e.value = {old} THEN {new} ELSE e.value END ORDER BY e.n)
-          FROM jsonb_array_elements({segments}) WITH ORDINALITY AS e (value, n)
-         WHERE e.value <> {old} OR NOT {segments} @> jsonb_build_array({new})), '[]')"""  # noqa: S608
+    elements = f"SELECT e.value, e.n FROM {_numbered(segments)}"  # noqa: S608
+    renamed = _RENAMED.format(segments=elements, old=old, new=new)
+    return f"coalesce((SELECT jsonb_agg(r.value ORDER BY r.n) FROM ({renamed}) AS r), '[]')"  # noqa: S608
 
 
 @compiles(_RenameSegment)
 def _(element: _RenameSegment, compiler: Any, **kw: Any) -> str:
     segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"""(SELECT json_group_array(json(r.value)) FROM (
-        SELECT CASE WHEN e.value = {old} THEN {new} ELSE e.value END AS value FROM json_each({segments}) AS e
-         WHERE e.value <> {old} OR {new} NOT IN (SELECT value FROM json_each({segments}))
-         ORDER BY e.key
-    ) AS r)"""  # noqa: S608
+    elements = f"SELECT value, key AS n FROM json_each({segments})"  # noqa: S608
+    renamed = _RENAMED.format(segments=elements, old=old, new=new)
+    return f"(SELECT json_group_array(json(r.value)) FROM ({renamed} ORDER BY u.n) AS r)"  # noqa: S608
+
+
+def _numbered(array: str) -> str:
+    return f"jsonb_array_elements({array}) WITH ORDINALITY AS e (value, n)"
+
+
+def patch_segments(
+    segments: ColumnElement[Any], *, add: ColumnElement[Any], remove: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    """Return a JSON array without the elements to remove, followed by the elements to add that are not in the rest."""
+    return _PatchSegments(segments, add, remove)
 
 
 def rename_segments(segments: ColumnElement[Any], old: tuple[str, str], new: tuple[str, str]) -> ColumnElement[Any]:
-    """A JSON array of segments with `new` in place of `old`, which just goes where `new` is there already."""
+    """Return a JSON array of segments with `new` in place of `old`; `old` is removed where `new` is present already."""
     return _RenameSegment(segments, json_value(_segment(old)), json_value(_segment(new)))

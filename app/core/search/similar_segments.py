@@ -1,90 +1,109 @@
-"""Segments that may be one and the same in two spellings. Only ever pointed out, never changed by itself."""
+"""Segments that may be one and the same in two spellings. They are pointed out, never changed automatically.
+
+Two spellings are similar if they differ only by case, accents, spaces and punctuation, or by one letter in a value of
+the same type. Values one letter apart have a text in common when that letter is taken out of each: an index of these
+texts names the few pairs that are compared, so the work grows with the number of segments, not with its square.
+(rapidfuzz compares two texts fast, but has no such index, and does not tell letters from digits.)
+"""
+
+from collections.abc import Iterable, Iterator
 
 from app.core.counts.segment_counts import SegmentSize, largest_segments
 from app.core.models.segments import SegmentPair
 from app.core.search.terms import fold_accents
 
 MAX_SIMILAR = 20_000
-"""Segments looked through: a catalogue larger than that is not one of spellings."""
+"""Segments compared: a larger catalogue holds data, not spellings."""
 
 MIN_LENGTH = 4
-"""In shorter texts, one letter is all the difference there is."""
+"""Shorter values are told apart by one letter."""
 
 MAX_LENGTH = 100
-"""What is longer is no name: to have each of 900 letters left out once, for thousands of texts, takes gigabytes."""
+"""Longer values are no names; taking each letter out of thousands of them would need gigabytes."""
+
+SpellingKey = tuple[str, str]
 
 
-def find_similar(segment: SegmentPair) -> list[SegmentSize]:
-    """Segments that customers hold and whose spelling is close to this one, the most held first; itself not."""
-    mine = _normalize(segment.type), _normalize(segment.value)
-    found = []
-    for other in largest_segments(limit=MAX_SIMILAR):
-        theirs = _normalize(other.type), _normalize(other.value)
-        alike = theirs == mine or (theirs[0] == mine[0] and within_one_edit(mine[1], theirs[1]))
-        if alike and other.pair != segment:
-            found.append(other)
-    return found
+def find_similar(segments: Iterable[SegmentPair]) -> dict[SegmentPair, list[SegmentSize]]:
+    """Return, for each of these segments, the others that customers hold and that are similar, the largest first.
+
+    A segment that customers hold under this very spelling has none: nothing is new about it.
+    """
+    similar: dict[SegmentPair, list[SegmentSize]] = {pair: [] for pair in segments}
+    by_key: dict[SpellingKey, list[SegmentPair]] = {}
+    for pair in similar:
+        for key in _index_keys(spelling_key(pair)):
+            by_key.setdefault(key, []).append(pair)
+    types = {type_ for type_, _ in by_key}
+    known = set()
+    for size in largest_segments(limit=MAX_SIMILAR):
+        known.add(size.pair)
+        spelling = spelling_key(size.pair)
+        if spelling[0] not in types:
+            continue
+        for pair in {pair for key in _index_keys(spelling) for pair in by_key.get(key, ())}:
+            if _is_similar(spelling, spelling_key(pair)):
+                similar[pair].append(size)
+    return {pair: [] if pair in known else sizes for pair, sizes in similar.items()}
 
 
-def spelling_key(pair: SegmentPair) -> tuple[str, str]:
+def find_all_similar() -> list[list[SegmentSize]]:
+    """Return groups of similar segments, the largest segment first in each, the largest group first."""
+    sizes_by_spelling: dict[SpellingKey, list[SegmentSize]] = {}
+    for size in largest_segments(limit=MAX_SIMILAR):
+        sizes_by_spelling.setdefault(spelling_key(size.pair), []).append(size)
+    clusters = _clusters(list(sizes_by_spelling))
+    found = [[size for spelling in cluster for size in sizes_by_spelling[spelling]] for cluster in clusters]
+    groups = [sorted(group, key=lambda size: -size.customers) for group in found if len(group) > 1]
+    return sorted(groups, key=lambda group: -sum(size.customers for size in group))
+
+
+def spelling_key(pair: SegmentPair) -> SpellingKey:
     """Return what is equal for spellings that differ only by case, accents, spaces and punctuation."""
     return _normalize(pair.type), _normalize(pair.value)
 
 
-def find_all_similar() -> list[list[SegmentSize]]:
-    """Groups of segments that may be one and the same, the most held first in each, the largest groups first.
+def within_one_edit(first: str, second: str) -> bool:
+    """Return whether one letter is missing, added or replaced. A digit tells values apart and is no misspelling."""
+    shorter, longer = sorted((first, second), key=len)
+    if len(shorter) < MIN_LENGTH or len(longer) > MAX_LENGTH or len(longer) - len(shorter) > 1:
+        return False
+    start = 0
+    while start < len(shorter) and shorter[start] == longer[start]:
+        start += 1
+    if any(map(str.isdigit, shorter[start : start + 1] + longer[start : start + 1])):
+        return False
+    return shorter[start + (len(shorter) == len(longer)) :] == longer[start + 1 :]
 
-    Alike without case, accents, blanks and signs, or one letter off in a value of the same type.
-    """
-    groups: dict[tuple[str, str], list[SegmentSize]] = {}
-    for held in largest_segments(limit=MAX_SIMILAR):
-        groups.setdefault((_normalize(held[0]), _normalize(held[1])), []).append(held)
-    joined = _clusters(list(groups))
-    found = [[held for key in keys for held in groups[key]] for keys in joined]
-    alike = [sorted(group, key=lambda held: -held[2]) for group in found if len(group) > 1]
-    return sorted(alike, key=lambda group: -sum(held[2] for held in group))
+
+def _is_similar(first: SpellingKey, second: SpellingKey) -> bool:
+    return first == second or (first[0] == second[0] and within_one_edit(first[1], second[1]))
 
 
-def _clusters(keys: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """The keys, those of one type and one letter off together.
+def _index_keys(spelling: SpellingKey) -> Iterator[SpellingKey]:
+    """Yield the spelling, and what is left of it without each of its letters."""
+    yield spelling
+    type_, value = spelling
+    if MIN_LENGTH <= len(value) <= MAX_LENGTH:
+        rests = {value[:n] + value[n + 1 :] for n, letter in enumerate(value) if not letter.isdigit()}
+        yield from ((type_, rest) for rest in rests)
 
-    Texts one letter apart share what is left when one letter is taken out: only those that do are compared.
-    """
-    group_of = {key: [key] for key in keys}
-    rests: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for key in keys:
-        type_, value = key
-        for rest in {value, *(value[:n] + value[n + 1 :] for n in range(len(value)) if len(value) <= MAX_LENGTH)}:
-            for other in rests.setdefault((type_, rest), []):
-                if group_of[other] is not group_of[key] and within_one_edit(value, other[1]):
-                    group_of[other].extend(group_of[key])
-                    for moved in group_of[key]:
-                        group_of[moved] = group_of[other]
-            rests[type_, rest].append(key)
-    return list({id(group): group for group in group_of.values()}.values())
+
+def _clusters(spellings: list[SpellingKey]) -> list[list[SpellingKey]]:
+    """Return the spellings, similar ones together."""
+    cluster_of = {spelling: [spelling] for spelling in spellings}
+    by_key: dict[SpellingKey, list[SpellingKey]] = {}
+    for spelling in spellings:
+        for key in _index_keys(spelling):
+            for other in by_key.setdefault(key, []):
+                second, first = sorted((cluster_of[other], cluster_of[spelling]), key=len)
+                if first is not second and _is_similar(spelling, other):
+                    first.extend(second)
+                    cluster_of.update(dict.fromkeys(second, first))
+            by_key[key].append(spelling)
+    return list({id(cluster): cluster for cluster in cluster_of.values()}.values())
 
 
 def _normalize(text: str) -> str:
-    """Without case, accents, blanks and signs."""
-    return "".join(character for character in fold_accents(text) if character.isalnum()) or text
-
-
-def within_one_edit(one: str, other: str) -> bool:
-    """One letter more, less, or another one; digits tell things apart, and are no misspelling."""
-    if (
-        min(len(one), len(other)) < MIN_LENGTH
-        or max(len(one), len(other)) > MAX_LENGTH
-        or abs(len(one) - len(other)) > 1
-    ):
-        return False
-    start = 0
-    while start < min(len(one), len(other)) and one[start] == other[start]:
-        start += 1
-    rests = {len(one): one[start:], len(other): other[start:]}
-    odd = one[start : start + 1] + other[start : start + 1]
-    if any(character.isdigit() for character in odd):
-        return False
-    if len(rests) == 1:
-        return one[start + 1 :] == other[start + 1 :]
-    longer, shorter = rests[max(rests)], rests[min(rests)]
-    return longer[1:] == shorter
+    """Return the letters and digits alone, without case and accents; the text itself if it has none."""
+    return "".join(filter(str.isalnum, fold_accents(text))) or text
