@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from flask import Request
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, pre_load, validate
@@ -209,6 +210,19 @@ class Choices(fields.List[Any]):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return tuple(dict.fromkeys(word for word in super()._deserialize(value, *args, **kwargs) if word))
+
+
+class SegmentTypes(fields.String):
+    """Segment types, separated by commas; a comma or percent sign in a type is percent-encoded once more."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(**OPTIONAL, metadata={"description": description})
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        types = frozenset(unquote(part) for part in value.split(","))
+        if not all(is_storable(type_) for type_ in types):
+            raise ValidationError(UNSTORABLE)
+        return types
 
 
 def identifier(description: str, example: str | None = None) -> fields.String:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Response, jsonify
@@ -17,11 +18,21 @@ from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import AsOf
-from app.api.parameters import DryRunQuery, Flag, GuardedHeaders, LenientQuerySchema, QuerySchema, Timestamp, identifier
+from app.api.parameters import (
+    DryRunQuery,
+    Flag,
+    GuardedHeaders,
+    LenientQuerySchema,
+    QuerySchema,
+    SegmentTypes,
+    Timestamp,
+    identifier,
+)
 from app.api.request_body import customers_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
 from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
+from app.core.changes.replace_types import replace_types
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidInput, NoLongerRetained
 from app.core.history.timeline import segments_at
@@ -43,6 +54,8 @@ class PatchQuery(DryRunQuery):
 
 class ReplaceQuery(PatchQuery, LenientQuerySchema):
     """Unlike other operations, the documented one ignores unknown parameters that resemble none of these."""
+
+    types = SegmentTypes("Replaces only segments of these types, separated by commas; others keep their places.")
 
     class Meta(LenientQuerySchema.Meta):
         pass
@@ -127,22 +140,27 @@ def merge(query: dict[str, Any], headers: dict[str, Any]) -> Response:
 def _update_segments(
     parse: Callable[[Any], tuple[dict[str, Any], list[str]]], query: dict[str, Any], headers: dict[str, Any]
 ) -> Response:
-    new_segments, duplicates = parse(customers_body())
-    update = PreparedUpdate.of(new_segments)
-    del new_segments  # as large as everything else that a request needs
+    body = customers_body()
+    new_segments, duplicates = parse(body)
+    types = query.get("types")
+    if types is not None:
+        _check_types(body, types)
+    change = _change(new_segments, types)
+    document_ids = list(new_segments)
+    del body, new_segments  # as large as everything else that a request needs
     guard = None if headers["guard"] else current_client().guard
     dry_run = query["dry_run"]
 
     def work(session: Session) -> StoredResponse:
-        result = replace_segments(update, current_client().actor(), as_of=query["as_of"], guard=guard, session=session)
+        result = change(current_client().actor(), as_of=query["as_of"], guard=guard, session=session)
         if dry_run:
             result = dataclasses.replace(result, change_set_id=None)
         token_requests.note_counts(
-            CustomerCounts(len(update.document_ids), result.changed, result.unchanged, len(result.not_found)),
+            CustomerCounts(len(document_ids), result.changed, result.unchanged, len(result.not_found)),
             dry_run=dry_run,
         )
         left_out = {*result.not_found, *result.stale}
-        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in update.document_ids if id_ not in left_out]}
+        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in document_ids if id_ not in left_out]}
         if query["report"] or dry_run:
             answer["report"] = _report(result, duplicates)
         return StoredResponse(dumps(answer), result.change_set_id)
@@ -152,6 +170,25 @@ def _update_segments(
     except ChangeTooLarge as error:
         error.extra = {"report": _report(error.outcome, duplicates)}
         raise
+
+
+def _change(new_segments: dict[str, Any], types: frozenset[str] | None) -> Callable[..., ReplaceResult]:
+    """Return the function of the core that changes the segments, all of them or only those of some types."""
+    if types is None:
+        return partial(replace_segments, PreparedUpdate.of(new_segments))
+    return partial(replace_types, new_segments, types)
+
+
+def _check_types(body: Any, types: frozenset[str]) -> None:
+    """Raise InvalidInput if a segment is of another type (contract §8)."""
+    errors = [
+        (f"customers[{index}].segments[{position}].type", "Is not one of the types of the request.")
+        for index, row in enumerate(body["customers"])
+        for position, segment in enumerate(row["segments"] or [])
+        if segment["type"] not in types
+    ]
+    if errors:
+        raise InvalidInput(errors)
 
 
 def _report(result: ReplaceResult, duplicates: list[str]) -> dict[str, Any]:

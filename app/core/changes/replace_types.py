@@ -1,0 +1,73 @@
+"""Replace the segments of some types only, and leave those of other types in their places (contract §8)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core import dialects
+from app.core.changes.change_set_builder import open_change_set
+from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResult, replace_segments_in
+from app.core.changes.segment_updates import AsOf, PreparedUpdate
+from app.core.models.change_sets import Actor
+from app.core.models.customers import Customer
+from app.core.models.segments import Segments
+
+customers = Customer.__table__.c
+
+
+def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
+    payload: Mapping[str, Segments],
+    types: Collection[str],
+    actor: Actor,
+    *,
+    as_of: AsOf = None,
+    guard: Guard | None = None,
+    session: Session,
+) -> ReplaceResult:
+    """Replace the segments of these `types` of each customer in `payload`, as part of a transaction.
+
+    The guard counts the customers who lose all their segments of these types. Raises ChangeTooLarge.
+    """
+    current = _lock_segments(session, payload)
+    merged = {id_: merge_types(current.get(id_, []), new, types) for id_, new in payload.items()}
+    with open_change_set(session, actor) as change_set:
+        result = replace_segments_in(change_set, PreparedUpdate.of(merged), as_of=as_of)
+        stale = set(result.stale)
+        emptied = sum(
+            not new and any(pair["type"] in types for pair in current.get(id_, []))
+            for id_, new in payload.items()
+            if id_ not in stale
+        )
+        if guard and not guard.allows(emptied, len(payload)):
+            raise ChangeTooLarge(emptied, replace(result, change_set_id=None))
+    return result
+
+
+def _lock_segments(session: Session, document_ids: Collection[str]) -> dict[str, Segments]:
+    """Return the segments of the customers, whom no other transaction changes until this one ends."""
+    ids = select(dialects.json_strings(list(document_ids)).c.value)
+    query = (
+        select(customers.document_id, customers.segments)
+        .where(customers.document_id.in_(ids))
+        .order_by(customers.document_id)
+        .with_for_update()
+    )
+    return {row.document_id: row.segments for row in session.execute(query)}
+
+
+def merge_types(current: Segments, new: Segments, types: Collection[str]) -> Segments:
+    """Return `current` with its segments of `types` replaced by `new`.
+
+    The new segments fill, in their order, the places of those they replace; places left over close, segments left over
+    come last.
+    """
+    remaining = iter(new)
+    merged: Segments = []
+    for segment in current:
+        if segment["type"] not in types:
+            merged.append(segment)
+        elif (replacement := next(remaining, None)) is not None:
+            merged.append(replacement)
+    return [*merged, *remaining]
