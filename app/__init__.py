@@ -22,6 +22,7 @@ from app.web import (
     compression,
     cors,
     health,
+    localization,
     logging,
     metrics,
     proxies,
@@ -32,7 +33,7 @@ from app.web import (
 from app.web.admission import HeadersFirstFlask, protect_forms
 from app.web.json_provider import OrjsonProvider
 from app.web.template_whitespace import StripIndentEnvironment
-from app.web.url_converters import DocumentIdConverter, NumberConverter, SegmentPartConverter
+from app.web.url_converters import DocumentIdConverter, NumberConverter, PageDocumentIdConverter, SegmentPartConverter
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +59,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app.url_map.converters |= {
         "document_id": DocumentIdConverter,
         "number": NumberConverter,
+        "page_document_id": PageDocumentIdConverter,
         "segment_part": SegmentPartConverter,
     }
 
@@ -77,6 +79,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     Bootstrap5(app)
     assets.init_app(app)
     session_cookie.init_app(app)
+    localization.init_app(app, locale=pages.locale.select_locale, time_zone=pages.locale.select_time_zone)
     compression.init_app(app)
     cors.init_app(app)
     api.init_app(app)

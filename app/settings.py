@@ -20,7 +20,7 @@ __all__ = ["SETTINGS", "InvalidSettings", "Setting", "read_settings"]
 
 MIN_SECRET_LENGTH = 16
 
-LOCALES = ("en", "es", "pt")
+LOCALES = ("en", "es", "pt_BR")
 
 _HOST_NAME = re.compile(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
@@ -180,7 +180,7 @@ SETTINGS = (
         "Hosts that webhooks may call inside the network or over plain HTTP: `host:port, …`",
         _hosts,
     ),
-    Setting("DEFAULT_LOCALE", "en", "Language of pages if the browser prefers none of `en`, `es`, `pt`", _locale),
+    Setting("DEFAULT_LOCALE", "en", "Language of pages if the browser prefers none of `en`, `es`, `pt_BR`", _locale),
     Setting("TIME_ZONE", "UTC", "Time zone of the times on pages", _time_zone),
     Setting(
         "SECOND_FACTOR_ROLES", "", "Roles that need a second factor, such as `admin, editor`; none if empty", _roles

@@ -23,7 +23,7 @@ class DomainError(Exception):
     """When the error occurs; `{customers}`, `{bytes}` and `{rate}` stand for the limits of the service."""
     example: ClassVar[str] = ""
     """A message of this error for the documentation; the explanation if empty."""
-    title: ClassVar[str] = "This did not work"
+    title: ClassVar[str] = "Something went wrong"
     advice: ClassVar[str] = ""
     """Heading and advice of the page that shows the error."""
     headers: ClassVar[Mapping[str, str]] = {}
@@ -41,8 +41,8 @@ class BadRequest(DomainError):
     status = 400
     code = "BAD_REQUEST"
     explanation = "The request is not valid HTTP."
-    title = "This was not understood"
-    advice = "Go back and try again, or start from the customers."
+    title = "Invalid request"
+    advice = "Go back and try again."
 
 
 class Unauthenticated(DomainError):
@@ -59,7 +59,7 @@ class Forbidden(DomainError):
     code = "FORBIDDEN"
     explanation = "The token lacks the scope, or may not be used from this address."
     example = "The token lacks the scope segments:write."
-    title = "This is not allowed"
+    title = "You don't have permission"
     advice = "Ask an admin if you need to do this."
 
 
@@ -67,23 +67,23 @@ class NotFound(DomainError):
     status = 404
     code = "NOT_FOUND"
     explanation = "There is nothing at this URL."
-    title = "There is nothing here"
-    advice = "Check the address, or look for the customer."
+    title = "Page not found"
+    advice = "Check the address or search for a customer."
 
 
 class MethodNotAllowed(DomainError):
     status = 405
     code = "METHOD_NOT_ALLOWED"
     explanation = "This URL does not support the method; the header Allow names the methods that it supports."
-    title = "This cannot be done here"
+    title = "Action not allowed"
 
 
 class Conflict(DomainError):
     status = 409
     code = "CONFLICT"
     explanation = "The current state does not allow this."
-    title = "Something has changed meanwhile"
-    advice = "Look at how things are now, and try again."
+    title = "This was changed by someone else"
+    advice = "Reload and try again."
 
 
 class NoLongerRetained(DomainError):
@@ -91,7 +91,7 @@ class NoLongerRetained(DomainError):
     code = "NO_LONGER_KNOWN"
     explanation = "What comes after this cursor is no longer kept."
     example = "Changes after this cursor are no longer kept. Read the feed from its start again."
-    title = "No longer on record"
+    title = "No longer available"
 
 
 class TooLarge(DomainError):
@@ -99,8 +99,8 @@ class TooLarge(DomainError):
     code = "TOO_LARGE"
     explanation = "More than {customers} customers, or {bytes} bytes after decompression."
     example = "The body is larger than {bytes} bytes (MAX_BODY_BYTES)."
-    title = "This is too large"
-    advice = "Send it in smaller parts, or use the command line."
+    title = "File too large"
+    advice = "Split the file or use the command line."
 
 
 class UnsupportedMediaType(DomainError):
@@ -115,8 +115,8 @@ class RateLimited(DomainError):
     code = "RATE_LIMITED"
     explanation = "The token sends too many requests; see Retry-After."
     example = "The token may call {rate}. Nothing was changed; see Retry-After."
-    title = "Too many tries"
-    advice = "Wait a few minutes before the next try."
+    title = "Too many attempts"
+    advice = "Try again in a few minutes."
 
 
 class InternalError(DomainError):
@@ -124,8 +124,8 @@ class InternalError(DomainError):
     code = "INTERNAL"
     explanation = "The service failed; report the request id to its operator."
     example = "Something went wrong on our side. Request id: 5f0c3a9be1d74a30a3c0f0a6b9f1d2e7"
-    title = "Something went wrong on our side"
-    advice = "Try again. If it happens again, report the request id below to the operator of the service."
+    title = "Something went wrong"
+    advice = "If it keeps happening, send this request ID to your administrator."
 
 
 class Unavailable(DomainError):
@@ -135,7 +135,7 @@ class Unavailable(DomainError):
     code = "UNAVAILABLE"
     explanation = "The database is away or busy; repeat the request after Retry-After."
     example = "The database is away or busy. Nothing was changed; try again in a moment."
-    title = "The database is away or busy"
+    title = "Temporarily unavailable"
     advice = "Try again in a moment."
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
     counted = False  # counting writes to the database

@@ -1,15 +1,17 @@
-"""The HTML pages, for operators. They understand a request, call the core, and render."""
+"""The HTML pages for operators. A view parses the request, calls the core and renders a template."""
 
 from flask import Blueprint
 
-from app.pages import auth, charts, shortcut, template_filters, theme
+from app.pages import auth, charts, locale, shortcut, template_filters, theme
 
 blueprint = Blueprint("pages", __name__)
 blueprint.before_request(auth.authenticate)
+blueprint.add_app_template_global(auth.can)
 charts.register(blueprint)
 template_filters.register(blueprint)
 theme.register(blueprint)
 shortcut.register(blueprint)
+locale.register(blueprint)
 
 from app.pages import (  # noqa: E402, F401 - they register their routes on `blueprint`
     account,
@@ -17,11 +19,14 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     bulk_edits,
     changes,
     customer,
+    customer_rename,
+    customer_undo,
     customers,
     imports,
     operators,
     overview,
     second_factor,
+    segment_rename,
     segments,
     sign_in,
     single_sign_on,

@@ -120,6 +120,11 @@ def client_address() -> str:
     return request.remote_addr or "unknown"
 
 
+def can(role: str) -> bool:
+    """Return whether the current operator has this role or a higher one; False without a session."""
+    return bool(g.get("current_session")) and current_operator().has_role(role)
+
+
 def safe_next(url: str | None) -> str:
     """Return the URL to open after a sign-in: `url` if it is a page of this service, else the overview."""
     url = url or url_for("pages.overview")

@@ -1,12 +1,15 @@
-"""The record: every change set, who made it and what it did, and undoing it."""
+"""Change sets: the list with its filter, one change set, and undo."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from flask import flash, redirect, render_template, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from app.core.changes.profiles import list_profile_changes
-from app.core.changes.revert import revert
+from app.core.changes.revert import RevertResult, revert
 from app.core.counts.segment_deltas import deltas_by_change_set
 from app.core.errors import CustomerNotFound
 from app.core.history.change_sets import (
@@ -19,9 +22,12 @@ from app.core.history.change_sets import (
 )
 from app.core.history.segment_diff import diff_segments
 from app.core.history.timeline import retained_since
-from app.core.models.change_sets import get_change_set
+from app.core.models.change_sets import ChangeSet, get_change_set
+from app.core.models.segments import SegmentPair
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
+from app.pages.list_query import ListUrl, filter_parameters, parse_filter_form, start_of_day
+from app.pages.template_filters import SOURCES, number
 from app.web.cursors import encode_cursor
 
 PAGE_SIZE = 50
@@ -31,45 +37,61 @@ MAX_ACTORS = 200
 MAX_DELTAS = 12
 MAX_CONFLICTS = 50
 MAX_EXAMPLES = 5
-SOURCES = ("api", "page", "command")
+
+
+@dataclass(frozen=True)
+class ChangeListFilter:
+    """The filter of the list of change sets, as its form has it."""
+
+    source: str | None = None
+    actor: str | None = None
+    customer: str | None = None
+    segment: SegmentPair | None = None
+    since: date | None = None
+    until: date | None = None
+    """The last day, included."""
+
+    def change_set_filter(self) -> ChangeSetFilter:
+        return ChangeSetFilter(
+            source=self.source,
+            actor=self.actor,
+            document_id=self.customer,
+            segment=self.segment,
+            since=start_of_day(self.since) if self.since else None,
+            until=start_of_day(self.until + timedelta(days=1)) if self.until else None,
+        )
 
 
 @blueprint.get("/changes")
 @require_role("viewer")
 def changes() -> Any:
-    chosen, before = _chosen(), list_query.cursor("before", int)
-    try:
-        found = list_change_sets(chosen, before=before[0] if before else None, limit=PAGE_SIZE + 1)
-        problem = None
-    except CustomerNotFound as refusal:
-        found, problem = [], str(refusal)
-    shown = found[:PAGE_SIZE]
+    filter_, errors = parse_filter_form(ChangeListFilter)
+    before = list_query.cursor("before", int)
+    rows = [] if errors else _find(filter_, errors, before[0] if before else None)
+    page = rows[:PAGE_SIZE]
+    urls = ListUrl(filter_parameters(filter_))
     return render_template(
         "changes.html",
-        change_sets=shown,
-        movements=deltas_by_change_set([change_set.id for change_set in shown]),
-        chosen=chosen,
-        problem=problem,
-        following=list_query.url_with(before=encode_cursor(shown[-1].id)) if len(found) > PAGE_SIZE else None,
-        first=list_query.url_with() if before else None,
+        change_sets=page,
+        deltas=deltas_by_change_set([change_set.id for change_set in page]),
+        filter=filter_,
+        filtered=bool(urls.parameters or errors),
+        errors=errors,
+        next_url=urls.changed(before=encode_cursor(page[-1].id)) if len(rows) > PAGE_SIZE else None,
+        first_url=urls.changed() if before else None,
         actors=list_actors(limit=MAX_ACTORS),
         sources=SOURCES,
-        kept_since=retained_since(),
-        url_with=list_query.url_with,
-    )
+        retained_since=retained_since(),
+    ), 422 if errors else 200
 
 
-def _chosen() -> ChangeSetFilter:
-    since, until = list_query.day("since"), list_query.day("until")
-    segment = list_query.text("segment")
-    return ChangeSetFilter(
-        source=list_query.text("source") or None,
-        actor=list_query.text("actor") or None,
-        document_id=list_query.text("customer") or None,
-        segment=list_query.segment(segment) if segment else None,
-        since=list_query.start_of_day(since),
-        until=list_query.start_of_day(until and until + timedelta(days=1)),
-    )
+def _find(filter_: ChangeListFilter, errors: dict[str, str], before: int | None) -> list[ChangeSet]:
+    """Return the next change sets; an unknown customer is noted in `errors`."""
+    try:
+        return list_change_sets(filter_.change_set_filter(), before=before, limit=PAGE_SIZE + 1)
+    except CustomerNotFound as error:
+        errors["customer"] = str(error)
+        return []
 
 
 @blueprint.get("/changes/<number:change_set_id>")
@@ -77,50 +99,63 @@ def _chosen() -> ChangeSetFilter:
 def change_set(change_set_id: int) -> Any:
     found = get_change_set(change_set_id)
     after = list_query.cursor("after", int, int)
-    rows = list_segment_changes(
-        change_set_id, after=(after[0], after[1]) if after else START, limit=CUSTOMERS_PAGE_SIZE + 1
-    )
-    shown = rows[:CUSTOMERS_PAGE_SIZE]
-    movements = deltas_by_change_set([change_set_id])[change_set_id]
+    start = (after[0], after[1]) if after else START
+    rows = list_segment_changes(change_set_id, after=start, limit=CUSTOMERS_PAGE_SIZE + 1)
+    page = rows[:CUSTOMERS_PAGE_SIZE]
+    has_next, urls = len(rows) > CUSTOMERS_PAGE_SIZE, ListUrl({})
+    deltas = deltas_by_change_set([change_set_id])[change_set_id]
     return render_template(
         "change_set.html",
         change_set=found,
-        movements=movements[:MAX_DELTAS],
-        more_movements=max(0, len(movements) - MAX_DELTAS),
-        changes=[(row, diff_segments(row.before, row.after)) for row in shown],
-        following=list_query.url_with(after=encode_cursor(shown[-1].part_id, shown[-1].number))
-        if len(rows) > CUSTOMERS_PAGE_SIZE
-        else None,
-        first=list_query.url_with() if after else None,
+        deltas=deltas[:MAX_DELTAS],
+        more_deltas=max(0, len(deltas) - MAX_DELTAS),
+        changes=[(row, diff_segments(row.before, row.after)) for row in page],
+        next_url=urls.changed(after=encode_cursor(page[-1].part_id, page[-1].number)) if has_next else None,
+        first_url=urls.changed() if after else None,
         profile_changes=[] if after else list_profile_changes(change_set_id, limit=MAX_PROFILE_CHANGES),
-        undone_by=list_reverts(change_set_id),
+        reverted_by=list_reverts(change_set_id),
     )
 
 
 @blueprint.get("/changes/<number:change_set_id>/undo")
 @require_role("editor")
-def undo_preview(change_set_id: int) -> Any:
-    """What an undo would do, found out by doing it and taking it back."""
-    found = get_change_set(change_set_id)
-    effect = revert(change_set_id, current_actor(), dry_run=True)
-    rows = list_segment_changes(change_set_id, limit=MAX_EXAMPLES + len(effect.conflicts[:MAX_CONFLICTS]))
-    examples = [row for row in rows if row.document_id not in effect.conflicts][:MAX_EXAMPLES]
+def change_set_undo(change_set_id: int) -> Any:
+    """Show what an undo would do: it is done, and rolled back."""
+    result = revert(change_set_id, current_actor(), dry_run=True)
+    rows = list_segment_changes(change_set_id, limit=MAX_EXAMPLES + len(result.conflicts[:MAX_CONFLICTS]))
+    examples = [row for row in rows if row.document_id not in result.conflicts][:MAX_EXAMPLES]
     return render_template(
         "change_set_undo.html",
-        change_set=get_change_set(found.id),
-        effect=effect,
-        conflicts=effect.conflicts[:MAX_CONFLICTS],
+        change_set=get_change_set(change_set_id),
+        result=result,
+        conflicts=result.conflicts[:MAX_CONFLICTS],
         examples=[(row, diff_segments(row.after, row.before)) for row in examples],
     )
 
 
 @blueprint.post("/changes/<number:change_set_id>/undo")
 @require_role("editor")
-def undo(change_set_id: int) -> Any:
-    done = revert(change_set_id, current_actor())
-    if done.change_set_id is None:
-        flash("Nothing was changed: nobody is any more as this change left her.")
+def change_set_undo_apply(change_set_id: int) -> Any:
+    result = revert(change_set_id, current_actor())
+    if result.change_set_id is None:
+        flash(_("Nothing to undo: all these customers changed later."))
         return redirect(url_for("pages.change_set", change_set_id=change_set_id))
-    left = f" {len(done.conflicts):,} were changed since, and left alone." if done.conflicts else ""
-    flash(f"{done.customers:,} {'customer is' if done.customers == 1 else 'customers are'} as before.{left}")
-    return redirect(url_for("pages.change_set", change_set_id=done.change_set_id))
+    flash(_undone_message(result))
+    return redirect(url_for("pages.change_set", change_set_id=result.change_set_id))
+
+
+def _undone_message(result: RevertResult) -> str:
+    conflicts = len(result.conflicts)
+    undone = ngettext(
+        "Undone for %(count)s customer.",
+        "Undone for %(count)s customers.",
+        result.customers,
+        count=number(result.customers),
+    )
+    skipped = ngettext(
+        "%(count)s skipped because it changed later.",
+        "%(count)s skipped because they changed later.",
+        conflicts,
+        count=number(conflicts),
+    )
+    return f"{undone} {skipped}" if conflicts else str(undone)

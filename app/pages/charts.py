@@ -1,8 +1,10 @@
-"""Small charts as SVG attributes: their colours and sizes are the stylesheet's. The numbers stand beside each."""
+"""Geometry of small SVG charts. Colours and sizes are set by the stylesheet; a table has the same numbers."""
 
 from collections.abc import Sequence
 
 from flask import Blueprint
+
+Point = tuple[int, int]
 
 
 def register(blueprint: Blueprint) -> None:
@@ -11,26 +13,26 @@ def register(blueprint: Blueprint) -> None:
 
 
 def polyline_points(values: Sequence[int], width: int, height: int, *, from_zero: bool = False) -> str:
-    """The `points` of a polyline through these values, in a box of that size."""
+    """Return the `points` of a polyline through these values, in a box of this size."""
     lowest = 0 if from_zero else min(values)
     span = max(values) - lowest
     step = width / max(1, len(values) - 1)
-    level = height if from_zero else height / 2  # where nothing moved at all
-    drawn = [
-        (round(n * step), round(height - (value - lowest) / span * height if span else level))
-        for n, value in enumerate(values)
+    flat = height if from_zero else height / 2  # the line of values that are all equal
+    points = [
+        (round(index * step), round(height - (value - lowest) / span * height if span else flat))
+        for index, value in enumerate(values)
     ]
-    points = [point for n, point in enumerate(drawn) if not _is_on_flat_line(drawn[n - 1 : n + 2])]
-    return " ".join(f"{x},{y}" for x, y in points)
+    corners = [point for index, point in enumerate(points) if not _is_on_flat_line(points[index - 1 : index + 2])]
+    return " ".join(f"{x},{y}" for x, y in corners)
 
 
-def _is_on_flat_line(three: list[tuple[int, int]]) -> bool:
-    """Return whether the middle one of three points lies on a horizontal line through the other two."""
-    return len(three) == 3 and len({y for _, y in three}) == 1
+def _is_on_flat_line(points: list[Point]) -> bool:
+    """Return whether the middle of three points lies on a horizontal line through the other two."""
+    return len(points) == 3 and len({y for _, y in points}) == 1
 
 
 def bar_rects(values: Sequence[int], width: int, height: int) -> list[tuple[float, float, float, float]]:
-    """The x, y, width and height of a column for each value, in a box of that size."""
-    most, step = max(values, default=0), width / max(1, len(values))
-    tall = [value / most * height if most else 0 for value in values]
-    return [(n * step + step * 0.15, height - up, step * 0.7, up) for n, up in enumerate(tall)]
+    """Return the x, y, width and height of a bar for each value, in a box of this size."""
+    largest, step = max(values, default=0), width / max(1, len(values))
+    heights = [value / largest * height if largest else 0 for value in values]
+    return [(n * step + step * 0.15, height - bar, step * 0.7, bar) for n, bar in enumerate(heights)]

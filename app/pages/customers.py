@@ -1,4 +1,4 @@
-"""The list of customers: found, filtered, sorted, counted, exported."""
+"""The list of customers: search, filters, sort order, count and export."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,108 +10,134 @@ from app.access.audit_log import record_event_now
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import largest_segments
 from app.core.models.customers import customer_exists
-from app.core.search.customers import Count, count_customers, find_customers, iter_customers, known_count
-from app.core.search.customers import find_previous_page as find_before
+from app.core.search.customers import (
+    Count,
+    CustomerRow,
+    count_customers,
+    find_customers,
+    find_previous_page,
+    iter_customers,
+    known_count,
+)
 from app.core.search.filters import Filter
 from app.files.export import csv_chunks
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
-from app.pages.list_query import CustomerListQuery, InvalidListQuery, parse_customer_list
+from app.pages.list_query import (
+    CustomerListQuery,
+    InvalidRequest,
+    ListUrl,
+    parse_customer_list,
+    parse_customer_list_form,
+)
 from app.serialization.segment_notation import format_segment
 
 PAGE_SIZE = 50
 MAX_COUNTED = 10_000
-MAX_SUGGESTIONS = 50
+MAX_SUGGESTIONS = 12
+CONDITIONS = ("segment", "without")
 
 
 @blueprint.get("/customers")
 @require_role("viewer")
 def customers() -> Any:
-    if "pair" in request.args:  # from the form that adds a filter
-        return _with_added_filter()
-    wanted = parse_customer_list()
-    q = wanted.filter.q
-    if q and wanted.filter == Filter(q=q) and "X-Fragment" not in request.headers and customer_exists(q):
-        return redirect(url_for("pages.customer", document_id=q))
-    found, earlier, later = _page(wanted)
+    query, errors = parse_customer_list_form()
+    if "add_segment" in request.args and not errors:
+        return _add_segment_filter(query)
+    if not errors and _opens_customer(query):
+        return redirect(url_for("pages.customer", document_id=query.filter.q))
+    return _page(query, errors)
+
+
+def _opens_customer(query: CustomerListQuery) -> bool:
+    """Return whether the search is nothing but the ID of a customer; never while the operator is still typing."""
+    q = query.filter.q
+    return query.filter == Filter(q) and "X-Fragment" not in request.headers and bool(q) and customer_exists(q)
+
+
+def _page(query: CustomerListQuery, errors: dict[str, str]) -> Any:
+    rows, has_previous, has_next = ([], False, False) if errors else _find(query)
+    urls = ListUrl(query.parameters)
     return render_template(
         "customers.html",
-        asked=wanted,
-        customers=found,
-        count=_count(wanted, len(found), later),
-        previous=list_query.url_with(before=wanted.cursor(found[0])) if earlier and found else None,
-        following=list_query.url_with(after=wanted.cursor(found[-1])) if later and found else None,
+        query=query,
+        errors=errors,
+        customers=rows,
+        count=None if errors else _count(query, len(rows), has_next),
+        previous_url=urls.changed(before=query.cursor(rows[0])) if has_previous and rows else None,
+        next_url=urls.changed(after=query.cursor(rows[-1])) if has_next and rows else None,
         suggested=largest_segments(limit=MAX_SUGGESTIONS),
-        there_are_any=bool(found or totals().customers),
-        url_with=list_query.url_with,
-        without_one=list_query.url_without,
-        state=list_query.active_filters(),
-    )
+        any_customers=bool(rows or totals().customers),
+        list_url=urls,
+    ), 422 if errors else 200
 
 
-def _with_added_filter() -> Any:
-    kind = request.args.get("kind", "segment")
-    if kind not in ("segment", "without"):
-        raise InvalidListQuery("A filter is by a segment that customers have, or have not.")
-    pair = format_segment(list_query.segment(list_query.text("pair")))
-    added = [*request.args.getlist(kind), pair]
-    return redirect(list_query.url_with(**{kind: list(dict.fromkeys(added)), "pair": None, "kind": None}))
+def _add_segment_filter(query: CustomerListQuery) -> Any:
+    """Redirect to the list with one more segment in its filter."""
+    condition = request.args.get("condition", "segment")
+    if condition not in CONDITIONS:
+        raise InvalidRequest("Choose a condition from the list.")
+    try:
+        added = format_segment(list_query.segment(list_query.text("add_segment")))
+    except InvalidRequest as error:
+        return _page(query, {"add_segment": str(error)})
+    segments = dict.fromkeys([*query.parameters.get(condition, []), added])
+    return redirect(ListUrl(query.parameters).changed(**{condition: list(segments)}))
 
 
-def _page(wanted: CustomerListQuery) -> tuple[list[Any], bool, bool]:
-    """The customers of this page, and whether there are any before and after them."""
-    if wanted.before:
-        found = find_before(wanted.filter, wanted.order, wanted.before, limit=PAGE_SIZE + 1)
-        return found[-PAGE_SIZE:], len(found) > PAGE_SIZE, True
-    found = find_customers(wanted.filter, wanted.order, after=wanted.after, limit=PAGE_SIZE + 1)
-    return found[:PAGE_SIZE], wanted.after is not None, len(found) > PAGE_SIZE
+def _find(query: CustomerListQuery) -> tuple[list[CustomerRow], bool, bool]:
+    """Return the customers of this page, and whether there are pages before and after it."""
+    if query.before:
+        rows = find_previous_page(query.filter, query.order, query.before, limit=PAGE_SIZE + 1)
+        return rows[-PAGE_SIZE:], len(rows) > PAGE_SIZE, True
+    rows = find_customers(query.filter, query.order, after=query.after, limit=PAGE_SIZE + 1)
+    return rows[:PAGE_SIZE], query.after is not None, len(rows) > PAGE_SIZE
 
 
-def _count(wanted: CustomerListQuery, found: int, later: bool) -> Count | None:
-    """How many there are, if that costs nothing to know or was asked for."""
-    if not (wanted.after or wanted.before or later):
-        return Count(found, exact=True)
+def _count(query: CustomerListQuery, rows: int, has_next: bool) -> Count | None:
+    """Return how many customers match, if that is known without counting or `?count` is in the URL."""
+    if not (query.after or query.before or has_next):
+        return Count(rows, exact=True)
     if "count" in request.args:
-        return count_customers(wanted.filter, limit=MAX_COUNTED)
-    return known_count(wanted.filter)
+        return count_customers(query.filter, limit=MAX_COUNTED)
+    return known_count(query.filter)
 
 
 @blueprint.get("/customer-count")
 @require_role("viewer")
 def customer_count() -> Any:
-    """How many customers match, for a page that is there already."""
-    return render_template(
-        "components/count.html", count=count_customers(parse_customer_list().filter, limit=MAX_COUNTED)
-    )
+    """Return how many customers match, for a page that is already displayed."""
+    count = count_customers(parse_customer_list().filter, limit=MAX_COUNTED)
+    return render_template("components/count.html", count=count)
 
 
 @blueprint.get("/customer-export")
 @require_role("viewer")
 def customer_export() -> Response:
-    """All customers of the list as a file that can be imported again: CSV for spreadsheets, or `?format=jsonl`."""
-    wanted, format_ = parse_customer_list().filter, list_query.text("format") or "csv"
-    if format_ not in EXPORTED:
-        raise InvalidListQuery("A list is exported as csv or jsonl.")
-    mimetype, rows = EXPORTED[format_]
-    record_event_now("customers_exported", after={"format": format_, "filtered": wanted != Filter()})
+    """Stream all customers of the list as a file that can be imported again: CSV, or `?format=jsonl`."""
+    filter_, format_ = parse_customer_list().filter, list_query.text("format") or "csv"
+    if format_ not in EXPORT_FORMATS:
+        raise InvalidRequest("Choose CSV or JSON Lines.")
+    mimetype, write = EXPORT_FORMATS[format_]
+    record_event_now("customers_exported", after={"format": format_, "filtered": bool(filter_)})
     return Response(
-        stream_with_context(rows(wanted)),
+        stream_with_context(write(filter_)),
         mimetype=mimetype,
         headers={"Content-Disposition": f"attachment; filename=customers.{format_}"},
     )
 
 
-def _csv(wanted: Filter) -> Iterator[str]:
-    yield "\N{BYTE ORDER MARK}"  # without it, spreadsheets take UTF-8 for something else
-    yield from csv_chunks(iter_customers(wanted), for_spreadsheets=True)
+def _csv(filter_: Filter) -> Iterator[str]:
+    yield "\N{BYTE ORDER MARK}"  # without it, spreadsheets do not recognise UTF-8
+    yield from csv_chunks(iter_customers(filter_), for_spreadsheets=True)
 
 
-def _json_lines(wanted: Filter) -> Iterator[bytes]:
-    for customer in iter_customers(wanted):
+def _json_lines(filter_: Filter) -> Iterator[bytes]:
+    for customer in iter_customers(filter_):
         yield orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE)
 
 
-EXPORTED: dict[str, tuple[str, Callable[[Filter], Iterator[Any]]]] = {
+EXPORT_FORMATS: dict[str, tuple[str, Callable[[Filter], Iterator[Any]]]] = {
     "csv": ("text/csv", _csv),
     "jsonl": ("application/x-ndjson", _json_lines),
 }

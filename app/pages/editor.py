@@ -1,6 +1,7 @@
-"""The segment editor's form: rows of type and value, read as the operator left them."""
+"""The form of the segment editor: rows of type and value."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from werkzeug.datastructures import MultiDict
@@ -10,32 +11,35 @@ from app.core.counts.segment_counts import SegmentSize
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair, Segments
 from app.core.search.similar_segments import find_similar
+from app.pages.list_query import InvalidRequest
 
 MAX_LENGTH = 1000
+MAX_DIGITS = 18
+MAX_SIMILAR = 3
 
 
 @dataclass
 class EditorRow:
-    """One segment as it stands in the form."""
+    """One segment in the form."""
 
     type: str = ""
     value: str = ""
-    was: str = ""
-    """Its number among the segments that the form was made from; empty for a new one."""
-    problem: str = ""
-    near: list[SegmentSize] = field(default_factory=list)
-    """Segments that customers hold already, spelled almost like this one."""
+    original_index: int | None = None
+    """Its index in the segments from which the form was made; None for a new row."""
+    error: str = ""
+    similar: list[SegmentSize] = field(default_factory=list)
+    """Existing segments with almost the same spelling."""
 
 
 @dataclass
 class Editor:
     rows: list[EditorRow]
     base: Segments
-    """What the customer had when the form was made."""
+    """The segments from which the form was made."""
     version: Version
 
     @property
-    def base_text(self) -> str:
+    def base_json(self) -> str:
         return orjson.dumps(self.base).decode()
 
     @property
@@ -47,90 +51,131 @@ class Editor:
         return self.segments() != self.base
 
     def segments(self) -> Segments:
-        """What the customer would have. A segment that was not touched is as it was, line breaks and all."""
-        return [self._segment(row) for row in self.rows if not self._is_blank(row)]
+        """Return the edited segments. An untouched segment is returned as it was, line breaks included."""
+        return [self.segment(row) for row in self.rows if not self._is_blank(row)]
 
-    def _segment(self, row: EditorRow) -> dict[str, str]:
-        was = self._was(row)
-        if was and (strip_newlines(was["type"]), strip_newlines(was["value"])) == (row.type, row.value):
-            return was
+    def segment(self, row: EditorRow) -> dict[str, str]:
+        original = self.original(row)
+        if original and (strip_newlines(original["type"]), strip_newlines(original["value"])) == (row.type, row.value):
+            return original
         return {"type": row.type, "value": row.value}
 
-    def _was(self, row: EditorRow) -> dict[str, str] | None:
-        return self.base[int(row.was)] if row.was.isdecimal() and int(row.was) < len(self.base) else None
+    def original(self, row: EditorRow) -> dict[str, str] | None:
+        """Return the segment from which a row was made; None for a new row."""
+        index = row.original_index
+        return self.base[index] if index is not None and index < len(self.base) else None
 
     def _is_blank(self, row: EditorRow) -> bool:
-        return not (row.type or row.value or self._was(row))
+        return not (row.type or row.value or self.original(row))
 
-    def check(self) -> bool:
-        """Whether this can be saved; otherwise the rows tell their problems."""
-        for row in self.rows:
-            if self._is_blank(row) or self._segment(row) in self.base:
-                continue
+    def _new_rows(self) -> list[EditorRow]:
+        """Return the rows whose segment is not among the original ones."""
+        return [row for row in self.rows if not self._is_blank(row) and self.segment(row) not in self.base]
+
+    def validate(self) -> bool:
+        """Return whether the form can be saved; invalid rows have an `error` afterwards."""
+        for row in self._new_rows():
             if not (row.type and row.value):
-                row.problem = "A segment needs a type and a value."
+                row.error = "Enter both a type and a value."
             elif len(row.type) > MAX_LENGTH or len(row.value) > MAX_LENGTH:
-                row.problem = f"At most {MAX_LENGTH} characters."
+                row.error = f"At most {MAX_LENGTH} characters."
             elif not (is_storable(row.type) and is_storable(row.value)):
-                row.problem = "This contains a character that cannot be stored."
-        return not any(row.problem for row in self.rows)
+                row.error = "Contains an invalid character."
+        return not any(row.error for row in self.rows)
 
-    def look_alikes(self) -> bool:
-        """Whether a new segment that nobody holds is spelled almost like one that customers hold."""
-        base = {*map(SegmentPair.of, self.base)}
-        pairs = [(row, SegmentPair.of(self._segment(row))) for row in self.rows if not self._is_blank(row)]
-        similar = find_similar(pair for _, pair in pairs if pair not in base)
+    def find_similar(self) -> bool:
+        """Return whether a new segment resembles an existing one; such rows have `similar` afterwards."""
+        pairs = [(row, SegmentPair.of(self.segment(row))) for row in self._new_rows()]
+        found = find_similar(pair for _, pair in pairs)
         for row, pair in pairs:
-            row.near = similar.get(pair, [])[:3]
-        return any(row.near for row in self.rows)
+            row.similar = found[pair][:MAX_SIMILAR]
+        return any(row.similar for row in self.rows)
 
-    def act(self, action: str) -> None:
-        """Add a row, or remove or move one: `add`, `remove-3`, `up-3`, `down-3`, or `use-3-0` a near segment."""
-        verb, _, number = action.partition("-")
-        if verb == "add":
+    def apply_action(self, action: str) -> None:
+        """Add, remove or move a row, or use a similar segment: `add`, `remove-3`, `up-3`, `down-3`, `use-3-0`.
+
+        Unknown actions and rows are ignored.
+        """
+        name, _, argument = action.partition("-")
+        if name == "add":
             self.rows.append(EditorRow())
             return
-        index, _, choice = number.partition("-")
-        at = int(index) if index.isdecimal() else len(self.rows)
-        if at >= len(self.rows):
+        row_number, _, choice = argument.partition("-")
+        index = _parse_number(row_number)
+        if index is None or index >= len(self.rows):
             return
-        if verb == "remove":
-            del self.rows[at]
-        elif verb == "use":
-            self.look_alikes()
-            row = self.rows[at]
-            if choice.isdecimal() and int(choice) < len(row.near):
-                row.type, row.value, _ = row.near[int(choice)]
-                row.near = []
-        elif verb in ("up", "down"):
-            to = at + (1 if verb == "down" else -1)
-            if 0 <= to < len(self.rows):
-                self.rows[at], self.rows[to] = self.rows[to], self.rows[at]
+        if name == "remove":
+            del self.rows[index]
+        elif name == "use":
+            self._use_similar(self.rows[index], _parse_number(choice))
+        elif name in ("up", "down"):
+            target = index + (1 if name == "down" else -1)
+            if 0 <= target < len(self.rows):
+                self.rows[index], self.rows[target] = self.rows[target], self.rows[index]
+
+    def _use_similar(self, row: EditorRow, choice: int | None) -> None:
+        self.find_similar()
+        if choice is not None and choice < len(row.similar):
+            row.type, row.value, _ = row.similar[choice]
+            row.similar = []
 
 
 def similar_if_new(segment: SegmentPair) -> list[SegmentSize]:
-    return find_similar([segment])[segment][:3]
+    """Return existing segments that resemble a new one; none if a customer has exactly this one."""
+    return find_similar([segment])[segment][:MAX_SIMILAR]
 
 
 def strip_newlines(text: str) -> str:
-    """As a field of one line gives it back: browsers take line breaks out."""
+    """Return the text as a browser submits it from a single-line field: without line breaks."""
     return text.replace("\r", "").replace("\n", "")
 
 
 def make_editor(segments: Segments, part_id: int | None) -> Editor:
     rows = [
-        EditorRow(strip_newlines(one["type"]), strip_newlines(one["value"]), str(n)) for n, one in enumerate(segments)
+        EditorRow(strip_newlines(segment["type"]), strip_newlines(segment["value"]), index)
+        for index, segment in enumerate(segments)
     ]
     return Editor(rows, segments, Version(part_id))
 
 
-def parse_editor(form: MultiDict[str, str]) -> Editor | None:
-    """The form as it was sent; None if it cannot be one of ours."""
+def parse_editor(form: MultiDict[str, str]) -> Editor:
+    """Return the submitted editor. Raises InvalidRequest for a form that is incomplete or was forged."""
+    fields = [form.getlist(name) for name in ("type", "value", "original_index")]
+    if len({len(values) for values in fields}) > 1:
+        raise _incomplete()
+    rows = [EditorRow(type_, value, _parse_number(index)) for type_, value, index in zip(*fields, strict=True)]
+    return Editor(rows, _parse_base(form.get("base")), _parse_version(form.get("version")))
+
+
+def _parse_base(text: str | None) -> Segments:
     try:
-        base = orjson.loads(form["base"])
-        assert all(one.keys() == {"type", "value"} and is_storable("".join(one.values())) for one in base)
-        version = Version(int(form["version"]) if form["version"] else None)
-    except (KeyError, ValueError, AssertionError, AttributeError, TypeError):
-        return None
-    fields = (form.getlist(name) for name in ("type", "value", "was"))
-    return Editor([EditorRow(*row) for row in zip(*fields, strict=False)], base, version)
+        base = orjson.loads(text or "")
+    except orjson.JSONDecodeError:
+        raise _incomplete() from None
+    if not (isinstance(base, list) and all(map(_is_segment, base))):
+        raise _incomplete()
+    return base
+
+
+def _is_segment(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"type", "value"}
+        and all(isinstance(part, str) and is_storable(part) for part in value.values())
+    )
+
+
+def _parse_version(text: str | None) -> Version:
+    number = _parse_number(text or "")
+    if text is None or (text and number is None):
+        raise _incomplete()
+    return Version(number)
+
+
+def _parse_number(text: str) -> int | None:
+    """Return the number, or None for any other text and for numbers that a database cannot hold."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS else None
+
+
+def _incomplete() -> InvalidRequest:
+    return InvalidRequest("Part of the form is missing. Reload the page and try again.")

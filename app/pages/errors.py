@@ -1,6 +1,7 @@
-"""Every refusal of the pages as a page: what happened, what was not changed, and what to do."""
+"""Errors as pages: what happened, what was not changed, and what to do next."""
 
 from flask import g, render_template, request
+from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -15,34 +16,39 @@ from app.core.errors import (
     error_of_status,
 )
 from app.pages.auth import load_session
+from app.pages.template_filters import number
 
 
 def handle_domain_error(error: DomainError) -> tuple[str, int, dict[str, str]]:
     """Return the page for a request that the domain refuses."""
-    return _error_page(type(error), str(error))
+    return _error_page(type(error), _(str(error)))
 
 
 def handle_http_exception(error: HTTPException) -> tuple[str, int, dict[str, str]] | Response:
     """Return the page for a request that the framework refuses."""
     if isinstance(error, CSRFError):
-        return _error_page(BadRequest, "The form was too old, or was not sent from this site. Nothing was changed.")
+        return _error_page(BadRequest, _("Your session expired. Nothing was changed. Reload the page and try again."))
     if "current_session" not in g:  # the URL is not a page, but the link to it may stand on one
         load_session()
     kind = error_of_status(error.code or 500)
     message = {
-        NotFound: "No page has this address.",
-        MethodNotAllowed: "This page does not support this request. Nothing was changed.",
-        TooLarge: f"The page accepts at most {request.max_content_length or 0:,} bytes. Nothing was changed.",
+        NotFound: _("This page doesn't exist."),
+        MethodNotAllowed: _("This page doesn't support that. Nothing was changed."),
+        TooLarge: _(
+            "Maximum size is %(size)s bytes. Nothing was changed.", size=number(request.max_content_length or 0)
+        ),
     }
     return _error_page(kind, message.get(kind, error.description or error.name), error.code)
 
 
 def internal_error() -> tuple[str, int, dict[str, str]]:
     """Return the page for a request at which the service failed."""
-    return _error_page(InternalError, "This was not your fault, and nothing was changed.")
+    return _error_page(InternalError, _("Nothing was changed."))
 
 
 def _error_page(kind: type[DomainError], message: str, status: int | None = None) -> tuple[str, int, dict[str, str]]:
     status = status or kind.status
-    page = render_template("error.html", status=status, title=kind.title, message=message, advice=kind.advice)
+    page = render_template(
+        "error.html", status=status, title=_(kind.title), message=message, advice=kind.advice and _(kind.advice)
+    )
     return page, status, dict(kind.headers)

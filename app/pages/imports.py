@@ -19,7 +19,7 @@ from app.jobs.uploads import has_upload, iter_rejected
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.jobs import job_context, start_job
-from app.pages.list_query import InvalidListQuery
+from app.pages.list_query import InvalidRequest, ListUrl
 from app.web.cursors import encode_cursor
 
 PAGE_SIZE = 30
@@ -66,7 +66,7 @@ def _list(before: int | None = None, error: str | None = None, status: int = 200
         "imports.html",
         imports=[(job, ImportPayload.from_dict(job.payload)) for job in shown],
         state_labels=STATE_LABELS,
-        next_page=list_query.url_with(before=encode_cursor(shown[-1].id)) if len(found) > PAGE_SIZE else None,
+        next_page=ListUrl({}).changed(before=encode_cursor(shown[-1].id)) if len(found) > PAGE_SIZE else None,
         first_page=url_for("pages.imports") if before else None,
         error=error,
     ), status
@@ -143,7 +143,7 @@ def import_update(import_id: int) -> Any:
     elif action == "discard":
         transition(job.id, JobState.DISCARDED, from_=(JobState.DRAFT, JobState.READY, JobState.FAILED))
     else:
-        raise InvalidListQuery("Unknown action.")
+        raise InvalidRequest("Unknown action.")
     return redirect(url_for("pages.import_detail", import_id=job.id))
 
 
@@ -161,7 +161,7 @@ def _format() -> FileFormat:
     encoding, label = request.form.get("encoding", ""), request.form.get("delimiter", "")
     delimiter = next((sign for sign in DELIMITERS if DELIMITER_LABELS[sign] == label), None)
     if encoding not in ENCODINGS or delimiter is None:
-        raise InvalidListQuery("Unknown format.")
+        raise InvalidRequest("Unknown format.")
     return FileFormat("csv", encoding, delimiter, header=request.form.get("header") != "none")
 
 
@@ -178,7 +178,7 @@ def _check(job: Job, payload: ImportPayload) -> Any:
             *(prefix + name for prefix in (SEGMENT_OF, TAGS_OF) for name in payload.columns if name),
         }
         if len(roles) != len(payload.columns) or not known.issuperset(roles):
-            raise InvalidListQuery("Part of the form is missing. Reload the page and try again.")
+            raise InvalidRequest("Part of the form is missing. Reload the page and try again.")
         payload = replace(payload, roles=roles)
         error = validate_columns(roles)
         if error:

@@ -1,133 +1,229 @@
-"""What stands in the URL of a list: filters, order and place. A list's state is its URL, to be kept and sent."""
+"""The URL of a list: filter, sort order and cursor. A list's state is its URL, so it can be bookmarked and shared.
 
-from dataclasses import dataclass
+A filter is a dataclass. Each of its fields is one URL parameter, parsed and written by the field's type. So whatever a
+filter has is carried into links, export and bulk edits; nothing is listed by hand.
+"""
+
+import types
+from collections.abc import Callable
+from dataclasses import Field, dataclass, fields
 from datetime import UTC, date, datetime, time
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from flask import request, url_for
-from werkzeug.datastructures import MultiDict
 
 from app.core.errors import BadRequest
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import CustomerRow
 from app.core.search.filters import Filter, Order
-from app.serialization.segment_notation import InvalidSegment, parse_segment
+from app.serialization.segment_notation import InvalidSegment, format_segment, parse_segment
 from app.web.cursors import InvalidCursor, decode_cursor, encode_cursor
 
 MAX_QUERY_LENGTH = 1000
+DEFAULT_SORT = "id"
 
-NARROWED_BY = ("q", "segment", "without", "has", "sort", "type", "source", "actor", "customer", "since", "until")
-
-
-class InvalidListQuery(BadRequest):
-    code = "INVALID_LIST_QUERY"
-    explanation = "The URL has a parameter that this list does not understand."
+F = TypeVar("F")
+Parameters = dict[str, list[str]]
 
 
-def text(name: str, args: MultiDict[str, str] | None = None) -> str:
-    """`?name=…` without blanks around it; empty if it is missing. Raises NotUnderstood."""
-    value = (request.args if args is None else args).get(name, "").strip()
-    if not is_storable(value):
-        raise InvalidListQuery("The address contains characters that cannot be stored.")
-    return value
+class InvalidRequest(BadRequest):
+    code = "INVALID_REQUEST"
+    explanation = "The URL or the form of a page is invalid."
 
 
-def segments(name: str) -> tuple[SegmentPair, ...]:
-    """`?name=type:value`, any number of times. Raises NotUnderstood."""
-    return tuple(segment(value) for value in dict.fromkeys(request.args.getlist(name)))
+# One parameter
+
+
+def text(name: str) -> str:
+    """Return the URL parameter, stripped; an empty string if it is missing. Raises InvalidRequest."""
+    return _storable(request.args.get(name, "").strip())
+
+
+def cursor(name: str, *types_: type) -> Any:
+    """Return the decoded cursor in a URL parameter, or None. Raises InvalidRequest."""
+    value = request.args.get(name)
+    try:
+        return decode_cursor(value, *types_) if value else None
+    except InvalidCursor:
+        raise InvalidRequest("This page no longer exists. Go to the first page.") from None
 
 
 def segment(value: str) -> SegmentPair:
+    """Parse `type:value`. Raises InvalidRequest."""
     try:
-        parsed = parse_segment(value)
+        return parse_segment(_storable(value))
     except InvalidSegment:
-        raise InvalidListQuery("A segment is written type:value, such as membership:GOLD.") from None
-    if not all(is_storable(part) for part in parsed):
-        raise InvalidListQuery("The address contains characters that cannot be stored.")
-    return parsed
+        raise InvalidRequest("Choose a segment from the list.") from None
 
 
-def day(name: str) -> date | None:
-    """`?name=2026-11-23`. Raises NotUnderstood."""
-    value = text(name)
+def _storable(value: str) -> str:
+    if not is_storable(value):
+        raise InvalidRequest("The address contains invalid characters.")
+    return value
+
+
+# A filter
+
+
+def parse_filter(filter_class: type[F]) -> F:
+    """Return the filter in the URL. Raises InvalidRequest."""
+    filter_, errors = parse_filter_form(filter_class)
+    if errors:
+        raise InvalidRequest(next(iter(errors.values())))
+    return filter_
+
+
+def parse_filter_form(filter_class: type[F]) -> tuple[F, dict[str, str]]:
+    """Return the filter in the URL, and the error message of each invalid parameter."""
+    types_, values, errors = get_type_hints(filter_class), {}, {}
+    for field in fields(filter_class):  # type: ignore[arg-type]
+        name = parameter_name(field)
+        try:
+            values[field.name] = _parser(types_[field.name])(request.args.getlist(name))
+        except InvalidRequest as error:
+            errors[name] = str(error)
+    return filter_class(**values), errors
+
+
+def filter_parameters(filter_: Any) -> Parameters:
+    """Return the URL parameters of a filter: one for each field that is set."""
+    written = {parameter_name(field): _write(getattr(filter_, field.name)) for field in fields(filter_)}
+    return {name: values for name, values in written.items() if values}
+
+
+def parameter_name(field: "Field[Any]") -> str:
+    return str(field.metadata.get("parameter", field.name))
+
+
+def _parser(hint: Any) -> Callable[[list[str]], Any]:
+    """Return the function that parses a parameter's values as a field of this type."""
+    if hint == tuple[SegmentPair, ...]:
+        return lambda values: tuple(segment(value) for value in dict.fromkeys(values))
+    optional = get_origin(hint) in (Union, types.UnionType)
+    single = next(part for part in get_args(hint) if part is not type(None)) if optional else hint
+    parse = _SINGLE_PARSERS.get(single) or _choice(get_args(single))
+    return lambda values: _parse_single(values, parse, empty=None if optional else "")
+
+
+def _parse_single(values: list[str], parse: Callable[[str], Any], *, empty: Any) -> Any:
+    value = _storable(values[0].strip()) if values else ""
+    return parse(value) if value else empty
+
+
+def _choice(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise InvalidRequest("Choose an option from the list.")
+        return value
+
+    return parse
+
+
+def _day(value: str) -> date:
     try:
-        return date.fromisoformat(value) if value else None
+        return date.fromisoformat(value)
     except ValueError:
-        raise InvalidListQuery("A day is written like 2026-11-23.") from None
+        raise InvalidRequest("Enter a date as YYYY-MM-DD.") from None
 
 
-def start_of_day(of: date | None) -> datetime | None:
-    return datetime.combine(of, time(), UTC) if of else None
+def _short(value: str) -> str:
+    if len(value) > MAX_QUERY_LENGTH:
+        raise InvalidRequest(f"At most {MAX_QUERY_LENGTH} characters.")
+    return value
 
 
-def cursor(name: str, *types: type) -> Any:
-    """Where the list goes on: `?name=<cursor>`. Raises NotUnderstood."""
-    value = request.args.get(name)
-    try:
-        return decode_cursor(value, *types) if value else None
-    except InvalidCursor:
-        raise InvalidListQuery("This place in the list does not exist. Start from its first page.") from None
+_SINGLE_PARSERS: dict[Any, Callable[[str], Any]] = {
+    str: _short,
+    SegmentPair: segment,
+    date: _day,
+}
 
 
-def url_with(**changes: Any) -> str:
-    """This list's URL with some of its parameters changed, or taken out with None; back on its first page."""
-    kept = {name: value for name, value in {**active_filters(), **changes}.items() if value not in (None, "", [], [""])}
-    return url_for(str(request.endpoint), **{**(request.view_args or {}), **kept})
+def _write(value: Any) -> list[str]:
+    """Return the values of a parameter from which its field is parsed again."""
+    if not value:
+        return []
+    if isinstance(value, SegmentPair):
+        return [format_segment(value)]
+    if isinstance(value, tuple):
+        return [format_segment(pair) for pair in value]
+    return [value.isoformat() if isinstance(value, date) else value]
+
+
+# The URLs of a list
+
+
+@dataclass(frozen=True)
+class ListUrl:
+    """The URLs of the current list: with parameters changed, and on its first page unless a cursor is given."""
+
+    parameters: Parameters
+
+    def changed(self, **changes: Any) -> str:
+        """Return the URL with these parameters set; those set to None are left out."""
+        merged = {**self.parameters, **changes}
+        values = {name: value for name, value in merged.items() if value not in (None, "", [], [""])}
+        return url_for(str(request.endpoint), **{**(request.view_args or {}), **values})
+
+    def without(self, name: str, value: str) -> str:
+        """Return the URL without one of several equal parameters."""
+        return self.changed(**{name: [each for each in self.parameters.get(name, []) if each != value]})
+
+
+def start_of_day(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+# The list of customers
 
 
 @dataclass(frozen=True)
 class CustomerListQuery:
-    """Which customers, in which order, from where."""
+    """Which customers, in which order, from which cursor on."""
 
     filter: Filter
     order: Order
-    after: tuple[str, ...] | None
-    before: tuple[str, ...] | None
-
-    def cursor(self, customer: CustomerRow) -> str:
-        return encode_cursor(*self.order.cursor_of(customer))
+    after: tuple[str, ...] | None = None
+    before: tuple[str, ...] | None = None
 
     @property
     def sort(self) -> str:
         return ("-" if self.order.descending else "") + self.order.by
 
+    @property
+    def parameters(self) -> Parameters:
+        """The URL parameters of this list on its first page."""
+        sort = {"sort": [self.sort]} if self.sort != DEFAULT_SORT else {}
+        return filter_parameters(self.filter) | sort
+
+    def cursor(self, customer: CustomerRow) -> str:
+        return encode_cursor(*self.order.cursor_of(customer))
+
+
+SortKey = Literal["id", "name"]
+
 
 def parse_customer_list() -> CustomerListQuery:
-    """Raises NotUnderstood."""
-    has, sort = text("has"), text("sort") or "id"
-    if has not in ("", "any", "none"):
-        raise InvalidListQuery("has is any or none.")
-    if sort.removeprefix("-") not in ("id", "name"):
-        raise InvalidListQuery("Customers are sorted by id or name.")
-    order = Order(cast(Literal["id", "name"], sort.removeprefix("-")), sort.startswith("-"))
-    types = (str,) if order.by == "id" else (str, str)
-    after, before = cursor("after", *types), cursor("before", *types)
-    return CustomerListQuery(
-        Filter(
-            _search_text(),
-            segments("segment"),
-            segments("without"),
-            cast(Literal["any", "none"] | None, has or None),
-        ),
-        order,
-        tuple(after) if after else None,
-        tuple(before) if before else None,
-    )
+    """Return the list of customers in the URL. Raises InvalidRequest."""
+    return _customer_list(parse_filter(Filter))
 
 
-def _search_text() -> str:
-    q = text("q")
-    if len(q) > MAX_QUERY_LENGTH:
-        raise InvalidListQuery(f"A search has at most {MAX_QUERY_LENGTH:,} characters.")
-    return q
+def parse_customer_list_form() -> tuple[CustomerListQuery, dict[str, str]]:
+    """Return the list of customers in the URL, and the error message of each invalid filter parameter.
+
+    Raises InvalidRequest for a sort order or cursor that no page of ours links to.
+    """
+    filter_, errors = parse_filter_form(Filter)
+    return _customer_list(filter_), errors
 
 
-def url_without(name: str, value: str) -> str:
-    """The list's URL with one of several equal parameters taken out."""
-    return url_with(**{name: [kept for kept in request.args.getlist(name) if kept != value]})
-
-
-def active_filters() -> dict[str, list[str]]:
-    """What this list is narrowed to, by parameter: only those that a list of ours has, whatever else is in the URL."""
-    return {name: values for name, values in request.args.lists() if name in NARROWED_BY}
+def _customer_list(filter_: Filter) -> CustomerListQuery:
+    sort = text("sort") or DEFAULT_SORT
+    key = sort.removeprefix("-")
+    if key not in get_args(SortKey):
+        raise InvalidRequest("You can sort by ID or name.")
+    types_ = (str,) if key == "id" else (str, str)
+    after, before = cursor("after", *types_), cursor("before", *types_)
+    order = Order(cast(SortKey, key), sort.startswith("-"))
+    return CustomerListQuery(filter_, order, tuple(after) if after else None, tuple(before) if before else None)

@@ -1,4 +1,4 @@
-"""The overview: did last night's sync go well?"""
+"""The overview: totals, recent changes, and rejected requests."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,24 +21,23 @@ from app.pages.auth import require_role
 
 DAY = timedelta(days=1)
 CHART_DAYS = 14
-MAX_DELTAS = 8
-MAX_RECENT = 6
+MAX_SEGMENTS = 8
+MAX_RECENT_CHANGES = 6
 
 
 @blueprint.get("/")
 @require_role("viewer")
 def overview() -> Any:
-    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
-    since = today - (CHART_DAYS - 1) * DAY
-    changed = count_changed_by_day(since, CHART_DAYS)
+    moment = now()
+    first_day = moment.replace(hour=0, minute=0, second=0, microsecond=0) - (CHART_DAYS - 1) * DAY
     return render_template(
         "overview.html",
         totals=totals(),
-        sources=count_changed_by_source(now() - DAY),
-        refused=refusals_since((now() - DAY).date()),
-        movements=largest_deltas(now() - DAY, limit=MAX_DELTAS),
-        newest=list_change_sets(ChangeSetFilter(), limit=MAX_RECENT),
-        days=[(since + n * DAY).date() for n in range(CHART_DAYS)],
-        changed=changed,
-        largest=largest_segments(limit=MAX_DELTAS),
+        sources=count_changed_by_source(moment - DAY),
+        refusals=refusals_since((moment - DAY).date()),
+        deltas=largest_deltas(moment - DAY, limit=MAX_SEGMENTS),
+        recent=list_change_sets(ChangeSetFilter(), limit=MAX_RECENT_CHANGES),
+        days=[(first_day + n * DAY).date() for n in range(CHART_DAYS)],
+        changed_by_day=count_changed_by_day(first_day, CHART_DAYS),
+        largest=largest_segments(limit=MAX_SEGMENTS),
     )

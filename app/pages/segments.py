@@ -1,5 +1,6 @@
-"""The catalogue of segments, and one of them with its members."""
+"""The catalogue of segments, and one segment with its customers."""
 
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.core.search.filters import Filter, Order
 from app.core.search.similar_segments import find_all_similar
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
+from app.pages.list_query import ListUrl, filter_parameters, parse_filter
 from app.web.cursors import encode_cursor
 
 PAGE_SIZE = 50
@@ -22,29 +24,35 @@ MEMBERS_PAGE_SIZE = 20
 MAX_GROUPS = 100
 
 
+@dataclass(frozen=True)
+class CatalogueFilter:
+    """Which segments the catalogue lists."""
+
+    type: str | None = None
+
+
 @blueprint.get("/segments")
 @require_role("viewer")
 def segments() -> Any:
-    after = list_query.cursor("after", str, str)
-    found = catalogue(
-        SegmentPair(*after) if after else None, limit=PAGE_SIZE + 1, type_=list_query.text("type") or None
-    )
-    shown = found[:PAGE_SIZE]
+    filter_, after = parse_filter(CatalogueFilter), list_query.cursor("after", str, str)
+    rows = catalogue(SegmentPair(*after) if after else None, limit=PAGE_SIZE + 1, type_=filter_.type)
+    page = rows[:PAGE_SIZE]
+    urls = ListUrl(filter_parameters(filter_))
     return render_template(
         "segments.html",
-        types=[(type_, list(held)) for type_, held in groupby(shown, key=lambda size: size.type)],
-        trends=trends(size.pair for size in shown),
+        types=[(type_, list(group)) for type_, group in groupby(page, key=lambda row: row.type)],
+        trends=trends([row.pair for row in page]),
         totals=totals(),
-        following=list_query.url_with(after=encode_cursor(*shown[-1].pair)) if len(found) > PAGE_SIZE else None,
-        first=list_query.url_with() if after else None,
+        next_url=urls.changed(after=encode_cursor(*page[-1].pair)) if len(rows) > PAGE_SIZE else None,
+        first_url=urls.changed() if after else None,
     )
 
 
-@blueprint.get("/look-alikes")
+@blueprint.get("/similar-segments")
 @require_role("viewer")
-def look_alikes() -> Any:
-    """Segments that may be one and the same in several spellings, side by side."""
-    return render_template("look_alikes.html", groups=find_all_similar()[:MAX_GROUPS])
+def similar_segments() -> Any:
+    """Show segments that may be one and the same with different spellings."""
+    return render_template("similar_segments.html", groups=find_all_similar()[:MAX_GROUPS])
 
 
 @blueprint.get("/segments/<segment_part:type>/<segment_part:value>")
@@ -53,13 +61,15 @@ def segment(type: str, value: str) -> Any:
     pair = SegmentPair(type, value)
     trend = trends([pair]).get(pair)
     if trend is None:
-        raise NotFound("No customer has this segment, or ever had.")
+        raise NotFound("Segment not found.")
+    filter_ = Filter(segments=(pair,))
     return render_template(
         "segment.html",
         segment=pair,
+        list_parameters=filter_parameters(filter_),
         customers=count_holders(pair),
         totals=totals(),
         trend=trend,
         days=days(),
-        members=find_customers(Filter(segments=(pair,)), Order(), limit=MEMBERS_PAGE_SIZE),
+        members=find_customers(filter_, Order(), limit=MEMBERS_PAGE_SIZE),
     )

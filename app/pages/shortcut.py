@@ -1,6 +1,7 @@
-"""A single key as a shortcut is in the way of whoever speaks to the computer (WCAG 2.1.4): it can be turned off."""
+"""The shortcut `/` can be turned off: single keys get in the way of speech input (WCAG 2.1.4)."""
 
 from flask import Blueprint, flash, redirect, request, url_for
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from app.pages.auth import require_role
@@ -14,8 +15,8 @@ def register(blueprint: Blueprint) -> None:
 
 @require_role("viewer")
 def choose_shortcut() -> Response:
-    wish = "off" if request.form.get("slash") == "off" else "on"
-    flash("/ shortcut disabled." if wish == "off" else "/ shortcut enabled.")
+    enabled = request.form.get("slash") != "off"
+    flash(_("/ shortcut enabled.") if enabled else _("/ shortcut disabled."))
     response = redirect(url_for("pages.account"))
-    response.set_cookie("slash", wish, max_age=YEAR, samesite="Lax", secure=request.is_secure)
+    response.set_cookie("slash", "on" if enabled else "off", max_age=YEAR, samesite="Lax", secure=request.is_secure)
     return response

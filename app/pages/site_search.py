@@ -26,7 +26,7 @@ DESTINATIONS = (
     Destination("Overview", "pages.overview"),
     Destination("Customers", "pages.customers"),
     Destination("Segments", "pages.segments"),
-    Destination("Similar segments", "pages.look_alikes"),
+    Destination("Possible duplicates", "pages.similar_segments"),
     Destination("Imports", "pages.imports"),
     Destination("Import a file", "pages.imports", "editor"),
     Destination("Changes", "pages.changes"),

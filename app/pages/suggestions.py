@@ -1,4 +1,4 @@
-"""What the editor is told while somebody types: the values there are, and whether a spelling is close to one."""
+"""Fragments for the segment editor while an operator types: similar segments, and the values of a type."""
 
 from typing import Any
 
@@ -16,18 +16,15 @@ MAX_SUGGESTIONS = 100
 @blueprint.get("/segment-check")
 @require_role("viewer")
 def segment_check() -> Any:
-    """Whether a segment is new, and spelled almost like another one: asked while it is typed."""
+    """Return the existing segments that resemble a new one, `?type=…&value=…`."""
     type_, value = list_query.text("type"), list_query.text("value")
-    return render_template(
-        "components/similar_segments.html",
-        near=similar_if_new(SegmentPair(type_, value)) if type_ and value else [],
-        row=None,
-    )
+    similar = similar_if_new(SegmentPair(type_, value)) if type_ and value else []
+    return render_template("components/similar_segments.html", similar=similar)
 
 
 @blueprint.get("/segment-suggestions")
 @require_role("viewer")
 def segment_suggestions() -> Any:
-    """The values that customers hold of a type, for the editor's list."""
-    held = largest_segments(limit=MAX_SUGGESTIONS, type_=list_query.text("type"))
-    return render_template("components/value_options.html", held=held)
+    """Return the most frequent values of a type as options of a datalist."""
+    segments = largest_segments(limit=MAX_SUGGESTIONS, type_=list_query.text("type"))
+    return render_template("components/value_options.html", segments=segments)

@@ -1,98 +1,150 @@
-"""How numbers, times, segments and their changes are said in the pages."""
+"""How numbers, dates, times and sources are written in the pages: by the operator's language and time zone."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zlib import crc32
 
+from babel.numbers import format_percent
 from flask import Blueprint
+from flask_babel import (
+    format_date,
+    format_datetime,
+    format_decimal,
+    format_timedelta,
+    get_locale,
+    get_timezone,
+    lazy_gettext,
+    ngettext,
+    to_user_timezone,
+)
+from flask_babel import gettext as _
 
 from app.core.database import now
 from app.core.models.customers import PROFILE_FIELDS
 from app.serialization.segment_notation import format_segment
 
 HUES = 8
-
-SOURCES = {"api": "API", "page": "page", "command": "command"}
+SOURCES = {
+    "api": lazy_gettext("API"),
+    "page": lazy_gettext("Web app"),
+    "import": lazy_gettext("Import"),
+    "command": lazy_gettext("Command line"),
+}
+DAY_PATTERN = "d MMM y"
+TIME_PATTERN = "d MMM y, HH:mm"
 
 
 def register(blueprint: Blueprint) -> None:
-    for text in (
-        number,
-        signed,
-        percentage,
-        relative_time,
-        utc_timestamp,
-        iso_timestamp,
-        day,
-        hue,
-        source,
-        plural,
+    for template_filter in (
         browser,
+        customer_count,
+        day,
+        format_segment,
+        hue,
+        iso_timestamp,
+        local_time,
+        number,
+        percentage,
+        plural,
+        relative_time,
+        signed,
+        source,
+        time_zone_name,
     ):
-        blueprint.add_app_template_filter(text)
-    blueprint.add_app_template_filter(format_segment)
+        blueprint.add_app_template_filter(template_filter)
     blueprint.add_app_template_global(now)
     blueprint.app_context_processor(lambda: {"profile_labels": [(field.name, field.label) for field in PROFILE_FIELDS]})
 
 
+# Numbers
+
+
 def number(value: int) -> str:
-    return f"{value:,}"
+    return str(format_decimal(value))
 
 
 def signed(value: int) -> str:
-    """With a true minus sign, which is as wide as the plus."""
-    return f"{value:+,}".replace("-", "−")
+    """Return the number with a plus or a true minus sign, which are equally wide; zero as ±0."""
+    sign = "+" if value > 0 else "−" if value < 0 else "±"
+    return sign + number(abs(value))
 
 
-def plural(value: int, one: str, many: str | None = None) -> str:
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
+def customer_count(value: int) -> str:
+    """Return `1 customer`, `1,042 customers`."""
+    return str(ngettext("%(count)s customer", "%(count)s customers", value, count=number(value)))
+
+
+def plural(value: int, singular: str, plural_form: str | None = None) -> str:
+    return f"{number(value)} {singular if value == 1 else plural_form or singular + 's'}"
 
 
 def percentage(part: int, whole: int) -> str:
-    """Percent, with as many digits as say something."""
-    percent = 100 * part / whole if whole else 0.0
-    digits = f"{percent:.0f}" if percent >= 10 or percent == 0 else f"{percent:.1f}" if percent >= 0.1 else "< 0.1"
-    return f"{digits} %".replace(" ", "\N{NO-BREAK SPACE}")
+    """Return the share in percent: with one decimal below 10 %, and `< 0.1%` for what would be rounded to zero."""
+    share = part / whole if whole else 0.0
+    if 0 < share < 0.001:
+        return "< " + _percent(0.001)
+    return _percent(round(share, 3 if share < 0.1 else 2))
 
 
-def relative_time(at: datetime) -> str:
-    """`5 minutes ago`, `yesterday`, `3 May 2026`."""
-    seconds = int((now() - at).total_seconds())
-    days = (now().date() - at.date()).days
-    if seconds < 60:
-        return "just now"
-    if seconds < 3600:
-        return f"{plural(seconds // 60, 'minute')} ago"
-    if seconds < 24 * 3600:
-        return f"{plural(seconds // 3600, 'hour')} ago"
-    if days < 7:
-        return "yesterday" if days == 1 else f"{days} days ago"
-    return day(at.date())
+def _percent(share: float) -> str:
+    return str(format_percent(share, locale=get_locale(), decimal_quantization=False))
 
 
-def utc_timestamp(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def iso_timestamp(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+# Dates and times
 
 
 def day(value: date) -> str:
-    return f"{value.day} {value:%b %Y}"
+    """Return `26 Nov 2026`."""
+    return str(format_date(value, DAY_PATTERN))
+
+
+def local_time(at: datetime) -> str:
+    """Return `26 Nov 2026, 03:13 (Madrid)`."""
+    return f"{format_datetime(at, TIME_PATTERN)} ({time_zone_name()})"
+
+
+def time_zone_name(zone: str | None = None) -> str:
+    """Return the city of a time zone such as Europe/Madrid; the operator's if none is given."""
+    return (zone or str(get_timezone())).rpartition("/")[2].replace("_", " ")
+
+
+def relative_time(at: datetime) -> str:
+    """Return `5 minutes ago`, `yesterday`; after a week the day."""
+    passed = now() - at
+    local_day = to_user_timezone(at).date()
+    days = (to_user_timezone(now()).date() - local_day).days
+    if passed < timedelta(minutes=1):
+        return str(_("just now"))
+    if passed < timedelta(days=1):
+        unit = timedelta(minutes=1) if passed < timedelta(hours=1) else timedelta(hours=1)
+        return str(format_timedelta(-(passed // unit) * unit, threshold=1, add_direction=True))
+    if days == 1:
+        return str(_("yesterday"))
+    if days < 7:
+        return str(format_timedelta(timedelta(days=-days), threshold=1, add_direction=True))
+    return day(local_day)
+
+
+def iso_timestamp(at: datetime) -> str:
+    """Return the machine-readable form, `2026-11-26T02:13:27Z`."""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+# Names
 
 
 def hue(type_: str) -> int:
-    """One of a few colours for a type of segments, always the same one. An ornament: the type stands beside it."""
+    """Return the colour of a type of segments, always the same one; the type is written beside it."""
     return crc32(type_.encode("utf-8", "surrogatepass")) % HUES
 
 
 def source(name: str) -> str:
-    return SOURCES.get(name, name)
+    """Return the label of the source of a change."""
+    return str(SOURCES.get(name, name))
 
 
 BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
 SYSTEMS = {
-    "Android": "Android",  # which calls itself Linux, too
+    "Android": "Android",  # before Linux, which its user agents name too
     "iPhone": "iPhone",
     "iPad": "iPad",
     "Windows": "Windows",
@@ -102,6 +154,6 @@ SYSTEMS = {
 
 
 def browser(user_agent: str) -> str:
-    """`Firefox on Windows`, or what the browser calls itself if that says neither."""
-    name, system = (next((names[mark] for mark in names if mark in user_agent), "") for names in (BROWSERS, SYSTEMS))
-    return f"{name} on {system}" if name and system else user_agent
+    """Return `Firefox on Windows`, or the user agent itself if either is unknown."""
+    name, system = (next((names[token] for token in names if token in user_agent), "") for names in (BROWSERS, SYSTEMS))
+    return str(_("%(browser)s on %(system)s", browser=name, system=system)) if name and system else user_agent

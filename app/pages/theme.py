@@ -1,4 +1,4 @@
-"""Light or dark: as the system wishes, unless the operator chose otherwise; kept in a cookie, for the first paint."""
+"""The colour theme: the system's or the one that an operator chose, kept in a cookie for the first paint."""
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response

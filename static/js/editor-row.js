@@ -18,11 +18,11 @@ export function isChanged(row, storedSegments) {
 
 // Number the names of the controls, which the server and screen readers use, from the row's position.
 export function renumber(row, index) {
-  const [type, value] = inputsOf(row);
-  type.setAttribute("aria-label", `Type of segment ${index + 1}`);
-  value.setAttribute("aria-label", `Value of segment ${index + 1}`);
+  const withNumber = (text) => text.replace("{n}", index + 1);
+  for (const input of inputsOf(row)) input.setAttribute("aria-label", withNumber(input.dataset.label));
+  const name = segmentOf(row).join(" ").trim() || withNumber(row.closest("[data-row-name]").dataset.rowName);
   for (const button of row.querySelectorAll("[data-row-action]")) {
     button.value = `${button.dataset.rowAction}-${index}`;
-    button.setAttribute("aria-label", `${button.title}: segment ${index + 1}`);
+    button.setAttribute("aria-label", button.dataset.label.replace("{segment}", name));
   }
 }

@@ -23,7 +23,7 @@ class Editor {
 
   // Update what depends on the rows: their numbers, their marks, and the note about unsaved changes.
   refresh() {
-    this.unsavedNote.textContent = this.hasChanges() ? this.unsavedNote.dataset.unsaved || "Not saved yet" : "";
+    this.unsavedNote.textContent = this.hasChanges() ? this.unsavedNote.dataset.unsaved : "";
     this.form.querySelector("[data-no-rows]")?.toggleAttribute("hidden", this.rows.children.length > 0);
     [...this.rows.children].forEach((row, index) => {
       row.classList.toggle("is-changed", isChanged(row, this.storedSegments));

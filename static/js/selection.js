@@ -15,7 +15,7 @@ class Selection {
     this.bar = form.querySelector("[data-bulk-bar]");
     this.counter = form.querySelector("[data-selected-count]");
     this.selectAll = form.querySelector("[data-select-all]");
-    this.checkboxes = [...form.querySelectorAll("tbody input[name=id]")];
+    this.checkboxes = [...form.querySelectorAll("tbody input[name=document_id]")];
     this.selectAll.closest("[hidden]").hidden = false;
     this.restore();
   }
@@ -78,11 +78,11 @@ class Selection {
   // Send the customers who were selected on other pages of the list, too.
   addHiddenFields() {
     const here = new Set(this.checkboxes.map((checkbox) => checkbox.value));
-    for (const field of this.form.querySelectorAll("input[type=hidden][name=id]")) field.remove();
+    for (const field of this.form.querySelectorAll("input[type=hidden][name=document_id]")) field.remove();
     for (const id of load()) {
       if (here.has(id)) continue;
       const field = document.createElement("input");
-      Object.assign(field, { type: "hidden", name: "id", value: id });
+      Object.assign(field, { type: "hidden", name: "document_id", value: id });
       this.form.append(field);
     }
   }

@@ -47,8 +47,8 @@ def check_columns(page: Page) -> None:
 
 def undo(page: Page, link: str) -> None:
     page.get_by_role("link", name=link).click()
-    page.get_by_role("button", name=re.compile("^Put back")).click()
-    expect(page.get_by_text(re.compile("as before"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Undo for")).click()
+    expect(page.get_by_text(re.compile("^Undone for"))).to_be_visible()
 
 
 def test_import_is_previewed_applied_and_undone(any_browser: BrowserSession, tmp_path: Path) -> None:
@@ -77,14 +77,14 @@ def test_bulk_edit_of_all_matching_is_previewed_applied_and_undone(any_browser: 
     page.get_by_role("checkbox", name=re.compile(r"^Select .*\(")).first.check()  # the bulk bar appears
     page.get_by_role("link", name=re.compile("^Edit all")).click()
     expect(page.get_by_text("“gomez”")).to_be_visible()
-    page.get_by_label("Type of segment 1").fill("campaign")
-    page.get_by_label("Value of segment 1").fill("SPRING")
-    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
-    await_text(page, "Nothing is changed yet")
+    page.get_by_label("Segment 1 type").fill("campaign")
+    page.get_by_label("Segment 1 value").fill("SPRING")
+    page.get_by_role("button", name="Preview changes").locator("visible=true").last.click()
+    await_text(page, "nothing has changed yet")
     page.get_by_role("button", name=re.compile("^Add to [0-9]+ customers")).click()
-    await_text(page, "This is change")
+    await_text(page, "Change #")
     expect(page.get_by_text(re.compile("[0-9]+ customers changed"))).to_be_visible()
-    undo(page, "Undo it …")
+    undo(page, "Undo…")
 
 
 def test_bulk_edit_of_selected_customers(any_browser: BrowserSession) -> None:
@@ -94,24 +94,24 @@ def test_bulk_edit_of_selected_customers(any_browser: BrowserSession) -> None:
     page.get_by_role("button", name="Edit segments").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Change segments of 2 customers")
     page.get_by_label("Remove all segments").check()
-    page.get_by_role("button", name="See what it would do").locator("visible=true").last.click()
-    await_text(page, "Nothing is changed yet")
+    page.get_by_role("button", name="Preview changes").locator("visible=true").last.click()
+    await_text(page, "nothing has changed yet")
     page.get_by_role("button", name="Remove all segments from 2 customers").click()
-    await_text(page, "This is change")
-    undo(page, "Undo it …")
+    await_text(page, "Change #")
+    undo(page, "Undo…")
 
 
 def test_segment_is_renamed_and_the_rename_undone(any_browser: BrowserSession) -> None:
     page = any_browser.go("/segments/interest/COFFEE")
     page.get_by_role("link", name="Rename or merge").click()
     page.get_by_label("Value").fill("Coffee")
-    page.get_by_role("button", name="See what it would do").click()
+    page.get_by_role("button", name="Preview changes").click()
     if page.get_by_text("is this the spelling that you mean").is_visible():
-        page.get_by_role("button", name="See what it would do").click()
-    await_text(page, "Nothing is changed yet")
+        page.get_by_role("button", name="Preview changes").click()
+    await_text(page, "nothing has changed yet")
     page.get_by_role("button", name=re.compile("^Rename for")).click()
-    await_text(page, "This is change")
-    undo(page, "Undo it …")
+    await_text(page, "Change #")
+    undo(page, "Undo…")
 
 
 def test_document_id_is_changed_and_changed_back(any_browser: BrowserSession) -> None:

@@ -35,7 +35,7 @@ def test_count_is_loaded_after_the_page(desktop: BrowserSession) -> None:
 def test_unsaved_changes_are_marked_and_guarded(desktop: BrowserSession) -> None:
     page = clear(desktop, LUCIA)
     add(page, "membership", "GOLD")
-    expect(page.get_by_text("Not saved yet")).to_be_visible()
+    expect(page.get_by_text("Unsaved changes")).to_be_visible()
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.dismiss()))
     page.get_by_role("link", name="Segments", exact=True).click()
@@ -50,8 +50,8 @@ def test_unsaved_changes_are_marked_and_guarded(desktop: BrowserSession) -> None
 def test_similar_segment_is_pointed_out_while_typing(desktop: BrowserSession) -> None:
     page = clear(desktop, LUCIA)
     add(page, "membership", "GOLDD")
-    expect(page.get_by_text(re.compile("GOLD exists"))).to_be_visible()
-    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_text(re.compile("Did you mean membership: GOLD"))).to_be_visible()
+    page.get_by_role("button", name="Use GOLD").click()
     expect_values(page, "GOLD")
     page.get_by_role("link", name="Discard").click()
 

@@ -64,23 +64,23 @@ def test_the_id_of_a_deleted_customer_can_be_used_again(shell: Shell) -> None:
 
 def test_on_her_page(editor: Operator, lucia: str) -> None:
     page = editor.get("/customers/1")
-    form = editor.get(page.links["new id …"])
-    assert "New id for Lucía Díaz" in form.text
-    assert "Lucía Díaz" in editor.submit("/customers/1?new-id=yes", {"document_id": " 1/2 "}).text
+    form = editor.get(page.links["Change ID…"])
+    assert "Change ID of Lucía Díaz" in form.text
+    assert "Lucía Díaz" in editor.submit("/customer-rename/1", {"document_id": " 1/2 "}).text
     assert all_segments() == {"1/2": GOLD}
     add_customers("3")
-    assert "Another customer" in editor.post("/customers/3?new-id=yes", {"document_id": "1/2"}, status=422).text
-    assert "1 to 512" in editor.post("/customers/3?new-id=yes", {"document_id": " "}, status=422).text
+    assert "Another customer" in editor.post("/customer-rename/3", {"document_id": "1/2"}, status=422).text
+    assert "1 to 512" in editor.post("/customer-rename/3", {"document_id": " "}, status=422).text
 
 
 def test_it_is_on_record(editor: Operator, lucia: str) -> None:
-    editor.post("/customers/1?new-id=yes", {"document_id": "2"})
+    editor.post("/customer-rename/1", {"document_id": "2"})
     page = editor.get("/changes/3").text
     assert "Changes the document_id of a customer" in page
-    assert "before id 1" in " ".join(page.split())
-    assert "after id 2" in " ".join(page.split())
-    assert "3" in editor.get("/changes").links
+    assert "before ID 1" in " ".join(page.split())
+    assert "after ID 2" in " ".join(page.split())
+    assert "#3" in editor.get("/changes").links
 
 
 def test_a_viewer_cannot(viewer: Operator, lucia: str) -> None:
-    viewer.post("/customers/1?new-id=yes", {"document_id": "2"}, status=403)
+    viewer.post("/customer-rename/1", {"document_id": "2"}, status=403)

@@ -47,7 +47,7 @@ PAGES = {
     "/segments/membership/GOLD": 8,
     "/changes": 7,
     "/changes/1": 7,
-    "/look-alikes": 3,
+    "/similar-segments": 3,
     "/imports": 3,
 }
 

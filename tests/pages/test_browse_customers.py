@@ -1,20 +1,28 @@
-"""/customers: search, filters, order, pages, counts and export, all of it in the URL."""
+"""/customers: search, filters, sort order, pages, counts and export, all of it in the URL."""
 
 import csv
 import io
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
 
 import pytest
 from flask import Flask
 
+from app.core.models.segments import SegmentPair
+from app.core.search.filters import Filter
 from app.demo_data import fill_demo
 from app.files.cells import escape_cell, unescape_cell
-from app.pages import customers as page_of_customers
+from app.pages import customers as customers_page
+from app.pages.changes import ChangeListFilter
+from app.pages.list_query import filter_parameters, parameter_name, parse_filter
+from app.pages.segments import CatalogueFilter
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import Operator
 
 
-def test_it_works(viewer: Operator, ana: str) -> None:
+def test_search_lists_matching_customers(viewer: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     page = viewer.get("/customers?q=gomez")
     assert "1 customer" in page.text
@@ -23,36 +31,30 @@ def test_it_works(viewer: Operator, ana: str) -> None:
         assert text in page.text
 
 
-def test_exact_id_with_another_filter_is_a_list(viewer: Operator, ana: str) -> None:
-    set_segments(ana, GOLD)
-    page = viewer.get(f"/customers?q={ana}&has=none")  # not a redirect to the customer
-    assert ana not in page.links
-    viewer.get(f"/customers?q={'1' * 1001}", status=400)
-
-
-def test_an_exact_id_opens_at_once(viewer: Operator, ana: str) -> None:
+def test_an_exact_id_opens_the_customer(viewer: Operator, ana: str) -> None:
     answer = viewer.client.get("/customers", query_string={"q": f" {ana} "})
     assert answer.headers["Location"] == f"/customers/{ana}"
     assert viewer.client.get(f"/customers?q={ana}", headers={"X-Fragment": "results"}).status_code == 200
+    assert "No customers found" in viewer.get(f"/customers?q={ana}&has=any").text, "the filter is not ignored"
 
 
-def test_filters_are_added_and_removed_by_links_that_keep_the_rest(viewer: Operator, ana: str) -> None:
+def test_filters_are_added_and_removed_one_by_one(viewer: Operator, ana: str) -> None:
     add_customers("2", name="Ana Silver")
     set_segments(ana, GOLD)
     set_segments("2", SILVER)
-    answer = viewer.client.get("/customers?q=ana&pair=membership:GOLD&kind=segment&sort=name")
+    answer = viewer.client.get("/customers?q=ana&add_segment=membership:GOLD&condition=segment&sort=name")
     page = viewer.get(answer.headers["Location"])
     assert "1 customer" in page.text
-    page = viewer.get(page.links["Remove the filter has membership:GOLD"])
+    page = viewer.get(page.links["Remove filter: Has segment membership:GOLD"])
     assert "2 customers" in page.text
-    page = viewer.get(page.links["Stop searching for ana"])
-    assert "Clear all" not in page.text
-    answer = viewer.client.get("/customers?pair=membership:GOLD&kind=without")
+    page = viewer.get(page.links["Clear search “ana”"])
+    assert "Clear filters" not in page.text
+    answer = viewer.client.get("/customers?add_segment=membership:GOLD&condition=without")
     assert "Ana Silver" in viewer.get(answer.headers["Location"]).text
-    assert "No customer matches" in viewer.get("/customers?has=none").text
+    assert "No customers found" in viewer.get("/customers?has=none").text
 
 
-def test_pages_lead_on_and_back(viewer: Operator, app: Flask) -> None:
+def test_the_list_is_paged_in_both_directions(viewer: Operator, app: Flask) -> None:
     fill_demo(170, lambda _done: None)
     seen: list[str] = []
     page = viewer.get("/customers?sort=name")
@@ -66,33 +68,68 @@ def test_pages_lead_on_and_back(viewer: Operator, app: Flask) -> None:
     assert len(seen) == len(set(seen)) == 170
 
 
-def test_a_count_is_exact_or_says_more_than(viewer: Operator, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_is_exact_or_a_lower_bound(viewer: Operator, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_demo(600, lambda _done: None)
-    monkeypatch.setattr(page_of_customers, "MAX_COUNTED", 60)
+    monkeypatch.setattr(customers_page, "MAX_COUNTED", 60)
     assert "600 customers" in viewer.get("/customers").text
     page = viewer.get("/customers?without=membership:GOLD&has=any")
     assert "50+ customers" in page.text
-    counted = viewer.get(page.links.get("Count them", "/customers?without=membership:GOLD&has=any&count=yes"))
+    counted = viewer.get(page.links.get("Count all", "/customers?without=membership:GOLD&has=any&count=yes"))
     assert "60+ customers" in counted.text
     part = viewer.client.get("/customer-count?without=membership:GOLD&has=any").text
     assert part.strip() == "60+ customers"
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["segment=GOLD", "pair=GOLD", "has=some", "sort=phone", "after=x", "before=WyJhIl0", "pair=a:b&kind=c", "q=%00"],
-)
-def test_what_is_not_understood_is_said(viewer: Operator, query: str) -> None:
-    viewer.get(f"/customers?sort=name&{query}" if "before" in query else f"/customers?{query}", status=400)
+@pytest.mark.parametrize("query", ["segment=GOLD", "add_segment=GOLD", "has=some", "q=%00", f"q={'1' * 1001}"])
+def test_an_invalid_filter_is_reported_on_the_list(viewer: Operator, ana: str, query: str) -> None:
+    page = viewer.get(f"/customers?{query}", status=422)
+    assert 'role="alert"' in page.html
+    assert ana not in page.links, "an invalid filter does not list all customers"
 
 
-def test_empty_lists_say_what_to_do_next(viewer: Operator) -> None:
-    assert viewer.get("/customers").links["Load a file"] == "/imports"
+@pytest.mark.parametrize("query", ["sort=phone", "after=x", "sort=name&before=WyJhIl0", "add_segment=a:b&condition=c"])
+def test_invalid_parameters_are_400(viewer: Operator, query: str) -> None:
+    viewer.get(f"/customers?{query}", status=400)
+
+
+@pytest.mark.parametrize("query", ["segment=GOLD", "has=some", "q=%00"])
+@pytest.mark.parametrize("url", ["/customer-count", "/customer-export", "/bulk-edits/new?all_matching=yes"])
+def test_an_invalid_filter_never_widens_a_count_an_export_or_a_bulk_edit(
+    editor: Operator, ana: str, url: str, query: str
+) -> None:
+    editor.get(f"{url}{'&' if '?' in url else '?'}{query}", status=400)
+
+
+@dataclass(frozen=True)
+class ExtendedFilter(Filter):
+    """A filter with one more field of each type."""
+
+    city: str | None = None
+    since: date | None = None
+    except_segment: SegmentPair | None = None
+
+
+@pytest.mark.parametrize("filter_class", [Filter, ChangeListFilter, CatalogueFilter, ExtendedFilter])
+def test_every_field_of_a_filter_is_a_parameter_of_its_urls(app: Flask, filter_class: Any) -> None:
+    values = {"has": "any", "since": "2026-11-01", "until": "2026-11-02"}
+    query = {name: values.get(name, "a:b") for name in map(parameter_name, fields(filter_class))}
+    with app.test_request_context("/customers", query_string=query):
+        filter_ = parse_filter(filter_class)
+        assert {name: value for name, (value,) in filter_parameters(filter_).items()} == query
+        assert filter_ != filter_class()
+
+
+def test_an_empty_list_suggests_what_to_do_next(viewer: Operator) -> None:
+    assert "No customers yet" in viewer.get("/customers").text
     add_customers("1")
-    assert "show all customers" in viewer.get("/customers?q=nobody").text
+    assert viewer.get("/customers?q=unknown").links["clear filters"] == "/customers"
 
 
-def test_the_export_is_the_whole_list_safe_in_a_spreadsheet_and_can_be_imported(
+def test_an_editor_of_an_empty_shop_can_import_a_file(editor: Operator) -> None:
+    assert editor.get("/customers").links["Import a file"] == "/imports"
+
+
+def test_the_export_is_safe_in_a_spreadsheet_and_can_be_imported_again(
     viewer: Operator, app: Flask, shell: Shell
 ) -> None:
     add_customers("=1+1", name='=HYPERLINK("http://x")', email="-a@b.c", phone="+57 300")
@@ -109,26 +146,26 @@ def test_the_export_is_the_whole_list_safe_in_a_spreadsheet_and_can_be_imported(
 
 
 @pytest.mark.parametrize("cell", ["=x", "'", "'=x", "''", "x", "+", "\tx", "", "'x'"])
-def test_a_marked_cell_is_what_it_was(cell: str) -> None:
+def test_unescaping_restores_an_escaped_cell(cell: str) -> None:
     assert unescape_cell(escape_cell(cell)) == cell
 
 
-def test_the_commands_export_keeps_apostrophes_too(app: Flask, shell: Shell) -> None:
+def test_the_command_exports_apostrophes_unchanged(app: Flask, shell: Shell) -> None:
     add_customers("1", name="'=x", email="'", phone="+57")
     exported = shell("customers", "export").stdout
     assert "+57" in exported.replace("'+57", "")
     assert "1 unchanged" in shell("customers", "import", shell.file("again.csv", exported)).stdout
 
 
-@pytest.mark.parametrize("name", ["_scheme", "_external", "_anchor", "_method", "endpoint", "document_id", "pair[]"])
-def test_what_else_stands_in_the_url_gets_into_no_link(viewer: Operator, ana: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["_scheme", "_external", "_anchor", "_method", "endpoint", "document_id", "segment[]"])
+def test_unknown_url_parameters_are_not_carried_into_links(viewer: Operator, ana: str, name: str) -> None:
     for url in ("/customers", "/changes", "/segments"):
         page = viewer.get(f"{url}?{name}=javascript&sort=name")
         assert not any("javascript" in link for link in page.links.values())
 
 
 def test_a_full_page_is_small(editor: Operator) -> None:
-    """What `get` checks of every page, where it is hardest: 50 customers, and all segments that can be suggested."""
+    """`get` checks the size of every page: here with 50 customers, and as many segments as are suggested."""
     segments = [{"type": f"type-{n}", "value": f"A_LONG_VALUE_{n}"} for n in range(100)]
     for n in range(51):
         id_ = f"{n:04}-{n:06}"

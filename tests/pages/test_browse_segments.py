@@ -14,30 +14,30 @@ from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import Operator
 
 
-def test_it_works(viewer: Operator) -> None:
+def test_the_catalogue_counts_customers(viewer: Operator) -> None:
     add_customers("1", "2", "3", "4")
     for document_id in "123":
         set_segments(document_id, GOLD)
     set_segments("3", SILVER)
     page = viewer.get("/segments")
-    assert "3 of 4 customers carry segments" in page.text
-    assert "GOLD 2 50 %" in page.text
-    assert "SILVER 1 25 %" in page.text
+    assert "3 of 4 customers have segments" in page.text
+    assert "GOLD 2 50%" in page.text
+    assert "SILVER 1 25%" in page.text
     members = viewer.get(page.links["GOLD"])
-    assert "2 customers , 50 % of all" in members.text
+    assert "2 customers (50%)" in members.text
     assert {"1", "2"} <= members.links.keys()
     assert "3" not in members.links
-    assert "segment=membership:GOLD" in members.links["Export as CSV"].replace("%3A", ":")
+    assert "segment=membership:GOLD" in members.links["CSV (Excel)"].replace("%3A", ":")
 
 
-def test_a_segment_that_nobody_holds_any_more_still_tells_its_past(viewer: Operator) -> None:
+def test_a_segment_without_customers_keeps_its_history(viewer: Operator) -> None:
     add_customers("1")
     set_segments("1", GOLD)
     set_segments("1", SILVER)
     assert "GOLD" not in viewer.get("/segments").links
     page = viewer.get("/segments/membership/GOLD")
-    assert "Nobody carries it any more" in page.text
-    assert "Change" in viewer.get(page.links["Changes that moved it"]).text
+    assert "No customers in this segment" in page.text
+    assert "Change" in viewer.get(page.links["View changes"]).text
     viewer.get("/segments/membership/PLATINUM", status=404)
 
 
@@ -53,12 +53,12 @@ def test_any_segment_has_a_page(viewer: Operator, type_: str, value: str) -> Non
     assert "/./" not in url
     assert not url.endswith(("/.", "/.."))
     page = viewer.get(url)
-    assert "1 customer ," in page.text
-    for text in ("Changes that moved it", "Export as CSV"):
+    assert "1 customer (" in page.text
+    for text in ("View changes", "CSV (Excel)"):
         assert viewer.client.get(page.links[text]).status_code == 200
 
 
-def test_the_catalogue_goes_on_page_by_page(viewer: Operator) -> None:
+def test_the_catalogue_is_paged(viewer: Operator) -> None:
     add_customers("1")
     set_segments("1", [{"type": f"t{n % 3}", "value": f"{n:03}"} for n in range(150)])
     pages = [viewer.get("/segments")]
@@ -68,7 +68,7 @@ def test_the_catalogue_goes_on_page_by_page(viewer: Operator) -> None:
     assert len(values) == len(set(values)) == 150
 
 
-def test_a_trend_is_what_customers_held_at_the_end_of_each_day(app: Flask) -> None:
+def test_a_trend_has_the_size_at_the_end_of_each_day(app: Flask) -> None:
     today = now().date()
     moves = {0: -1, 1: 5, 30: 10, DAYS - 1: 1, DAYS: 100, 400: 1000}
     rows = [
@@ -84,5 +84,5 @@ def test_a_trend_is_what_customers_held_at_the_end_of_each_day(app: Flask) -> No
     assert trends([SegmentPair("t", "never")]) == {}
 
 
-def test_empty_says_what_to_do_next(viewer: Operator) -> None:
+def test_an_empty_catalogue_suggests_what_to_do_next(viewer: Operator) -> None:
     assert "No segments yet" in viewer.get("/segments").text

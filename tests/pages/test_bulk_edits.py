@@ -1,7 +1,6 @@
-"""/edits: one change for the ticked customers or for all who match, previewed, then made, and undone."""
+"""/bulk-edits: one change for the ticked customers or for all who match, previewed, then made, and undone."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -36,16 +35,16 @@ def customers(app: Any) -> None:
 
 def prepare(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "", status: int = 302) -> str:
     """The address of a prepared change: for these ids, or for all who match."""
-    rows = [pair for one in segments for pair in (("type", one["type"]), ("value", one["value"]), ("was", ""))]
-    form = [*FORM, ("verb", verb), *(("id", id_) for id_ in ids), *rows]
-    response = editor.post(f"/edits?{query}", form, status=status)
+    rows = [field for segment in segments for field in [*segment.items(), ("original_index", "")]]
+    form = [*FORM, ("operation", verb), *(("document_id", id_) for id_ in ids), *rows]
+    response = editor.post(f"/bulk-edits?{query}", form, status=status)
     return response.headers.get("Location", response.text)
 
 
 def make(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "") -> Page:
     url = prepare(editor, verb, segments, ids, query)
     assert run_job()
-    assert "Nothing is changed yet" in editor.get(url).text
+    assert "nothing has changed yet" in editor.get(url).text
     editor.post(url, {"action": "apply"})
     assert run_job()
     assert recount(TESTER) == []
@@ -59,10 +58,10 @@ BEFORE = {"a": GOLD, "b": [*GOLD, *WINE], "c": SILVER, "d": []}
     ("verb", "segments", "ids", "query", "after", "told"),
     [
         ("add", WINE, "abd", "", {"a": [*GOLD, *WINE], "d": WINE}, (2, 0, 1)),
-        ("remove", GOLD, "", "everybody=yes&segment=membership:GOLD", {"a": [], "b": WINE}, (0, 2, 0)),
-        ("replace", SILVER, "", "everybody=yes", {"a": SILVER, "b": SILVER, "d": SILVER}, (3, 2, 1)),
-        ("clear", [], "", "everybody=yes&has=any", {id_: [] for id_ in "abc"}, (0, 3, 0)),
-        ("add", WINE, "", "everybody=yes&without=interest:WINE&q=c", {"c": [*SILVER, *WINE]}, (1, 0, 0)),
+        ("remove", GOLD, "", "all_matching=yes&segment=membership:GOLD", {"a": [], "b": WINE}, (0, 2, 0)),
+        ("replace", SILVER, "", "all_matching=yes", {"a": SILVER, "b": SILVER, "d": SILVER}, (3, 2, 1)),
+        ("clear", [], "", "all_matching=yes&has=any", {id_: [] for id_ in "abc"}, (0, 3, 0)),
+        ("add", WINE, "", "all_matching=yes&without=interest:WINE&q=c", {"c": [*SILVER, *WINE]}, (1, 0, 0)),
     ],
 )  # fmt: skip
 def test_edit_does_what_the_preview_said(
@@ -73,9 +72,9 @@ def test_edit_does_what_the_preview_said(
     numbers = last_preview()
     assert (numbers["gain"], numbers["lose"], numbers["unchanged"]) == told
     assert f"{len(after)} customer" in page.text
-    undo = editor.get(page.links["Undo it …"])
-    assert "Put back" in undo.text
-    editor.post(page.links["Undo it …"])
+    undo = editor.get(page.links["Undo…"])
+    assert "Undo for" in undo.text
+    editor.post(page.links["Undo…"])
     assert all_segments() == BEFORE
     assert recount(TESTER) == []
 
@@ -94,7 +93,7 @@ def test_nothing_changes_before_apply(editor: Operator) -> None:
 
 def test_only_previewed_customers_are_changed_and_the_others_listed(editor: Operator) -> None:
     """The customers are fixed by the preview; each is changed only if its effect on them still holds."""
-    url = prepare(editor, "add", WINE, query="everybody=yes&segment=membership:GOLD&without=interest:WINE")
+    url = prepare(editor, "add", WINE, query="all_matching=yes&segment=membership:GOLD&without=interest:WINE")
     assert run_job()
     set_segments("c", GOLD)
     set_segments("a", [*GOLD, *SILVER])
@@ -127,7 +126,7 @@ def test_removal_skips_customers_who_got_the_segment_after_the_preview(editor: O
 def test_edit_of_several_batches_is_one_change_set(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_edits, "BATCH_SIZE", 1)
     monkeypatch.setattr(batches, "BATCH_SIZE", 1)
-    make(editor, "remove", GOLD, query="everybody=yes")
+    make(editor, "remove", GOLD, query="all_matching=yes")
     newest = select(ChangeSet.state, ChangeSet.changed).order_by(ChangeSet.id.desc()).limit(1)
     assert tuple(db.session.execute(newest).one()) == ("done", 2)
     assert all_segments() == {"a": [], "b": WINE, "c": SILVER, "d": []}
@@ -141,7 +140,7 @@ def test_edit_of_several_batches_is_one_change_set(editor: Operator, monkeypatch
         ("add", [{"type": "x", "value": "v" * 1001}], "a", "", 422),
         ("add", GOLD, "", "", 400),
         ("nonsense", GOLD, "a", "", 400),
-        ("add", GOLD, "", "everybody=yes&segment=nonsense", 400),
+        ("add", GOLD, "", "all_matching=yes&segment=nonsense", 400),
     ],
 )
 def test_invalid_edits_are_refused(
@@ -153,38 +152,39 @@ def test_invalid_edits_are_refused(
 
 def test_similar_segment_asks_for_confirmation(editor: Operator) -> None:
     text = prepare(editor, "add", [{"type": "membership", "value": "gold"}], "d", status=422)
-    assert re.search("GOLD.*exists", text, re.DOTALL)
-    form = [*FORM, ("verb", "add"), ("id", "d"), ("type", "membership"), ("value", "gold"), ("was", "")]
-    editor.post("/edits", [*form, ("confirmed", "yes")])
+    assert "Did you mean membership: GOLD" in " ".join(text.split())
+    row = [("type", "membership"), ("value", "gold"), ("original_index", "")]
+    form = [*FORM, ("operation", "add"), ("document_id", "d"), *row]
+    editor.post("/bulk-edits", [*form, ("confirmed", "yes")])
     assert run_job()
 
 
 def test_rows_are_added_without_a_script(editor: Operator) -> None:
-    page = editor.get("/edits/new?everybody=yes&segment=membership:GOLD")
-    assert "Change segments of 2 customers" in page.text
-    form = [*FORM, ("verb", "remove"), ("type", "x"), ("value", "y"), ("was", ""), ("action", "add")]
-    response = editor.post("/edits?everybody=yes", form, status=200)
+    page = editor.get("/bulk-edits/new?all_matching=yes&segment=membership:GOLD")
+    assert "Edit segments for 2 customers" in page.text
+    form = [*FORM, ("operation", "remove"), ("type", "x"), ("value", "y"), ("original_index", ""), ("action", "add")]
+    response = editor.post("/bulk-edits?all_matching=yes", form, status=200)
     assert response.text.count('name="type"') == 3  # and one in the template
 
 
 def test_missing_customers_are_not_counted_as_unchanged(editor: Operator) -> None:
     page = make(editor, "add", WINE, "abx")
-    assert "1 customer changed" in page.text
-    assert "1 were like that already" in page.text
+    assert "1 customer updated" in page.text
+    assert "(1 already had it)" in page.text
 
 
 def test_selected_customers_come_from_the_list(editor: Operator) -> None:
     page = editor.get("/customers")
-    assert [value for name, value in page.fields if name == "id"] == ["a", "b", "c", "d"]
-    response = editor.post("/edits/new", [("id", "a"), ("id", "c")], status=200)
-    assert "Change segments of 2 customers" in " ".join(response.text.split())
-    editor.post("/edits/new", status=400)
+    assert [value for name, value in page.fields if name == "document_id"] == ["a", "b", "c", "d"]
+    response = editor.post("/bulk-edits/new", [("document_id", "a"), ("document_id", "c")], status=200)
+    assert "Edit segments for 2 customers" in " ".join(response.text.split())
+    editor.post("/bulk-edits/new", status=400)
 
 
 def test_viewers_cannot_edit(viewer: Operator) -> None:
-    viewer.get("/edits/new?everybody=yes", status=403)
-    viewer.post("/edits?everybody=yes", [*FORM, ("verb", "clear")], status=403)
-    assert [value for name, value in viewer.get("/customers").fields if name == "id"] == []
+    viewer.get("/bulk-edits/new?all_matching=yes", status=403)
+    viewer.post("/bulk-edits?all_matching=yes", [*FORM, ("operation", "clear")], status=403)
+    assert [value for name, value in viewer.get("/customers").fields if name == "document_id"] == []
 
 
 # Renaming and merging
@@ -234,8 +234,8 @@ def test_possible_duplicates_are_grouped(editor: Operator) -> None:
     (group,) = find_all_similar()
     assert {value for _, value, _ in group} == set(spellings)
     assert group[0][1] == "GOLD"
-    page = editor.get("/look-alikes")
-    assert "Merge into the first" in page.text
+    page = editor.get("/similar-segments")
+    assert "Merge into GOLD…" in page.text
     assert "STORE_001" not in page.text
 
 
@@ -245,7 +245,7 @@ def test_long_texts_are_not_compared_letter_by_letter() -> None:
 
 
 def test_no_possible_duplicates(viewer: Operator) -> None:
-    assert "No look-alikes" in viewer.get("/look-alikes").text
+    assert "No duplicates found." in viewer.get("/similar-segments").text
 
 
 PAIR = st.builds(lambda type_, value: {"type": type_, "value": value}, st.sampled_from("tT"), st.sampled_from('12"é'))

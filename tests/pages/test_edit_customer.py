@@ -1,11 +1,14 @@
-"""/customers/<document_id>: the editor, without scripts; conflicts, provenance, the timeline and its undo."""
+"""/customers/<document_id> without JavaScript: the editor, edit conflicts, provenance, history and undo."""
 
+import subprocess
+import sys
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from flask import Flask
+from flask import Flask, url_for
 
 from app.core.counts.segment_counts import SegmentSize
 from app.core.database import db, now
@@ -18,18 +21,18 @@ from tests.support.customers import GOLD, SILVER, Segments, add_customers, all_s
 from tests.support.html_client import Operator, Page
 
 WINE: Segments = [{"type": "interest", "value": "WINE"}]
-FIELDS = ("base", "version", "was", "type", "value", "confirmed")
+FIELDS = ("base", "version", "original_index", "type", "value", "confirmed")
 
 
 def form_of(page: Page, start: int | None = None) -> list[tuple[str, str]]:
-    """The editor's fields as a browser would send them; of several forms, those of the first, or of that one."""
+    """Return the editor's fields as a browser submits them: of the first form, or of the one that begins at `start`."""
     start = start or next(n for n, (name, _) in enumerate(page.fields) if name == "base")
     form = takewhile(lambda field: field[0] != "csrf_token", page.fields[start:])
     return [(name, value) for name, value in form if name in FIELDS]
 
 
 def with_row(form: list[tuple[str, str]], type_: str, value: str) -> list[tuple[str, str]]:
-    return [*form, ("was", ""), ("type", type_), ("value", value)]
+    return [*form, ("original_index", ""), ("type", type_), ("value", value)]
 
 
 def edited(editor: Operator, document_id: str, form: Any, action: str, status: int = 200) -> Page:
@@ -40,11 +43,11 @@ def save(editor: Operator, document_id: str, form: Any, **kwargs: Any) -> Page:
     return editor.submit(f"/customers/{document_id}", [*form, ("action", "save")], **kwargs)
 
 
-def test_it_works(editor: Operator, ana: str) -> None:
+def test_a_segment_is_added(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     page = editor.get(f"/customers/{ana}")
     assert "Ana Gómez" in page.title
-    assert "by tester" in page.text
+    assert "Added just now by tester" in page.text
     after = save(editor, ana, with_row(form_of(page), "interest", "WINE"))
     assert "Saved." in after.text
     assert all_segments() == {ana: [*GOLD, *WINE]}
@@ -52,13 +55,13 @@ def test_it_works(editor: Operator, ana: str) -> None:
     assert timeline(ana, limit=1)[0].change_set.source == "page"
 
 
-def test_rows_are_added_moved_and_removed_without_saving(editor: Operator, ana: str) -> None:
+def test_row_buttons_change_the_form_without_saving(editor: Operator, ana: str) -> None:
     set_segments(ana, [*GOLD, *SILVER, *WINE])
     page = editor.get(f"/customers/{ana}")
     page = edited(editor, ana, form_of(page), "add")
     assert len([name for name, _ in page.fields if name == "type"]) == 4
     page = edited(editor, ana, form_of(page), "up-2")
-    assert "Not saved yet" in page.text
+    assert "Unsaved changes" in page.text
     page = edited(editor, ana, form_of(page), "remove-0")
     page = edited(editor, ana, form_of(page), "down-0")
     for nonsense in ("up-0", "down-99", "remove-x", "dance", "use-0-0", "remove-"):
@@ -69,33 +72,33 @@ def test_rows_are_added_moved_and_removed_without_saving(editor: Operator, ana: 
 
 
 @pytest.mark.parametrize(("type_", "value"), [("", "GOLD"), ("membership", ""), ("t", "x" * 1001), ("t", "\0")])
-def test_what_cannot_be_saved_is_said_and_kept(editor: Operator, ana: str, type_: str, value: str) -> None:
+def test_an_invalid_row_is_reported_and_nothing_is_saved(editor: Operator, ana: str, type_: str, value: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), type_, value)
     page = edited(editor, ana, form, "save", status=422)
-    assert "Nothing was saved" in page.text
+    assert "Not saved. Fix 1 row." in page.text
     assert all_segments() == {ana: []}
 
 
-def test_what_was_not_touched_stays_exactly_as_it_was(editor: Operator, ana: str) -> None:
+def test_untouched_segments_are_saved_unchanged(editor: Operator, ana: str) -> None:
     odd = [{"type": "a\r\nb", "value": "\n"}, {"type": "", "value": ""}, {"type": "x", "value": ""}, *GOLD, *GOLD]
     set_segments(ana, odd)
     save(editor, ana, with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE"))
     assert all_segments() == {ana: [*odd, *WINE]}
 
 
-def test_a_spelling_close_to_an_existing_one_is_asked_about(editor: Operator, ana: str) -> None:
+def test_a_similar_spelling_must_be_confirmed(editor: Operator, ana: str) -> None:
     add_customers("b", "c")
     for document_id in "bc":
         set_segments(document_id, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "Membership", "gold ")
     page = edited(editor, ana, form, "save", status=422)
-    assert "membership GOLD exists, 2 customers" in page.text
+    assert "Did you mean membership: GOLD (2 customers)?" in page.text
     assert all_segments()[ana] == []
     taken = edited(editor, ana, form_of(page), "use-0-0")
     save(editor, ana, form_of(taken))
     assert all_segments()[ana] == GOLD
     page = edited(editor, ana, with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "GOLDD"), "save", 422)
-    save(editor, ana, form_of(page))  # as it is, now that it was asked
+    save(editor, ana, form_of(page))  # confirmed
     assert all_segments()[ana] == [*GOLD, {"type": "membership", "value": "GOLDD"}]
 
 
@@ -115,44 +118,44 @@ def similar_to(pair: SegmentPair) -> list[SegmentSize]:
         ("SILVER", False),
     ],
 )
-def test_which_spellings_are_close(app: Flask, ana: str, value: str, alike: bool) -> None:
+def test_which_spellings_are_similar(app: Flask, ana: str, value: str, alike: bool) -> None:
     set_segments(ana, [*GOLD, {"type": "store", "value": "STORE_001"}])
     assert bool(similar_to(SegmentPair("membership", value))) is alike
     assert similar_to(SegmentPair("store", "STORE_002")) == [], "digits tell things apart"
-    assert similar_to(SegmentPair("membership", "GOLD")) == [], "itself is not another one"
+    assert similar_to(SegmentPair("membership", "GOLD")) == [], "a segment is not similar to itself"
 
 
-def test_somebody_faster_is_not_overwritten(editor: Operator, ana: str) -> None:
+def test_a_concurrent_change_is_reported_as_edit_conflict(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     set_segments(ana, SILVER)
     page = edited(editor, ana, form, "save", status=409)
     assert all_segments() == {ana: SILVER}
-    for text in ("tester", "When you began", "Now", "Yours", "WINE", "SILVER"):
+    for text in ("tester", "Original", "Their version (saved)", "Your version", "WINE", "SILVER"):
         assert text in page.text
     save(editor, ana, form_of(page))
     assert all_segments() == {ana: [*GOLD, *WINE]}
 
 
-def test_both_changes_can_be_kept(editor: Operator, ana: str) -> None:
+def test_a_conflict_can_be_saved_combined(editor: Operator, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "store", "STORE_1")
     set_segments(ana, [*WINE, *SILVER])
     page = edited(editor, ana, form, "save", status=409)
-    assert "Save both changes" in page.text
+    assert "Save combined" in page.text
     *_, last = (n for n, (name, _) in enumerate(page.fields) if name == "base")
     save(editor, ana, form_of(page, last))
     assert all_segments() == {ana: [*WINE, *SILVER, {"type": "store", "value": "STORE_1"}]}
 
 
-def test_one_of_two_is_not_called_both(editor: Operator, ana: str) -> None:
+def test_a_combination_equal_to_one_version_is_not_offered(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     set_segments(ana, [*GOLD, *WINE, *SILVER])
-    assert "Save both changes" not in edited(editor, ana, form, "save", status=409).text
+    assert "Save combined" not in edited(editor, ana, form, "save", status=409).text
 
 
-def test_a_conflict_can_be_edited_first_and_can_meet_another_one(editor: Operator, ana: str) -> None:
+def test_a_conflict_can_be_edited_and_conflict_again(editor: Operator, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     set_segments(ana, SILVER)
     page = edited(editor, ana, form, "save", status=409)
@@ -164,79 +167,130 @@ def test_a_conflict_can_be_edited_first_and_can_meet_another_one(editor: Operato
     assert all_segments() == {ana: WINE}
 
 
-def test_no_conflict_where_both_wanted_the_same(editor: Operator, ana: str) -> None:
+def test_equal_concurrent_changes_do_not_conflict(editor: Operator, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     set_segments(ana, WINE)
-    assert "has these segments already" in save(editor, ana, form).text
+    assert "No changes to save." in save(editor, ana, form).text
 
 
-@pytest.mark.parametrize("broken", [[], [("base", "{"), ("version", "")], [("base", "[1]"), ("version", "")]])
-def test_a_form_that_is_not_ours_is_refused(editor: Operator, ana: str, broken: Any) -> None:
+FORGED: list[list[tuple[str, str]]] = [
+    [],
+    *(
+        [("base", base), ("version", "")]
+        for base in ("{", "1", "[1]", "{}", '[{"type": "a"}]', '[{"type": 1, "value": []}]', '["ab"]', "[null]")
+    ),
+    [("base", '[{"type": "a", "value": "b", "c": "d"}]'), ("version", "")],
+    [("base", '[{"type": "a", "value": "\\u0000"}]'), ("version", "")],
+    *([("base", "[]"), ("version", version)] for version in ("x", "-1", "1" * 30, "²")),
+    [("base", "[]"), ("version", ""), ("type", "a"), ("type", "b"), ("value", "c"), ("original_index", "")],
+]
+
+
+@pytest.mark.parametrize("form", FORGED)
+def test_a_forged_form_is_400(editor: Operator, ana: str, form: list[tuple[str, str]]) -> None:
     set_segments(ana, GOLD)
-    editor.post(f"/customers/{ana}", [*broken, ("action", "save")], status=400)
+    editor.post(f"/customers/{ana}", [*form, ("action", "save")], status=400)
     assert all_segments() == {ana: GOLD}
+
+
+def test_a_forged_base_is_refused_without_assertions(tmp_path: Path) -> None:
+    """`python -O` removes assertions: validation must not depend on them."""
+    script = (
+        "from werkzeug.datastructures import MultiDict\n"
+        "from app.pages.editor import parse_editor\n"
+        "parse_editor(MultiDict([('base', '[{\"type\": 1, \"value\": []}]'), ('version', '')]))\n"
+    )
+    done = subprocess.run([sys.executable, "-O", "-c", script], capture_output=True, text=True, check=False)
+    assert "InvalidRequest" in done.stderr
+
+
+def test_action_numbers_of_any_length_are_ignored(editor: Operator, ana: str) -> None:
+    set_segments(ana, GOLD)
+    for action in ("remove-" + "9" * 5_000, "use-0-" + "9" * 5_000, "up-²", "remove-٣"):
+        edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), action)
+    form = [("base", "[]"), ("version", ""), *with_row([], "t", "v")[:-3], ("original_index", "9" * 5_000)]
+    edited(editor, ana, [*form, ("type", "t"), ("value", "v")], "add")
 
 
 def test_thousands_of_segments_can_be_edited(editor: Operator, ana: str) -> None:
     many = [{"type": "interest", "value": f"NUMBER {n}"} for n in range(1500)]
     set_segments(ana, many)
-    rows = [(name, value) for n, one in enumerate(many) for name, value in [("was", str(n)), *one.items()]]
+    rows = [(name, value) for n, one in enumerate(many) for name, value in [("original_index", str(n)), *one.items()]]
     form = [("base", orjson.dumps(many).decode()), ("version", "1"), *rows]
     save_raw = editor.post(f"/customers/{ana}", [*with_row(form, "interest", "WINE"), ("action", "save")])
     assert save_raw.status_code == 302
     assert all_segments() == {ana: [*many, *WINE]}
 
 
-def test_any_change_can_be_undone_keeping_what_came_since(editor: Operator, ana: str) -> None:
+def test_undo_for_one_customer_keeps_later_changes(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)  # 1
     set_segments(ana, [*SILVER, *WINE])  # 2
     set_segments(ana, [*SILVER, *WINE, {"type": "store", "value": "7"}])  # 3
-    preview = editor.get(f"/customers/{ana}?undo=2")
+    preview = editor.get(f"/changes/2/undo/{ana}")
     form = [("version", preview.field("version"))]
-    assert "Undo it for this customer" in preview.text
-    assert all_segments()[ana][-1]["type"] == "store", "looking changes nothing"
-    editor.submit(f"/customers/{ana}?undo=2", form)
+    assert "Undo for this customer" in preview.text
+    assert all_segments()[ana][-1]["type"] == "store", "a preview changes nothing"
+    editor.submit(f"/changes/2/undo/{ana}", form)
     assert all_segments() == {ana: [{"type": "store", "value": "7"}, *GOLD]}
-    preview = editor.get(f"/customers/{ana}?undo=4")
-    editor.submit(f"/customers/{ana}?undo=4", [("version", preview.field("version"))])
-    assert all_segments() == {ana: [*SILVER, *WINE, {"type": "store", "value": "7"}]}, "the last one, exactly"
-    assert "Nothing would change" in editor.get(f"/customers/{ana}?undo=4").text
+    preview = editor.get(f"/changes/4/undo/{ana}")
+    editor.submit(f"/changes/4/undo/{ana}", [("version", preview.field("version"))])
+    assert all_segments() == {ana: [*SILVER, *WINE, {"type": "store", "value": "7"}]}, (
+        "the latest change is undone exactly"
+    )
+    assert "Already undone by later changes." in editor.get(f"/changes/4/undo/{ana}").text
 
 
-def test_an_undo_sees_what_changed_since_its_preview(editor: Operator, ana: str) -> None:
+def test_undo_after_a_later_change_must_be_reviewed_again(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
-    version = editor.get(f"/customers/{ana}?undo=1").field("version")
+    version = editor.get(f"/changes/1/undo/{ana}").field("version")
     set_segments(ana, SILVER)
-    page = Page(editor.post(f"/customers/{ana}?undo=1", {"version": version}, status=409).text)
-    assert "changed since you looked" in page.text
+    page = Page(editor.post(f"/changes/1/undo/{ana}", {"version": version}, status=409).text)
+    assert "This customer changed meanwhile. Nothing was undone." in page.text
     assert all_segments() == {ana: SILVER}
 
 
-@pytest.mark.parametrize("undo", ["99", "x", "-1", "9" * 30])
-def test_only_what_is_on_record_can_be_undone(editor: Operator, ana: str, undo: str) -> None:
-    assert editor.client.get(f"/customers/{ana}?undo={undo}").status_code in (400, 404)
+@pytest.mark.parametrize("change_set_id", ["99", "x", "-1", "9" * 30])
+def test_undo_of_an_unknown_change_is_404(editor: Operator, ana: str, change_set_id: str) -> None:
+    editor.get(f"/changes/{change_set_id}/undo/{ana}", status=404)
 
 
-def test_the_timeline_goes_back_page_by_page(editor: Operator, ana: str) -> None:
+def test_a_viewer_cannot_undo(viewer: Operator, ana: str) -> None:
+    set_segments(ana, GOLD)
+    viewer.post(f"/changes/1/undo/{ana}", {"version": "1"}, status=403)
+
+
+def test_the_history_is_paged(editor: Operator, ana: str) -> None:
     for n in range(30):
         set_segments(ana, [{"type": "n", "value": str(n)}])
     page = editor.get(f"/customers/{ana}")
-    assert "Change 30" in page.links
-    assert "Change 10" not in page.links
+    assert "Change #30" in page.links
+    assert "Change #10" not in page.links
     older = editor.get(page.links["Older changes"])
-    assert {"Change 10", "Change 1"} <= older.links.keys()
+    assert {"Change #10", "Change #1"} <= older.links.keys()
 
 
-def test_what_is_no_longer_on_record_is_said(editor: Operator, ana: str) -> None:
+def test_deleted_history_is_reported(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     prune(now())
     db.session.rollback()
     page = editor.get(f"/customers/{ana}")
-    assert "no longer kept" in page.text
-    assert "before the record begins" in page.text
+    assert "Older history has been deleted." in page.text
+    assert "Added before history was kept" in page.text
 
 
-@pytest.mark.parametrize("document_id", ["a/b", "/a", "a//", "a b", "ä%2F", "?", "#", "a\nb", "..a", "😀"])
+DOTTED_IDS = [".", "..", "a/../b", "./..", "%2E", "%2E%2E", "a/%2e/b", "%252E", "...", "%"]
+"""Browsers resolve `.` and `..` in a path, also percent-encoded: a link must lead to the customer all the same."""
+
+
+@pytest.mark.parametrize("document_id", DOTTED_IDS)
+def test_a_link_survives_the_normalization_of_browsers(app: Flask, document_id: str) -> None:
+    with app.test_request_context():
+        url = url_for("pages.customer", document_id=document_id)
+    parts = [part.replace("%2e", ".").replace("%2E", ".") for part in url.split("/")]
+    assert not {".", ".."} & {*parts}
+
+
+@pytest.mark.parametrize("document_id", ["a/b", "/a", "a//", "a b", "ä%2F", "?", "#", "a\nb", "..a", "😀", *DOTTED_IDS])
 def test_any_id_has_a_page(editor: Operator, document_id: str) -> None:
     add_customers(document_id)
     found = editor.get("/customers")
@@ -245,11 +299,11 @@ def test_any_id_has_a_page(editor: Operator, document_id: str) -> None:
     assert all_segments() == {document_id: [{"type": "t", "value": "v"}]}
 
 
-def test_nobody_has_no_page(editor: Operator) -> None:
-    assert "No customer has this document_id" in editor.get("/customers/nobody", status=404).text
+def test_unknown_customer_is_404(editor: Operator) -> None:
+    assert "No customer has this document_id" in editor.get("/customers/unknown", status=404).text
 
 
-def test_a_difference_is_told_pair_by_pair() -> None:
+def test_a_difference_lists_each_pair() -> None:
     told = diff_segments([*GOLD, *WINE, *GOLD], [*GOLD, *SILVER])
     assert [(one.sign, one.value) for one in told.segments] == [
         ("removed", "GOLD"),

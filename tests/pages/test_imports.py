@@ -80,7 +80,7 @@ def test_undo_restores_profiles_and_segments(editor: Operator) -> None:
     done = apply(editor, url)
     after = all_profiles(), all_segments()
     undo = editor.get(done.links["Undo…"])
-    assert "Put back" in undo.text
+    assert "Undo for" in undo.text
     number = db.session.scalars(select(Job.change_set_id)).one()
     assert number is not None
     editor.post(f"/changes/{number}/undo")

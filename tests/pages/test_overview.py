@@ -1,4 +1,4 @@
-"""/: did last night's sync go well?"""
+"""/: totals, recent changes, and rejected requests."""
 
 import pytest
 from flask import Flask
@@ -12,18 +12,18 @@ from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import Operator
 
 
-def test_it_works(viewer: Operator) -> None:
+def test_shows_totals_and_recent_changes(viewer: Operator) -> None:
     add_customers("1", "2", "3")
     replace_segments({"1": GOLD, "2": GOLD}, Actor("token crm-nightly", "api"))
     set_segments("1", [])
     page = viewer.get("/")
-    for text in ("customers 3", "carry segments, 33 % 1", "changed in the last 24 hours 3", "API 1 2", "test 1 1"):
+    for text in ("customers 3", "with segments (33%) 1", "updated in the last 24 hours 3", "API 1 2", "test 1 1"):
         assert text in page.text
     assert "GOLD +2 membership token crm-nightly" in page.text
     assert "GOLD −1 membership tester" in page.text
 
 
-def test_refused_requests_are_told_by_token_and_reason(
+def test_rejected_requests_are_counted_by_token_and_code(
     app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counter = RefusalCounter()
@@ -37,14 +37,16 @@ def test_refused_requests_are_told_by_token_and_reason(
     api.get("/api/v3/segments?limit=0", status=400, code="VALIDATION_ERROR")
     counter.write()
     page = viewer.get("/")
-    assert "requests refused since yesterday 5" in page.text
+    assert "rejected API requests, last 24 h 5" in page.text
     assert "crm-nightly VALIDATION_ERROR 2" in page.text
-    assert "no valid token UNAUTHENTICATED 3" in page.text
-    assert "CUSTOMER_NOT_FOUND" not in page.text, "an answer like any other"
+    assert "Invalid token UNAUTHENTICATED 3" in page.text
+    assert "CUSTOMER_NOT_FOUND" not in page.text, "not an error of the client"
 
 
-def test_empty_says_what_to_do_next(viewer: Operator) -> None:
-    assert "flask demo" in viewer.get("/").text
+def test_an_empty_shop_shows_how_to_start(admin: Operator, viewer: Operator) -> None:
+    page = admin.get("/")
+    assert {"Import a file", "Create an API token", "Invite your team"} <= page.links.keys()
+    assert "Import a file" not in viewer.get("/").links
 
 
 @pytest.mark.parametrize("name", ["staging", "Production"])

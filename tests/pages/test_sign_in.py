@@ -29,6 +29,7 @@ PUBLIC_PAGES = {
     "pages.single_sign_on",
     "pages.single_sign_on_callback",
     "pages.choose_theme",
+    "pages.choose_locale",
 }
 
 
@@ -80,7 +81,7 @@ def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: s
     stranger.token = stranger.get("/sign-in").field("csrf_token")
     values = {"document_id": "1", "type": "t", "value": "v", "change_set_id": 1}
     values |= {"operator_id": 1, "token_id": 1, "session_id": 1}
-    values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "edit_id": 1, "passkey_id": 1}
+    values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "bulk_edit_id": 1, "passkey_id": 1}
     adapter = app.url_map.bind("")
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("pages.") and rule.endpoint not in PUBLIC_PAGES and method in (rule.methods or ()):
@@ -96,7 +97,7 @@ def test_role_opens_only_its_pages(app: Flask, viewer: Operator, editor: Operato
     set_segments(ana, GOLD)
     page = viewer.get(f"/customers/{ana}")
     assert 'value="save"' not in page.html
-    form = [("base", "[]"), ("version", ""), ("type", "a"), ("value", "b"), ("was", "")]
+    form = [("base", "[]"), ("version", ""), ("type", "a"), ("value", "b"), ("original_index", "")]
     for url in (f"/customers/{ana}", "/changes/1/undo"):
         assert "Your role is Viewer" in viewer.post(url, form, status=403).text
     for url in ("/tokens", "/operators"):
@@ -350,7 +351,7 @@ def test_set_password_command_ends_all_sessions(app: Flask, viewer: Operator, sh
 
 def test_form_without_csrf_token_is_400(app: Flask, editor: Operator, ana: str) -> None:
     editor.token = "forged"
-    assert "was not sent from this site" in editor.post(f"/customers/{ana}", status=400).text
+    assert "Your session expired. Nothing was changed." in editor.post(f"/customers/{ana}", status=400).text
 
 
 def test_session_cookie_is_http_only_same_site_and_secure_over_tls(app: Flask) -> None:

@@ -18,7 +18,7 @@ PageState = tuple[str, BrowserSession]
 
 LUCIA = "/customers/1232-2323"
 GOLD = "/segments/membership/GOLD"
-ALL_MATCHING = "/edits/new?everybody=yes"
+ALL_MATCHING = "/bulk-edits/new?all_matching=yes"
 
 LISTS = {
     "overview": "/",
@@ -26,7 +26,7 @@ LISTS = {
     "customers without a match": "/customers?q=nobody+at+all",
     "customers filtered": "/customers?segment=membership:GOLD&without=interest:WINE&has=any&q=go&sort=-name",
     "segments": "/segments",
-    "look_alikes": "/look-alikes",
+    "look_alikes": "/similar-segments",
     "changes": "/changes",
     "changes filtered": "/changes?actor=nobody&segment=membership:GOLD&since=2026-01-01",
     "imports": "/imports",
@@ -39,8 +39,8 @@ LISTS = {
 }
 DETAILS = {
     "customer": LUCIA,
-    "customer_undo": f"{LUCIA}?undo=1",
-    "customer_rename": f"{LUCIA}?new-id=yes",
+    "customer_undo": "/changes/1/undo/1232-2323",
+    "customer_rename": "/customer-rename/1232-2323",
     "segment": GOLD,
     "segment with a small share": "/segments/affiliation/NEW_CUSTOMER",
     "segment_rename": f"{GOLD}/rename",
@@ -297,7 +297,7 @@ def _similar_segments(session: BrowserSession) -> Iterator[PageState]:
     _add_row(page, "Membership", "GOLD")
     for _ in range(2):  # the second time confirms the spelling
         _press(page, _button(page, "save"))
-    session.go("/look-alikes")
+    session.go("/similar-segments")
     yield "look_alikes with a group", session
 
 

@@ -35,7 +35,8 @@ class Plan:
 
     @property
     def document_id(self) -> str:
-        assert self.current is not None
+        if self.current is None:
+            raise LookupError("The customer does not exist.")
         return self.current.document_id
 
     @property

@@ -38,21 +38,21 @@ class ProfileField:
 PROFILE_FIELDS = (
     ProfileField(
         "name",
-        "name",
+        "Name",
         1000,
         "words",
         ("nombre", "nome", "nombrecompleto", "fullname", "displayname", "customer", "cliente"),
     ),
     ProfileField(
         "email",
-        "e-mail",
+        "Email",
         512,
         "email",
         ("mail", "correo", "correoelectronico", "emailaddress", "useremail", "billingemail"),
     ),
     ProfileField(
         "phone",
-        "phone",
+        "Phone",
         100,
         "phone",
         (

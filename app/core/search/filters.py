@@ -1,7 +1,7 @@
 """Which customers a list holds, and in which order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.core.models.segments import SegmentPair, Segments
@@ -14,7 +14,7 @@ class Filter:
 
     q: str = ""
     """Parts of the id, name, e-mail or phone, as `app.core.search.terms` compares them."""
-    segments: tuple[SegmentPair, ...] = ()
+    segments: tuple[SegmentPair, ...] = field(default=(), metadata={"parameter": "segment"})
     without: tuple[SegmentPair, ...] = ()
     has: Literal["any", "none"] | None = None
     """Whether they have any segments at all."""

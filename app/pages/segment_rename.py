@@ -1,0 +1,63 @@
+"""Rename a segment, or merge it into another one: previewed, then applied as a bulk edit."""
+
+from typing import Any
+
+from flask import render_template, request
+
+from app.core.counts.segment_counts import SegmentSize, count_holders, largest_segments
+from app.core.models.customers import is_storable
+from app.core.models.segments import SegmentPair
+from app.core.search.filters import Filter
+from app.jobs.bulk_edits import BulkEdit
+from app.pages import blueprint
+from app.pages.auth import require_role
+from app.pages.bulk_edits import prepare
+from app.pages.editor import MAX_LENGTH, similar_if_new
+
+URL = "/segments/<segment_part:type>/<segment_part:value>/rename"
+MAX_SUGGESTIONS = 100
+
+
+@blueprint.get(URL)
+@require_role("editor")
+def segment_rename(type: str, value: str) -> Any:
+    segment = SegmentPair(type, value)
+    return _page(segment, segment)
+
+
+def _page(
+    old: SegmentPair, new: SegmentPair, error: str | None = None, similar: list[SegmentSize] | None = None
+) -> Any:
+    return render_template(
+        "segment_rename.html",
+        segment=old,
+        new=new,
+        error=error,
+        similar=similar or [],
+        customers=count_holders(old),
+        suggested=largest_segments(limit=MAX_SUGGESTIONS),
+    ), 422 if error or similar else 200
+
+
+@blueprint.post(URL)
+@require_role("editor")
+def segment_rename_prepare(type: str, value: str) -> Any:
+    """Prepare the rename, unless the new name is invalid or resembles that of a third segment."""
+    old, new = SegmentPair(type, value), SegmentPair(request.form.get("type", ""), request.form.get("value", ""))
+    error = _error(old, new)
+    if error:
+        return _page(old, new, error)
+    similar = [size for size in similar_if_new(new) if size.pair != old]
+    if similar and "confirmed" not in request.form:
+        return _page(old, new, similar=similar)
+    return prepare(BulkEdit("rename", [old.to_dict(), new.to_dict()], Filter(segments=(old,))))
+
+
+def _error(old: SegmentPair, new: SegmentPair) -> str | None:
+    if not (new.type and new.value):
+        return "Enter both a type and a value."
+    if any(len(part) > MAX_LENGTH for part in new):
+        return f"At most {MAX_LENGTH} characters."
+    if not all(map(is_storable, new)):
+        return "Contains an invalid character."
+    return "That's already its name." if new == old else None
