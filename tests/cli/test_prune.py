@@ -2,15 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import func, select
 
 from app.core.changes.replace_segments import replace_segments
+from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
+from app.core.counts.segment_deltas import SegmentDelta
 from app.core.database import db
 from app.core.history import retention
-from app.core.models.change_sets import RetentionHorizon
+from app.core.models.change_sets import ChangeSetPart, RetentionHorizon
 from app.core.models.customer_changes import CustomerChange
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
@@ -18,6 +21,7 @@ from tests.support.dates import date
 from tests.support.feed import read, read_all
 
 NOW = datetime.now(UTC)
+DAYS_AGO_50 = quote((NOW - timedelta(days=50)).isoformat())
 
 
 @pytest.fixture
@@ -72,3 +76,23 @@ def test_what_was_pruned_cannot_be_reverted(api: Api, shell: Shell, aged: dict[s
 @pytest.mark.parametrize("args", [(), ("--older-than", "soon")])
 def test_it_asks_for_an_age(shell: Shell, args: tuple[str, ...]) -> None:
     shell("changes", "prune", *args, exit_code=2)
+
+
+def test_no_count_deltas_remain_of_what_was_pruned(shell: Shell, aged: dict[str, Any]) -> None:
+    """Fault G15: pruned before it was compacted, a change set left its rows behind for ever."""
+    shell("changes", "prune", "--older-than", "90d")
+    compact()
+    assert set(db.session.scalars(select(SegmentDelta.part_id))) <= {3, 4}
+    shell("changes", "prune", "--older-than", "1h")
+    assert db.session.scalars(select(SegmentDelta.part_id)).all() == []
+    assert recount(TESTER) == []
+
+
+def test_parts_stay_while_customers_refer_to_them(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
+    changed = {row["document_id"]: row["changedAt"] for row in api.get("/api/v3/customers").json["customers"]}
+    shell("changes", "prune", "--older-than", "1h")
+    assert db.session.scalars(select(ChangeSetPart.id).order_by(ChangeSetPart.id)).all() == [1, 3, 4]
+    after = {row["document_id"]: row["changedAt"] for row in api.get("/api/v3/customers").json["customers"]}
+    assert after == changed
+    stale = api.replace([{"document_id": id_, "segments": []} for id_ in "abc"], f"?report=true&as_of={DAYS_AGO_50}")
+    assert stale.json["report"]["stale"] == ["a", "b"], "as_of works as before"
