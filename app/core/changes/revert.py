@@ -136,7 +136,7 @@ def preview_revert_batch(
     result.conflicts += taken
     free = [deletion for deletion in restored if deletion.document_id not in taken]
     result.changed += sum(plan.segments is not None for plan in existing)
-    result.changed += sum(bool(deletion.before["segments"]) for deletion in free)
+    result.changed += sum(bool(deletion.segments) for deletion in free)
     result.profiles += sum(bool(plan.profile) or plan.new_id is not None for plan in existing) + len(free)
     result.deleted += sum(bool(plan.delete and plan.current) for plan in plans)
     result.unchanged += sum(plan.is_empty for plan in existing)
