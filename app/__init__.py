@@ -33,7 +33,7 @@ from app.web import (
 from app.web.admission import HeadersFirstFlask, protect_forms
 from app.web.json_provider import OrjsonProvider
 from app.web.template_whitespace import StripIndentEnvironment
-from app.web.url_converters import DocumentIdConverter, NumberConverter, PageDocumentIdConverter, SegmentPartConverter
+from app.web.url_converters import DocumentIdConverter, NumberConverter, SegmentPartConverter
 
 ROOT = Path(__file__).parent.parent
 
@@ -59,7 +59,6 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app.url_map.converters |= {
         "document_id": DocumentIdConverter,
         "number": NumberConverter,
-        "page_document_id": PageDocumentIdConverter,
         "segment_part": SegmentPartConverter,
     }
 

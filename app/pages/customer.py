@@ -20,7 +20,7 @@ TIMELINE_SIZE = 20
 MAX_SUGGESTIONS = 100
 
 
-@blueprint.get("/customers/<page_document_id:document_id>")
+@blueprint.get("/customers/<document_id:document_id>")
 @require_role("viewer")
 def customer(document_id: str) -> Any:
     found = get_customer(document_id)
@@ -41,7 +41,7 @@ def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
     ), status
 
 
-@blueprint.post("/customers/<page_document_id:document_id>")
+@blueprint.post("/customers/<document_id:document_id>")
 @require_role("editor")
 def customer_save(document_id: str) -> Any:
     """Save the editor, or apply the button of a row without saving."""

@@ -11,7 +11,7 @@ from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.customer import redirect_to_saved
 
-URL = "/customer-rename/<page_document_id:document_id>"
+URL = "/customer-rename/<document_id:document_id>"
 
 
 @blueprint.get(URL)

@@ -12,7 +12,7 @@ from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.customer import redirect_to_saved
 
-URL = "/changes/<number:change_set_id>/undo/<page_document_id:document_id>"
+URL = "/changes/<number:change_set_id>/undo/<document_id:document_id>"
 
 
 @blueprint.get(URL)

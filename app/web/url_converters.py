@@ -39,27 +39,6 @@ def _decode_dots(segment: str) -> str:
     return segment.replace("%25", "%") if "%25" in segment else segment.replace("%2E", ".")
 
 
-class PageDocumentIdConverter(DocumentIdConverter):
-    """Any document_id in a link of the pages.
-
-    Browsers resolve the path parts `.` and `..`, also percent-encoded once. Such a part is percent-encoded once more,
-    and so is a part that would be taken for one of these.
-    """
-
-    ENCODED_DOTS = re.compile(r"(?:%(?:25)*2E){1,2}")
-
-    def to_python(self, value: str) -> str:
-        return "/".join(unquote(part) if self.ENCODED_DOTS.fullmatch(part) else part for part in value.split("/"))
-
-    def to_url(self, value: str) -> str:
-        return super().to_url("/".join(map(self._encode, value.split("/"))))
-
-    def _encode(self, part: str) -> str:
-        if part in (".", ".."):
-            return part.replace(".", "%2E")
-        return part.replace("%", "%25") if self.ENCODED_DOTS.fullmatch(part) else part
-
-
 class SegmentPartConverter(BaseConverter):
     """A segment's type or value: any text, also an empty one.
 
