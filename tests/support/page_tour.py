@@ -6,10 +6,13 @@ in every language.
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 
+import pyotp
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.support.browser import ADMIN, EDITOR, VIEWER, BrowserSession, browser_session
+from app.core.database import now
+from tests.support.browser import ADMIN, EDITOR, PASSWORD, VIEWER, BrowserSession, browser_session
 from tests.support.gunicorn import Server
 from tests.support.long_content import UNBREAKABLE
 
@@ -33,7 +36,11 @@ LISTS = {
     "tokens": "/tokens",
     "webhooks": "/webhooks",
     "operators": "/operators",
+    "operator": "/operators/1",
+    "audit_log": "/audit-log",
     "account": "/account",
+    "second_factor": "/account/second-factor",
+    "confirm_password": "/account/confirm-password",
     "error 404": "/nowhere",
     "error 400": "/customers?has=nonsense",
 }
@@ -135,10 +142,33 @@ def _operators(admin: BrowserSession, visitor: BrowserSession) -> Iterator[PageS
     yield "invitation_link", admin
     visitor.go(page.locator(".secret code").inner_text().removeprefix(admin.address))
     yield "accept_invitation", visitor
+    yield from _second_factor(visitor)
     page = admin.go("/operators")
     row = page.locator(".operator", has_text="new@example.com")
     _press(page, row.locator("form[action$=deactivate] button"))
     yield "operators with a deactivated one", admin
+
+
+def _second_factor(visitor: BrowserSession) -> Iterator[PageState]:
+    """Set up an authenticator app for the invited operator, and sign in with it."""
+    page = visitor.page
+    page.locator("#password").fill(PASSWORD)
+    _submit(page)
+    visitor.go("/account/second-factor")
+    _submit(page, "main form[action$='/app']")
+    yield "authenticator_app", visitor
+    totp = pyotp.TOTP(page.locator(".secret code").inner_text())
+    page.locator("#code").fill(totp.at(now() - timedelta(seconds=30)))
+    _submit(page)
+    yield "recovery_codes", visitor
+    visitor.go("/account/second-factor")
+    yield "second_factor with an app", visitor
+    visitor.context.clear_cookies()
+    visitor.go("/sign-in")
+    page.locator("#email").fill("new@example.com")
+    page.locator("#password").fill(PASSWORD)
+    _submit(page, "main form:has(#password)")
+    yield "sign_in_code", visitor
 
 
 def _tokens(session: BrowserSession) -> Iterator[PageState]:
@@ -158,7 +188,7 @@ def _tokens(session: BrowserSession) -> Iterator[PageState]:
     path = page.url.removeprefix(session.address)
     for action in ("rotate", "revoke"):
         session.go(f"{path}/{action}")
-        yield f"token_{action}", session
+        yield "secret_rotate of a token" if action == "rotate" else "token_revoke", session
     _submit(page)
     yield "tokens with a revoked one", session
 
@@ -191,7 +221,7 @@ def _webhooks(session: BrowserSession) -> Iterator[PageState]:
     path = page.url.removeprefix(session.address)
     for action in ("rotate", "delete"):
         session.go(f"{path}/{action}")
-        yield f"webhook_{action}", session
+        yield "secret_rotate of a webhook" if action == "rotate" else "webhook_delete", session
     session.go("/webhooks")
     yield "webhooks with one", session
 
