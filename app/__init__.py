@@ -33,7 +33,7 @@ from app.web import (
 from app.web.admission import HeadersFirstFlask, protect_forms
 from app.web.json_provider import OrjsonProvider
 from app.web.template_whitespace import StripIndentEnvironment
-from app.web.url_converters import DocumentIdConverter, NumberConverter, SegmentPartConverter
+from app.web.url_converters import CustomerIdConverter, DocumentIdConverter, NumberConverter, SegmentPartConverter
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +58,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app.url_map.merge_slashes = False  # a document_id may contain consecutive slashes
     app.url_map.converters |= {
         "document_id": DocumentIdConverter,
+        "customer_id": CustomerIdConverter,
         "number": NumberConverter,
         "segment_part": SegmentPartConverter,
     }

@@ -1,5 +1,6 @@
 """The log of requests that the page of a token shows."""
 
+import re
 import time
 
 from flask import Response, g, request
@@ -29,7 +30,7 @@ def log_request(response: Response) -> Response:
                 token_id=current_client().id,
                 at=now(),
                 method=request.method,
-                route=request.url_rule.rule.replace("<document_id:", "<").replace("<number:", "<"),
+                route=re.sub(r"<\w+:", "<", request.url_rule.rule),
                 status=response.status_code,
                 code=code,
                 paths=paths,

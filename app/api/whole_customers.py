@@ -15,15 +15,12 @@ from app.api.feed_cursors import encode_position
 from app.api.parameters import QuerySchema
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, string
 from app.core.changes.erasure import erase_customers
-from app.core.errors import CustomerNotFound, MethodNotAllowed
+from app.core.errors import CustomerNotFound
 from app.core.history.feed import begin_snapshot
 from app.core.models.customers import PROFILE_FIELD_NAMES
 from app.core.search.customers import iter_customers
 from app.core.search.filters import Filter
 from app.serialization.change_set_json import serialize_id
-
-FIXED_PATHS = ("segments", "lookup", "export")
-"""Paths that keep their meaning for every method: a mistaken DELETE must not reach a customer (contract §8)."""
 
 
 class ExportedCustomer(AnswerSchema):
@@ -76,7 +73,7 @@ class Erased(AnswerSchema):
 
 @blueprint.operation(
     "DELETE",
-    "/v3/customers/<document_id:document_id>",
+    "/v3/customers/<customer_id:document_id>",
     name="eraseCustomer",
     tag="Customers",
     scope="customers:erase",
@@ -99,8 +96,6 @@ def erase(query: dict[str, Any], document_id: str) -> Response:
     Deletes the customer and all entries of the change feed about them, under every id they had. One `deleted` entry
     remains for 30 days, with its id encrypted in the database.
     """
-    if document_id in FIXED_PATHS:
-        raise MethodNotAllowed
     result = erase_customers([document_id], current_client().actor())
     if not result.erased:
         raise CustomerNotFound("No customer has this document_id.")

@@ -22,6 +22,15 @@ class DocumentIdConverter(BaseConverter):
         return quote("/".join(_encode_dots(segment) for segment in value.split("/")), safe="/")
 
 
+class CustomerIdConverter(DocumentIdConverter):
+    """A document_id that ends a URL; the fixed paths below `/customers` keep their meaning for every method.
+
+    A mistaken PUT must not reach a customer called "segments" (contract §8).
+    """
+
+    regex = r"(?!(?:[\s\S]*/)?(?:segments|rename)\Z)(?!(?:lookup|export)\Z)[\s\S]+"
+
+
 ENCODED_DOTS = re.compile(r"%(?:25)*2E(?:%(?:25)*2E)?")
 """What `_encode_dots` may return: an id that contains such a segment itself gets one more level of encoding."""
 

@@ -1,0 +1,274 @@
+"""One customer: read, created or replaced, renamed; and many looked up by id or e-mail (contract §8)."""
+
+from hashlib import sha256
+from typing import Any
+
+from flask import Response, request
+from flask.json import dumps
+from marshmallow import fields, validate
+from sqlalchemy.orm import Session
+
+from app.access.idempotency import IdempotencyMismatch, StoredResponse
+from app.access.token_request_log import CustomerCounts
+from app.api import blueprint, token_requests
+from app.api.api_blueprint import Answer, Body
+from app.api.auth import current_client
+from app.api.errors import BODY_ERRORS
+from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
+from app.api.parameters import DryRunQuery, HeaderSchema, IdempotentHeaders, QuerySchema, guard_override
+from app.api.request_body import json_body
+from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string, strings
+from app.api.writes import run_write
+from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
+from app.core.changes.document_ids import rename_customer_in
+from app.core.changes.profiles import lock_customers, upsert_customers
+from app.core.changes.replace_segments import ChangeTooLarge, replace_segments_in
+from app.core.changes.segment_updates import PreparedUpdate
+from app.core.database import run_in_transaction
+from app.core.errors import CustomerExists, CustomerNotFound, DomainError, Forbidden, InvalidDocumentId, InvalidInput
+from app.core.limits import MAX_LOOKUP
+from app.core.models.customers import PROFILE_FIELD_NAMES, check_document_id, get_customer
+from app.core.models.segments import Segments
+from app.core.search.lookup import lookup_emails, lookup_ids
+from app.serialization.change_set_json import serialize_id
+from app.serialization.request_schemas import CustomerRowSchema, RequestSchema, Text, parse_profile, validate_body
+
+SEGMENTS_SCOPE = "segments:write"
+
+
+class PreconditionFailed(DomainError):
+    status = 412
+    code = "PRECONDITION_FAILED"
+    explanation = "The customer is not as If-Match or If-None-Match requires. Nothing was changed."
+
+
+class CustomerAnswer(AnswerSchema):
+    class Meta(AnswerSchema.Meta):
+        include = {name: string(allow_none=True) for name in PROFILE_FIELD_NAMES}  # noqa: RUF012 - as marshmallow has it
+
+    document_id = string()
+    segments = array_of(Segment, SEGMENTS)
+
+
+def _customer_json(customer: Any) -> dict[str, Any]:
+    """Return the profile and the segments of a customer, an object or a row with their columns."""
+    profile = {name: getattr(customer, name) for name in PROFILE_FIELD_NAMES}
+    return {"document_id": customer.document_id, **profile, "segments": customer.segments}
+
+
+def _etag(customer: dict[str, Any]) -> str:
+    return sha256(dumps(customer).encode()).hexdigest()[:32]
+
+
+def _respond(customer: dict[str, Any]) -> Response:
+    response = Response(dumps(customer), mimetype="application/json")
+    response.set_etag(_etag(customer))
+    return response
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/customers/<customer_id:document_id>",
+    name="readCustomer",
+    tag="Customers",
+    scope="customers:read",
+    query=QuerySchema,
+    path_parameters=(CUSTOMER_ID,),
+    answers=(Answer(CustomerAnswer, "The customer.", {**ANA, "segments": [GOLD]}),),
+    errors=(CustomerNotFound,),
+)
+def read_customer(query: dict[str, Any], document_id: str) -> Response:
+    """One customer
+
+    Profile and segments. The ETag can be sent as If-Match when the customer is changed. The ids `segments`, `lookup`
+    and `export`, and ids that end with `/segments` or `/rename`, are not reached by this URL: look them up.
+    """
+    return _respond(_customer_json(get_customer(document_id)))
+
+
+class PutHeaders(HeaderSchema):
+    guard = guard_override()
+    if_match = fields.String(
+        data_key="If-Match", load_default=None, metadata={"description": "The ETag that the customer must have."}
+    )
+
+
+class PutCustomerSchema(CustomerRowSchema):
+    """The new profile of a customer: a missing field is empty. Segments stay as they are if the key is missing."""
+
+    class Meta(CustomerRowSchema.Meta):
+        exclude = ("document_id",)
+
+
+@blueprint.operation(
+    "PUT",
+    "/v3/customers/<customer_id:document_id>",
+    name="putCustomer",
+    tag="Customers",
+    scope="customers:write",
+    query=DryRunQuery,
+    headers=PutHeaders,
+    path_parameters=(CUSTOMER_ID,),
+    body=Body(PutCustomerSchema, {"name": "Ana Gómez", "email": "ana@example.com", "phone": None}),
+    answers=(
+        Answer(
+            CustomerAnswer,
+            "The customer as they are now.",
+            {**ANA, "segments": [GOLD]},
+            headers=("Change-Set", "ETag"),
+            links=CHANGE_SET_LINKS,
+        ),
+    ),
+    errors=(*BODY_ERRORS, InvalidDocumentId, PreconditionFailed, ChangeTooLarge),
+)
+def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
+    """Create or replace a customer
+
+    The profile is replaced as a whole, and so are the segments, if the key is there; that needs the scope
+    `segments:write`, too. With If-Match, only a customer with this ETag is changed.
+    """
+    check_document_id(document_id)
+    sent = _parse_customer(document_id)
+    if "segments" in sent and SEGMENTS_SCOPE not in current_client().scopes:
+        raise Forbidden(f"The token lacks the scope {SEGMENTS_SCOPE}, which segments need.")
+    dry_run = query["dry_run"]
+
+    def work(session: Session) -> tuple[dict[str, Any], int | None]:
+        _check_precondition(lock_customers(session, [document_id]).get(document_id))
+        with open_change_set(session, current_client().actor()) as change_set:
+            _put(change_set, sent, guarded=not headers["guard"])
+        customer = _customer_json(lock_customers(session, [document_id])[document_id])
+        return customer, change_set.id if change_set.has_changes and not dry_run else None
+
+    customer, change_set_id = run_in_transaction(work, commit=not dry_run)
+    token_requests.note_counts(CustomerCounts(sent=1, changed=int(change_set_id is not None)), dry_run=dry_run)
+    response = _respond(customer)
+    if change_set_id is not None:
+        response.headers["Change-Set"] = str(change_set_id)
+    return response
+
+
+def _parse_customer(document_id: str) -> dict[str, Any]:
+    body = json_body()
+    validate_body(body, PutCustomerSchema())
+    profile = {name: body.get(name) for name in PROFILE_FIELD_NAMES}
+    segments = {"segments": body["segments"]} if "segments" in body else {}
+    return parse_profile({"document_id": document_id, **profile, **segments})
+
+
+def _check_precondition(row: Any) -> None:
+    """Raise PreconditionFailed unless the customer is as the headers require; ETags are compared weakly."""
+    if "If-Match" in request.headers:
+        matches = row is not None and (
+            request.if_match.star_tag or request.if_match.contains_weak(_etag(_customer_json(row)))
+        )
+        if not matches:
+            raise PreconditionFailed(PreconditionFailed.explanation)
+    if request.if_none_match.star_tag and row is not None:
+        raise PreconditionFailed(PreconditionFailed.explanation)
+
+
+def _put(change_set: ChangeSetBuilder, sent: dict[str, Any], *, guarded: bool) -> None:
+    segments: Segments | None = sent.pop("segments", None)
+    upsert_customers(change_set.session, [sent], change_set)
+    if segments is None:
+        return
+    result = replace_segments_in(change_set, PreparedUpdate.of({sent["document_id"]: segments}))
+    guard = current_client().guard
+    if guarded and guard and not guard.allows(change_set.emptied, 1):
+        raise ChangeTooLarge(change_set.emptied, result)
+
+
+class RenameSchema(RequestSchema):
+    document_id = Text(required=True)
+
+
+class Renamed(AnswerSchema):
+    changeSet = change_set_id()  # noqa: N815
+
+
+@blueprint.operation(
+    "POST",
+    "/v3/customers/<document_id:document_id>/rename",
+    name="renameCustomer",
+    tag="Customers",
+    scope="customers:write",
+    query=DryRunQuery,
+    headers=IdempotentHeaders,
+    path_parameters=(CUSTOMER_ID,),
+    body=Body(RenameSchema, {"document_id": "1232-9999"}),
+    answers=(
+        Answer(
+            Renamed,
+            "The change set of the change.",
+            {"changeSet": "43"},
+            headers=("Change-Set",),
+            links=CHANGE_SET_LINKS,
+        ),
+    ),
+    errors=(*BODY_ERRORS, InvalidDocumentId, CustomerNotFound, CustomerExists, IdempotencyMismatch),
+)
+def rename_customer(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
+    """Change the document_id of a customer
+
+    Profile, segments and history stay with the customer. An id that another customer has is refused.
+    """
+    body = json_body()
+    validate_body(body, RenameSchema())
+
+    def work(session: Session) -> StoredResponse:
+        _check_precondition_of(session, document_id)
+        with open_change_set(session, current_client().actor()) as change_set:
+            rename_customer_in(change_set, document_id, body["document_id"])
+        change_set_id = None if query["dry_run"] else change_set.id
+        return StoredResponse(dumps({"changeSet": serialize_id(change_set_id)}), change_set_id)
+
+    return run_write(work, headers, dry_run=query["dry_run"])
+
+
+def _check_precondition_of(session: Session, document_id: str) -> None:
+    if "If-Match" in request.headers:
+        _check_precondition(lock_customers(session, [document_id]).get(document_id))
+
+
+class LookupSchema(RequestSchema):
+    """Either `document_ids` or `emails`."""
+
+    document_ids = fields.List(fields.String(), validate=validate.Length(min=1, max=MAX_LOOKUP))
+    emails = fields.List(fields.String(), validate=validate.Length(min=1, max=MAX_LOOKUP))
+
+
+class LookedUp(AnswerSchema):
+    customers = array_of(CustomerAnswer, "The customers, in the order of the request.")
+    notFound = strings("Ids or e-mails that no customer has.")  # noqa: N815
+
+
+@blueprint.operation(
+    "POST",
+    "/v3/customers/lookup",
+    name="lookupCustomers",
+    tag="Customers",
+    scope="customers:read",
+    query=QuerySchema,
+    headers=HeaderSchema,
+    body=Body(LookupSchema, {"document_ids": ["1232-2323", "222-133"]}),
+    answers=(
+        Answer(
+            LookedUp,
+            "The customers found, and what was not found.",
+            {"customers": [{**ANA, "segments": [GOLD]}], "notFound": ["222-133"]},
+        ),
+    ),
+    errors=BODY_ERRORS,
+)
+def lookup(query: dict[str, Any], headers: dict[str, Any]) -> Response:
+    """Look up many customers
+
+    By document_id or by e-mail, up to 1000 of them. Of an e-mail that several customers have, all are returned.
+    """
+    body = json_body()
+    validate_body(body, LookupSchema())
+    if ("document_ids" in body) == ("emails" in body):
+        raise InvalidInput([("document_ids", "Send either document_ids or emails.")])
+    found, missing = lookup_ids(body["document_ids"]) if "document_ids" in body else lookup_emails(body["emails"])
+    return Response(dumps({"customers": found, "notFound": missing}), mimetype="application/json")
