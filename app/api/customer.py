@@ -89,7 +89,9 @@ def read_customer(query: dict[str, Any], document_id: str) -> Response:
 class PutHeaders(HeaderSchema):
     guard = guard_override()
     if_match = fields.String(
-        data_key="If-Match", load_default=None, metadata={"description": "The ETag that the customer must have."}
+        data_key="If-Match",
+        load_default=None,
+        metadata={"description": "The ETag that the customer must have.", "example": "*"},
     )
 
 

@@ -21,7 +21,7 @@ from schemathesis import BaseSchema, Case, GenerationMode, checks, openapi
 from schemathesis.generation.stateful.state_machine import APIStateMachine
 
 from app import create_app
-from app.access.api_tokens import create_token
+from app.access.api_tokens import SCOPES, create_token
 from app.api.examples import GOLD
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
@@ -52,7 +52,7 @@ def fill() -> str:
     run_in_transaction(lambda session: upsert_customers(session, rows))
     for n in range(42):
         replace_segments({id_: [GOLD, {"type": "n", "value": str(n)}] for id_ in IDS}, Actor("tester", "test"))
-    return create_token("generated")
+    return create_token("generated", SCOPES)
 
 
 @cache
