@@ -1,8 +1,11 @@
 """The hits of the search in the header: customers, segments, pages and actions, listed while the operator types."""
 
+from itertools import islice
 from typing import Any, NamedTuple
 
 from flask import render_template, url_for
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 
 from app.core.counts.segment_counts import SegmentSize, largest_segments
 from app.core.search.customers import find_customers
@@ -17,26 +20,26 @@ SEARCHED_SEGMENTS = 1_000
 
 
 class Destination(NamedTuple):
-    label: str
+    label: LazyString
     endpoint: str
     role: str = "viewer"
 
 
 DESTINATIONS = (
-    Destination("Overview", "pages.overview"),
-    Destination("Customers", "pages.customers"),
-    Destination("Segments", "pages.segments"),
-    Destination("Possible duplicates", "pages.similar_segments"),
-    Destination("Imports", "pages.imports"),
-    Destination("Import a file", "pages.imports", "editor"),
-    Destination("Changes", "pages.changes"),
-    Destination("API tokens", "pages.tokens", "admin"),
-    Destination("Create an API token", "pages.tokens", "admin"),
-    Destination("Webhooks", "pages.webhooks", "admin"),
-    Destination("Team", "pages.operators", "admin"),
-    Destination("Invite a teammate", "pages.operators", "admin"),
-    Destination("Account and password", "pages.account"),
-    Destination("API documentation", "api.docs"),
+    Destination(_("Overview"), "pages.overview"),
+    Destination(_("Customers"), "pages.customers"),
+    Destination(_("Segments"), "pages.segments"),
+    Destination(_("Possible duplicates"), "pages.similar_segments"),
+    Destination(_("Imports"), "pages.imports"),
+    Destination(_("Import a file"), "pages.imports", "editor"),
+    Destination(_("Changes"), "pages.changes"),
+    Destination(_("API tokens"), "pages.tokens", "admin"),
+    Destination(_("Create an API token"), "pages.tokens", "admin"),
+    Destination(_("Webhooks"), "pages.webhooks", "admin"),
+    Destination(_("Team"), "pages.operators", "admin"),
+    Destination(_("Invite a teammate"), "pages.operators", "admin"),
+    Destination(_("Account and password"), "pages.account"),
+    Destination(_("API documentation"), "api.docs"),
 )
 
 
@@ -63,7 +66,7 @@ def _segments(q: str) -> list[SegmentSize]:
         for size in largest_segments(limit=SEARCHED_SEGMENTS)
         if all(word in fold_accents(f"{size.type} {size.value}") for word in words)
     )
-    return [size for size, _ in zip(found, range(MAX_HITS), strict=False)]
+    return list(islice(found, MAX_HITS))
 
 
 def _destinations(q: str) -> list[Destination]:
@@ -72,5 +75,5 @@ def _destinations(q: str) -> list[Destination]:
         destination
         for destination in DESTINATIONS
         if current_operator().has_role(destination.role)
-        and all(word in fold_accents(destination.label) for word in words)
+        and all(word in fold_accents(str(destination.label)) for word in words)
     ]

@@ -10,6 +10,7 @@ import { pollProgress } from "./progress.js";
 import { initSelection } from "./selection.js";
 import { initShortcuts } from "./shortcuts.js";
 import { initSiteSearch } from "./site-search.js";
+import { initUploads } from "./upload.js";
 
 initShortcuts();
 initMenus();
@@ -18,6 +19,7 @@ initCopyButtons();
 initLiveSearch();
 initSelection();
 initEditors();
+initUploads();
 loadDeferredCounts(document);
 pollProgress();
 initPasskeys();
