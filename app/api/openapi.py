@@ -13,7 +13,7 @@ from app.api import blueprint
 from app.api.api_blueprint import Answer, Operation, error_response
 from app.api.rate_limit import format_rate
 from app.api.schemas import AnswerSchema, string
-from app.core.errors import InternalError
+from app.core.errors import BadRequest, InternalError, MethodNotAllowed
 from app.core.limits import MAX_PAGE_SIZE
 from app.serialization.request_schemas import PatchSegmentsSchema, ReplaceSegmentsSchema, UpsertCustomersSchema
 from app.web.url_converters import DocumentIdConverter, NumberConverter, SegmentPartConverter
@@ -31,6 +31,16 @@ A request may have {customers:,} customers and {bytes:,} bytes (after decompress
 A token may call {rate}."""
 
 NO_RATE = "any number of times"
+
+VERSION = "3.1.0"
+"""Its second number rises with every addition (docs/api.md, Versions)."""
+
+TAGS = {
+    "Segments": "The segments of customers, and the catalogue.",
+    "Customers": "Profiles of customers: create, read, search, rename, erase.",
+    "Changes": "The record of all changes: follow it, and revert what was wrong.",
+    "Description": "This document.",
+}
 
 
 @dataclass(frozen=True)
@@ -66,10 +76,21 @@ def init_app(app: Flask) -> None:
     rate = format_rate(app.config["RATE_LIMIT"]) if app.config["RATE_LIMIT"] else NO_RATE
     limits = asdict(Limits(app.config["MAX_CUSTOMERS_PER_REQUEST"], app.config["MAX_BODY_BYTES"], rate))
     app.extensions["api-limits"] = limits
-    info = {"description": INTRODUCTION.format(**limits), "x-limits": limits}
+    info = {
+        "description": INTRODUCTION.format(**limits),
+        "x-limits": limits,
+        "license": {"name": "MIT", "identifier": "MIT"},
+    }
     description = Description(
         app,
-        spec_kwargs={"title": "Customer Segments", "version": "3", "openapi_version": "3.1.0", "info": info},
+        spec_kwargs={
+            "title": "Customer Segments",
+            "version": VERSION,
+            "openapi_version": "3.1.0",
+            "info": info,
+            "servers": [{"url": "/", "description": "This service."}],
+            "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        },
     )
     description.register_converter(DocumentIdConverter, lambda _converter: {"type": "string", "minLength": 1})
     description.register_converter(SegmentPartConverter, lambda _converter: {"type": "string", "minLength": 1})
@@ -90,6 +111,8 @@ def _register_components(spec: Any, limits: dict[str, Any]) -> None:
     errors = {error.code: error for operation in blueprint.operations.values() for error in operation.errors}
     for code, error in errors.items():
         spec.components.response(code, error_response([error], limits))
+    codes = {*errors, MethodNotAllowed.code, BadRequest.code}
+    spec.components.schemas["ErrorBody"]["properties"]["code"]["enum"] = sorted(codes)
 
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,20 @@ def test_every_answer_is_described_with_its_headers_and_an_example(specification
                 assert "example" in content or content["examples"]
 
 
+def test_it_names_its_server_licence_tags_and_error_codes(specification: Any) -> None:
+    assert specification["servers"] == [{"url": "/", "description": "This service."}]
+    assert specification["info"]["license"]["name"] == "MIT"
+    tags = [tag["name"] for tag in specification["tags"]]
+    assert {tag for *_, operation in operations(specification) for tag in operation["tags"]} == set(tags)
+    codes = specification["components"]["schemas"]["ErrorBody"]["properties"]["code"]["enum"]
+    assert {"METHOD_NOT_ALLOWED", *specification["components"]["responses"]} <= set(codes)
+
+
+def test_answers_may_gain_properties(specification: Any) -> None:
+    for schema in specification["components"]["schemas"].values():
+        assert schema.get("additionalProperties") is not False
+
+
 def test_links_lead_to_operations(specification: Any) -> None:
     names = {operation["operationId"] for _path, _method, operation in operations(specification)}
     links = [
