@@ -13,6 +13,7 @@ from flask import Flask, current_app
 from app.access.audit_log import prune_audit_log
 from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
+from app.core.counts.compaction import compact_when_due
 from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.history.retention import remove_old_deletions
@@ -26,6 +27,7 @@ from app.webhooks.delivery import deliver_next
 POLL_INTERVAL_S = 1.0
 ERROR_BACKOFF_S = 10.0
 RETENTION_INTERVAL_S = 3600.0
+COMPACTION_INTERVAL_S = 2.0
 
 Stop = threading.Event
 """Set when the process is about to end. A task then releases its work, so that another process continues it."""
@@ -51,13 +53,28 @@ def apply_retention(stop: Stop) -> bool:
     return True
 
 
+def compact_ledger(stop: Stop) -> bool:
+    """Fold the ledger of counts when it has many recent rows."""
+    if compact_when_due():
+        return True
+    stop.wait(COMPACTION_INTERVAL_S)
+    return True
+
+
 HANDLERS = {
     (JobKind.IMPORT, JobState.CHECKING): preview_import,
     (JobKind.IMPORT, JobState.APPLYING): apply_import,
     (JobKind.EDIT, JobState.CHECKING): preview_bulk_edit,
     (JobKind.EDIT, JobState.APPLYING): apply_bulk_edit,
 }
-TASKS: tuple[Task, ...] = (work_on_jobs, write_request_log, write_refusal_counts, deliver_webhooks, apply_retention)
+TASKS: tuple[Task, ...] = (
+    work_on_jobs,
+    write_request_log,
+    write_refusal_counts,
+    deliver_webhooks,
+    apply_retention,
+    compact_ledger,
+)
 
 log = structlog.get_logger()
 

@@ -12,7 +12,6 @@ from sqlalchemy import ForeignKey, delete, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.counts.compaction import compact_when_due
 from app.core.database import Base, UtcDateTime, now, run_in_transaction
 from app.core.errors import DomainError
 
@@ -72,10 +71,7 @@ def run_once(request: IdempotentRequest, work: Callable[[Session], StoredRespons
         session.execute(update(IdempotencyKey).where(*this_key).values(values))
         return response
 
-    response = run_in_transaction(claim_and_work)
-    if response.change_set_id:
-        compact_when_due(response.change_set_id)
-    return response
+    return run_in_transaction(claim_and_work)
 
 
 def _claim(session: Session, request: IdempotentRequest) -> IdempotencyKey | None:

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from app.access.idempotency import IdempotentRequest, StoredResponse, run_once
 from app.api.auth import current_client
-from app.core.counts.compaction import compact_when_due
 from app.core.database import run_in_transaction
 
 
@@ -24,8 +23,6 @@ def run_write(
     key = headers["idempotency_key"]
     if dry_run or key is None:
         stored = run_in_transaction(work, commit=not dry_run)
-        if stored.change_set_id and not dry_run:
-            compact_when_due(stored.change_set_id)
     else:
         stored = run_once(IdempotentRequest(current_client().id, key, _request_digest()), work)
     return _respond(stored)

@@ -14,7 +14,6 @@ from app.core.changes.preview import ChangePreview, CustomerState, preview_batch
 from app.core.changes.profiles import UpsertResult, existing_ids, lock_customers, upsert_customers
 from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
-from app.core.counts.compaction import compact_when_due
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
 from app.files.columns import CustomerEntry
@@ -131,8 +130,6 @@ def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
     except BaseException:
         run_in_transaction(lambda session: end_early(session, change))
         raise
-    if change.change_set_id:
-        compact_when_due(change.change_set_id)
     return replace(result, change_set_id=change.change_set_id)
 
 

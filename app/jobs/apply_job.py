@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes.batched_change import BatchedChange, end_early, open_batch
 from app.core.changes.change_set_builder import ChangeSetBuilder
-from app.core.counts.compaction import compact_when_due
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import TOTALS
 from app.jobs.batches import store_skipped
@@ -61,8 +60,6 @@ def apply_job(run: JobRun, plan: Plan) -> None:
         if job.state != JobState.APPLYING:
             break
         dialects.yield_to_writers(db.engine)
-    if job.change_set_id:
-        compact_when_due(job.change_set_id)
 
 
 def _apply_next(session: Session, run: JobRun, plan: Plan) -> Job:

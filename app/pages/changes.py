@@ -35,6 +35,7 @@ CUSTOMERS_PAGE_SIZE = 50
 MAX_PROFILE_CHANGES = 20
 MAX_ACTORS = 200
 MAX_DELTAS = 12
+MAX_LISTED_DELTAS = 5
 MAX_CONFLICTS = 50
 MAX_EXAMPLES = 5
 
@@ -73,7 +74,7 @@ def changes() -> Any:
     return render_template(
         "changes.html",
         change_sets=page,
-        deltas=deltas_by_change_set([change_set.id for change_set in page]),
+        deltas=deltas_by_change_set([change_set.id for change_set in page], limit=MAX_LISTED_DELTAS),
         filter=filter_,
         filtered=bool(urls.parameters or errors),
         errors=errors,

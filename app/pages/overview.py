@@ -35,7 +35,7 @@ def overview() -> Any:
         totals=totals(),
         sources=count_changed_by_source(moment - DAY),
         refusals=refusals_since((moment - DAY).date()),
-        deltas=largest_deltas(moment - DAY, limit=MAX_SEGMENTS),
+        deltas=largest_deltas((moment - DAY).date(), limit=MAX_SEGMENTS),
         recent=list_change_sets(ChangeSetFilter(), limit=MAX_RECENT_CHANGES),
         days=[(first_day + n * DAY).date() for n in range(CHART_DAYS)],
         changed_by_day=count_changed_by_day(first_day, CHART_DAYS),

@@ -45,8 +45,8 @@ PAGES = {
     "/customers/000": 10,
     "/segments": 5,
     "/segments/membership/GOLD": 8,
-    "/changes": 7,
-    "/changes/1": 7,
+    "/changes": 9,
+    "/changes/1": 8,
     "/similar-segments": 3,
     "/imports": 3,
 }

@@ -20,7 +20,6 @@ from app.core.changes.segment_updates import (
     select_recent,
     staleness_check,
 )
-from app.core.counts.compaction import compact_when_due
 from app.core.database import now, run_in_transaction
 from app.core.errors import Conflict
 from app.core.models.change_sets import Actor
@@ -113,8 +112,6 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
     result = run_in_transaction(work, commit=not dry_run)
     if dry_run:
         return replace(result, change_set_id=None)
-    if result.change_set_id:
-        compact_when_due(result.change_set_id)
     return result
 
 

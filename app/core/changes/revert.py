@@ -16,7 +16,6 @@ from app.core.changes.profiles import existing_ids, upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
 from app.core.changes.revert_plan import Plan, RevertConflict, plan_revert
 from app.core.changes.segment_updates import REPLACE_EXPECTED
-from app.core.counts.compaction import compact_when_due
 from app.core.database import JsonText, run_in_transaction
 from app.core.errors import CustomerExists, NotEnded
 from app.core.history.segment_diff import rebase_change
@@ -88,10 +87,7 @@ def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
 
     if session is not None:
         return work(session)
-    result = run_in_transaction(work, commit=not dry_run)
-    if result.change_set_id:
-        compact_when_due(result.change_set_id)
-    return result
+    return run_in_transaction(work, commit=not dry_run)
 
 
 def check_ended(session: Session, change_set_id: int) -> None:

@@ -1,33 +1,34 @@
 """Keeping the ledgers of counts short: rows are folded by day, and those of segments by month when they are old."""
 
-import logging
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
-from sqlalchemy import delete, extract, func, or_, select
+from sqlalchemy import Row, delete, extract, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from app.core import dialects
 from app.core.counts.customer_totals import compact_totals
-from app.core.counts.segment_counts import COLUMNS, append_deltas, ledger
+from app.core.counts.segment_counts import COLUMNS, is_recent, ledger, sums
 from app.core.counts.segment_deltas import archive_deltas
-from app.core.database import now, run_in_transaction
-from app.core.errors import Unavailable
+from app.core.database import db, now, run_in_transaction
 from app.core.models.segments import SegmentPair
 
-COMPACTION_INTERVAL = 200
-"""Change sets between two automatic compactions."""
+MAX_RECENT = 5_000
+"""Recent rows of the ledger that every count reads; with more of them, the ledger is compacted."""
 
 DAILY_RETENTION_DAYS = 92
 """Days that have rows of their own, for the trend of 90 days; older ones are folded into their month."""
 
 
-def compact_when_due(change_set_id: int) -> None:
-    """Compact after every so many change sets, or leave it to the next one when the database is busy."""
-    if change_set_id % COMPACTION_INTERVAL == 0:
-        try:
-            compact()
-        except Unavailable:
-            logging.getLogger(__name__).info("compaction put off")
+def compact_when_due() -> bool:
+    """Compact if there are many recent rows, and return whether it did."""
+    recent = select(ledger.c.id).where(is_recent).limit(MAX_RECENT).subquery()
+    due = db.session.scalars(select(func.count()).select_from(recent)).one() >= MAX_RECENT
+    if due:
+        compact()
+    return due
 
 
 def compact() -> tuple[int, int]:
@@ -39,23 +40,40 @@ def compact() -> tuple[int, int]:
 
     def work(session: Session) -> tuple[int, int]:
         horizon = now().date() - timedelta(days=DAILY_RETENTION_DAYS)
-        oldest_recent = select(func.min(ledger.c.day)).where(ledger.c.part_id.is_not(None)).scalar_subquery()
+        oldest_recent = select(func.min(ledger.c.day)).where(is_recent).scalar_subquery()
         unfolded = or_(
+            is_recent,
             ledger.c.day >= oldest_recent,
             (ledger.c.day < horizon) & (extract("day", ledger.c.day) != 1),
         )
-        deleted = session.execute(delete(ledger).where(unfolded).returning(*(ledger.c[name] for name in COLUMNS))).all()
-        archive_deltas(session, [row[2:] for row in deleted if row.part_id is not None])
-        folded: dict[tuple[date, str], Counter[SegmentPair]] = {}
-        for day, actor, _, type_, value, delta in deleted:
-            fold = folded.setdefault((day if day >= horizon else day.replace(day=1), actor), Counter())
-            fold[SegmentPair(type_, value)] += delta
-        rows = 0
-        for (day, actor), deltas in folded.items():
-            nonzero = {pair: delta for pair, delta in deltas.items() if delta}
-            append_deltas(session, day, actor, None, nonzero)
-            rows += len(nonzero)
+        columns = (*(ledger.c[name] for name in COLUMNS), ledger.c.folded)
+        deleted = session.execute(delete(ledger).where(unfolded).returning(*columns)).all()
+        archive_deltas(session, [row[2:6] for row in deleted if row.part_id is not None])
+        _add_to_totals(session, [row for row in deleted if not row.folded])
+        rows = _insert_folded(session, deleted, horizon)
         compact_totals(session)
         return len(deleted), rows
 
     return run_in_transaction(work, maintenance=True)
+
+
+def _add_to_totals(session: Session, recent: Sequence[Row[Any]]) -> None:
+    added: Counter[SegmentPair] = Counter()
+    for row in recent:
+        added[SegmentPair(row.type, row.value)] += row.delta
+    # In one order, so that two compactions at once do not wait for each other in a circle.
+    rows = [{**pair.to_dict(), "customers": delta} for pair, delta in sorted(added.items()) if delta]
+    dialects.upsert_sums(session, sums, "customers", rows)
+    session.execute(delete(sums).where(sums.c.customers == 0))
+
+
+def _insert_folded(session: Session, deleted: Sequence[Row[Any]], horizon: date) -> int:
+    folded: Counter[tuple[date, str, str, str]] = Counter()
+    for row in deleted:
+        day = row.day if row.day >= horizon else row.day.replace(day=1)
+        folded[day, row.actor, row.type, row.value] += row.delta
+    keys = ("day", "actor", "type", "value")
+    rows = [{**dict(zip(keys, key, strict=True)), "delta": n, "folded": True} for key, n in folded.items() if n]
+    if rows:
+        session.execute(insert(ledger), rows)
+    return len(rows)

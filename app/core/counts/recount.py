@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.counts.customer_totals import CustomerTotal, append_totals
-from app.core.counts.segment_counts import append_deltas, ledger
+from app.core.counts.segment_counts import append_deltas, current_counts
 from app.core.database import now, run_in_transaction
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer
@@ -35,9 +35,10 @@ def _missing_counts(session: Session) -> dict[SegmentPair, int]:
         .distinct()
         .subquery()
     )
+    counts = current_counts()
     both = union_all(
         select(holders.c.type, holders.c.value, literal(1).label("n")),
-        select(ledger.c.type, ledger.c.value, -ledger.c.delta),
+        select(counts.c.type, counts.c.value, -counts.c.customers),
     ).subquery()
     missing = func.sum(both.c.n)
     query = (

@@ -1,8 +1,8 @@
-"""How many customers hold each segment: a ledger that is only appended to.
+"""How many customers hold each segment: folded sums, and a ledger that is only appended to.
 
 A counter row would be locked by every request, and counting ten million customers takes seconds. Instead, a change
-appends by how many customers each segment grew or shrank; the count is the sum. A customer who holds a pair twice
-counts once.
+appends by how many customers each segment grew or shrank, and compaction adds these recent rows to the sums when there
+are some thousand. A count is a folded sum and the recent rows. A customer who holds a pair twice counts once.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Select, bindparam, func, insert, select, tuple_
+from sqlalchemy import Index, Select, Subquery, bindparam, false, func, insert, select, text, tuple_, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -20,13 +20,26 @@ from app.core.models.segments import SegmentPair, distinct_pairs
 
 
 class SegmentCount(Base):
-    """By how many customers a segment grew or shrank: in one change set or, once folded, on one day or in one month.
+    """By how many customers a segment grew or shrank: in one part or, once folded, on one day or in one month.
 
-    A folded row has no part, and still has the actor.
+    A folded row has no part, and still has the actor. Recent rows are few, and found by an index of their own; folded
+    ones grow with the days, and are read for the trend of a segment.
     """
 
     __tablename__ = "segment_counts"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index("ix_segment_counts_recent", "id", postgresql_where=text("NOT folded"), sqlite_where=text("NOT folded")),
+        Index(
+            "ix_segment_counts_folded",
+            "type",
+            "value",
+            "day",
+            postgresql_where=text("folded"),
+            sqlite_where=text("folded"),
+        ),
+        Index("ix_segment_counts_day", "day", postgresql_where=text("folded"), sqlite_where=text("folded")),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     day: Mapped[date]
@@ -35,9 +48,23 @@ class SegmentCount(Base):
     type: Mapped[str] = mapped_column(dialects.BytewiseString)
     value: Mapped[str] = mapped_column(dialects.BytewiseString)
     delta: Mapped[int] = mapped_column(dialects.Id)
+    folded: Mapped[bool] = mapped_column(server_default=false())
+    """Whether the delta is part of the sum in SegmentTotal."""
 
 
-ledger = SegmentCount.__table__
+class SegmentTotal(Base):
+    """How many customers hold a segment, without the recent rows of the ledger."""
+
+    __tablename__ = "segment_totals"
+
+    type: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
+    value: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
+    customers: Mapped[int] = mapped_column(dialects.Id)
+
+
+ledger, sums = SegmentCount.__table__, SegmentTotal.__table__
+is_folded = dialects.is_true(ledger.c.folded)
+is_recent = dialects.is_false(ledger.c.folded)
 COLUMNS = ("day", "actor", "part_id", "type", "value", "delta")
 
 
@@ -117,30 +144,39 @@ def append_deltas(session: Session, day: date, actor: str, part_id: int | None, 
 
 def catalogue(after: SegmentPair | None = None, *, limit: int, type_: str | None = None) -> list[SegmentSize]:
     """Return the segments that at least one customer holds, by type and value, from `after` on."""
-    query = _sizes(type_).order_by(ledger.c.type, ledger.c.value).limit(limit)
+    counts = current_counts()
+    query = _sizes(counts, type_).order_by(counts.c.type, counts.c.value).limit(limit)
     if after:
-        query = query.where(tuple_(ledger.c.type, ledger.c.value) > tuple_(*after))
+        query = query.where(tuple_(counts.c.type, counts.c.value) > tuple_(*after))
     return _fetch(query)
 
 
 def largest_segments(*, limit: int, type_: str | None = None) -> list[SegmentSize]:
     """Return the segments with the most customers, the largest first."""
-    customers = func.sum(ledger.c.delta)
-    return _fetch(_sizes(type_).order_by(customers.desc(), ledger.c.type, ledger.c.value).limit(limit))
+    counts = current_counts()
+    customers = func.sum(counts.c.customers)
+    return _fetch(_sizes(counts, type_).order_by(customers.desc(), counts.c.type, counts.c.value).limit(limit))
 
 
 def count_holders(pair: SegmentPair) -> int:
     """Return how many customers hold this segment."""
-    query = select(func.coalesce(func.sum(ledger.c.delta), 0))
-    return int(db.session.scalars(query.where(ledger.c.type == pair.type, ledger.c.value == pair.value)).one())
+    counts = current_counts()
+    query = select(func.coalesce(func.sum(counts.c.customers), 0))
+    return int(db.session.scalars(query.where(counts.c.type == pair.type, counts.c.value == pair.value)).one())
 
 
-def _sizes(type_: str | None) -> Select[Any]:
-    customers = func.sum(ledger.c.delta)
+def current_counts() -> Subquery:
+    """Return rows of (type, value, customers) whose sums are the counts: the folded sums and the recent deltas."""
+    recent = select(ledger.c.type, ledger.c.value, ledger.c.delta.label("customers")).where(is_recent)
+    return union_all(select(sums.c.type, sums.c.value, sums.c.customers), recent).subquery("counts")
+
+
+def _sizes(counts: Subquery, type_: str | None) -> Select[Any]:
+    customers = func.sum(counts.c.customers)
     query = (
-        select(ledger.c.type, ledger.c.value, customers).group_by(ledger.c.type, ledger.c.value).having(customers > 0)
+        select(counts.c.type, counts.c.value, customers).group_by(counts.c.type, counts.c.value).having(customers > 0)
     )
-    return query if type_ is None else query.where(ledger.c.type == type_)
+    return query if type_ is None else query.where(counts.c.type == type_)
 
 
 def _fetch(query: Select[Any]) -> list[SegmentSize]:

@@ -3,17 +3,18 @@
 A change set appends its deltas once, to the ledger of counts; compaction moves them here when it folds the ledger.
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, Subquery, func, insert, select, union_all
+from sqlalchemy import CompoundSelect, Index, Select, Subquery, func, insert, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.counts.segment_counts import SegmentCount
+from app.core.counts.segment_counts import SegmentCount, is_folded, is_recent
 from app.core.database import Base, db
-from app.core.models.change_sets import ChangeSet, ChangeSetPart
+from app.core.models.change_sets import ChangeSetPart
 from app.core.models.segments import SegmentPair
 
 parts = ChangeSetPart.__table__.c
@@ -23,11 +24,14 @@ class SegmentDelta(Base):
     """By how many customers one part of a change set made one segment grow or shrink."""
 
     __tablename__ = "segment_deltas"
+    __table_args__ = (Index("ix_segment_deltas_largest", "part_id", "magnitude"),)
 
     type: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     value: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
-    part_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False, index=True)
+    part_id: Mapped[int] = mapped_column(dialects.Id, primary_key=True, autoincrement=False)
     delta: Mapped[int] = mapped_column(dialects.Id)
+    magnitude: Mapped[int] = mapped_column(dialects.Id)
+    """The delta without its sign: the largest ones of a part are found by index."""
 
 
 COLUMNS = ("part_id", "type", "value", "delta")
@@ -59,7 +63,9 @@ def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
     for *key, delta in rows:
         sums[tuple(key)] = sums.get(tuple(key), 0) + delta
     if sums:
-        values = [dict(zip(COLUMNS, (*key, delta), strict=True)) for key, delta in sums.items()]
+        values = [
+            {**dict(zip(COLUMNS, (*key, delta), strict=True)), "magnitude": abs(delta)} for key, delta in sums.items()
+        ]
         session.execute(insert(SegmentDelta), values)
 
 
@@ -78,36 +84,77 @@ def change_sets_affecting(pair: SegmentPair) -> Select[Any]:
     return affecting.where(deltas.c.type == pair.type, deltas.c.value == pair.value)
 
 
-def deltas_by_change_set(change_set_ids: list[int]) -> dict[int, list[Delta]]:
-    """Return the deltas of each of these change sets, the largest first."""
+def deltas_by_change_set(change_set_ids: list[int], *, limit: int | None = None) -> dict[int, list[Delta]]:
+    """Return the deltas of each of these change sets, the largest first; at most the `limit` largest."""
+    part_ids: dict[int, list[int]] = {change_set_id: [] for change_set_id in change_set_ids}
+    for change_set_id, part_id in db.session.execute(
+        select(parts.change_set_id, parts.id).where(parts.change_set_id.in_(change_set_ids))
+    ):
+        part_ids[change_set_id].append(part_id)
+    single = [ids[0] for ids in part_ids.values() if len(ids) == 1] if limit else []
+    found = _sums_of_parts([part_id for ids in part_ids.values() for part_id in ids if part_id not in single])
+    if limit:
+        found |= _largest_of_parts(single, limit)
+    return {
+        change_set_id: _merged([found.get(part_id, []) for part_id in ids])[:limit]
+        for change_set_id, ids in part_ids.items()
+    }
+
+
+def _sums_of_parts(part_ids: list[int]) -> dict[int, list[Delta]]:
     deltas = _all_deltas()
-    customers = func.sum(deltas.c.delta)
-    query = (
-        select(parts.change_set_id, deltas.c.type, deltas.c.value, customers)
-        .join(deltas, deltas.c.part_id == parts.id)
-        .where(parts.change_set_id.in_(change_set_ids))
-        .group_by(parts.change_set_id, deltas.c.type, deltas.c.value)
-        .having(customers != 0)
-        .order_by(func.abs(customers).desc(), deltas.c.type, deltas.c.value)
+    query = select(deltas.c.part_id, deltas.c.type, deltas.c.value, func.sum(deltas.c.delta))
+    query = query.where(deltas.c.part_id.in_(part_ids)).group_by(deltas.c.part_id, deltas.c.type, deltas.c.value)
+    return _by_part(query) if part_ids else {}
+
+
+def _largest_of_parts(part_ids: list[int], limit: int) -> dict[int, list[Delta]]:
+    """Return the largest deltas of each part: by index where they are archived, else from the few recent rows."""
+    recent = SegmentCount.__table__.c
+    query = select(recent.part_id, recent.type, recent.value, func.sum(recent.delta)).where(
+        is_recent, recent.part_id.in_(part_ids)
     )
-    found: dict[int, list[Delta]] = {change_set_id: [] for change_set_id in change_set_ids}
-    for change_set_id, type_, value, delta in db.session.execute(query):
-        found[change_set_id].append(Delta(type_, value, int(delta)))
+    found = _by_part(query.group_by(recent.part_id, recent.type, recent.value)) if part_ids else {}
+    archived = SegmentDelta.__table__.c
+    columns = (archived.part_id, archived.type, archived.value, archived.delta)
+    order = (archived.magnitude.desc(), archived.type, archived.value)
+    each = [
+        select(*columns).where(archived.part_id == part_id).order_by(*order).limit(limit).subquery()
+        for part_id in part_ids
+        if part_id not in found
+    ]
+    return found | _by_part(union_all(*(select(part) for part in each))) if each else found
+
+
+def _by_part(query: Select[Any] | CompoundSelect[Any]) -> dict[int, list[Delta]]:
+    found: dict[int, list[Delta]] = {}
+    for part_id, type_, value, delta in db.session.execute(query):
+        found.setdefault(part_id, []).append(Delta(type_, value, int(delta)))
     return found
 
 
-def largest_deltas(since: datetime, *, limit: int) -> list[ActorDelta]:
-    """Return the largest deltas since a moment, summed by actor and segment."""
-    deltas = _all_deltas()
-    customers = func.sum(deltas.c.delta)
+def _merged(lists: list[list[Delta]]) -> list[Delta]:
+    sums: Counter[SegmentPair] = Counter()
+    for deltas in lists:
+        for delta in deltas:
+            sums[SegmentPair(delta.type, delta.value)] += delta.customers
+    merged = (Delta(*pair, customers) for pair, customers in sums.items() if customers)
+    return sorted(merged, key=lambda delta: (-abs(delta.customers), delta.type, delta.value))
+
+
+def largest_deltas(since: date, *, limit: int) -> list[ActorDelta]:
+    """Return the largest deltas since a day began, summed by actor and segment."""
+    ledger = SegmentCount.__table__.c
+    columns = (ledger.actor, ledger.type, ledger.value, ledger.delta)
+    rows = union_all(
+        select(*columns).where(is_folded, ledger.day >= since), select(*columns).where(is_recent, ledger.day >= since)
+    ).subquery("rows")
+    customers = func.sum(rows.c.delta)
     query = (
-        select(ChangeSet.actor, deltas.c.type, deltas.c.value, customers)
-        .join(ChangeSetPart, parts.change_set_id == ChangeSet.id)
-        .join(deltas, deltas.c.part_id == parts.id)
-        .where(parts.at >= since)
-        .group_by(ChangeSet.actor, deltas.c.type, deltas.c.value)
+        select(rows.c.actor, rows.c.type, rows.c.value, customers)
+        .group_by(rows.c.actor, rows.c.type, rows.c.value)
         .having(customers != 0)
-        .order_by(func.abs(customers).desc(), deltas.c.type, deltas.c.value, ChangeSet.actor)
+        .order_by(func.abs(customers).desc(), rows.c.type, rows.c.value, rows.c.actor)
         .limit(limit)
     )
     return [ActorDelta(actor, type_, value, int(delta)) for actor, type_, value, delta in db.session.execute(query)]

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, union_all
 
-from app.core.counts.segment_counts import ledger
+from app.core.counts.segment_counts import is_folded, is_recent, ledger
 from app.core.database import db, now
 from app.core.models.segments import SegmentPair
 
@@ -37,11 +37,13 @@ def days() -> list[date]:
 
 def trends(pairs: Iterable[SegmentPair]) -> dict[SegmentPair, Trend]:
     """Return the trend of each of these segments, without those that no customer ever held."""
+    among = tuple_(ledger.c.type, ledger.c.value).in_(list(pairs))
+    columns = (ledger.c.type, ledger.c.value, ledger.c.day, ledger.c.delta)
+    rows = union_all(*(select(*columns).where(state, among) for state in (is_folded, is_recent))).subquery("rows")
     query = (
-        select(ledger.c.type, ledger.c.value, ledger.c.day, func.sum(ledger.c.delta))
-        .where(tuple_(ledger.c.type, ledger.c.value).in_(list(pairs)))
-        .group_by(ledger.c.type, ledger.c.value, ledger.c.day)
-        .order_by(ledger.c.day)
+        select(rows.c.type, rows.c.value, rows.c.day, func.sum(rows.c.delta))
+        .group_by(rows.c.type, rows.c.value, rows.c.day)
+        .order_by(rows.c.day)
     )
     deltas: dict[SegmentPair, dict[date, int]] = {}
     for type_, value, day, delta in db.session.execute(query):

@@ -38,7 +38,7 @@ from app.core.dialects.json_functions import (
     patch_segments,
     rename_segments,
 )
-from app.core.dialects.types import BytewiseString, Id, Json
+from app.core.dialects.types import BytewiseString, Id, Json, is_false, is_true
 from app.core.dialects.writes import (
     CombinedInserts,
     UpdateWithHistory,
@@ -47,6 +47,7 @@ from app.core.dialects.writes import (
     purge_deleted,
     update_rows,
     upsert_increment,
+    upsert_sums,
 )
 
 __all__ = [
@@ -70,7 +71,9 @@ __all__ = [
     "has_own_clock",
     "insert_if_absent",
     "insert_missing",
+    "is_false",
     "is_retryable",
+    "is_true",
     "is_unavailable",
     "is_unmigrated",
     "json_elements",
@@ -90,6 +93,7 @@ __all__ = [
     "settled_position",
     "update_rows",
     "upsert_increment",
+    "upsert_sums",
     "was_committed",
     "yield_to_writers",
 ]

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Integer, String
+from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, Integer, String
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -24,3 +25,33 @@ class Condition(FunctionElement[bool]):
 
     def self_group(self, against: Any = None) -> Any:
         return self
+
+
+class _IsTrue(Condition):
+    name = "is_true"
+    inherit_cache = True
+
+
+class _IsFalse(Condition):
+    name = "is_false"
+    inherit_cache = True
+
+
+def is_true(column: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition of a partial index on a boolean column, written as the index has it."""
+    return _IsTrue(column)
+
+
+def is_false(column: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the opposite of `is_true`."""
+    return _IsFalse(column)
+
+
+@compiles(_IsTrue)
+def _(element: _IsTrue, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clauses, **kw))
+
+
+@compiles(_IsFalse)
+def _(element: _IsFalse, compiler: Any, **kw: Any) -> str:
+    return f"NOT {compiler.process(element.clauses, **kw)}"

@@ -128,6 +128,15 @@ def upsert_increment(session: Session, table: Any, key: dict[str, Any], name: st
     session.execute(new.on_conflict_do_update(index_elements=list(key), set_={name: table.c[name] + by, **values}))
 
 
+def upsert_sums(session: Session, table: Any, name: str, rows: list[dict[str, Any]]) -> None:
+    """Add the number `name` of each row to that of the row with its key, which is made if need be."""
+    if rows:
+        postgres = session.get_bind().dialect.name == "postgresql"
+        new = (postgresql.insert if postgres else sqlite.insert)(table)
+        added = {name: table.c[name] + new.excluded[name]}
+        session.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=added), rows)
+
+
 def insert_if_absent(session: Session, table: Any, row: dict[str, Any]) -> bool:
     """Insert a row unless its key is there; whoever else is just inserting it is waited for. Whether it was new."""
     postgres = session.get_bind().dialect.name == "postgresql"

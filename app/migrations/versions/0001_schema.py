@@ -203,7 +203,22 @@ def _counts() -> None:
         sa.Column("type", BytewiseString, nullable=False),
         sa.Column("value", BytewiseString, nullable=False),
         sa.Column("delta", Id, nullable=False),
+        sa.Column("folded", sa.Boolean, nullable=False, server_default=sa.false()),
         sqlite_autoincrement=True,
+    )
+    for name, columns, where in (
+        ("recent", ["id"], sa.text("NOT folded")),
+        ("folded", ["type", "value", "day"], sa.text("folded")),
+        ("day", ["day"], sa.text("folded")),
+    ):
+        op.create_index(
+            f"ix_segment_counts_{name}", "segment_counts", columns, postgresql_where=where, sqlite_where=where
+        )
+    op.create_table(
+        "segment_totals",
+        sa.Column("type", BytewiseString, primary_key=True),
+        sa.Column("value", BytewiseString, primary_key=True),
+        sa.Column("customers", Id, nullable=False),
     )
     op.create_table(
         "segment_deltas",
@@ -211,8 +226,9 @@ def _counts() -> None:
         sa.Column("value", BytewiseString, primary_key=True),
         sa.Column("part_id", Id, primary_key=True, autoincrement=False),
         sa.Column("delta", Id, nullable=False),
+        sa.Column("magnitude", Id, nullable=False),
     )
-    op.create_index("ix_segment_deltas_part_id", "segment_deltas", ["part_id"])
+    op.create_index("ix_segment_deltas_largest", "segment_deltas", ["part_id", "magnitude"])
 
 
 def _access() -> None:
@@ -407,6 +423,7 @@ def downgrade() -> None:
         "customer_search",
         "webhooks",
         "tokens",
+        "segment_totals",
         "segment_deltas",
         "segment_counts",
         "customer_changes",
