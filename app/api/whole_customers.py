@@ -12,7 +12,7 @@ from app.api.auth import current_client
 from app.api.customers import FilterQuery
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import encode_position
-from app.api.parameters import QuerySchema
+from app.api.parameters import HeaderSchema, QuerySchema
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, string
 from app.core.changes.erasure import erase_customers
 from app.core.errors import CustomerNotFound
@@ -78,6 +78,7 @@ class Erased(AnswerSchema):
     tag="Customers",
     scope="customers:erase",
     query=QuerySchema,
+    headers=HeaderSchema,
     path_parameters=(CUSTOMER_ID,),
     answers=(
         Answer(
@@ -90,7 +91,7 @@ class Erased(AnswerSchema):
     ),
     errors=(CustomerNotFound,),
 )
-def erase(query: dict[str, Any], document_id: str) -> Response:
+def erase(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
     """Erase a customer
 
     Deletes the customer and all entries of the change feed about them, under every id they had. One `deleted` entry
