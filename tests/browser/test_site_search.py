@@ -57,7 +57,7 @@ def test_question_mark_lists_the_shortcuts(desktop: BrowserSession) -> None:
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    page.get_by_role("searchbox", name="Search inside").or_(page.locator("#site-search")).first.press("?")
+    page.get_by_role("searchbox", name="Search in this segment").or_(page.locator("#site-search")).first.press("?")
     expect(dialog).to_be_hidden()
 
 

@@ -287,7 +287,7 @@ def _update_last_job(server: Server, assignments: str) -> None:
 
 def _selection(session: BrowserSession) -> Iterator[PageState]:
     page = session.go("/customers")
-    page.locator("tbody input[name=id]").first.check()
+    page.locator("tbody input[name=document_id]").first.check()
     yield "customers with a selection", session
 
 
