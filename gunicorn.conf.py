@@ -39,7 +39,7 @@ workers = settings["WEB_CONCURRENCY"]
 worker_class = "app.server.worker.BufferedWorker"
 threads = 4
 
-# Connections per worker, as many as it can open files. Idle ones cost memory only, and no threads.
+# Connections per worker, as many as it can open files. Idle connections cost memory only, and no threads.
 _open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (_open_files, _open_files))
 worker_connections = max(100, min(10_000, _open_files - 200))

@@ -213,6 +213,8 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
         problems.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
     if settings["OIDC_ISSUER"] and not (settings["OIDC_CLIENT_ID"] and settings["OIDC_CLIENT_SECRET"]):
         problems.append("OIDC_CLIENT_ID and OIDC_CLIENT_SECRET are required with an OIDC_ISSUER.")
+    if settings.get("METRICS_BIND") and settings["METRICS_BIND"][1] == settings.get("PORT"):
+        problems.append("METRICS_BIND must have another port than PORT.")
     if problems:
         raise InvalidSettings(" ".join(problems))
     if embedded:

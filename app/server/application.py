@@ -16,12 +16,12 @@ BATCH_BYTES = 256 * 1024
 """A thread computes so much of a response before the event loop sends it. Most responses are smaller."""
 
 PATIENCE_S = 1.0
-"""Requests that take longer are checked this often: if the client is gone, their work is cancelled."""
+"""Requests that take longer are checked this often: if the client has disconnected, their work is cancelled."""
 
 T = TypeVar("T")
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The client closed the connection before its response was complete."""
 
 
@@ -37,7 +37,7 @@ class AppResponse:
     iterable: Any = None
     cancellation: Cancellation = field(default_factory=Cancellation)
     abandoned: bool = False
-    """True if the client is gone and nobody needs the response."""
+    """True if the client has disconnected and nobody needs the response."""
     context: contextvars.Context = field(default_factory=contextvars.Context)
     """All threads that compute a part of the response run in this context."""
 
@@ -70,8 +70,8 @@ class Application:
         self._wsgi = wsgi
         self._threads = Threads(threads, max_threads)
 
-    def call(self, environ: dict[str, Any], is_client_gone: Callable[[], bool]) -> AppResponse:
-        """Return the response with the first batch of its body. Raises ClientGone."""
+    def call(self, environ: dict[str, Any], is_disconnected: Callable[[], bool]) -> AppResponse:
+        """Return the response with the first batch of its body. Raises ClientDisconnected."""
         response = AppResponse()
         environ[CANCELLATION] = response.cancellation
 
@@ -80,7 +80,7 @@ class Application:
                 response.iterable = self._wsgi(environ, response.start)
                 response.compute()
 
-        self._run(response, work, is_client_gone)
+        self._run(response, work, is_disconnected)
         return response
 
     def run(self, function: Callable[[], T]) -> T:
@@ -91,9 +91,9 @@ class Application:
             raise error
         return results[0]
 
-    def compute_next(self, response: AppResponse, is_client_gone: Callable[[], bool]) -> None:
-        """Compute the next batch of the body. Raises ClientGone."""
-        self._run(response, response.compute, is_client_gone)
+    def compute_next(self, response: AppResponse, is_disconnected: Callable[[], bool]) -> None:
+        """Compute the next batch of the body. Raises ClientDisconnected."""
+        self._run(response, response.compute, is_disconnected)
 
     def close(self, response: AppResponse) -> None:
         """End the work on a response that was not sent completely."""
@@ -104,15 +104,15 @@ class Application:
         result.wait()
         self.close(response)
 
-    def _run(self, response: AppResponse, work: Callable[[], None], is_client_gone: Callable[[], bool]) -> None:
+    def _run(self, response: AppResponse, work: Callable[[], None], is_disconnected: Callable[[], bool]) -> None:
         result = self._threads.submit(response.context, work)
         while not result.ready():
             result.wait(timeout=PATIENCE_S)
-            if not result.ready() and is_client_gone():
+            if not result.ready() and is_disconnected():
                 response.abandoned = True
                 threading.Thread(target=response.cancellation.cancel, daemon=True).start()
                 gevent.spawn(self._close_after, result, response)
-                raise ClientGone
+                raise ClientDisconnected
         error = result.get()
         if error is not None:
             raise error

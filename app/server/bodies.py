@@ -7,6 +7,7 @@ from typing import IO, Any
 
 import gevent
 from gunicorn.http.body import LengthReader
+from gunicorn.http.errors import ParseException
 
 SMALL_BODY = 64 * 1024
 """Bytes. More of a body is only read after the headers were checked."""
@@ -27,6 +28,14 @@ class BodyTimeout(Exception):
 
 class IncompleteBody(Exception):
     """The client closed the connection within the body."""
+
+
+class InvalidBody(Exception):
+    """A chunk of the body is malformed."""
+
+    def __init__(self, reason: ParseException) -> None:
+        super().__init__(type(reason).__name__)
+        self.reason = reason
 
 
 class MemoryBudget:
@@ -80,7 +89,7 @@ class BodyReader:
         try:
             while not self.complete and self.received <= limit:
                 self._receive(RECV_BYTES)
-        except (BodyTimeout, IncompleteBody, OSError):
+        except (BodyTimeout, IncompleteBody, InvalidBody, OSError):
             return False
         return self.complete
 
@@ -110,25 +119,28 @@ class BodyReader:
     def _store(self, data: bytes) -> None:
         self.file.write(data)
 
-    def _receive(self, wanted: int) -> bytes:
-        """Return the next bytes of the body, which may be more than `wanted` if they were sent in one chunk."""
+    def _receive(self, limit: int) -> bytes:
+        """Return the next bytes of the body, which may be more than `limit` if the client sent them in one chunk."""
         elapsed = time.monotonic() - self._started
         if elapsed > STALL_TIMEOUT_S + self.received / MIN_BYTES_PER_S:
             raise BodyTimeout
         with gevent.Timeout(STALL_TIMEOUT_S, BodyTimeout):
-            data = self._receive_chunked(wanted) if self.length is None else self._receive_plain(wanted)
+            data = self._receive_chunked(limit) if self.length is None else self._receive_plain(limit)
         self.received += len(data)
         return data
 
-    def _receive_chunked(self, wanted: int) -> bytes:
-        data: bytes = self._req.body.read(min(wanted, SMALL_BODY))
+    def _receive_chunked(self, limit: int) -> bytes:
+        try:
+            data: bytes = self._req.body.read(min(limit, SMALL_BODY))
+        except ParseException as error:
+            raise InvalidBody(error) from None
         self.complete = not data
         return data
 
-    def _receive_plain(self, wanted: int) -> bytes:
+    def _receive_plain(self, limit: int) -> bytes:
         """Read from the socket itself, in large pieces: gunicorn's reader copies each byte several times."""
         reader = self._req.body.reader
-        size = min(wanted, reader.length, RECV_BYTES)
+        size = min(limit, reader.length, RECV_BYTES)
         buffered: bytes = reader.unreader.take_buffered()
         if buffered:
             data, rest = buffered[: reader.length], buffered[reader.length :]

@@ -3,17 +3,18 @@
 import errno
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
 import structlog
 from gevent.lock import BoundedSemaphore
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.errors import NoMoreData
 
 from app.server import refusals
-from app.server.application import Application, AppResponse, ClientGone
-from app.server.bodies import SMALL_BODY, BodyReader, BodyTimeout, IncompleteBody, MemoryBudget
+from app.server.application import Application, AppResponse, ClientDisconnected
+from app.server.bodies import SMALL_BODY, BodyReader, BodyTimeout, IncompleteBody, InvalidBody, MemoryBudget
 from app.server.probes import PATHS, Probes
 from app.server.refusals import Refusal
 from app.server.waiting import Waiting
@@ -45,7 +46,7 @@ class Server:
     """Requests that may write. Waiting for locks, they must leave threads to those that read."""
     large_bodies: BoundedSemaphore
     max_body_bytes: int
-    metrics_address: tuple[str, int] | None
+    metrics_port: int | None
     checks_headers: bool
     """Whether the application can be called with HEADERS_ONLY."""
     waiting: Waiting
@@ -54,6 +55,7 @@ class Server:
     @classmethod
     def of(cls, wsgi: Any, threads: int) -> "Server":
         config = getattr(wsgi, "config", {})
+        metrics_bind = config.get("METRICS_BIND")
         application = Application(wsgi, threads, MAX_THREADS)
         return cls(
             application=application,
@@ -62,7 +64,7 @@ class Server:
             budget=MemoryBudget(),
             large_bodies=BoundedSemaphore(config.get("MAX_CONCURRENT_LARGE_BODIES") or 2),
             max_body_bytes=config.get("MAX_BODY_BYTES") or 2**25,
-            metrics_address=config.get("METRICS_BIND"),
+            metrics_port=metrics_bind[1] if metrics_bind else None,
             checks_headers=isinstance(wsgi, HeadersFirstFlask),
             waiting=Waiting(application),
         )
@@ -98,10 +100,14 @@ class Exchange:
             self._refuse(error.refusal)
         except BodyTimeout:
             self._refuse(refusals.TIMEOUT)
-        except ParseException as error:  # of a chunk
-            self._refuse(refusals.refusal_of(error))
-        except (IncompleteBody, NoMoreData, ClientGone, TimeoutError, BrokenPipeError, ConnectionResetError):
+        except InvalidBody as error:
+            self._refuse(refusals.refusal_of(error.reason))
+        except (IncompleteBody, NoMoreData, ClientDisconnected, TimeoutError, BrokenPipeError, ConnectionResetError):
             self.response.force_close()
+        except Exception as error:
+            log.error("request_failed", request_id=self.environ[REQUEST_ID], exc_info=error)
+            self.response.force_close()
+            self._refuse(refusals.INTERNAL)
         finally:
             self._body.close()
         if self.response.should_close():
@@ -110,7 +116,7 @@ class Exchange:
     def _run(self) -> None:
         self._check_port()
         self._body.read_small()
-        probe = self.server.probes.response(self.environ, self.is_client_gone)
+        probe = self.server.probes.response(self.environ, self.is_disconnected)
         if probe is not None:
             others = [header for header in probe.headers if header[0] != "X-Request-Id"]
             probe.headers = [*others, ("X-Request-Id", self.environ[REQUEST_ID])]
@@ -126,7 +132,7 @@ class Exchange:
         if self.on_metrics_port:
             hidden = path not in PATHS
         else:
-            hidden = path == "/metrics" and self.server.metrics_address is not None
+            hidden = path == "/metrics" and self.server.metrics_port is not None
         if hidden:
             raise _Refused(refusals.NOT_FOUND)
 
@@ -138,23 +144,23 @@ class Exchange:
             self._send(self._read())
         else:
             with self.server.writers:
-                response = self.server.application.call(self.environ, self.is_client_gone)
+                response = self.server.application.call(self.environ, self.is_disconnected)
             self._send(response)
 
     def _read(self) -> AppResponse:
         """Return the response to a request that only reads, and may wait for a change."""
         poll = LongPoll()
         self.environ[LONG_POLL] = poll
-        response = self.server.application.call(self.environ, self.is_client_gone)
+        response = self.server.application.call(self.environ, self.is_disconnected)
         if poll.wait is None:
             return response
-        self.server.waiting.wait(poll.wait, self.is_client_gone, lambda: self.server.stopping)
-        return self.server.application.call(self.environ, self.is_client_gone)
+        self.server.waiting.wait(poll.wait, self.is_disconnected, lambda: self.server.stopping)
+        return self.server.application.call(self.environ, self.is_disconnected)
 
     def _answer_large(self) -> None:
         """Let the application check the headers before it gets the body."""
         if self.server.checks_headers:
-            check = self.server.application.call({**self.environ, HEADERS_ONLY: self.environ}, self.is_client_gone)
+            check = self.server.application.call({**self.environ, HEADERS_ONLY: self.environ}, self.is_disconnected)
             if BODY_LIMIT not in self.environ:
                 self._drain()
                 self._send(check)
@@ -179,6 +185,7 @@ class Exchange:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE):
                 raise
             log.error("no_space_for_body", request_id=self.environ[REQUEST_ID])
+            self._drain()
             raise _Refused(refusals.NO_SPACE) from None
         if not self._body.complete:
             self._body.file.seek(0)
@@ -194,7 +201,7 @@ class Exchange:
         try:
             self._write(response.chunks)
             while response.iterator is not None:
-                self.server.application.compute_next(response, self.is_client_gone)
+                self.server.application.compute_next(response, self.is_disconnected)
                 self._write(response.chunks)
             self.response.close()
         except BaseException:
@@ -202,7 +209,7 @@ class Exchange:
             raise
 
     def _write(self, chunks: list[bytes]) -> None:
-        data = b"".join(chunks)
+        data = b"" if self.environ["REQUEST_METHOD"] == "HEAD" else b"".join(chunks)
         for start in range(0, len(data), SEND_BYTES):
             self.response.write(data[start : start + SEND_BYTES])
 
@@ -213,22 +220,15 @@ class Exchange:
         log.warning(
             "request_refused", request_id=request_id, status=refusal.status, error=refusal.code, ms=milliseconds
         )
+        self.response.force_close()
         if self.response.headers_sent:
-            self.response.force_close()
             return
-        if not self._body.complete:
-            self.response.force_close()
         for_browser = "text/html" in self.environ.get("HTTP_ACCEPT", "")
         for_browser = for_browser and not self.environ["PATH_INFO"].startswith("/api/")
-        status, headers, body = refusals.serialize(refusal, request_id, for_browser)
-        try:
-            self.response.start_response(status, headers)
-            self.response.write(body)
-            self.response.close()
-        except OSError:
-            self.response.force_close()
+        with suppress(OSError):  # the client has disconnected
+            self.sock.sendall(refusals.as_bytes(refusal, request_id, for_browser))
 
-    def is_client_gone(self) -> bool:
+    def is_disconnected(self) -> bool:
         """Return whether the client has closed the connection. Data on it would be a further request."""
         try:
             return not self.sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)

@@ -27,7 +27,7 @@ class Probes:
         self._check: gevent.Greenlet | None = None
         self._last: tuple[float, AppResponse] | None = None
 
-    def response(self, environ: dict[str, Any], is_client_gone: Callable[[], bool]) -> AppResponse | None:
+    def response(self, environ: dict[str, Any], is_disconnected: Callable[[], bool]) -> AppResponse | None:
         """Return the response of a probe, or None for any other path."""
         path = environ["PATH_INFO"]
         if path not in PATHS or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
@@ -35,7 +35,7 @@ class Probes:
         if path == "/healthz":
             return _json("200 OK", b'{"status":"ok"}\n')
         if path == "/metrics":
-            return self._application.call(environ, is_client_gone)
+            return self._application.call(environ, is_disconnected)
         return self._ready(environ)
 
     def _ready(self, environ: dict[str, Any]) -> AppResponse:

@@ -39,8 +39,10 @@ def refusal_of(error: BaseException) -> Refusal:
     return _BY_EXCEPTION.get(type(error).__name__, BAD_REQUEST)
 
 
-def serialize(refusal: Refusal, request_id: str, for_browser: bool = False) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Return status line, headers and body: the error object of the API, or a page."""
+def _serialize(
+    refusal: Refusal, request_id: str, for_browser: bool = False
+) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status line, headers and body."""
     message = refusal.message.format(id=request_id)
     if for_browser:
         text = f"<!DOCTYPE html><title>{refusal.reason}</title><h1>{refusal.reason}</h1><p>{message}"
@@ -61,8 +63,8 @@ def serialize(refusal: Refusal, request_id: str, for_browser: bool = False) -> t
     return f"{refusal.status} {refusal.reason}", headers, body
 
 
-def as_bytes(refusal: Refusal, request_id: str) -> bytes:
-    """Return the whole response, which closes the connection."""
-    status, headers, body = serialize(refusal, request_id)
+def as_bytes(refusal: Refusal, request_id: str, for_browser: bool = False) -> bytes:
+    """Return the whole response, which closes the connection: the error object of the API, or a page."""
+    status, headers, body = _serialize(refusal, request_id, for_browser)
     lines = [f"HTTP/1.1 {status}", "Connection: close", *(f"{name}: {value}" for name, value in headers)]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -66,7 +66,7 @@ class Threads:
             self._serve(*self._calls.get())
 
     def _run_extra(self) -> None:
-        """Serve calls until none has come for a while."""
+        """Serve calls until there has been none for IDLE_TIMEOUT_S."""
         while True:
             try:
                 call = self._calls.get(timeout=IDLE_TIMEOUT_S)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 
 import gevent
 
-from app.server.application import Application, ClientGone
+from app.server.application import Application, ClientDisconnected
 from app.web.long_polling import WaitForChange
 
 PROBE_INTERVAL_S = 0.5
@@ -18,14 +18,14 @@ class Waiting:
         self._application = application
         self._values: dict[Hashable, tuple[float, object]] = {}
 
-    def wait(self, wait: WaitForChange, is_client_gone: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
-        """Return when the value has changed, the time is over, or the worker stops. Raises ClientGone."""
+    def wait(self, wait: WaitForChange, is_disconnected: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
+        """Return when the value has changed, the time is over, or the worker stops. Raises ClientDisconnected."""
         deadline = time.monotonic() + wait.seconds
         while time.monotonic() < deadline and not is_stopping():
             if self._value(wait) != wait.seen:
                 return
-            if is_client_gone():
-                raise ClientGone
+            if is_disconnected():
+                raise ClientDisconnected
             gevent.sleep(min(PROBE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
 
     def _value(self, wait: WaitForChange) -> object:

@@ -13,6 +13,7 @@ import gevent
 import structlog
 from gevent import socket as gevent_socket
 from gunicorn.http import wsgi
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.server import refusals
@@ -58,7 +59,7 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
         """Report to the master that this worker is alive. Without a master, stop, which frees the port."""
         self.tmp.notify()
         if self.ppid != os.getppid() and self.alive:
-            log.error("master_gone", pid=os.getpid())
+            log.error("master_ended", pid=os.getpid())
             self.alive = False
         self.server.stopping = not self.alive
         if not self.alive and self._awaiting_head:
@@ -73,7 +74,8 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
         return _HeadTimeout(self._awaiting_head, HEAD_TIMEOUT_S if self.alive else STOP_LINGER_S)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().handle(listener, client, addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
@@ -85,7 +87,7 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
         if not self.alive:
             response.force_close()
         sock.settimeout(SEND_TIMEOUT_S)
-        on_metrics_port = listener_name == self.server.metrics_address
+        on_metrics_port = listener_name[1:2] == (self.server.metrics_port,)
         Exchange(self.server, req, sock, environ, response, expects_continue, on_metrics_port).run()
         sock.settimeout(None)
         if response.should_close():
@@ -95,14 +97,14 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer an invalid request. The log names the kind of the error only: its message quotes the request."""
         request_id = choose_request_id(None)
-        refusal = refusals.refusal_of(exc)
+        refusal = refusals.refusal_of(exc) if isinstance(exc, ParseException) else refusals.INTERNAL
         log.warning("invalid_request", request_id=request_id, status=refusal.status, error=type(exc).__name__)
         try:
             client.settimeout(SEND_TIMEOUT_S)
             client.sendall(refusals.as_bytes(refusal, request_id))
             Exchange.linger(client)
         except OSError:
-            pass  # the client is gone
+            pass  # the client has disconnected
 
 
 class _HeadTimeout(gevent.Timeout):  # type: ignore[misc]

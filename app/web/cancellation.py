@@ -1,4 +1,4 @@
-"""End the database query of a request that only reads when its client is gone."""
+"""End the database query of a request that only reads when its client has disconnected."""
 
 import threading
 from typing import Any

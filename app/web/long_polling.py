@@ -1,7 +1,7 @@
 """Let a request wait for a change without a thread.
 
-A view calls `wait_for_change`, and the server calls the view again when the change has come or the time is over. Under
-another server, and in the second call, the view continues at once.
+A view calls `wait_for_change`, and the server calls the view again when the value has changed or the time is over.
+Under another server, and in the second call, the view continues at once.
 """
 
 from collections.abc import Callable, Hashable

@@ -75,7 +75,7 @@ def test_a_request_is_completed_during(environ: dict[str, str], server: Server, 
 
 
 def test_no_request_fails_during_reloads(environ: dict[str, str], server: Server) -> None:
-    """Clients with a connection each, kept or new, send requests while all workers are replaced twice."""
+    """Clients send requests while all workers are replaced twice."""
     failures: list[object] = []
     served = [0]
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Large, refused and broken bodies: each gets its response, and nobody waits for it."""
+"""Large, refused and broken bodies: each gets its response, and other clients do not wait for it."""
 
 import http.client
 import json
@@ -131,7 +131,7 @@ def test_large_bodies_at_the_same_time_are_all_served_or_refused(shared_server: 
 
 
 def test_memory_of_bodies_is_released(shared_server: Shared) -> None:
-    """A body whose client goes away, and many refused ones, leave room for the next."""
+    """Bodies whose clients disconnect leave room for the next."""
     server, headers = shared_server
     for _ in range(5):
         with connect(server.port) as connection:

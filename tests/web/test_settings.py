@@ -70,6 +70,7 @@ def test_all_spellings_of_postgresql_are_accepted(tmp_path: Path, scheme: str) -
         ({"PORT": "70000"}, "PORT"),
         ({"METRICS_BIND": "9100"}, "METRICS_BIND must"),
         ({"METRICS_BIND": "127.0.0.1:x"}, "METRICS_BIND must"),
+        ({"METRICS_BIND": "127.0.0.1:8000"}, "METRICS_BIND must have another port than PORT"),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY"),
         ({"MAX_BODY_BYTES": "32MB"}, "MAX_BODY_BYTES"),
         ({"MAX_CONCURRENT_LARGE_BODIES": "0"}, "MAX_CONCURRENT_LARGE_BODIES"),

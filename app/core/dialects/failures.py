@@ -32,7 +32,7 @@ _SQLITE_UNAVAILABLE = (
     "SQLITE_NOTADB",
     "SQLITE_PERM",
     "SQLITE_READONLY",
-    "SQLITE_INTERRUPT",  # the client is gone
+    "SQLITE_INTERRUPT",  # its client has disconnected
 )
 
 
