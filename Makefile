@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture lint bench requirements clean
+.PHONY: help setup run test torture lint bench requirements translations clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ requirements: .venv/development ## Compile requirements*.in anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header bench/requirements.in -o bench/requirements.txt
+
+translations: .venv/development ## Bring the catalogues in app/translations up to date with the marked texts
+	$(BIN)/pybabel extract -F pyproject.toml -k lazy_gettext --no-location --omit-header -o /tmp/messages.pot .
+	$(BIN)/pybabel update --ignore-obsolete --no-fuzzy-matching -w 120 -i /tmp/messages.pot -d app/translations
 
 clean: ## Remove .venv; the database under instance/ stays
 	rm -rf .venv

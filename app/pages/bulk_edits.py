@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask import redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import largest_segments
@@ -22,10 +24,10 @@ MAX_SELECTED = 1_000
 MAX_COUNTED = 100_000
 MAX_SUGGESTIONS = 100
 OPERATIONS = {
-    "add": "Add segments",
-    "remove": "Remove segments",
-    "replace": "Replace all segments with",
-    "clear": "Remove all segments",
+    "add": lazy_gettext("Add segments"),
+    "remove": lazy_gettext("Remove segments"),
+    "replace": lazy_gettext("Replace all segments with"),
+    "clear": lazy_gettext("Remove all segments"),
 }
 
 
@@ -58,9 +60,9 @@ def _selection() -> tuple[Filter | None, tuple[str, ...]]:
         return parse_customer_list().filter, ()
     document_ids = tuple(dict.fromkeys(request.form.getlist("document_id")))
     if not document_ids:
-        raise InvalidRequest("Select at least one customer.")
+        raise InvalidRequest(_("Select at least one customer."))
     if len(document_ids) > MAX_SELECTED or not all(map(is_storable, document_ids)):
-        raise InvalidRequest("Part of the form is missing. Reload the page and try again.")
+        raise InvalidRequest(_("Part of the form is missing. Reload the page and try again."))
     return None, document_ids
 
 
@@ -70,7 +72,7 @@ def bulk_edit_create() -> Any:
     """Prepare a bulk edit and show its preview, or apply the button of a row."""
     editor, operation = parse_editor(request.form), request.form.get("operation", "")
     if operation not in OPERATIONS:
-        raise InvalidRequest("Choose an action from the list.")
+        raise InvalidRequest(_("Choose an action from the list."))
     if request.form.get("action", "preview") != "preview":  # the button of a row
         editor.apply_action(request.form["action"])
         return _form(editor)
@@ -79,9 +81,9 @@ def bulk_edit_create() -> Any:
         return prepare(BulkEdit("clear", [], filter_, document_ids))
     segments = [segment for segment in editor.segments() if any(segment.values())]
     if not segments:
-        return _form(editor, "Enter at least one segment.", 422)
+        return _form(editor, _("Enter at least one segment."), 422)
     if not editor.validate():
-        return _form(editor, "A row is incomplete.", 422)
+        return _form(editor, _("A row is incomplete."), 422)
     if operation != "remove" and "confirmed" not in request.form and editor.find_similar():
         return _form(editor, status=422)
     action = next(action for action in ACTIONS if action == operation)
@@ -119,5 +121,5 @@ def bulk_edit_update(bulk_edit_id: int) -> Any:
     elif action == "discard":
         transition(job.id, JobState.DISCARDED, from_=(JobState.READY, JobState.FAILED))
     else:
-        raise InvalidRequest("Part of the form is missing. Reload the page and try again.")
+        raise InvalidRequest(_("Part of the form is missing. Reload the page and try again."))
     return redirect(url_for("pages.bulk_edit", bulk_edit_id=job.id))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
 
 from app.core.changes.replace_segments import replace_segments
 from app.core.changes.segment_updates import Version
@@ -68,9 +69,9 @@ def _save(found: Customer, editor: Editor) -> Any:
 def redirect_to_saved(document_id: str, change_set_id: int | None) -> Any:
     """Redirect to the customer, with a message that the change was saved; `change_set_id` is None if there was none."""
     if change_set_id is None:
-        flash("No changes to save.")
+        flash(_("No changes to save."))
     else:
-        flash("Saved.", f"change-set-{change_set_id}")
+        flash(_("Saved."), f"change-set-{change_set_id}")
     return redirect(url_for("pages.customer", document_id=document_id))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
+from flask_babel import gettext as _
 
 from app.access.audit_log import record_event_now
 from app.core.counts.customer_totals import totals
@@ -76,7 +77,7 @@ def _add_segment_filter(query: CustomerListQuery) -> Any:
     """Redirect to the list with one more segment in its filter."""
     condition = request.args.get("condition", "segment")
     if condition not in CONDITIONS:
-        raise InvalidRequest("Choose a condition from the list.")
+        raise InvalidRequest(_("Choose a condition from the list."))
     try:
         added = format_segment(list_query.segment(list_query.text("add_segment")))
     except InvalidRequest as error:
@@ -117,7 +118,7 @@ def customer_export() -> Response:
     """Stream all customers of the list as a file that can be imported again: CSV, or `?format=jsonl`."""
     filter_, format_ = parse_customer_list().filter, list_query.text("format") or "csv"
     if format_ not in EXPORT_FORMATS:
-        raise InvalidRequest("Choose CSV or JSON Lines.")
+        raise InvalidRequest(_("Choose CSV or JSON Lines."))
     mimetype, write = EXPORT_FORMATS[format_]
     record_event_now("customers_exported", after={"format": format_, "filtered": bool(filter_)})
     return Response(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from app.core.changes.segment_updates import Version
@@ -12,6 +13,7 @@ from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair, Segments
 from app.core.search.similar_segments import find_similar
 from app.pages.list_query import InvalidRequest
+from app.pages.template_filters import number
 
 MAX_LENGTH = 1000
 MAX_DIGITS = 18
@@ -76,11 +78,11 @@ class Editor:
         """Return whether the form can be saved; invalid rows have an `error` afterwards."""
         for row in self._new_rows():
             if not (row.type and row.value):
-                row.error = "Enter both a type and a value."
+                row.error = _("Enter both a type and a value.")
             elif len(row.type) > MAX_LENGTH or len(row.value) > MAX_LENGTH:
-                row.error = f"At most {MAX_LENGTH} characters."
+                row.error = _("At most %(count)s characters.", count=number(MAX_LENGTH))
             elif not (is_storable(row.type) and is_storable(row.value)):
-                row.error = "Contains an invalid character."
+                row.error = _("Contains an invalid character.")
         return not any(row.error for row in self.rows)
 
     def find_similar(self) -> bool:
@@ -178,4 +180,4 @@ def _parse_number(text: str) -> int | None:
 
 
 def _incomplete() -> InvalidRequest:
-    return InvalidRequest("Part of the form is missing. Reload the page and try again.")
+    return InvalidRequest(_("Part of the form is missing. Reload the page and try again."))

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from flask import request, url_for
+from flask_babel import gettext as _
 
 from app.core.errors import BadRequest
 from app.core.models.customers import is_storable
@@ -46,7 +47,7 @@ def cursor(name: str, *types_: type) -> Any:
     try:
         return decode_cursor(value, *types_) if value else None
     except InvalidCursor:
-        raise InvalidRequest("This page no longer exists. Go to the first page.") from None
+        raise InvalidRequest(_("This page no longer exists. Go to the first page.")) from None
 
 
 def segment(value: str) -> SegmentPair:
@@ -54,12 +55,12 @@ def segment(value: str) -> SegmentPair:
     try:
         return parse_segment(_storable(value))
     except InvalidSegment:
-        raise InvalidRequest("Choose a segment from the list.") from None
+        raise InvalidRequest(_("Choose a segment from the list.")) from None
 
 
 def _storable(value: str) -> str:
     if not is_storable(value):
-        raise InvalidRequest("The address contains invalid characters.")
+        raise InvalidRequest(_("The address contains invalid characters."))
     return value
 
 
@@ -114,7 +115,7 @@ def _parse_single(values: list[str], parse: Callable[[str], Any], *, empty: Any)
 def _choice(choices: tuple[str, ...]) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value not in choices:
-            raise InvalidRequest("Choose an option from the list.")
+            raise InvalidRequest(_("Choose an option from the list."))
         return value
 
     return parse
@@ -124,12 +125,12 @@ def _day(value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise InvalidRequest("Enter a date as YYYY-MM-DD.") from None
+        raise InvalidRequest(_("Enter a date as YYYY-MM-DD.")) from None
 
 
 def _short(value: str) -> str:
     if len(value) > MAX_QUERY_LENGTH:
-        raise InvalidRequest(f"At most {MAX_QUERY_LENGTH} characters.")
+        raise InvalidRequest(_("At most %(count)s characters.", count=MAX_QUERY_LENGTH))
     return value
 
 
@@ -222,7 +223,7 @@ def _customer_list(filter_: Filter) -> CustomerListQuery:
     sort = text("sort") or DEFAULT_SORT
     key = sort.removeprefix("-")
     if key not in get_args(SortKey):
-        raise InvalidRequest("You can sort by ID or name.")
+        raise InvalidRequest(_("You can sort by ID or name."))
     types_ = (str,) if key == "id" else (str, str)
     after, before = cursor("after", *types_), cursor("before", *types_)
     order = Order(cast(SortKey, key), sort.startswith("-"))

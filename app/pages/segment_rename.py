@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import render_template, request
+from flask_babel import gettext as _
 
 from app.core.counts.segment_counts import SegmentSize, count_holders, largest_segments
 from app.core.models.customers import is_storable
@@ -13,6 +14,7 @@ from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.bulk_edits import prepare
 from app.pages.editor import MAX_LENGTH, similar_if_new
+from app.pages.template_filters import number
 
 URL = "/segments/<segment_part:type>/<segment_part:value>/rename"
 MAX_SUGGESTIONS = 100
@@ -55,9 +57,9 @@ def segment_rename_prepare(type: str, value: str) -> Any:
 
 def _error(old: SegmentPair, new: SegmentPair) -> str | None:
     if not (new.type and new.value):
-        return "Enter both a type and a value."
+        return str(_("Enter both a type and a value."))
     if any(len(part) > MAX_LENGTH for part in new):
-        return f"At most {MAX_LENGTH} characters."
+        return str(_("At most %(count)s characters.", count=number(MAX_LENGTH)))
     if not all(map(is_storable, new)):
-        return "Contains an invalid character."
-    return "That's already its name." if new == old else None
+        return str(_("Contains an invalid character."))
+    return str(_("That's already its name.")) if new == old else None

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from flask import render_template
+from flask_babel import gettext as _
 
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import catalogue, count_holders
@@ -61,7 +62,7 @@ def segment(type: str, value: str) -> Any:
     pair = SegmentPair(type, value)
     trend = trends([pair]).get(pair)
     if trend is None:
-        raise NotFound("Segment not found.")
+        raise NotFound(_("Segment not found."))
     filter_ = Filter(segments=(pair,))
     return render_template(
         "segment.html",

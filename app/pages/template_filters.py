@@ -29,6 +29,7 @@ SOURCES = {
     "import": lazy_gettext("Import"),
     "command": lazy_gettext("Command line"),
 }
+ROLES = {"viewer": lazy_gettext("Viewer"), "editor": lazy_gettext("Editor"), "admin": lazy_gettext("Admin")}
 DAY_PATTERN = "d MMM y"
 TIME_PATTERN = "d MMM y, HH:mm"
 
@@ -46,6 +47,7 @@ def register(blueprint: Blueprint) -> None:
         percentage,
         plural,
         relative_time,
+        role_label,
         signed,
         source,
         time_zone_name,
@@ -135,6 +137,10 @@ def iso_timestamp(at: datetime) -> str:
 def hue(type_: str) -> int:
     """Return the colour of a type of segments, always the same one; the type is written beside it."""
     return crc32(type_.encode("utf-8", "surrogatepass")) % HUES
+
+
+def role_label(name: str) -> str:
+    return str(ROLES.get(name, name))
 
 
 def source(name: str) -> str:

@@ -1,11 +1,12 @@
 """The colour theme: the system's or the one that an operator chose, kept in a cookie for the first paint."""
 
 from flask import Blueprint, redirect, request
+from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
 from app.pages.auth import PUBLIC, require_role, safe_next
 
-THEMES = ("system", "light", "dark")
+THEMES = {"system": lazy_gettext("System"), "light": lazy_gettext("Light"), "dark": lazy_gettext("Dark")}
 YEAR = 365 * 24 * 3600
 
 

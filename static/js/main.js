@@ -10,6 +10,7 @@ import { pollProgress } from "./progress.js";
 import { initSelection } from "./selection.js";
 import { initShortcuts } from "./shortcuts.js";
 import { initSiteSearch } from "./site-search.js";
+import { rememberTimeZone } from "./time-zone.js";
 import { initUploads } from "./upload.js";
 
 initShortcuts();
@@ -23,3 +24,4 @@ initUploads();
 loadDeferredCounts(document);
 pollProgress();
 initPasskeys();
+rememberTimeZone();

@@ -48,7 +48,7 @@ def check_columns(page: Page) -> None:
 def undo(page: Page, link: str) -> None:
     page.get_by_role("link", name=link).click()
     page.get_by_role("button", name=re.compile("^Undo for")).click()
-    expect(page.get_by_text(re.compile("^Undone for"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Undone for"))).to_be_visible()
 
 
 def test_import_is_previewed_applied_and_undone(any_browser: BrowserSession, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_import_is_previewed_applied_and_undone(any_browser: BrowserSession, tmp
 def test_bulk_edit_of_all_matching_is_previewed_applied_and_undone(any_browser: BrowserSession) -> None:
     page = any_browser.go("/customers?q=gomez")
     page.get_by_role("checkbox", name=re.compile(r"^Select .*\(")).first.check()  # the bulk bar appears
-    page.get_by_role("link", name=re.compile("^Edit all")).click()
+    page.get_by_role("link", name=re.compile("^Select all")).click()
     expect(page.get_by_text("“gomez”")).to_be_visible()
     page.get_by_label("Segment 1 type").fill("campaign")
     page.get_by_label("Segment 1 value").fill("SPRING")
@@ -92,7 +92,7 @@ def test_bulk_edit_of_selected_customers(any_browser: BrowserSession) -> None:
     for n in (0, 2):
         page.get_by_role("checkbox", name=re.compile("^Select .*\\(")).nth(n).check()
     page.get_by_role("button", name="Edit segments").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Change segments of 2 customers")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Edit segments for 2 customers")
     page.get_by_label("Remove all segments").check()
     page.get_by_role("button", name="Preview changes").locator("visible=true").last.click()
     await_text(page, "nothing has changed yet")
@@ -106,7 +106,7 @@ def test_segment_is_renamed_and_the_rename_undone(any_browser: BrowserSession) -
     page.get_by_role("link", name="Rename or merge").click()
     page.get_by_label("Value").fill("Coffee")
     page.get_by_role("button", name="Preview changes").click()
-    if page.get_by_text("is this the spelling that you mean").is_visible():
+    if page.get_by_text("Did you mean").is_visible():
         page.get_by_role("button", name="Preview changes").click()
     await_text(page, "nothing has changed yet")
     page.get_by_role("button", name=re.compile("^Rename for")).click()
@@ -118,9 +118,9 @@ def test_document_id_is_changed_and_changed_back(any_browser: BrowserSession) ->
     page = any_browser.go("/customers/1969-1110")
     for old, new in (("1969-1110", "NEW/1"), ("NEW/1", "1969-1110")):
         expect(page.locator(".profile .id").first).to_have_text(old)
-        page.get_by_role("link", name="new id").click()
-        page.get_by_label("New id").fill(new)
-        page.get_by_role("button", name="Change the id").click()
+        page.get_by_role("link", name="Change ID…").click()
+        page.get_by_label("New ID").fill(new)
+        page.get_by_role("button", name="Change ID").click()
         expect(page.locator(".profile .id").first).to_have_text(new)
 
 

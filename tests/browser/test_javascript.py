@@ -12,17 +12,17 @@ from tests.support.gunicorn import Server
 
 def test_live_search_updates_results_url_and_count(desktop: BrowserSession) -> None:
     page = desktop.go("/customers")
-    page.get_by_label("Search by id").press_sequentially("gomez", delay=20)
+    page.get_by_label("Search by ID").press_sequentially("gomez", delay=20)
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
     expect(page).to_have_url(re.compile("q=gomez"))
     expect(page.get_by_role("cell", name=re.compile("Gómez")).first).to_be_visible()
-    assert page.get_by_label("Search by id").input_value() == "gomez"
+    assert page.get_by_label("Search by ID").input_value() == "gomez"
     page.reload()
     expect(page.get_by_role("cell", name=re.compile("Gómez")).first).to_be_visible()
     page.locator(".customers .id").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Gómez"))
     page.go_back()
-    expect(page.get_by_label("Search by id")).to_have_value("gomez")
+    expect(page.get_by_label("Search by ID")).to_have_value("gomez")
     expect(page.locator(".count")).to_have_text(re.compile("^\\s*[0-9]{2} customers"))
 
 

@@ -30,7 +30,7 @@ def test_bulk_bar_appears_with_the_first_selected_customer(desktop: BrowserSessi
 
 def test_selection_works_after_a_live_search(desktop: BrowserSession) -> None:
     page = desktop.go("/customers")
-    page.get_by_label("Search by id").press_sequentially("gomez", delay=20)
+    page.get_by_label("Search by ID").press_sequentially("gomez", delay=20)
     expect(page).to_have_url(re.compile("q=gomez"))
     expect(page.locator(".cell-name").first).to_contain_text("Gómez")
     checkboxes(page).nth(1).check()
