@@ -25,7 +25,11 @@ COLUMNS = ("id", "at", "event", "actor", "source", "address", "target", "before"
 
 
 class AuditFilterForm(Form):  # type: ignore[misc]
-    event = SelectField("Event", choices=[SelectChoice("", "All"), *(SelectChoice(*item) for item in EVENTS.items())])
+    event = SelectField(
+        "Event",
+        choices=[SelectChoice("", "All"), *(SelectChoice(*item) for item in EVENTS.items())],
+        validate_choice=False,  # an unknown event is ignored
+    )
     actor = StringField("User or token", render_kw={"maxlength": MAX_FILTER_LENGTH})
     address = StringField("IP address", render_kw={"maxlength": MAX_FILTER_LENGTH})
     since = DateField("From", [Optional()])
