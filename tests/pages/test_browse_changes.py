@@ -125,7 +125,8 @@ def test_undo_has_a_preview_and_can_be_undone(editor: Operator) -> None:
     assert "Undone for 2 customers. 1 skipped because it changed later." in done.text
     assert all_segments() == {"a": SILVER, "b": [], "c": []}
     assert "Reverts #1" in done.links
-    assert "Reverted by #3" in editor.get("/changes/1").links
+    undo_id = done.links["Undo…"].split("/")[2]  # a preview on PostgreSQL uses up a number
+    assert f"Reverted by #{undo_id}" in editor.get("/changes/1").links
     assert "Nothing to undo" in editor.get("/changes/1/undo").text
     editor.submit(done.links["Undo…"])
     assert all_segments() == {"a": SILVER, "b": GOLD, "c": GOLD}

@@ -1,0 +1,120 @@
+"""PostgreSQL's plans for statements that take many customers: their work must not depend on the statistics."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, text
+
+from app.core.changes.profiles import upsert_customers
+from app.core.changes.replace_segments import replace_segments
+from app.core.changes.revert import revert
+from app.core.changes.segment_updates import SegmentPatch
+from app.core.database import db, run_in_transaction
+from tests.support.customers import GOLD, SILVER, TESTER
+
+FEW, MANY = 20, 3_000
+MAX_ROWS = 60 * MANY
+"""Rows that the nodes of one plan may produce or reject; a nested loop over all customers takes MANY times MANY."""
+
+TABLES = ("customers", "customer_search", "customer_changes", "change_set_parts")
+
+
+@contextmanager
+def explained() -> Iterator[list[dict[str, Any]]]:
+    """Yield the plans of all statements that run meanwhile, as `auto_explain` reports them."""
+    plans: list[dict[str, Any]] = []
+
+    def note(diagnostic: Any) -> None:
+        _, found, plan = diagnostic.message_primary.partition("plan:\n")
+        if found:
+            plans.append(json.loads(plan))
+
+    def load(connection: Any, _record: object) -> None:
+        connection.execute("LOAD 'auto_explain'")
+        settings = {"log_min_duration": 0, "log_analyze": "on", "log_format": "json", "log_level": "notice"}
+        for name, value in settings.items():
+            connection.execute(f"SET auto_explain.{name} = {value}")
+        connection.execute("SET client_min_messages = notice")
+        connection.add_notice_handler(note)
+
+    db.session.remove()
+    db.engine.dispose()
+    event.listen(db.engine, "connect", load)
+    try:
+        yield plans
+    finally:
+        event.remove(db.engine, "connect", load)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def rows_of(node: dict[str, Any]) -> float:
+    counts = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
+    own = sum(node.get(count, 0) for count in counts) * node.get("Actual Loops", 1)
+    return float(own + sum(rows_of(child) for child in node.get("Plans", ())))
+
+
+def analyze() -> None:
+    db.session.rollback()
+    for table in TABLES:
+        db.session.execute(text(f"ANALYZE {table}"))
+    db.session.commit()
+
+
+def forget_statistics() -> None:
+    db.session.rollback()
+    for table in TABLES:
+        db.session.execute(text(f"SELECT pg_clear_relation_stats('public', '{table}')"))
+        db.session.execute(text(f"DELETE FROM pg_statistic WHERE starelid = '{table}'::regclass"))
+    db.session.commit()
+
+
+def leave() -> None:
+    """Leave the statistics as they were when the shop was small."""
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("refresh", [forget_statistics, leave, analyze])
+def test_work_of_statements_does_not_depend_on_the_statistics(app: Flask, refresh: Callable[[], None]) -> None:
+    ids = [f"{n:06}" for n in range(MANY)]
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": id_} for id_ in ids[:FEW]]))
+    analyze()
+    with explained() as plans:
+        rows = [{"document_id": id_, "name": "Ana", "email": f"{id_}@shop.co", "phone": "1"} for id_ in ids]
+        run_in_transaction(lambda session: upsert_customers(session, rows))
+        refresh()
+        replace_segments(dict.fromkeys(ids, GOLD), TESTER)
+        refresh()
+        changed = [{**row, "name": "Eva"} for row in rows]
+        run_in_transaction(lambda session: upsert_customers(session, changed))
+        patch = SegmentPatch(add=SILVER, remove=GOLD)
+        change_set_id = replace_segments(dict.fromkeys(ids, patch), TESTER).change_set_id
+        refresh()
+        assert change_set_id
+        assert revert(change_set_id, TESTER, dry_run=True).changed == MANY
+        assert revert(change_set_id, TESTER).changed == MANY
+    assert len(plans) > 10
+    for plan in plans:
+        assert rows_of(plan["Plan"]) <= MAX_ROWS, plan["Query Text"]
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_rows_written_by_the_same_transaction_do_not_mislead_the_planner(app: Flask) -> None:
+    """The statistics are of a small shop, and the transaction that imports a large one goes on."""
+    ids = [f"{n:06}" for n in range(MANY)]
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": id_} for id_ in ids[:FEW]]))
+    analyze()
+
+    def import_all(session: Any) -> None:
+        for start in range(0, MANY, 1_000):
+            batch = ids[start : start + 1_000]
+            upsert_customers(session, [{"document_id": id_, "name": "Ana"} for id_ in batch])
+            replace_segments(dict.fromkeys(batch, GOLD), TESTER, session=session)
+
+    with explained() as plans:
+        run_in_transaction(import_all)
+    assert max(rows_of(plan["Plan"]) for plan in plans) <= MAX_ROWS
