@@ -222,7 +222,14 @@ def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> 
     dry_run = query["dry_run"]
 
     def work(session: Session) -> StoredResponse:
-        result = revert(change_set_id, current_client().actor(), guard=guard, dry_run=dry_run, session=session)
+        result = revert(
+            change_set_id,
+            current_client().actor(),
+            guard=guard,
+            dry_run=dry_run,
+            note=headers["change_reason"],
+            session=session,
+        )
         counts = CustomerCounts(changed=result.customers, unchanged=result.unchanged)
         token_requests.note_counts(counts, dry_run=dry_run)
         return StoredResponse(dumps(_report(result)), result.change_set_id)

@@ -15,7 +15,7 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
-from app.api.parameters import DryRunQuery, HeaderSchema, IdempotentHeaders, QuerySchema, guard_override
+from app.api.parameters import DryRunQuery, HeaderSchema, IdempotentHeaders, QuerySchema, WriteHeaders, guard_override
 from app.api.request_body import json_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string, strings
 from app.api.writes import run_write
@@ -86,7 +86,7 @@ def read_customer(query: dict[str, Any], document_id: str) -> Response:
     return _respond(_customer_json(get_customer(document_id)))
 
 
-class PutHeaders(HeaderSchema):
+class PutHeaders(WriteHeaders):
     guard = guard_override()
     if_match = fields.String(
         data_key="If-Match",
@@ -137,7 +137,7 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
 
     def work(session: Session) -> tuple[dict[str, Any], int | None]:
         _check_precondition(lock_customers(session, [document_id]).get(document_id))
-        with open_change_set(session, current_client().actor()) as change_set:
+        with open_change_set(session, current_client().actor(), note=headers["change_reason"]) as change_set:
             _put(change_set, sent, guarded=not headers["guard"])
         customer = _customer_json(lock_customers(session, [document_id])[document_id])
         return customer, change_set.id if change_set.has_changes and not dry_run else None
@@ -220,7 +220,7 @@ def rename_customer(query: dict[str, Any], headers: dict[str, Any], document_id:
 
     def work(session: Session) -> StoredResponse:
         _check_precondition_of(session, document_id)
-        with open_change_set(session, current_client().actor()) as change_set:
+        with open_change_set(session, current_client().actor(), note=headers["change_reason"]) as change_set:
             rename_customer_in(change_set, document_id, body["document_id"])
         change_set_id = None if query["dry_run"] else change_set.id
         return StoredResponse(dumps({"changeSet": serialize_id(change_set_id)}), change_set_id)

@@ -164,7 +164,7 @@ def save(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     rows, duplicates = parse_customers(customers_body())
 
     def work(session: Session) -> StoredResponse:
-        with open_change_set(session, current_client().actor()) as change_set:
+        with open_change_set(session, current_client().actor(), note=headers["change_reason"]) as change_set:
             saved = upsert_customers(session, rows, change_set)
         change_set_id = change_set.id if change_set.has_changes and not query["dry_run"] else None
         token_requests.note_counts(

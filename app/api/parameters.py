@@ -10,7 +10,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, pre_loa
 from webargs.flaskparser import FlaskParser
 
 from app.core.errors import InputError, InvalidInput
-from app.core.limits import MAX_IDEMPOTENCY_KEY_LENGTH, MAX_PAGE_SIZE
+from app.core.limits import MAX_IDEMPOTENCY_KEY_LENGTH, MAX_PAGE_SIZE, MAX_REASON_LENGTH
 from app.core.models.customers import is_storable
 from app.serialization.request_schemas import Text, parse_timestamp
 from app.serialization.segment_notation import InvalidSegment, parse_segment
@@ -273,7 +273,28 @@ def guard_override() -> fields.String:
     )
 
 
-class IdempotentHeaders(HeaderSchema):
+class ChangeReason(fields.String):
+    """Why the change is made, kept as the note of the change set. Headers are Latin-1 in WSGI; UTF-8 is meant."""
+
+    def __init__(self) -> None:
+        metadata = {"description": "Why: kept as the note of the change set.", "maxLength": MAX_REASON_LENGTH}
+        super().__init__(data_key="Change-Reason", **OPTIONAL, metadata=metadata)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            reason = value.encode("latin-1").decode().strip()
+        except UnicodeError:
+            raise ValidationError("Must be text in UTF-8.") from None
+        if len(reason) > MAX_REASON_LENGTH or not is_storable(reason):
+            raise ValidationError(f"Must have at most {MAX_REASON_LENGTH} characters.")
+        return reason or None
+
+
+class WriteHeaders(HeaderSchema):
+    change_reason = ChangeReason()
+
+
+class IdempotentHeaders(WriteHeaders):
     idempotency_key = idempotency_key()
 
 

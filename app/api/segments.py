@@ -152,7 +152,9 @@ def _update_segments(
     dry_run = query["dry_run"]
 
     def work(session: Session) -> StoredResponse:
-        result = change(current_client().actor(), as_of=query["as_of"], guard=guard, session=session)
+        result = change(
+            current_client().actor(), as_of=query["as_of"], guard=guard, note=headers["change_reason"], session=session
+        )
         if dry_run:
             result = dataclasses.replace(result, change_set_id=None)
         token_requests.note_counts(

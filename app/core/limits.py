@@ -9,6 +9,9 @@ MAX_DOCUMENT_ID_LENGTH = 512
 MAX_PAGE_SIZE = 1000
 """Elements in a page of an API list."""
 
+MAX_REASON_LENGTH = 500
+"""Characters of the reason that the header Change-Reason gives."""
+
 MAX_LOOKUP = 1000
 """Ids or e-mails in one look-up."""
 

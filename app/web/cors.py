@@ -10,6 +10,7 @@ ALLOWED_HEADERS = ", ".join(
         "Authorization",
         "Content-Type",
         "Content-Encoding",
+        "Change-Reason",
         "Guard",
         "Idempotency-Key",
         "If-Match",

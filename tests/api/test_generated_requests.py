@@ -22,8 +22,9 @@ def test_every_answer_is_as_described(app: Flask, name: str, mode: GenerationMod
 def test_so_are_those_of_the_examples(app: Flask) -> None:
     caller, schema = Caller(fill()), in_process(app)
     caller.send_examples(schema)
-    # An erasure needs a scope that no token has by default.
-    assert {status for label, status in caller.answered if not label.startswith("DELETE")} == {200}
+    # The customer to be erased has been renamed by then.
+    erased = ("DELETE /api/v3/customers/{document_id}", 404)
+    assert {status for label, status in caller.answered if (label, status) != erased} == {200}
     assert {"replaceSegments", "mergeSegments", "gateway", "readSegments", "saveCustomers", "revertChangeSet"} <= {
         operation.definition.raw["operationId"]
         for operation in operations(schema)

@@ -118,6 +118,20 @@ def test_a_304_varies_as_its_200(api: Api, ana: str) -> None:
     assert again.headers["Vary"] == first.headers["Vary"] == "Accept-Encoding"
 
 
+def test_the_reason_of_a_change_is_kept_with_the_change_set(api: Api, ana: str) -> None:
+    reason = {"Change-Reason": "Corrección de año".encode().decode("latin-1")}
+    api.replace([{"document_id": ana, "segments": GOLD}], headers=reason)
+    api.replace([{"document_id": ana, "segments": SILVER}], "?types=membership", headers=reason)
+    api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": "new"}]}, headers=reason)
+    api.call("PUT", "/api/v3/customers/new", json={"name": "Ana"}, headers=reason)
+    api.call("POST", "/api/v3/change-sets/1/revert", headers={"Change-Reason": "wrong file"})
+    notes = [api.get(f"/api/v3/change-sets/{n}").json["note"] for n in range(1, 5)]  # type: ignore[index]
+    assert notes == ["Corrección de año"] * 4
+    too_long = {"Change-Reason": "x" * 501}
+    sent = [{"document_id": ana, "segments": GOLD}]
+    assert first_path(api.replace(sent, headers=too_long, status=400, code="VALIDATION_ERROR")) == "Change-Reason"
+
+
 def test_every_write_has_a_schema_of_its_headers(api: Api) -> None:
     """Without one, `Guard` and `Idempotency-Key` would be ignored."""
     document: Any = api.get("/api/v3/openapi.json").json

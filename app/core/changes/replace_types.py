@@ -24,6 +24,7 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
     *,
     as_of: AsOf = None,
     guard: Guard | None = None,
+    note: str | None = None,
     session: Session,
 ) -> ReplaceResult:
     """Replace the segments of these `types` of each customer in `payload`, as part of a transaction.
@@ -32,7 +33,7 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
     """
     current = _lock_segments(session, payload)
     merged = {id_: merge_types(current.get(id_, []), new, types) for id_, new in payload.items()}
-    with open_change_set(session, actor) as change_set:
+    with open_change_set(session, actor, note=note) as change_set:
         result = replace_segments_in(change_set, PreparedUpdate.of(merged), as_of=as_of)
         stale = set(result.stale)
         emptied = sum(
