@@ -3,8 +3,7 @@
 A few threads suffice while they compute, because they share one interpreter. When calls wait although the process
 computes little, because all threads wait for the database or a lock in it, more threads are started, up to a maximum.
 
-gevent has a thread pool, which creates a watcher of the event loop for each call. Here all calls share one: an empty
-view is answered a tenth more often per second.
+gevent has a thread pool, which creates a watcher of the event loop for each call. Here all calls share one.
 """
 
 import contextvars
