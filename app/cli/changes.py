@@ -19,7 +19,7 @@ changes = AppGroup("changes", help="Undo changes; forget old ones.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
 @reports_errors
 def revert_(change_set_id: int, dry_run: bool) -> None:
-    """Undo the change set ID: put back every customer who still holds what it gave her.
+    """Undo the change set ID: put back every customer who still holds what it gave them.
 
     The document_ids of the others, who hold something else by now, go to stdout.
     """

@@ -113,12 +113,12 @@ def preview_bulk_edit(run: JobRun) -> None:
     for document_ids in edit.batches():
         affected, found = _preview_batch(preview, document_ids, edit)
         writer.add(affected)
-        preview.unknown += len(document_ids) - found
+        preview.not_found += len(document_ids) - found
         done += len(document_ids)
         run.report_progress(done)
     writer.close()
     run_in_transaction(
-        lambda session: run.finish(session, state=JobState.READY, preview=preview.told(), finished_at=None)
+        lambda session: run.finish(session, state=JobState.READY, preview=preview.to_dict(), finished_at=None)
     )
 
 
@@ -133,11 +133,11 @@ def _preview_batch(preview: ChangePreview, document_ids: list[str], edit: BulkEd
     counted = Counter((row.before, row.after) for row in rows)
     parsed = {states: (orjson.loads(states[0]), orjson.loads(states[1])) for states in counted}
     changing = {states for states, count in counted.items() if preview.add(*parsed[states], count)}
-    preview.touched += sum(counted[states] for states in changing)
+    preview.affected += sum(counted[states] for states in changing)
     preview.unchanged += sum(count for states, count in counted.items() if states not in changing)
     affected = [row for row in rows if (row.before, row.after) in changing]
     for row in affected[:MAX_EXAMPLES]:
-        preview.show(row.document_id, row.name, *parsed[row.before, row.after])
+        preview.add_example(row.document_id, row.name, *parsed[row.before, row.after])
     return {row.document_id: edit.expectation(parsed[row.before, row.after][0]) for row in affected}, len(rows)
 
 

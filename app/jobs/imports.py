@@ -122,10 +122,10 @@ def preview_import(run: JobRun) -> None:
         for preview, customers in preview_file(staging, run.report_progress, create=payload.create):  # noqa: B007
             writer.add(customers)
         writer.close()
-        preview.bad = staging.rejected_count()
+        preview.rejected = staging.rejected_count()
         preview.duplicates = sum(1 for _ in staging.duplicates())
         found = {"notes": staging.notes.to_dict(), "similar": similar_to_existing(preview)}
-        described = preview.told() | found
+        described = preview.to_dict() | found
 
         def finish(session: Session) -> None:
             store_rejected(session, run.job.id, staging.rejected())
@@ -143,7 +143,7 @@ def apply_import(run: JobRun) -> None:
         batch = load_batch(change_set.session, job_id, job.batches_done)
         return BatchResult(len(batch), apply_previewed(change_set, batch))
 
-    found = {name: (run.job.preview or {})[name] for name in ("unknown", "duplicates", "bad")}
+    found = {name: (run.job.preview or {})[name] for name in ("not_found", "duplicates", "rejected")}
     apply_job(run, Plan(f"Import {job_id}: {payload.name}", customers, batches, apply, initial_result=found))
 
 

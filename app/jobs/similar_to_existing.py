@@ -13,7 +13,7 @@ def similar_to_existing(preview: ChangePreview) -> list[list[str | int]]:
     A segment is new if no customer has it. Only spellings that differ by case, accents, spaces or punctuation count
     here; the list of possible duplicates also has those that differ by a letter.
     """
-    gained = [pair for pair, delta in preview.movements.items() if delta > 0]
+    gained = [pair for pair, delta in preview.deltas.items() if delta > 0]
     if not gained:
         return []
     existing = largest_segments(limit=MAX_SIMILAR)

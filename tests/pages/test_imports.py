@@ -56,11 +56,11 @@ def test_spreadsheet_is_imported_step_by_step(editor: Operator) -> None:
         "changed": 2,
         "gain": 1,
         "lose": 1,
-        "touched": 2,
+        "affected": 2,
         "unchanged": 0,
-        "unknown": 0,
+        "not_found": 0,
         "duplicates": 0,
-        "bad": 0,
+        "rejected": 0,
     }
     assert all_segments() == {"2": SILVER}
     page = apply(editor, url)
@@ -135,7 +135,7 @@ def test_preview_equals_result(editor: Operator, create: bool) -> None:
     assert previewed["gain"] == (2 if create else 1)
     assert previewed["lose"] == 1
     assert previewed["unchanged"] == 2
-    assert previewed["unknown"] == (0 if create else 1)
+    assert previewed["not_found"] == (0 if create else 1)
     wine = {"type": "interest", "value": "WINE"}
     assert all_segments() == {"a": SILVER, "b": SILVER, "c": [*GOLD, wine], "d": []} | ({"new": GOLD} if create else {})
 
@@ -162,7 +162,7 @@ def test_rejected_rows_keep_the_columns_and_can_be_imported_again(editor: Operat
 def test_rejected_rows_may_contain_unstorable_characters(editor: Operator) -> None:
     url = upload(editor, b"document_id,na\0me\n1,\0\n2,\xff,\xc3\xa9\n3,Ana\n", "x\0.csv")
     preview(editor, url, ["document_id", "name"])
-    assert last_preview()["bad"] == 2
+    assert last_preview()["rejected"] == 2
     apply(editor, url)
     assert all_profiles() == {"3": ("Ana", None, None)}
 

@@ -1,4 +1,4 @@
-"""What a change of many would do, before it is done: who gains, who loses, who stays as she is."""
+"""Previews: how many customers a prepared change would create, update or leave unchanged, with examples."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,30 +20,30 @@ customers = Customer.__table__.c
 
 @dataclass
 class ChangePreview:
-    """Numbers of customers. Somebody can gain one segment and lose another: she counts as both."""
+    """Numbers of customers. A customer who gains one segment and loses another counts in `gain` and in `lose`."""
 
     created: int = 0
     updated: int = 0
-    """Of whom a name, an e-mail or a phone would be another."""
+    """Customers whose profile would change."""
     changed: int = 0
-    """Whose segments would be others, or in another order."""
+    """Customers whose segments, or their order, would change."""
     gain: int = 0
     lose: int = 0
-    touched: int = 0
-    """Of whom anything would be another."""
+    affected: int = 0
+    """Customers for whom anything would change."""
     unchanged: int = 0
-    unknown: int = 0
-    """Not there, and not to be created."""
+    not_found: int = 0
+    """Customers who do not exist and would not be created."""
     duplicates: int = 0
-    bad: int = 0
-    """Lines of a file: those of a customer who stood in one before, and those that cannot be read."""
-    movements: Counter[SegmentPair] = field(default_factory=Counter)
+    rejected: int = 0
+    """Rows of a file: those of a customer with an earlier row, and those with errors."""
+    deltas: Counter[SegmentPair] = field(default_factory=Counter)
     """By how many customers each segment would grow or shrink."""
     examples: list[dict[str, Any]] = field(default_factory=list)
-    """Some of those who would change: `document_id`, `name`, `before` and `after`."""
+    """Some customers who would change: `document_id`, `name`, `before` and `after`."""
 
     def add(self, before: Segments, after: Segments, times: int = 1) -> bool:
-        """Take in customers who go from these segments to those. Whether that changes anything."""
+        """Count customers whose segments go from `before` to `after`; return whether anything changes."""
         if before == after:
             return False
         had, has = (set(distinct_pairs(segments)) for segments in (before, after))
@@ -51,26 +51,26 @@ class ChangePreview:
         self.gain += times if has - had else 0
         self.lose += times if had - has else 0
         for pair in has - had:
-            self.movements[pair] += times
+            self.deltas[pair] += times
         for pair in had - has:
-            self.movements[pair] -= times
+            self.deltas[pair] -= times
         return True
 
-    def show(self, document_id: str, name: str | None, before: Segments, after: Segments) -> None:
-        """Take her as an example, while there are few."""
+    def add_example(self, document_id: str, name: str | None, before: Segments, after: Segments) -> None:
+        """Keep the customer as an example, unless there are MAX_EXAMPLES."""
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append({"document_id": document_id, "name": name, "before": before, "after": after})
 
-    def told(self) -> dict[str, Any]:
-        """As JSON, to be kept."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the preview as JSON."""
         numbers = {name: value for name, value in vars(self).items() if isinstance(value, int)}
-        largest = sorted(self.movements.items(), key=lambda moved: -abs(moved[1]))
-        movements = [[*pair, delta] for pair, delta in largest[:MAX_DELTAS] if delta]
-        return {**numbers, "movements": movements, "examples": self.examples}
+        largest = sorted(self.deltas.items(), key=lambda item: -abs(item[1]))
+        deltas = [[*pair, delta] for pair, delta in largest[:MAX_DELTAS] if delta]
+        return {**numbers, "deltas": deltas, "examples": self.examples}
 
 
-Wanted = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
-"""`{document_id: (facts, segments)}`; None for segments that stay."""
+Rows = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
+"""`{document_id: (profile, segments)}`; None for segments that stay."""
 
 
 @dataclass(frozen=True)
@@ -81,31 +81,31 @@ class CustomerState:
     segments: Segments
 
 
-def preview_batch(effect: ChangePreview, wanted: Wanted, *, create: bool) -> dict[str, CustomerState | None]:
-    """Add what saving these profiles and segments would do; reads only.
+def preview_batch(preview: ChangePreview, rows: Rows, *, create: bool) -> dict[str, CustomerState | None]:
+    """Add to the preview what saving these profiles and segments would do. It only reads.
 
     Returns the customers who would change, as they are now; None for those who do not exist.
     """
     affected: dict[str, CustomerState | None] = {}
-    asked = select(dialects.json_strings(list(wanted)).c.value)
-    query = select(customers.document_id, *(customers[fact] for fact in PROFILE_FIELD_NAMES), customers.segments)
-    stored = {row.document_id: row for row in db.session.execute(query.where(customers.document_id.in_(asked)))}
-    for document_id, (facts, segments) in wanted.items():
+    document_ids = select(dialects.json_strings(list(rows)).c.value)
+    query = select(customers.document_id, *(customers[name] for name in PROFILE_FIELD_NAMES), customers.segments)
+    stored = {row.document_id: row for row in db.session.execute(query.where(customers.document_id.in_(document_ids)))}
+    for document_id, (changes, segments) in rows.items():
         row = stored.get(document_id)
         if row is None and not create:
-            effect.unknown += 1
+            preview.not_found += 1
             continue
         before = row.segments if row else []
         after = before if segments is None else segments
-        updated = row is not None and any(getattr(row, fact) != value for fact, value in facts.items())
-        effect.created += row is None
-        effect.updated += updated
-        if effect.add(before, after):
-            effect.show(document_id, facts.get("name") or (row.name if row else None), before, after)
+        updated = row is not None and any(getattr(row, name) != value for name, value in changes.items())
+        preview.created += row is None
+        preview.updated += updated
+        if preview.add(before, after):
+            preview.add_example(document_id, changes.get("name") or (row.name if row else None), before, after)
         elif row is not None and not updated:
-            effect.unchanged += 1
+            preview.unchanged += 1
             continue
-        effect.touched += 1
+        preview.affected += 1
         profile = {name: getattr(row, name) for name in PROFILE_FIELD_NAMES} if row else {}
         affected[document_id] = CustomerState(profile, row.segments) if row else None
     return affected

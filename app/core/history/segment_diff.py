@@ -1,8 +1,8 @@
-"""What a change did to somebody's segments, as it is told: which went, which came, which stayed."""
+"""Differences between two lists of segments, and changes applied to another list."""
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.core.models.segments import SegmentPair, Segments
@@ -21,18 +21,19 @@ class DiffEntry:
 class SegmentDiff:
     segments: list[DiffEntry]
     reordered: bool
-    """Nothing came and nothing went, but the order is another."""
+    """Nothing was added or removed, but the order differs."""
 
     @property
-    def moved(self) -> list[DiffEntry]:
-        return [told for told in self.segments if told.sign != "unchanged"]
+    def changes(self) -> list[DiffEntry]:
+        """Return the added and removed segments."""
+        return [entry for entry in self.segments if entry.sign != "unchanged"]
 
 
 def rebase_change(before: Segments, after: Segments, *, onto: Segments) -> Segments:
-    """The same change made to somebody else's segments: what it took away goes, what it brought comes at the end."""
-    gone = [segment for segment in before if segment not in after]
-    staying = [segment for segment in onto if segment not in gone]
-    return staying + [segment for segment in after if segment not in before and segment not in staying]
+    """Return the segments `onto` after the same change: without what it removed, with what it added at the end."""
+    removed = [segment for segment in before if segment not in after]
+    unchanged = [segment for segment in onto if segment not in removed]
+    return unchanged + [segment for segment in after if segment not in before and segment not in unchanged]
 
 
 def revert_change(before: Segments, after: Segments, *, current: Segments) -> Segments | None:
@@ -50,12 +51,12 @@ def revert_change(before: Segments, after: Segments, *, current: Segments) -> Se
     return replace_types(current, touched, [segment for segment in before if segment["type"] in touched])
 
 
-def replace_types(segments: Segments, types: Collection[str], new: Segments) -> Segments:
-    """Return the segments with those of the `types` replaced by `new` ones, which fill their places in order.
+def replace_types(segments: Segments, types: Collection[str], replacement: Segments) -> Segments:
+    """Return the segments with those of the `types` replaced by the `replacement`, which fills their places in order.
 
-    Places left over close; new segments left over go to the end: contract §8.
+    Places left over close; segments left over go to the end: contract §8.
     """
-    remaining = iter(new)
+    remaining = iter(replacement)
     replaced: Segments = []
     for segment in segments:
         if segment["type"] not in types:
@@ -74,17 +75,15 @@ def _of_type(segments: Segments, type_: str) -> list[str]:
 
 
 def diff_segments(before: Segments, after: Segments) -> SegmentDiff:
-    """Those that went in their old order, then the new ones in theirs; a pair held twice counts twice."""
+    """Return the removed segments in their old order, then the others in their new order; equal pairs count each."""
     pairs_before, pairs_after = ([*map(SegmentPair.of, segments)] for segments in (before, after))
-    staying = Counter(pairs_before) & Counter(pairs_after)
-    gone = [DiffEntry("removed", *pair) for pair in (Counter(pairs_before) - staying).elements()]
-    fresh = Counter(pairs_after) - staying
-    told = list(gone)
-    for pair in reversed(pairs_after):  # of equal pairs, the last ones are the new ones
-        if fresh[pair]:
-            fresh[pair] -= 1
-            told.insert(len(gone), DiffEntry("added", *pair))
-        else:
-            told.insert(len(gone), DiffEntry("unchanged", *pair))
-    changed = any(one.sign != "unchanged" for one in told)
-    return SegmentDiff(told, reordered=not changed and pairs_before != pairs_after)
+    unchanged = Counter(pairs_before) & Counter(pairs_after)
+    removed = [DiffEntry("removed", *pair) for pair in (Counter(pairs_before) - unchanged).elements()]
+    added = Counter(pairs_after) - unchanged
+    current: list[DiffEntry] = []
+    for pair in reversed(pairs_after):  # of equal pairs, the last ones are the added ones
+        is_added = added[pair] > 0
+        added[pair] -= is_added
+        current.append(DiffEntry("added" if is_added else "unchanged", *pair))
+    diff = SegmentDiff([*removed, *reversed(current)], reordered=False)
+    return diff if diff.changes else replace(diff, reordered=pairs_before != pairs_after)
