@@ -21,8 +21,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class StorageFull(Unavailable):
-    """A temporary file cannot be written."""
-
+    code = "UNAVAILABLE"
+    explanation = "A temporary file cannot be written."
     example = "The disk of the service is full or read-only. Nothing was changed; try again later."
     title = "The disk of the service is full"
     advice = "Try again later, or tell the operator of the service."

@@ -145,7 +145,8 @@ class Unavailable(DomainError):
 
 
 class UnsupportedDatabase(Unavailable):
-    """The database cannot hold the data. The message says what to do."""
+    code = "UNAVAILABLE"
+    explanation = "The database cannot hold the data; the message says what to do."
 
     def __init__(self, message: str) -> None:
         Exception.__init__(self, message)
