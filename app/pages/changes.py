@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from app.core.changes.profiles import list_profile_changes
-from app.core.changes.revert import RevertResult, revert
+from app.core.changes.revert import RevertResult, preview_revert, revert
 from app.core.counts.segment_deltas import deltas_by_change_set
 from app.core.errors import CustomerNotFound
 from app.core.history.change_sets import (
@@ -121,8 +121,8 @@ def change_set(change_set_id: int) -> Any:
 @blueprint.get("/changes/<number:change_set_id>/undo")
 @require_role("editor")
 def change_set_undo(change_set_id: int) -> Any:
-    """Show what an undo would do: it is done, and rolled back."""
-    result = revert(change_set_id, current_actor(), dry_run=True)
+    """Show what an undo would do."""
+    result = preview_revert(change_set_id)
     rows = list_segment_changes(change_set_id, limit=MAX_EXAMPLES + len(result.conflicts[:MAX_CONFLICTS]))
     examples = [row for row in rows if row.document_id not in result.conflicts][:MAX_EXAMPLES]
     return render_template(

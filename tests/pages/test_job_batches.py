@@ -18,6 +18,7 @@ from app.jobs.jobs import Job
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
 from tests.support.imports import all_profiles, apply, expire_leases, last_result, preview, run_job, upload
+from tests.support.query_log import capture_queries
 
 FILE = "document_id,name,membership\n" + "".join(f"{n},Name {n},GOLD\n" for n in range(1, 8))
 ROLES = ["document_id", "name", "segment:membership"]
@@ -183,3 +184,20 @@ def test_single_batch_stays_one_transaction(editor: Operator, monkeypatch: pytes
     assert all_profiles() == {}
     assert run_job()
     assert change_sets() == [("done", 7, 7)]
+
+
+def test_preview_of_an_undo_neither_writes_nor_locks(editor: Operator) -> None:
+    start_apply(editor)
+    assert run_job()
+    set_segments("3", SILVER)
+    db.session.rollback()
+    number = db.session.scalars(select(ChangeSet.id).order_by(ChangeSet.id).limit(1)).one()
+    db.session.rollback()
+    with capture_queries() as statements:
+        page = editor.get(f"/changes/{number}/undo")
+    assert "Undo for 6 customers" in page.html
+    assert page.links["3"] == "/customers/3"
+    words = " ".join(statements).upper()
+    assert "CUSTOMER_CHANGES" in words
+    for word in ("INSERT INTO CUSTOMER", "UPDATE CUSTOMER", "DELETE FROM CUSTOMER", "FOR UPDATE", "IMMEDIATE"):
+        assert word not in words

@@ -16,7 +16,7 @@ from app.core.changes.profiles import existing_ids, upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
 from app.core.changes.revert_plan import Plan, RevertConflict, plan_revert
 from app.core.changes.segment_updates import REPLACE_EXPECTED
-from app.core.database import JsonText, run_in_transaction
+from app.core.database import JsonText, db, run_in_transaction
 from app.core.errors import CustomerExists, NotEnded
 from app.core.history.segment_diff import rebase_change
 from app.core.history.timeline import TimelineEntry, get_entry
@@ -103,26 +103,33 @@ def check_guard(guard: Guard | None, undo: ChangeSetBuilder, result: RevertResul
         raise ChangeTooLarge(undo.emptied, result)
 
 
-def revert_batch(
-    undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult, *, limit: int = 0
-) -> int | None:
+def revert_batch(undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult) -> int | None:
     """Revert the next customers, those with an internal number above `after`, and add to the `result`.
 
     Returns the last number, None when there were no more. A batch has all entries of its customers: it can be a
     transaction of its own.
     """
-    rows = _next_entries(undo.session, change_set_id, after, limit)
+    rows = _next_entries(undo.session, change_set_id, after)
     if not rows:
         return None
     _carry_out(undo, _plan(undo.session, change_set_id, rows, result, lock=True), result)
     return int(rows[-1].customer_id)
 
 
-def preview_revert_batch(
-    session: Session, change_set_id: int, after: int, result: RevertResult, *, limit: int = 0
-) -> int | None:
-    """Add to the `result` what `revert_batch` would do now; reads only, and locks nothing."""
-    rows = _next_entries(session, change_set_id, after, limit)
+def preview_revert(change_set_id: int) -> RevertResult:
+    """Return what `revert` would do now; reads only, and locks nothing. Raises NotFound and NotEnded."""
+    db.session.rollback()  # a request holds one connection at a time
+    result = RevertResult()
+    last: int | None = 0
+    with Session(db.engine) as session:
+        check_ended(session, change_set_id)
+        while last is not None:
+            last = _preview_batch(session, change_set_id, last, result)
+    return result
+
+
+def _preview_batch(session: Session, change_set_id: int, after: int, result: RevertResult) -> int | None:
+    rows = _next_entries(session, change_set_id, after)
     if not rows:
         return None
     plans = _plan(session, change_set_id, rows, result, lock=False)
