@@ -17,6 +17,7 @@ from app.core.counts.compaction import compact_when_due
 from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.history.retention import remove_old_deletions
+from app.jobs.abandoned import end_abandoned_change_sets
 from app.jobs.bulk_edits import apply_bulk_edit, preview_bulk_edit
 from app.jobs.imports import apply_import, preview_import
 from app.jobs.runner import run_next_job
@@ -45,9 +46,13 @@ def deliver_webhooks(_stop: Stop) -> bool:
 
 
 def apply_retention(stop: Stop) -> bool:
-    """Delete old entries of the audit log, old uploads and old entries of deletions, at the start and once an hour."""
+    """Delete old entries of the audit log and of deletions, and old uploads; end what killed commands left.
+
+    At the start and once an hour.
+    """
     prune_audit_log(timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"]))
     delete_expired_uploads()
+    end_abandoned_change_sets()
     remove_old_deletions()
     stop.wait(RETENTION_INTERVAL_S)
     return True

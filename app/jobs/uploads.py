@@ -7,13 +7,14 @@ from datetime import timedelta
 from itertools import islice
 from typing import IO, Any
 
-from sqlalchemy import Engine, ForeignKey, and_, delete, insert, or_, select
+from sqlalchemy import Engine, ForeignKey, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.database import Base, db, now, run_in_transaction
+from app.jobs.batches import batches, skipped_customers
 from app.jobs.jobs import Job
-from app.jobs.states import JobKind, JobState
+from app.jobs.states import RUNNING, JobState
 
 CHUNK_SIZE = 1024 * 1024
 """Bytes of a file in a row."""
@@ -93,13 +94,20 @@ class UploadReader(io.RawIOBase):
 
 
 def delete_expired_uploads() -> None:
-    """Delete the files and rejected rows of old, discarded and interrupted imports. Raises Unavailable."""
+    """Delete the files, rejected rows, batches and skipped customers of old, discarded and interrupted jobs.
+
+    An old job that was never applied is discarded. Raises Unavailable.
+    """
+    is_old = Job.created_at < now() - RETENTION
     abandoned = and_(Job.state == JobState.UPLOADING, Job.created_at < now() - UPLOAD_TIMEOUT)
-    expired = or_(Job.created_at < now() - RETENTION, Job.state == JobState.DISCARDED, abandoned)
-    job_ids = select(Job.id).where(Job.kind == JobKind.IMPORT, expired)
+    job_ids = select(Job.id).where(
+        or_(and_(is_old, Job.state.not_in(RUNNING)), Job.state == JobState.DISCARDED, abandoned)
+    )
+    unused = update(Job).where(is_old, Job.state.in_((JobState.DRAFT, JobState.READY)))
 
     def work(session: Session) -> None:
-        for table in (chunks, rejected_rows):
+        session.execute(unused.values(state=JobState.DISCARDED), execution_options={"synchronize_session": False})
+        for table in (chunks, rejected_rows, batches, skipped_customers):
             session.execute(delete(table).where(table.c.job_id.in_(job_ids)))
 
     run_in_transaction(work)

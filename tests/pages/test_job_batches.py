@@ -1,20 +1,25 @@
 """Jobs of several batches: killed, stopped, continued and undone; what was previewed is what happens."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from app import background
+from app.core.changes.change_set_builder import reserve_change_set
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
-from app.core.database import db, run_in_transaction
+from app.core.database import db, now, run_in_transaction
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customers import Customer
 from app.jobs import apply_job, batches, runner
+from app.jobs.abandoned import end_abandoned_change_sets
+from app.jobs.batches import JobBatch, SkippedCustomer
 from app.jobs.jobs import Job
+from app.jobs.uploads import RETENTION, UploadChunk, delete_expired_uploads
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
 from tests.support.imports import all_profiles, apply, expire_leases, last_result, preview, run_job, upload
@@ -201,3 +206,30 @@ def test_preview_of_an_undo_neither_writes_nor_locks(editor: Operator) -> None:
     assert "CUSTOMER_CHANGES" in words
     for word in ("INSERT INTO CUSTOMER", "UPDATE CUSTOMER", "DELETE FROM CUSTOMER", "FOR UPDATE", "IMMEDIATE"):
         assert word not in words
+
+
+def test_batches_and_skipped_customers_are_deleted_with_the_upload(editor: Operator) -> None:
+    start_apply(editor)
+    assert run_job()
+    url = upload(editor, FILE.replace("Name", "Other"))
+    preview(editor, url, ROLES)
+    db.session.rollback()
+    old = now() - RETENTION - timedelta(days=1)
+    db.session.execute(update(Job).values(created_at=old))
+    db.session.commit()
+    delete_expired_uploads()
+    for table in (JobBatch, SkippedCustomer, UploadChunk):
+        assert db.session.scalar(select(func.count()).select_from(table)) == 0
+    db.session.rollback()
+    editor.post(url, {"action": "apply"}, status=409)
+
+
+def test_change_set_of_a_killed_command_is_ended(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_apply(editor)
+    run_and_die_in_batch(2, monkeypatch)
+    killed = run_in_transaction(lambda session: reserve_change_set(session, TESTER))
+    db.session.execute(update(ChangeSet).values(at=now() - timedelta(hours=2)))
+    db.session.commit()
+    assert end_abandoned_change_sets() == 1
+    assert [state for state, *_ in change_sets()] == ["applying", "cancelled"], "a job continues the other one"
+    revert(killed, TESTER)
