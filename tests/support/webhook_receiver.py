@@ -26,6 +26,8 @@ class Receiver:
     address: tuple[str, int]
     answers: list[int] = field(default_factory=list)
     """Statuses of the next responses; then 204."""
+    retry_after: str | None = None
+    """The header Retry-After of the responses."""
     received: list[Received] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
     """Set, unless responses are to wait."""
@@ -55,6 +57,8 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", f"http://127.0.0.1:{receiver.address[1]}/elsewhere")
+            if receiver.retry_after:
+                self.send_header("Retry-After", receiver.retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

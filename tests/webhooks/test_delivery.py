@@ -1,9 +1,11 @@
 """Deliveries of webhooks: every change set, in order, signed, with retries."""
 
+import base64
 import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from email.utils import format_datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -37,7 +39,14 @@ from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_seg
 from tests.support.gunicorn import SECRET_KEY, serving
 from tests.support.query_log import capture_queries
 from tests.support.webhook_receiver import Receiver, receiving
-from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
+from tests.support.webhooks import (
+    NEVER_STOPS,
+    add_webhook,
+    deliver,
+    documented_verifier,
+    end_retry_delay,
+    is_authentic,
+)
 
 
 @pytest.fixture
@@ -92,6 +101,45 @@ def test_documented_verifier_accepts_the_message(ana: str, receiver: Receiver, s
     assert not is_authentic(new_secret(SECRET_KEY)[2], received)
     received.body += b" "
     assert not is_authentic(secret, received)
+
+
+FORGED: list[dict[str, str]] = [
+    {},
+    {"webhook-id": "msg_1"},
+    {"webhook-id": "msg_1", "webhook-timestamp": "soon", "webhook-signature": "v1,x"},
+    {"webhook-id": "msg_1", "webhook-timestamp": "9" * 5_000, "webhook-signature": "v1,x"},
+    {"webhook-id": "msg_1", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,\u00e9 \u20ac"},
+    {"webhook-id": "\ud800", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,x"},
+]
+
+
+@pytest.mark.parametrize("headers", FORGED)
+def test_documented_verifier_rejects_forged_headers(headers: dict[str, str]) -> None:
+    secret = "whsec_" + base64.b64encode(b"key").decode()
+    assert documented_verifier()(secret, headers, b"{}") is False
+
+
+def test_gone_receiver_pauses_the_webhook(ana: str, receiver: Receiver, secret: str) -> None:
+    receiver.answers = [410]
+    change(ana, 2)
+    assert deliver() == 1
+    assert states() == [("failed", 1, "410 Gone")]
+    assert get_webhook(1).paused_at is not None
+    set_paused(1, False)
+    assert deliver() == 1
+    assert receiver.accepted() == ["2"]
+
+
+@pytest.mark.parametrize("value", ["7200", "http date", "nonsense", "-5"])
+def test_retry_after_of_the_receiver_is_respected(ana: str, receiver: Receiver, secret: str, value: str) -> None:
+    at = models.now() + timedelta(hours=2)
+    receiver.answers, receiver.retry_after = [503], format_datetime(at, usegmt=True) if value == "http date" else value
+    change(ana)
+    deliver()
+    db.session.rollback()
+    (delivery,) = list_deliveries(1, 1)
+    waits = (delivery.next_attempt_at - delivery.last_attempt_at).total_seconds() if delivery.last_attempt_at else 0
+    assert (waits > 7_000) == (value in ("7200", "http date"))
 
 
 def test_changes_before_the_webhook_are_not_sent(ana: str, receiver: Receiver) -> None:
