@@ -19,6 +19,7 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     bulk_edits,
     changes,
     customer,
+    customer_profile,
     customer_rename,
     customer_undo,
     customers,

@@ -11,6 +11,7 @@ from app.access.audit_log import record_event_now
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import largest_segments
 from app.core.models.customers import customer_exists
+from app.core.models.segments import SegmentPair
 from app.core.search.customers import (
     Count,
     CustomerRow,
@@ -35,6 +36,7 @@ from app.serialization.segment_notation import format_segment
 
 PAGE_SIZE = 50
 MAX_COUNTED = 10_000
+MAX_SEARCHED = 20_000
 MAX_SUGGESTIONS = 12
 CONDITIONS = ("segment", "without")
 
@@ -79,11 +81,24 @@ def _add_segment_filter(query: CustomerListQuery) -> Any:
     if condition not in CONDITIONS:
         raise InvalidRequest(_("Choose a condition from the list."))
     try:
-        added = format_segment(list_query.segment(list_query.text("add_segment")))
+        added = format_segment(_find_segment(list_query.text("add_segment")))
     except InvalidRequest as error:
         return _page(query, {"add_segment": str(error)})
     segments = dict.fromkeys([*query.parameters.get(condition, []), added])
     return redirect(ListUrl(query.parameters).changed(**{condition: list(segments)}))
+
+
+def _find_segment(text: str) -> SegmentPair:
+    """Return the segment `type:value`, or the one whose value is the text. Raises InvalidRequest."""
+    if ":" in text:
+        return list_query.segment(text)
+    found = [size for size in largest_segments(limit=MAX_SEARCHED) if size.value.casefold() == text.casefold()]
+    if not found:
+        raise InvalidRequest(_("No segment matches “%(text)s”.", text=text))
+    if len(found) > 1:
+        names = ", ".join(format_segment(size.pair) for size in found[:MAX_SUGGESTIONS])
+        raise InvalidRequest(_("Several segments match: %(segments)s.", segments=names))
+    return found[0].pair
 
 
 def _find(query: CustomerListQuery) -> tuple[list[CustomerRow], bool, bool]:

@@ -80,7 +80,17 @@ def test_a_count_is_exact_or_a_lower_bound(viewer: Operator, app: Flask, monkeyp
     assert part.strip() == "60+ customers"
 
 
-@pytest.mark.parametrize("query", ["segment=GOLD", "add_segment=GOLD", "has=some", "q=%00", f"q={'1' * 1001}"])
+def test_a_filter_matches_a_segment_by_its_value(viewer: Operator, ana: str) -> None:
+    set_segments(ana, GOLD)
+    answer = viewer.client.get("/customers?add_segment=gold")
+    assert ana in viewer.get(answer.headers["Location"]).links
+    assert "No segment matches “BRONZE”." in viewer.get("/customers?add_segment=BRONZE", status=422).text
+    set_segments(ana, [*GOLD, {"type": "tier", "value": "GOLD"}])
+    page = viewer.get("/customers?add_segment=GOLD", status=422)
+    assert "Several segments match: membership:GOLD, tier:GOLD." in page.text
+
+
+@pytest.mark.parametrize("query", ["segment=GOLD", "add_segment=BRONZE", "has=some", "q=%00", f"q={'1' * 1001}"])
 def test_an_invalid_filter_is_reported_on_the_list(viewer: Operator, ana: str, query: str) -> None:
     page = viewer.get(f"/customers?{query}", status=422)
     assert 'role="alert"' in page.html
