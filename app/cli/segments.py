@@ -36,7 +36,10 @@ def _timestamp(_context: Any, _option: Any, value: str | None) -> datetime | Non
 @file_options
 @reports_errors
 def apply_(file: str, *, dry_run: bool, as_of: datetime | None, options: FileOptions) -> None:
-    """Replace the segments of the customers in FILE, of all or, if anything fails, of none.
+    """Replace the segments of the customers in FILE, in batches that are one change set.
+
+    A file of up to 5,000 customers is one transaction. If a batch fails, those before stay applied and can be reverted;
+    running the command again applies the rest.
 
     FILE is the endpoint's JSON body, JSON Lines of its elements, or CSV (document_id,type,value: one row per segment),
     gzipped or not, - for stdin. The endpoint's report goes to stdout. Exits with 1 if rows were rejected: they are
