@@ -1,4 +1,4 @@
-"""flask changes …"""
+"""Commands: flask changes …"""
 
 from datetime import timedelta
 
@@ -11,27 +11,27 @@ from app.core.changes.revert import revert
 from app.core.database import now
 from app.core.history.retention import prune
 
-changes = AppGroup("changes", help="Undo changes; forget old ones.")
+changes = AppGroup("changes", help="Revert changes and delete old history.")
 
 
 @changes.command("revert")
 @click.argument("change_set_id", metavar="ID", type=click.IntRange(min=1, max=10**18))
-@click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what would happen without changing anything.")
 @reports_errors
 def revert_(change_set_id: int, dry_run: bool) -> None:
-    """Undo the change set ID: put back every customer who still holds what it gave them.
+    """Revert the change set ID: restore every customer not changed since.
 
-    The document_ids of the others, who hold something else by now, go to stdout.
+    The document_ids of customers with conflicts go to stdout.
     """
     reverted = revert(change_set_id, cli_actor(), dry_run=dry_run)
-    would_be = "would be" if dry_run else "were"
+    verb = "would be restored" if dry_run else "restored"
     click.echo(
-        f"{pluralize(reverted.customers, 'customer')} {would_be} put back, {reverted.unchanged:,} were so already,"
+        f"{pluralize(reverted.customers, 'customer')} {verb}, {reverted.unchanged:,} already restored,"
         f" {pluralize(len(reverted.conflicts), 'conflict')}.",
         err=True,
     )
     if reverted.change_set_id:
-        click.echo(f"Change set {reverted.change_set_id}: revert it to take this back.", err=True)
+        click.echo(f"Change set {reverted.change_set_id}. Run revert on it to redo.", err=True)
     for document_id in reverted.conflicts:
         click.echo(document_id)
 
@@ -40,8 +40,8 @@ def revert_(change_set_id: int, dry_run: bool) -> None:
 @click.option("--older-than", required=True, callback=duration, metavar="90d")
 @reports_errors
 def prune_(older_than: timedelta) -> None:
-    """Forget changes older than that, in batches. What customers hold now is not touched."""
+    """Delete changes older than that, in batches. Customers keep their segments."""
     horizon = now() - older_than
-    change_sets, gone = prune(horizon)
+    change_sets, deleted = prune(horizon)
     record_event_now("history_pruned", after={"before": horizon.isoformat(), "change_sets": change_sets})
-    click.echo(f"{pluralize(change_sets, 'change set')} with {pluralize(gone, 'change')} forgotten.")
+    click.echo(f"{pluralize(change_sets, 'change set')} with {pluralize(deleted, 'change')} deleted.")

@@ -1,4 +1,4 @@
-"""What the product does, whoever asks: customers, the one function that replaces their segments, and the record of it.
+"""The core: customers, the one function that replaces their segments, and the history of all changes.
 
 The interfaces (api, pages, cli) call this package. It knows nothing of HTTP or HTML; an `Actor` says who acts.
 """

@@ -100,7 +100,7 @@ def test_by_command(api: Api, shell: Shell) -> None:
     nightly = replaced(api, GOLD, "a", "b")
     set_segments("b", SILVER)
     dry = shell("changes", "revert", nightly, "--dry-run")
-    assert "1 customer would be put back" in dry.stderr
+    assert "1 customer would be restored" in dry.stderr
     assert dry.stdout == "b\n"
     assert all_segments() == {"a": GOLD, "b": SILVER}
     assert shell("changes", "revert", nightly).stdout == "b\n"

@@ -38,7 +38,7 @@ def aged(shell: Shell) -> dict[str, Any]:
 
 
 def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
-    assert "2 change sets with 4 changes forgotten" in shell("changes", "prune", "--older-than", "90d").stdout
+    assert "2 change sets with 4 changes deleted" in shell("changes", "prune", "--older-than", "90d").stdout
     assert all_segments() == aged
     assert recount(TESTER) == []
     assert db.session.scalars(select(CustomerChange.part_id).order_by(CustomerChange.part_id)).all() == [3, 4]
@@ -47,7 +47,7 @@ def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
 
 def test_it_goes_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH_SIZE", 1)
-    assert "4 change sets with 6 changes forgotten" in shell("changes", "prune", "--older-than", "1h").stdout
+    assert "4 change sets with 6 changes deleted" in shell("changes", "prune", "--older-than", "1h").stdout
     assert db.session.scalar(select(func.count()).select_from(RetentionHorizon)) == 1
     assert all_segments() == aged
 

@@ -18,7 +18,7 @@ customers, search = Customer.__table__, CustomerSearch.__table__
 def rename_customer(old: str, new: str, actor: Actor) -> int:
     """Give the customer `old` the document_id `new`; return the id of the change set, which can be reverted.
 
-    What was recorded before stays under the old id. An id that nobody has any more can be used again.
+    Earlier entries keep the old id. An id that no customer has any more can be used again.
 
     Raises InvalidDocumentId, CustomerNotFound, CustomerExists if another customer has the new id, and Unavailable.
     """

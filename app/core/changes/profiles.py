@@ -106,7 +106,7 @@ def _upsert_same_fields(
 def _select_differing(session: Session, fields: tuple[str, ...], rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return, by document_id, the customers whose `fields` differ from the rows: their ids, profiles and pointers.
 
-    They are locked: nobody else changes them until the transaction ends.
+    They are locked: no other transaction changes them until this one ends.
     """
     if not rows:
         return {}

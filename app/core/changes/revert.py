@@ -65,7 +65,7 @@ def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
     note: str | None = None,
     session: Session | None = None,
 ) -> RevertResult:
-    """Take back what a change set gave each customer, and give back what it took; later changes of other types stay.
+    """Revert a change set: remove what it added, restore what it removed, and keep later changes of other types.
 
     A customer is left alone as a whole, and listed, if a later change touched a type, a profile field or the
     document_id that the change set touched. One transaction, and itself a change set: it can be reverted. A `dry_run`

@@ -185,7 +185,7 @@ def _set_up(connection: psycopg.Connection[Any], record: ConnectionPoolEntry) ->
 
 
 def _discard_stale(connection: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
-    """Discard a pooled connection that the server has closed: data waits on it although nothing was asked."""
+    """Discard a pooled connection that the server has closed: it has unread data although no statement was sent."""
     poll = select.poll()
     if not connection.closed:
         poll.register(connection.pgconn.socket, select.POLLIN)

@@ -73,7 +73,7 @@ def position_lock() -> FromClause:
 class next_position(FunctionElement[int]):  # noqa: N801
     """The place in the feed of the part with this id, which is about to be committed with all its customers locked.
 
-    Whoever changed one of these customers before has committed, with a lower position. SQLite has one writer at a time,
+    Earlier changes of these customers are committed, with lower positions. SQLite has one writer at a time,
     and a part's id is taken inside its transaction: the id is the position.
     """
 

@@ -1,4 +1,4 @@
-"""JSON, in a column or sent as one parameter, unfolded into rows and asked for its elements."""
+"""SQL functions on JSON, of a column or of one parameter: its entries and elements as rows, and changes of arrays."""
 
 from typing import Any
 

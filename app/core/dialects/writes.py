@@ -122,7 +122,7 @@ def _payload_columns(table: Any, names: tuple[str, ...], rows: list[dict[str, An
 
 
 def upsert_increment(session: Session, table: Any, key: dict[str, Any], name: str, by: int, **values: Any) -> None:
-    """Add to a number in the row with this key, made if need be; `values` are written as they are."""
+    """Add to a number in the row with this key, inserted if it does not exist; `values` are written as they are."""
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).values({**key, name: by, **values})
     session.execute(new.on_conflict_do_update(index_elements=list(key), set_={name: table.c[name] + by, **values}))
@@ -138,7 +138,7 @@ def upsert_sums(session: Session, table: Any, name: str, rows: list[dict[str, An
 
 
 def insert_if_absent(session: Session, table: Any, row: dict[str, Any]) -> bool:
-    """Insert a row unless its key is there; whoever else is just inserting it is waited for. Whether it was new."""
+    """Insert a row unless its key exists, after waiting for concurrent inserts of it; return whether it is new."""
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).values(row).on_conflict_do_nothing()
     return session.execute(new.returning(*table.primary_key)).first() is not None

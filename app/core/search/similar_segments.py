@@ -16,7 +16,7 @@ MAX_SIMILAR = 20_000
 """Segments compared: a larger catalogue holds data, not spellings."""
 
 MIN_LENGTH = 4
-"""Shorter values are told apart by one letter."""
+"""Shorter values often differ by one letter on purpose."""
 
 MAX_LENGTH = 100
 """Longer values are no names; taking each letter out of thousands of them would need gigabytes."""
