@@ -99,8 +99,8 @@ def changes(query: dict[str, Any]) -> Response:
     """The change feed
 
     Every change of every customer, oldest first: segments, profiles, creations, deletions and changed ids. Keep `next`
-    and send it as `after`: no entry is skipped or repeated. A client that applies all entries in order, from the first or
-    from a snapshot (`exportCustomers`), has the customers of the service. An entry never changes; only erasure and
+    and send it as `after`: no entry is skipped or repeated. A client that applies all entries in order, from the first
+    or from a snapshot (`exportCustomers`), has the customers of the service. An entry never changes; only erasure and
     retention remove entries. 410 means that the place of the cursor is no longer known: take a new snapshot.
     """
     after = query["after"]
