@@ -81,9 +81,9 @@ def test_bulk_edit_of_all_matching_is_previewed_applied_and_undone(any_browser: 
     page.get_by_label("Segment 1 value").fill("SPRING")
     page.get_by_role("button", name="Preview changes").locator("visible=true").last.click()
     await_text(page, "nothing has changed yet")
-    page.get_by_role("button", name=re.compile("^Add to [0-9]+ customers")).click()
+    page.get_by_role("button", name=re.compile("^Add SPRING to [0-9]+ customers")).click()
     await_text(page, "Change #")
-    expect(page.get_by_text(re.compile("[0-9]+ customers changed"))).to_be_visible()
+    expect(page.get_by_text(re.compile("[0-9]+ customers updated"))).to_be_visible()
     undo(page, "Undo…")
 
 
