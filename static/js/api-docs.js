@@ -9,8 +9,9 @@ followScheme();
 function repairAccessibility(root) {
   for (const heading of root.querySelectorAll("h3.opblock-tag")) heading.ariaLevel = "2";
   for (const heading of root.querySelectorAll("h4:not([aria-level]), h5:not([aria-level])")) heading.ariaLevel = "3";
-  for (const select of root.querySelectorAll("select:not([aria-label], [id])"))
-    select.ariaLabel = "Example or media type";
+  for (const select of root.querySelectorAll("select:not([aria-label])")) {
+    select.ariaLabel = select.id || "Example or media type"; // a label of Swagger UI may be empty
+  }
   for (const table of root.querySelectorAll("table[role=region]")) table.removeAttribute("role");
   for (const region of root.querySelectorAll(".information-container, .scheme-container")) {
     region.role = "region";
