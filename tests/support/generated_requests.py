@@ -1,4 +1,4 @@
-"""Requests made up out of the API's own description, each answer held against it.
+"""Requests generated from the API's own description; each answer is checked against it.
 
 `python -m tests.support.generated_requests` sends 10,000 of them to gunicorn, on a PostgreSQL of its own.
 """
@@ -31,7 +31,7 @@ from tests.support import postgresql
 from tests.support.gunicorn import serving
 
 DESCRIPTION = "/api/v3/openapi.json"
-HELD = [  # not that a parameter is refused that nobody declared: it is ignored, as extra properties are
+HELD = [  # not that every undeclared parameter is refused: the documented operation ignores some
     checks.not_a_server_error,
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -47,7 +47,7 @@ IDS = ("1232-2323", "0", "/", "..", "é", " ")
 
 
 def fill() -> str:
-    """Some customers, so that some requests find one, and 42 change sets. Gives back a token that may do all."""
+    """Some customers, so that some requests find one, and 42 change sets. Return a token with every scope."""
     rows = [{"document_id": id_, "name": f"Ana {id_}", "email": f"{n}@example.com"} for n, id_ in enumerate(IDS)]
     run_in_transaction(lambda session: upsert_customers(session, rows))
     for n in range(42):
@@ -64,7 +64,7 @@ class Caller:
     """Sends cases, holds their answers against the description, and counts them by operation and status."""
 
     def __init__(self, token: str) -> None:
-        # Not gzipped: in process, nobody would unpack it.
+        # Not compressed: in process, no client decompresses it.
         self.headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         self.answered: Counter[tuple[str, int]] = Counter()
 
@@ -82,7 +82,7 @@ class Caller:
         try:
             self.send_out_of(operation.as_strategy(generation_mode=mode), most)
         except hypothesis.errors.Unsatisfiable:
-            assert mode is GenerationMode.NEGATIVE, "there is always something that may be asked"
+            assert mode is GenerationMode.NEGATIVE, "every operation has valid requests"
 
     def send_examples(self, schema: BaseSchema) -> None:
         """Send the examples of the description, which generated requests hardly ever hit.
@@ -104,7 +104,7 @@ class Caller:
         test()
 
     def follow_links(self, schema: BaseSchema, scenarios: int) -> None:
-        """Ask what can be asked next, with what an answer held: links, a few in a row."""
+        """Follow links, a few in a row: requests with values of the answers before."""
         caller = self
 
         class Scenario(schema.as_state_machine()):  # type: ignore[misc]
@@ -117,13 +117,13 @@ class Caller:
 
         for seed in range(0, scenarios, FEW):
             machine: type[APIStateMachine] = hypothesis.seed(seed)(Scenario)
-            # What can be asked next depends on what was answered, which is not always the same: then on to the next.
+            # The links to follow depend on the answers, which are not always the same: then take the next seed.
             with suppress(hypothesis.errors.FlakyStrategyDefinition):
                 machine.run(settings=settings(min(FEW, scenarios), stateful_step_count=STEPS))
 
 
 def settings(examples: int, **more: Any) -> hypothesis.settings:
-    """Always the same requests, and as many as asked for."""
+    """Return settings for a fixed number of requests, always the same ones."""
     return hypothesis.settings(
         max_examples=examples,
         deadline=None,
@@ -147,7 +147,7 @@ def never_answered_by_200(caller: Caller, schema: BaseSchema) -> set[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.support.generated_requests")
     parser.add_argument("--cases", type=int, default=10_000)
-    wanted = parser.parse_args().cases
+    cases = parser.parse_args().cases
     started = time.monotonic()
     with postgresql.running() as url, tempfile.TemporaryDirectory() as folder:
         environ = {"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}
@@ -159,16 +159,16 @@ def main() -> None:
         with serving(environ, Path(folder) / "log") as server:
             schema = openapi.from_url(server.address + DESCRIPTION)
             caller.send_examples(schema)
-            caller.follow_links(schema, wanted // 10 // STEPS)
+            caller.follow_links(schema, cases // 10 // STEPS)
             print(f"{caller.answered.total():,} of them made of examples and answers")
             kinds = 2 * sum(1 for _ in operations(schema))
-            while (left := wanted - caller.answered.total()) > 0:
+            while (left := cases - caller.answered.total()) > 0:
                 caller.send_all(schema, max(1, left // kinds))
-    told(caller.answered, time.monotonic() - started)
+    print_answers(caller.answered, time.monotonic() - started)
     assert not never_answered_by_200(caller, schema)
 
 
-def told(answered: Counter[tuple[str, int]], seconds: float) -> None:
+def print_answers(answered: Counter[tuple[str, int]], seconds: float) -> None:
     for (operation, status), times in sorted(answered.items()):
         print(f"{operation:52} {status} {times:6,}")
     print(f"{answered.total():,} requests in {seconds:.0f} s: every answer as described")
