@@ -264,13 +264,8 @@ def idempotency_key() -> fields.String:
 
 def guard_override() -> fields.String:
     """Return the field of the header that overrides the guard of the token (contract §2)."""
-    description = "`override` allows a change that the guard of the token refuses."
-    return fields.String(
-        data_key="Guard",
-        **OPTIONAL,
-        validate=validate.OneOf(["override"]),
-        metadata={"description": description},
-    )
+    metadata = {"description": "`override` allows a change that the guard of the token refuses."}
+    return fields.String(data_key="Guard", **OPTIONAL, validate=validate.OneOf(["override"]), metadata=metadata)
 
 
 class ChangeReason(fields.String):
