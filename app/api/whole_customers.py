@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from flask import Response, jsonify, stream_with_context
 
+from app.access.audit_log import record_event_now
 from app.api import blueprint
 from app.api.api_blueprint import Answer
 from app.api.auth import current_client
@@ -100,6 +101,7 @@ def erase(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> R
     result = erase_customers([document_id], current_client().actor())
     if not result.erased:
         raise CustomerNotFound("No customer has this document_id.")
+    record_event_now("customer_erased", after={"customers": 1})  # never the id
     response = jsonify(changeSet=serialize_id(result.change_set_ids[0]))
     response.headers["Change-Set"] = str(result.change_set_ids[0])
     return response

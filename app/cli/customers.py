@@ -122,6 +122,7 @@ def erase(document_ids: tuple[str, ...], file: Path | None) -> None:
     if not ids:
         raise click.UsageError("Name customers, or a file with one ID per line.")
     result = erase_customers(filter(None, ids), cli_actor())
+    record_event_now("customer_erased", after={"customers": result.erased})  # never the ids
     purge_deleted()
     click.echo(f"{pluralize(result.erased, 'customer')} erased.", err=True)
     for document_id in result.not_found:
@@ -135,4 +136,6 @@ def erase(document_ids: tuple[str, ...], file: Path | None) -> None:
 @reports_errors
 def disclose(document_id: str) -> None:
     """Print everything that is stored about the customer ID, as JSON."""
-    click.echo(orjson.dumps(disclose_customer(document_id), option=orjson.OPT_INDENT_2).decode())
+    disclosure = disclose_customer(document_id)
+    record_event_now("customer_disclosed")
+    click.echo(orjson.dumps(disclosure, option=orjson.OPT_INDENT_2).decode())
