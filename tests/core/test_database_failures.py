@@ -115,7 +115,7 @@ def test_read_only_database_is_503_for_writes_and_serves_reads(api: Api, ana: st
         assert int(response.headers["Retry-After"]) > 0
         assert api.get(f"/api/customers/segments?document_id={ana}").json["segments"] == SILVER
         assert ana in editor.get("/customers").text
-        editor.post("/edits", {"id": ana, "verb": "clear", "base": "[]", "version": ""}, status=503)
+        editor.post("/bulk-edits", {"document_id": ana, "operation": "clear", "base": "[]", "version": ""}, status=503)
     finally:
         db.session.remove()
         db.engine.dispose()
