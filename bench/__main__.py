@@ -12,7 +12,7 @@ import psycopg
 
 from bench import bulk_replace, mixed_load, scaling, single_customer, worker_footprint
 from bench.report import DOCS, QUICK_FIGURES, Report
-from tests.support import postgresql
+from bench.servers import postgresql
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support import postgresql
+from bench.servers import postgresql
 
 
 def run_on_both(name: str, description: str, measure: Callable[[str, int, Path], None]) -> None:

@@ -30,8 +30,8 @@ from bench import dataset
 from bench.bad_lines import write_file
 from bench.bulk_replace import NightlyBatches
 from bench.report import Report
+from bench.servers.gunicorn import ROOT, clean
 from bench.service import SEGMENTS, Service, service
-from tests.support.gunicorn import ROOT, clean
 
 CLIENTS = {"gateway": 8, "single save": 2, "operator": 4, "nightly job": 1}
 IMPORTED_ROWS = 200_000

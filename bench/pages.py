@@ -20,7 +20,7 @@ from app.access.sessions import ClientInfo
 from app.core.database import db
 from app.web.cursors import encode_cursor
 from bench import dataset
-from tests.support import postgresql
+from bench.servers import postgresql
 
 FEW = 1_000
 PAGE = 50

@@ -16,8 +16,8 @@ from app import create_app
 from app.access.api_tokens import create_token
 from app.core.database import db
 from bench import dataset
+from bench.servers.gunicorn import Server, serving
 from bench.timing import Work
-from tests.support.gunicorn import Server, serving
 
 SEGMENTS = "/api/v3/customers/segments"
 

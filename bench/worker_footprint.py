@@ -10,8 +10,8 @@ import orjson
 
 from bench import dataset
 from bench.report import Report
+from bench.servers.gunicorn import ROOT, clean
 from bench.service import SEGMENTS, call, service
-from tests.support.gunicorn import ROOT, clean
 
 START = """
 import time

@@ -16,11 +16,12 @@ from app import create_app
 from app.access import passwords
 from app.access.api_tokens import create_token
 from app.core.database import db
-from tests.support import postgresql
-from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, browser_session, chromium, shop
+from bench.servers import postgresql
+from bench.servers.chromium import chromium
+from bench.servers.gunicorn import Server
+from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, browser_session, shop
 from tests.support.clients import Api, Client, Shell
 from tests.support.customers import add_customers, reset_database
-from tests.support.gunicorn import Server
 from tests.support.html_client import Operator, signed_in
 
 SHARED = Path(__file__).parent.parent.parent / "shared"

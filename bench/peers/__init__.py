@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.gunicorn import ROOT, free_port
+from bench.servers.gunicorn import ROOT, free_port
 
 PEERS = {
     "tutorial": "Flask-SQLAlchemy tutorial",

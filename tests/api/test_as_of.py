@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from flask import Flask
 
-from tests.core.test_busy_database import another_writer
+from tests.support.another_writer import another_writer
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 

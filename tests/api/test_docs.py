@@ -14,9 +14,9 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.api import blueprint
+from bench.servers.gunicorn import ROOT
 from tests.support.clients import Shell
 from tests.support.customers import add_customers
-from tests.support.gunicorn import ROOT
 
 GUIDE = (ROOT / "docs" / "api.md").read_text()
 HOST = "http://segments.test"

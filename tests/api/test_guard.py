@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.api.test_tokens import api_with
-from tests.support.clients import Api, Shell
+from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments
 
 IDS = [f"{n:03}" for n in range(100)]

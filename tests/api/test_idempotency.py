@@ -6,22 +6,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
 
 from app.access import idempotency
 from app.access.api_tokens import create_token
 from app.api import writes
-from app.core.database import db
-from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, all_segments, count_change_sets, set_segments
 
 KEY = {"Idempotency-Key": "night 2026-11-23"}
-
-
-def change_sets() -> int:
-    db.session.rollback()
-    return db.session.scalars(select(func.count()).select_from(ChangeSet)).one()
 
 
 def test_it_works(api: Api, ana: str) -> None:
@@ -68,13 +60,13 @@ def test_a_revert_is_done_once(api: Api, ana: str) -> None:
     assert again.json == first.json
     assert again.headers["Change-Set"] == first.headers["Change-Set"]
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert change_sets() == 2
+    assert count_change_sets() == 2
 
 
 def test_without_a_key_each_request_counts(api: Api, ana: str) -> None:
     for segments in (GOLD, SILVER, GOLD):
         api.replace([{"document_id": ana, "segments": segments}])
-    assert change_sets() == 3
+    assert count_change_sets() == 3
 
 
 def test_another_request_with_the_same_key_is_refused(api: Api, ana: str) -> None:
@@ -132,7 +124,7 @@ def test_five_at_once_are_done_once_and_answered_alike(app: Flask, api: Api, ana
         caller.join()
     assert len(answers) == 5
     assert all(answer == answers[0] for answer in answers)
-    assert change_sets() == 1
+    assert count_change_sets() == 1
 
 
 def test_who_dies_before_answering_has_answered(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,4 +140,4 @@ def test_who_dies_before_answering_has_answered(api: Api, ana: str, monkeypatch:
     answer: Any = api.replace(sent, "?report=true", headers=KEY).json
     assert answer["updatedCustomers"] == [ana]
     assert answer["report"]["changed"] == 1
-    assert change_sets() == 1
+    assert count_change_sets() == 1

@@ -10,8 +10,8 @@ from flask import Flask
 
 from app.access.api_tokens import create_token
 from app.api import rate_limit
+from bench.servers.gunicorn import serving
 from tests.support.clients import Api
-from tests.support.gunicorn import serving
 
 
 @pytest.fixture

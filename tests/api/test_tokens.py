@@ -10,15 +10,11 @@ from app import create_app
 from app.access import api_tokens
 from app.access.api_tokens import ApiToken, create_token
 from app.core.database import db
-from tests.support.clients import Api, Shell
+from tests.support.clients import Shell, api_with
 from tests.support.customers import GOLD
 from tests.support.query_log import capture_queries
 
 READ = "/api/customers/segments?document_id=1232-2323"
-
-
-def api_with(app: Flask, secret: str) -> Api:
-    return Api(app.test_client(), secret)
 
 
 def test_created_token_works_until_revoked(app: Flask, shell: Shell, ana: str) -> None:

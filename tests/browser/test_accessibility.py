@@ -8,8 +8,8 @@ from axe_playwright_python.base import AXE_SCRIPT
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
+from bench.servers.gunicorn import Server
 from tests.support.browser import DESKTOP, PHONE, browser_session, shop
-from tests.support.gunicorn import Server
 from tests.support.page_tour import page_tour
 
 AXE_SIZES = (DESKTOP["viewport"], PHONE)

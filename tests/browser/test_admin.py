@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, expect
 
+from bench.servers.gunicorn import Server
 from tests.support.browser import ADMIN, BROWSER_MODES, BrowserSession, browser_session
-from tests.support.gunicorn import Server
 
 
 @pytest.fixture(params=BROWSER_MODES)

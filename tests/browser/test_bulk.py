@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from bench.servers.gunicorn import Server
 from tests.support.browser import BrowserSession
-from tests.support.gunicorn import Server
 
 COLUMNS = "Cédula;Nombre;membership\n"
 

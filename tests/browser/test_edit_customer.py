@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
+from bench.servers.gunicorn import Server
 from tests.support.browser import BROWSER_MODES, OTHER, BrowserSession, browser_session, sign_in, sign_out
 from tests.support.editor_page import ANOTHER, LUCIA, add, clear, expect_values, save
-from tests.support.gunicorn import Server
 
 
 @pytest.mark.parametrize("mode", BROWSER_MODES)

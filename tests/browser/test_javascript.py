@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
+from bench.servers.gunicorn import Server
 from tests.support.browser import ADMIN, PHONE, BrowserSession, browser_session
 from tests.support.editor_page import LUCIA, add, clear, expect_values
-from tests.support.gunicorn import Server
 
 
 def test_live_search_updates_results_url_and_count(desktop: BrowserSession) -> None:

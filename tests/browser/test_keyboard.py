@@ -4,9 +4,9 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
+from bench.servers.gunicorn import Server
 from tests.support.browser import ADMIN, BrowserSession, browser_session
 from tests.support.editor_page import LUCIA, clear, expect_values
-from tests.support.gunicorn import Server
 
 
 def test_find_and_edit_a_customer_by_keyboard(desktop: BrowserSession) -> None:

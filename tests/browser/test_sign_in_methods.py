@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.core.database import now
+from bench.servers.gunicorn import Server
 from tests.support.browser import PASSWORD, VIEWER, BrowserSession, browser_session, shop, sign_in, sign_out
-from tests.support.gunicorn import Server
 from tests.support.oidc_provider import Provider, running_provider
 
 

@@ -11,9 +11,9 @@ from flask import Flask
 
 from app import create_app
 from app.core.database import db
+from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, add_customers, set_segments
-from tests.support.gunicorn import SECRET_KEY
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from flask import Flask
 from app import create_app
 from app.core.database import db, now
 from app.core.dialects.diagnostics import ServerFacts
+from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Shell
-from tests.support.gunicorn import SECRET_KEY
 
 
 def test_a_sound_service_has_exit_code_0(app: Flask, shell: Shell) -> None:

@@ -1,10 +1,7 @@
 """The database is busy, in a deadlock, or away: tried again, and past that a clear 503. Nothing is half done."""
 
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -15,27 +12,10 @@ from app import create_app
 from app.core import database
 from app.core.database import db
 from app.core.dialects import connections
+from bench.servers.gunicorn import free_port
+from tests.support.another_writer import another_writer
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
-from tests.support.gunicorn import free_port
-
-
-@contextmanager
-def another_writer(*document_ids: str) -> Iterator[Any]:
-    """A connection that holds the lock on these customers (on SQLite: on everything) until it commits."""
-    url = db.engine.url
-    if url.get_backend_name() == "sqlite":
-        other: Any = sqlite3.connect(str(url.database), isolation_level=None, check_same_thread=False)
-        other.execute("BEGIN IMMEDIATE")
-    else:
-        other = psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
-        other.execute("SET LOCAL deadlock_timeout = '60s'")  # the other side finds the deadlock
-        for document_id in document_ids:
-            other.execute("SELECT 1 FROM customers WHERE document_id = %s FOR UPDATE", [document_id])
-    try:
-        yield other
-    finally:
-        other.close()
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from app.core.database import check_database, db
 from app.core.dialects import connections
 from app.core.errors import Unavailable, UnsupportedDatabase
 from app.core.models.change_sets import ChangeSet
+from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
-from tests.support.gunicorn import SECRET_KEY
 from tests.support.html_client import PASSWORD, Operator, signed_in
 from tests.support.tcp_proxy import TcpProxy
 

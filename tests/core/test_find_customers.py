@@ -29,8 +29,8 @@ from app.core.search.customers import (
 )
 from app.core.search.filters import Filter, Order
 from app.demo_data import fill_demo
+from bench.servers.gunicorn import SECRET_KEY
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, reset_database, set_segments
-from tests.support.gunicorn import SECRET_KEY
 
 PEOPLE = [
     {"document_id": "1232-2323", "name": "Ana Gómez", "email": "Ana@Example.com", "phone": "+57 300 123 4567"},

@@ -15,8 +15,8 @@ from app.access.api_tokens import create_token
 from app.access.audit_log import EVENTS, AuditEvent, prune_audit_log
 from app.access.operators import create_operator, find_operator
 from app.core.database import db, now
+from bench.servers.gunicorn import ROOT
 from tests.support.clients import Shell
-from tests.support.gunicorn import ROOT
 from tests.support.html_client import PASSWORD, Operator
 
 

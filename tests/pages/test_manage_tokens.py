@@ -13,7 +13,7 @@ from app.access import api_tokens
 from app.access.api_tokens import SCOPES, ApiToken, create_token
 from app.access.token_request_log import LogBuffer, TokenRequest, list_requests, log_buffer
 from app.core.database import db
-from tests.core.test_busy_database import another_writer
+from tests.support.another_writer import another_writer
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER
 from tests.support.html_client import Operator, Page

@@ -7,7 +7,7 @@ from flask import Flask
 from app import create_app
 from app.access.operators import ROLES
 from app.pages.auth import PUBLIC
-from tests.support.gunicorn import ROOT, SECRET_KEY
+from bench.servers.gunicorn import ROOT, SECRET_KEY
 
 DOCUMENT = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- /matrix -->\n"

@@ -1,30 +1,19 @@
 """Chromium and the running service, for tests that do what an operator does in a browser."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import flask_migrate
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, StorageState
 
 from app import create_app, demo_data
 from app.access.operators import create_operator
 from app.core.database import db
-from tests.support.gunicorn import Server, serving
+from bench.servers.gunicorn import Server, serving
 from tests.support.html_client import PASSWORD
 from tests.support.long_content import add_long_content
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 ADMIN, EDITOR, OTHER = "admin@example.com", "ana.editor@example.com", "luis.editor@example.com"
 VIEWER = "viewer@example.com"
@@ -33,14 +22,6 @@ OPERATORS = {ADMIN: "admin", EDITOR: "editor", OTHER: "editor", VIEWER: "viewer"
 DESKTOP = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
 PHONE = {"width": 390, "height": 844}
 BROWSER_MODES = {"mouse": {}, "without JavaScript": {"java_script_enabled": False}, "phone": {"viewport": PHONE}}
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -48,6 +48,11 @@ class Api:
         return response.json["updatedCustomers"]  # type: ignore[no-any-return]
 
 
+def api_with(app: Flask, secret: str) -> Api:
+    """Return an API client with this token."""
+    return Api(app.test_client(), secret)
+
+
 class Shell:
     """Runs `flask …` in a folder of its own."""
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.gunicorn import clean
+from bench.servers.gunicorn import clean
 
 
 def run_flask(environ: dict[str, str], root: Path, *args: str) -> str:

@@ -1,11 +1,11 @@
 """Customers in the database of a test: segments to set, and ways to create, change, read and delete them."""
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction
-from app.core.models.change_sets import Actor
+from app.core.models.change_sets import Actor, ChangeSet
 from app.core.models.customers import Customer
 
 Segments = list[dict[str, str]]
@@ -40,3 +40,8 @@ def set_segments(document_id: str, segments: Segments, actor: Actor = TESTER) ->
 def all_segments() -> dict[str, Segments]:
     db.session.rollback()
     return {row.document_id: row.segments for row in db.session.query(Customer.document_id, Customer.segments)}
+
+
+def count_change_sets() -> int:
+    db.session.rollback()
+    return db.session.scalars(select(func.count()).select_from(ChangeSet)).one()

@@ -27,8 +27,8 @@ from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
-from tests.support import postgresql
-from tests.support.gunicorn import serving
+from bench.servers import postgresql
+from bench.servers.gunicorn import serving
 
 DESCRIPTION = "/api/v3/openapi.json"
 HELD = [  # not that every undeclared parameter is refused: the documented operation ignores some

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from tests.support.gunicorn import free_port
+from bench.servers.gunicorn import free_port
 
 STARTUP_S = 60
 

@@ -12,8 +12,8 @@ import pyotp
 from playwright.sync_api import Browser, Locator, Page
 
 from app.core.database import now
+from bench.servers.gunicorn import Server
 from tests.support.browser import ADMIN, EDITOR, PASSWORD, VIEWER, BrowserSession, browser_session
-from tests.support.gunicorn import Server
 from tests.support.long_content import UNBREAKABLE
 
 PageState = tuple[str, BrowserSession]

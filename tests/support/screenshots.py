@@ -6,8 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.support.browser import ADMIN, EDITOR, BrowserSession, chromium, open_session, shop
-from tests.support.gunicorn import Server
+from bench.servers.chromium import chromium
+from bench.servers.gunicorn import Server
+from tests.support.browser import ADMIN, EDITOR, BrowserSession, open_session, shop
 from tests.support.page_tour import LUCIA, page_tour
 
 DOCS_SCREENSHOTS = (

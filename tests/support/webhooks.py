@@ -11,7 +11,7 @@ from app.background import deliver_webhooks
 from app.core.database import db, now
 from app.webhooks.models import WebhookDelivery, create_webhook
 from app.webhooks.signing import new_secret
-from tests.support.gunicorn import ROOT
+from bench.servers.gunicorn import ROOT
 from tests.support.webhook_receiver import Received
 
 NEVER_STOPS = threading.Event()

@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.gunicorn import ROOT, clean
+from bench.servers.gunicorn import ROOT, clean
 from tests.torture.consistency import Chain, Entry, find_violations, state_of
 from tests.torture.faults import Faults
 from tests.torture.services import Proxy, Service

@@ -13,7 +13,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.gunicorn import ROOT, clean, free_port
+from bench.servers.gunicorn import ROOT, clean, free_port
 
 
 class Service:

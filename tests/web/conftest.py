@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.servers.gunicorn import ROOT, SECRET_KEY, Server, serving
 from tests.support.commands import run_flask
-from tests.support.gunicorn import ROOT, SECRET_KEY, Server, serving
 
 
 def sqlite_environ(database: Path) -> dict[str, str]:

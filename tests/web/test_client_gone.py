@@ -11,7 +11,7 @@ from app.access.api_tokens import create_token
 from app.core.database import db
 from app.web.cancellation import Cancellation
 from app.web.server_environ import CANCELLATION
-from tests.support.gunicorn import SECRET_KEY, serving, wait_for
+from bench.servers.gunicorn import SECRET_KEY, serving, wait_for
 from tests.support.raw_http import connect, head
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.api.test_idempotency import change_sets
+from bench.servers.gunicorn import serving
 from tests.support.clients import Api
-from tests.support.customers import GOLD, all_segments
-from tests.support.gunicorn import serving
+from tests.support.customers import GOLD, all_segments, count_change_sets
 
 PATH = "/api/v3/customers/segments?report=true"
 BODY = json.dumps({"customers": [{"document_id": "1232-2323", "segments": GOLD}]}).encode()
@@ -60,12 +59,12 @@ def test_a_repeat_after_a_crash_replays_the_response(
     assert all_segments() == {"1232-2323": GOLD}
     with serving(environ, tmp_path / "second") as server:
         assert post(server.address, headers) == RESPONSE
-    assert change_sets() == 1
+    assert count_change_sets() == 1
 
 
 def wait_for_change_set() -> None:
     end = time.monotonic() + 20
-    while not change_sets():
+    while not count_change_sets():
         assert time.monotonic() < end, "nothing was committed"
         time.sleep(0.05)
 
@@ -87,4 +86,4 @@ def test_five_parallel_repeats_get_one_response(
         for client in clients:
             client.join()
     assert responses == [RESPONSE] * 5
-    assert change_sets() == 1
+    assert count_change_sets() == 1

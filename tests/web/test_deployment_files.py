@@ -12,9 +12,9 @@ import yaml
 from flask import Flask
 
 from app.settings import SETTINGS
+from bench.servers.gunicorn import ROOT
 from tests.support.clients import Api
 from tests.support.customers import GOLD
-from tests.support.gunicorn import ROOT
 
 DEPLOY = ROOT / "deploy"
 SETTING_NAMES = {setting.name for setting in SETTINGS}

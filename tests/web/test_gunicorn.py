@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from bench.servers.gunicorn import ROOT, Server, clean, free_port, serving, wait_for
 from tests.support.commands import run_flask
-from tests.support.gunicorn import ROOT, Server, clean, free_port, serving, wait_for
 
 
 def replace(address: str, token: str, value: str) -> Any:

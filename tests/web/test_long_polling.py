@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.web.long_polling import wait_for_change
-from tests.support.gunicorn import SECRET_KEY, Server, serving
+from bench.servers.gunicorn import SECRET_KEY, Server, serving
 from tests.support.raw_http import connect, head
 
 WAITING = 50

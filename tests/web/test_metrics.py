@@ -11,9 +11,9 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from app.core.database import db
+from bench.servers.gunicorn import SECRET_KEY, Server, serving, wait_for
 from tests.support.clients import Api
 from tests.support.customers import GOLD, set_segments
-from tests.support.gunicorn import SECRET_KEY, Server, serving, wait_for
 
 
 def parse(text: str) -> dict[str, float]:

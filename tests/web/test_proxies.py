@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.core.database import db
+from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Api
-from tests.support.gunicorn import SECRET_KEY
 from tests.support.html_client import Operator
 
 

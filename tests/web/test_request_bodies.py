@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gunicorn import Server, wait_for
+from bench.servers.gunicorn import Server, wait_for
 from tests.support.raw_http import connect, head, read_response, send
 
 PATH = "/api/v3/customers/segments"

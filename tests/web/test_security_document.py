@@ -4,8 +4,8 @@ import re
 
 from flask import Flask
 
+from bench.servers.gunicorn import ROOT
 from tests.support.access_matrix import DOCUMENT, documented, matrix
-from tests.support.gunicorn import ROOT
 
 
 def test_matrix_equals_the_routes(apps: dict[str, Flask]) -> None:

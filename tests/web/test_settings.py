@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import SETTINGS, InvalidSettings, read_settings
-from tests.support.gunicorn import ROOT, SECRET_KEY
+from bench.servers.gunicorn import ROOT, SECRET_KEY
 
 
 def test_defaults_are_valid(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.gunicorn import Server
+from bench.servers.gunicorn import Server
 from tests.support.raw_http import connect, head, read_response
 
 SOCKETS = 100

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from app.access.api_tokens import create_token
 from app.core.database import db
+from bench.servers.gunicorn import SECRET_KEY, serving
 from tests.support.customers import add_customers
-from tests.support.gunicorn import SECRET_KEY, serving
 
 WRITERS = 10
 

@@ -34,9 +34,9 @@ from app.webhooks.models import (
 )
 from app.webhooks.queue import AttemptResult, claim_next, complete, retry_delay
 from app.webhooks.signing import new_secret
+from bench.servers.gunicorn import SECRET_KEY, serving
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
-from tests.support.gunicorn import SECRET_KEY, serving
 from tests.support.query_log import capture_queries
 from tests.support.webhook_receiver import Receiver, receiving
 from tests.support.webhooks import (

@@ -16,7 +16,7 @@ import pytest
 from app.webhooks import http_client
 from app.webhooks.http_client import DeliveryError, post
 from app.webhooks.url_policy import DisallowedUrl, Target, is_public, parse_url, resolve
-from tests.support.gunicorn import free_port
+from bench.servers.gunicorn import free_port
 from tests.support.webhook_receiver import receiving
 
 PRIVATE = [

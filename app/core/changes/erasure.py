@@ -74,7 +74,7 @@ def select_current(session: Session, document_ids: list[str]) -> list[Current]:
         .order_by(customers.document_id)
         .with_for_update(of=Customer.__table__)
     )
-    return [Current(**row._mapping) for row in session.execute(query)]
+    return [Current.of(row) for row in session.execute(query)]
 
 
 def disclose_customer(document_id: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def disclose_customer(document_id: str) -> dict[str, Any]:
     row = db.session.execute(query).one_or_none() if is_storable(document_id) else None
     if row is None:
         raise CustomerNotFound("No customer has this document_id.")
-    customer = Current(**row._mapping)
+    customer = Current.of(row)
     found_by = db.session.get_one(CustomerSearch, customer.id)
     changes = [*_iter_chain(customer.profile_part_id, customer.profile_entry_number)]
     changes += _iter_chain(customer.part_id, customer.entry_number)

@@ -191,7 +191,7 @@ def _select_current(session: Session, rows: list[CustomerChange], *, lock: bool)
     )
     if lock and any(row.kind != "segments" for row in rows):
         query = query.with_for_update(of=Customer.__table__)
-    return {row.id: Current(**row._mapping) for row in session.execute(query)}
+    return {row.id: Current.of(row) for row in session.execute(query)}
 
 
 def _carry_out(undo: ChangeSetBuilder, plans: list[Plan], result: RevertResult) -> None:

@@ -1,9 +1,9 @@
 """Customers as they are, with the pointers to their newest entries: what reverts, erasure and disclosure start from."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, select
 
 from app.core.models.customer_changes import Profile
 from app.core.models.customers import PROFILE_FIELD_NAMES, Customer, CustomerSearch
@@ -18,18 +18,19 @@ class Current:
 
     id: int
     document_id: str
-    name: str | None
-    email: str | None
-    phone: str | None
+    profile: Profile
     segments: Segments
     part_id: int | None
     entry_number: int | None
     profile_part_id: int | None
     profile_entry_number: int | None
 
-    @property
-    def profile(self) -> Profile:
-        return {name: getattr(self, name) for name in PROFILE_FIELD_NAMES}
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """Return the customer of a row of `select_customers`."""
+        columns = dict(row._mapping)
+        profile = {name: columns.pop(name) for name in PROFILE_FIELD_NAMES}
+        return cls(profile=profile, **columns)
 
 
 def select_customers() -> Select[Any]:
