@@ -67,7 +67,7 @@ def plan_revert(changes: list[CustomerChange], current: Current | None, set_part
     return Plan(
         current,
         segments if segments != current.segments else None,
-        {name: value for name, value in profile.items() if value != getattr(current, name)},
+        {name: value for name, value in profile.items() if value != current.profile[name]},
         document_id if document_id != current.document_id else None,
     )
 
