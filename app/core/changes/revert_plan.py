@@ -56,7 +56,7 @@ def plan_revert(changes: list[CustomerChange], current: Current | None, set_part
         if not (_only_in(current, set_parts) and _is_as_left(current, changes)):
             raise RevertConflict(current.document_id)
         return Plan(current, delete=True)
-    segments, profile, document_id = current.segments, current.profile, current.document_id
+    segments, profile, document_id = current.segments, dict(current.profile), current.document_id
     for change in changes:
         if change.kind == "segments":
             segments = _revert_segments(change, segments, current)
