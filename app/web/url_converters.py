@@ -25,10 +25,10 @@ class DocumentIdConverter(BaseConverter):
 class CustomerIdConverter(DocumentIdConverter):
     """A document_id that ends a URL; the fixed paths below `/customers` keep their meaning for every method.
 
-    A mistaken PUT must not reach a customer called "segments" (contract §8).
+    A mistaken PUT must not reach a customer called "segments", or "segments/" (contract §8).
     """
 
-    regex = r"(?!(?:[\s\S]*/)?(?:segments|rename)\Z)(?!(?:lookup|export)\Z)[\s\S]+"
+    regex = r"(?!(?:[\s\S]*/)?(?:segments|rename)/*\Z)(?!(?:lookup|export)/*\Z)[\s\S]+"
 
 
 ENCODED_DOTS = re.compile(r"%(?:25)*2E(?:%(?:25)*2E)?")
