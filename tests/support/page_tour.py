@@ -29,7 +29,7 @@ LISTS = {
     "customers without a match": "/customers?q=nobody+at+all",
     "customers filtered": "/customers?segment=membership:GOLD&without=interest:WINE&has=any&q=go&sort=-name",
     "segments": "/segments",
-    "look_alikes": "/similar-segments",
+    "similar_segments": "/similar-segments",
     "changes": "/changes",
     "changes filtered": "/changes?actor=nobody&segment=membership:GOLD&since=2026-01-01",
     "imports": "/imports",
@@ -42,7 +42,9 @@ LISTS = {
     "second_factor": "/account/second-factor",
     "confirm_password": "/account/confirm-password",
     "error 404": "/nowhere",
-    "error 400": "/customers?has=nonsense",
+    "error 400": "/customers?after=nonsense",
+    "customers with an invalid filter": "/customers?has=nonsense",
+    "customer_profile": "/customer-new",
 }
 DETAILS = {
     "customer": LUCIA,
@@ -329,7 +331,7 @@ def _similar_segments(session: BrowserSession) -> Iterator[PageState]:
     for _ in range(2):  # the second time confirms the spelling
         _press(page, _button(page, "save"))
     session.go("/similar-segments")
-    yield "look_alikes with a group", session
+    yield "similar_segments with a group", session
 
 
 def _add_row(page: Page, type_: str, value: str) -> None:
