@@ -17,7 +17,7 @@ def at(moment: datetime) -> str:
     return "?report=true&as_of=" + quote(moment.isoformat())
 
 
-def test_it_works(api: Api) -> None:
+def test_customers_changed_later_are_stale(api: Api) -> None:
     add_customers("early", "late", "never")
     set_segments("early", SILVER)
     snapshot = datetime.now(UTC)
@@ -36,7 +36,7 @@ def test_it_works(api: Api) -> None:
     assert all_segments() == {"early": GOLD, "late": SILVER, "never": GOLD}
 
 
-def test_also_who_holds_it_already_is_stale(api: Api, ana: str) -> None:
+def test_customer_with_equal_segments_is_stale_too(api: Api, ana: str) -> None:
     snapshot = datetime.now(UTC)
     set_segments(ana, GOLD)
     answer = api.replace([{"document_id": ana, "segments": GOLD}], at(snapshot)).json

@@ -18,14 +18,14 @@ def customers(api: Api) -> None:
     set_segments("3", [])
 
 
-def test_it_works(api: Api) -> None:
+def test_lists_segments_with_their_number_of_customers(api: Api) -> None:
     assert api.get(URL).json == {
         "segments": [{**WINE[0], "customers": 1}, {**GOLD[0], "customers": 2}],
         "next": None,
     }
 
 
-def test_of_one_type(api: Api) -> None:
+def test_type_filters_the_catalogue(api: Api) -> None:
     assert api.get(f"{URL}?type=interest").json["segments"] == [{**WINE[0], "customers": 1}]
     assert api.get(f"{URL}?type=Interest").json["segments"] == []
 
@@ -42,5 +42,5 @@ def test_page_by_page_in_the_order_of_bytes(api: Api) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "type=%00", "cursor=x", "cursor=WzEsMl0"])
-def test_it_refuses(api: Api, query: str) -> None:
+def test_refuses(api: Api, query: str) -> None:
     api.get(f"{URL}?{query}", status=400, code="VALIDATION_ERROR")

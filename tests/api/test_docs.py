@@ -87,7 +87,7 @@ def masked(told: Any, real: Any) -> Any:
     return real
 
 
-def test_every_call_works_and_is_answered_as_told(app: Flask, shell: Shell) -> None:
+def test_every_call_has_the_documented_response(app: Flask, shell: Shell) -> None:
     add_customers("1232-2323", name="Ana Gómez", email="ana@example.com")
     add_customers("4711")
     reader = Reader(app, shell)
@@ -102,12 +102,12 @@ def test_every_call_works_and_is_answered_as_told(app: Flask, shell: Shell) -> N
     assert reader.calls == GUIDE.count("\ncurl ") >= 15
 
 
-def test_every_error_stands_in_the_table() -> None:
+def test_table_lists_every_error() -> None:
     told = {(int(status), code) for status, code in re.findall(r"^\| (\d{3}) \| `(\w+)` \|", GUIDE, re.MULTILINE)}
     declared = {error for operation in blueprint.operations.values() for error in operation.errors}
     assert told == {(error.status, error.code) for error in declared}
 
 
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
-def test_it_is_found(name: str) -> None:
+def test_readme_links_to_the_guide(name: str) -> None:
     assert "docs/api.md" in Path(ROOT / name).read_text()

@@ -17,7 +17,7 @@ def rows() -> list[int | None]:
     return [db.session.scalar(select(func.count()).select_from(t)) for t in (ChangeSet, CustomerChange, SegmentCount)]
 
 
-def test_it_works(api: Api) -> None:
+def test_dry_run_changes_nothing_and_has_the_same_response(api: Api) -> None:
     add_customers("a", "b")
     set_segments("b", GOLD)
     before = rows()
@@ -39,7 +39,7 @@ def test_it_works(api: Api) -> None:
     }
 
 
-def test_it_refuses_what_the_real_thing_refuses(api: Api) -> None:
+def test_dry_run_has_the_same_errors(api: Api) -> None:
     api.replace([{"document_id": "a"}], "?dry_run=true", status=400, code="VALIDATION_ERROR")
 
 

@@ -52,7 +52,7 @@ def one(segments: str, document_id: str = '"1232-2323"') -> str:
         pytest.param(b'{"customers": 1%s}' % (b"0" * 5_000), id="a 5,000-digit number"),
     ],
 )
-def test_it_refuses_what_is_not_json(api: Api, body: bytes) -> None:
+def test_refuses_malformed_json(api: Api, body: bytes) -> None:
     post(api, body, 400, "MALFORMED_JSON")
 
 
@@ -97,7 +97,7 @@ def test_it_refuses_what_is_not_json(api: Api, body: bytes) -> None:
         ),
     ],
 )
-def test_it_refuses_the_wrong_shape(api: Api, body: str, path: str, message: str) -> None:
+def test_refuses_the_wrong_shape(api: Api, body: str, path: str, message: str) -> None:
     error = post(api, body, 400, "VALIDATION_ERROR")
     assert error["details"] == [{"path": path, "message": message}]
     assert error["message"] == "1 problem in the request body."
@@ -107,32 +107,32 @@ def test_it_refuses_the_wrong_shape(api: Api, body: str, path: str, message: str
     "text", [r"\ud800", r"\uDFFF", r"x\ud83dx", r"\ud83d\ud83d\ude00", r"\\\ud800", r"\n\udc00\ud800"]
 )
 @pytest.mark.parametrize("where", ["customers[0].document_id", "customers[0].segments[0].type"])
-def test_it_refuses_lone_surrogates(api: Api, where: str, text: str) -> None:
+def test_refuses_lone_surrogates(api: Api, where: str, text: str) -> None:
     body = one("[]", f'"{text}"') if "document_id" in where else one(f'[{{"type": "{text}", "value": ""}}]')
     error = post(api, body, 400, "VALIDATION_ERROR")
     assert error["details"] == [{"path": where, "message": "U+0000 and lone surrogates cannot be stored."}]
 
 
-def test_what_stands_where_nobody_looks_may_be_any_json(api: Api) -> None:
+def test_undeclared_members_may_be_any_json(api: Api) -> None:
     row = r'{"document_id": "\\ud800 \ud83d\ude00", "segments": null, "note": "\u0000\udfff"}'
     body = rf'{{"\ud800": 1, "customers": [{row}]}}'
     assert api.call("POST", URL, data=body, headers=JSON).json == {"updatedCustomers": []}
 
 
-def test_it_refuses_everything_for_one_bad_entry(api: Api, ana: str) -> None:
+def test_one_invalid_entry_refuses_the_request(api: Api, ana: str) -> None:
     entries = [{"document_id": ana, "segments": GOLD}, {"document_id": ana, "segments": [{"type": "x"}]}]
     details = api.replace(entries, status=400, code="VALIDATION_ERROR").json["error"]["details"]
     assert [detail["path"] for detail in details] == ["customers[1].segments[0].value"]
 
 
-def test_it_reports_all_problems_up_to_a_hundred(api: Api) -> None:
+def test_reports_all_problems_up_to_a_hundred(api: Api) -> None:
     error = api.replace([{}] * 150, status=400, code="VALIDATION_ERROR").json["error"]
     assert error["message"] == "300 problems in the request body."
     assert len(error["details"]) == 100
     assert error["details"][99] == {"path": "customers[49].segments", "message": "Missing data for required field."}
 
 
-def test_it_stops_counting_problems_made_by_the_million(api: Api) -> None:
+def test_stops_counting_problems_at_the_limit(api: Api) -> None:
     segments: list[Any] = [{}] * 20_000
     error = api.replace([{"document_id": "x", "segments": segments}], status=400, code="VALIDATION_ERROR").json["error"]
     assert error["message"] == "More than 10000 problems in the request body."
@@ -151,7 +151,7 @@ def test_it_stops_counting_problems_made_by_the_million(api: Api) -> None:
         pytest.param({"Content-Encoding": "gzip, gzip"}, id="gzip twice"),
     ],
 )
-def test_it_refuses_other_media_types(api: Api, headers: dict[str, str]) -> None:
+def test_refuses_other_media_types(api: Api, headers: dict[str, str]) -> None:
     post(api, one("[]"), 415, "UNSUPPORTED_MEDIA_TYPE", **headers)
 
 
@@ -160,11 +160,11 @@ def test_it_refuses_other_media_types(api: Api, headers: dict[str, str]) -> None
     [one("[]").encode(), gzip.compress(one("[]").encode())[:-9], b"\x1f\x8b"],
     ids=["not gzip", "cut off", "only its first bytes"],
 )
-def test_it_refuses_broken_gzip(api: Api, body: bytes) -> None:
+def test_refuses_broken_gzip(api: Api, body: bytes) -> None:
     post(api, body, 400, "MALFORMED_JSON", **{"Content-Encoding": "gzip"})
 
 
-def test_it_refuses_a_gzip_bomb(api: Api) -> None:
+def test_refuses_a_gzip_bomb(api: Api) -> None:
     bomb = gzip.compress(b" " * 200_000_000)
     assert len(bomb) < 1_000_000
     tracemalloc.start()
@@ -175,17 +175,17 @@ def test_it_refuses_a_gzip_bomb(api: Api) -> None:
     assert peak < 100_000_000
 
 
-def test_it_refuses_very_many_tiny_gzips_in_a_row(api: Api) -> None:
+def test_refuses_very_many_tiny_gzips_in_a_row(api: Api) -> None:
     """Each is nothing, and all of them together must not take long either."""
     post(api, gzip.compress(b"") * 200_000, 400, "MALFORMED_JSON", **{"Content-Encoding": "gzip"})
 
 
-def test_it_refuses_a_body_over_the_limit(api: Api) -> None:
+def test_refuses_a_body_over_the_limit(api: Api) -> None:
     error = post(api, one("[]") + " " * 33_554_432, 413, "TOO_LARGE")
     assert "33554432" in error["message"]
 
 
-def test_it_refuses_a_body_over_the_limit_that_does_not_tell_its_length(api: Api) -> None:
+def test_refuses_a_chunked_body_over_the_limit(api: Api) -> None:
     stream = io.BytesIO(one("[]").encode() + b" " * 40_000_000)
     chunked = {"wsgi.input_terminated": True}
     response = api.call(
@@ -194,7 +194,7 @@ def test_it_refuses_a_body_over_the_limit_that_does_not_tell_its_length(api: Api
     assert "33554432" in response.text
 
 
-def test_it_refuses_too_many_customers(api: Api) -> None:
+def test_refuses_too_many_customers(api: Api) -> None:
     error = api.replace([{"document_id": "1232-2323", "segments": []}] * 50_001, status=413, code="TOO_LARGE")
     assert "50000" in error.json["error"]["message"]
 
@@ -213,13 +213,13 @@ def test_it_refuses_too_many_customers(api: Api) -> None:
         "Bearer " + "x" * 5_000,
     ],
 )
-def test_it_refuses_callers_without_a_valid_token(api: Api, header: str) -> None:
+def test_refuses_callers_without_a_valid_token(api: Api, header: str) -> None:
     api.headers = {"Authorization": header}
     response = api.replace([{"document_id": "1232-2323", "segments": GOLD}], status=401, code="UNAUTHENTICATED")
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_it_asks_who_calls_before_it_reads(api: Api) -> None:
+def test_token_is_checked_before_the_body_is_read(api: Api) -> None:
     api.headers = {}
     post(api, b"[" * 100_000, 401, "UNAUTHENTICATED")
 
@@ -263,7 +263,7 @@ def test_a_fault_of_ours_names_the_request_and_nothing_else(
         ("?as_of=9999-12-31T23:59:59-01:00", "as_of"),
     ],
 )
-def test_it_refuses_a_query_it_does_not_understand(api: Api, query: str, path: str) -> None:
+def test_refuses_a_query_it_does_not_understand(api: Api, query: str, path: str) -> None:
     error = api.replace([{"document_id": "1232-2323", "segments": GOLD}], query, status=400, code="VALIDATION_ERROR")
     assert error.json["error"]["details"][0]["path"] == path
 

@@ -19,7 +19,7 @@ UNCHANGING = ("/api/v3/openapi.json", "/api/v3/change-sets/1")
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_it_works(api: Api, ana: str, url: str) -> None:
+def test_if_none_match_is_304_until_something_changes(api: Api, ana: str, url: str) -> None:
     set_segments(ana, GOLD)
     first = api.get(url)
     etag = first.headers["ETag"]

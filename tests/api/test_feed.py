@@ -23,7 +23,7 @@ from tests.support.dates import date
 from tests.support.feed import read, read_all, replay
 
 
-def test_it_works(api: Api, ana: str) -> None:
+def test_lists_changes_oldest_first(api: Api, ana: str) -> None:
     api.replace([{"document_id": ana, "segments": GOLD}])
     ((change,), _) = read(api)
     assert change.pop("at").endswith("Z")
@@ -39,7 +39,7 @@ def test_it_works(api: Api, ana: str) -> None:
     }
 
 
-def test_it_goes_on_where_it_stopped(api: Api, ana: str) -> None:
+def test_cursor_continues_without_gap_or_repeat(api: Api, ana: str) -> None:
     _, start = read(api)
     assert read(api, start) == ([], start)
     set_segments(ana, GOLD)
@@ -50,7 +50,7 @@ def test_it_goes_on_where_it_stopped(api: Api, ana: str) -> None:
     assert [change["after"] for change in read(api, after)[0]] == [SILVER]
 
 
-def test_it_does_not_stop_at_what_changed_no_segments(api: Api, ana: str) -> None:
+def test_change_sets_without_segment_changes_do_not_end_a_page(api: Api, ana: str) -> None:
     for n in range(3):
         api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": ana, "name": f"Ana {n}"}]})
     set_segments(ana, GOLD)
@@ -59,7 +59,7 @@ def test_it_does_not_stop_at_what_changed_no_segments(api: Api, ana: str) -> Non
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
-def test_pages_of_any_size_tell_the_same(api: Api, limit: int) -> None:
+def test_pages_of_any_size_have_the_same_entries(api: Api, limit: int) -> None:
     """Change sets smaller and larger than a page, cut anywhere."""
     ids = [f"{n}" for n in range(12)]
     add_customers(*ids)
@@ -74,12 +74,12 @@ def test_pages_of_any_size_tell_the_same(api: Api, limit: int) -> None:
     "query",
     ["after=x", "after=%ff", "after=bnVsbA", "after=WzEsMl0", "limit=0", "limit=1001", "limit=x", "limit=²"],
 )
-def test_it_refuses_what_it_did_not_give_out(api: Api, query: str) -> None:
+def test_rejects_foreign_cursors(api: Api, query: str) -> None:
     api.get(f"/api/v3/changes?{query}", status=400, code="VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
-def test_it_waits_for_writers_that_commit_late(api: Api) -> None:
+def test_waits_for_writers_that_commit_late(api: Api) -> None:
     """Two writers, and the one with the lower id commits last: a reader that goes by ids alone loses it."""
     add_customers("slow", "fast")
     _, start = read(api)
@@ -99,7 +99,7 @@ def test_it_waits_for_writers_that_commit_late(api: Api) -> None:
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
-def test_it_waits_for_who_has_a_place_and_has_not_committed(api: Api, app: Flask) -> None:
+def test_waits_for_a_writer_that_has_a_position_and_has_not_committed(api: Api, app: Flask) -> None:
     add_customers("slow", "fast")
     pages: list[Any] = []
     token = api.headers["Authorization"].removeprefix("Bearer ")
@@ -117,7 +117,7 @@ def test_it_waits_for_who_has_a_place_and_has_not_committed(api: Api, app: Flask
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
-def test_it_tells_a_customers_changes_in_their_order(api: Api) -> None:
+def test_changes_of_one_customer_are_in_order(api: Api) -> None:
     """The second to change her began first: neither ids nor transaction numbers tell who was later."""
     add_customers("other", "ana")
     with Session(dialects.for_writing(db.engine)) as first:
@@ -131,7 +131,7 @@ def test_it_tells_a_customers_changes_in_their_order(api: Api) -> None:
     assert [change["changeSet"] for change in changes] == ["2", "1"]
 
 
-def test_it_loses_nothing_while_eight_writers_write(api: Api, app: Flask) -> None:
+def test_loses_nothing_while_eight_writers_write(api: Api, app: Flask) -> None:
     ids = [f"{n}" for n in range(6)]
     add_customers(*ids)
     done = threading.Event()

@@ -19,7 +19,7 @@ def test_every_answer_is_as_described(app: Flask, name: str, mode: GenerationMod
     caller.send_generated(operation, mode, FEW)
 
 
-def test_so_are_those_of_the_examples(app: Flask) -> None:
+def test_examples_have_documented_responses(app: Flask) -> None:
     caller, schema = Caller(fill()), in_process(app)
     caller.send_examples(schema)
     # The customer to be erased has been renamed by then.
@@ -32,7 +32,7 @@ def test_so_are_those_of_the_examples(app: Flask) -> None:
     }
 
 
-def test_so_are_those_of_requests_made_of_answers(app: Flask) -> None:
+def test_linked_requests_have_documented_responses(app: Flask) -> None:
     caller = Caller(fill())
     caller.follow_links(in_process(app), FEW)
     assert ("POST /api/v3/change-sets/{change_set_id}/revert", 200) in caller.answered

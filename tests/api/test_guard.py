@@ -37,7 +37,7 @@ def test_a_truncated_file_is_refused_with_a_report_and_changes_nothing(nightly: 
     assert all_segments() == before
 
 
-def test_it_goes_through_when_the_guard_is_overridden(nightly: Api) -> None:
+def test_goes_through_when_the_guard_is_overridden(nightly: Api) -> None:
     nightly.replace(sent(10), headers={"Guard": "override"})
     assert sum(segments == [] for segments in all_segments().values()) == 90
 
@@ -48,7 +48,7 @@ def test_up_to_the_guard_it_goes_through(nightly: Api) -> None:
     nightly.replace(sent(80))  # who had none has lost none
 
 
-def test_it_can_be_a_number_and_holds_for_a_dry_run(app: Flask, shell: Shell, ana: str) -> None:
+def test_can_be_a_number_and_holds_for_a_dry_run(app: Flask, shell: Shell, ana: str) -> None:
     api = api_with(app, shell("tokens", "create", "t", "--guard-customers", "0").stdout.splitlines()[-1])
     api.updated([{"document_id": ana, "segments": GOLD}])
     body = {"customers": [{"document_id": ana, "segments": None}]}

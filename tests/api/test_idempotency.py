@@ -16,7 +16,7 @@ from tests.support.customers import GOLD, SILVER, all_segments, count_change_set
 KEY = {"Idempotency-Key": "night 2026-11-23"}
 
 
-def test_it_works(api: Api, ana: str) -> None:
+def test_repeat_returns_the_first_response_and_changes_nothing(api: Api, ana: str) -> None:
     sent = [{"document_id": ana, "segments": GOLD}, {"document_id": "nobody", "segments": []}]
     first = api.replace(sent, "?report=true", headers=KEY)
     set_segments(ana, SILVER)
@@ -84,7 +84,7 @@ def test_a_key_belongs_to_its_token(app: Flask, api: Api, ana: str) -> None:
     assert all_segments() == {ana: SILVER}
 
 
-def test_it_is_forgotten_after_a_day(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_expires_after_a_day(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     api.replace([{"document_id": ana, "segments": GOLD}], headers=KEY)
     real = idempotency.now
     monkeypatch.setattr(idempotency, "now", lambda: real() + timedelta(hours=23))
@@ -127,7 +127,7 @@ def test_five_at_once_are_done_once_and_answered_alike(app: Flask, api: Api, ana
     assert count_change_sets() == 1
 
 
-def test_who_dies_before_answering_has_answered(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replays_after_a_crash_before_the_response(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> None:
         raise SystemExit
 

@@ -19,7 +19,7 @@ def ids(api: Api, query: str = "") -> list[str]:
     return [customer["document_id"] for customer in answer["customers"]]
 
 
-def test_it_works(api: Api, ana: str) -> None:
+def test_lists_customers_with_profile_and_segments(api: Api, ana: str) -> None:
     answer: Any = api.get(URL).json
     facts = {"document_id": ana, "name": "Ana Gómez", "email": "Ana@Example.com", "phone": None}
     assert answer == {"customers": [{**facts, "segments": [], "changedAt": None}], "next": None}
@@ -73,12 +73,12 @@ def test_pages_are_complete_while_others_write(api: Api, query: str) -> None:
         ("cursor=x", "cursor"),
     ],
 )
-def test_it_refuses(api: Api, query: str, path: str) -> None:
+def test_refuses(api: Api, query: str, path: str) -> None:
     error: Any = api.get(f"{URL}?{query}", status=400, code="VALIDATION_ERROR").json
     assert error["error"]["details"][0]["path"] == path
 
 
-def test_a_cursor_is_good_for_its_own_list_only_and_cannot_be_made_up(app: Flask, api: Api) -> None:
+def test_cursor_is_valid_for_its_own_list_only(app: Flask, api: Api) -> None:
     add_customers("1", "2")
     answer: Any = api.get(f"{URL}?limit=1").json
     made_up = "WyIyIl0." + answer["next"].split(".")[1]  # another place, with this one's signature
@@ -90,5 +90,5 @@ def test_a_cursor_is_good_for_its_own_list_only_and_cannot_be_made_up(app: Flask
         api.get(f"{URL}?cursor={cursor}", status=400, code="VALIDATION_ERROR")
 
 
-def test_it_needs_its_own_scope(app: Flask) -> None:
+def test_needs_its_own_scope(app: Flask) -> None:
     Api(app.test_client(), create_token("t", ("segments:read",))).get(URL, status=403, code="FORBIDDEN")

@@ -50,7 +50,7 @@ def test_every_route_is_described_with_its_scope_and_nothing_else(app: Flask, sp
     assert described == routes
 
 
-def test_it_is_made_of_the_schemas_that_validate(specification: Any) -> None:
+def test_request_bodies_are_described_by_the_validating_schemas(specification: Any) -> None:
     assert specification["openapi"].startswith("3.1")
     body = specification["paths"]["/api/v3/customers/segments"]["post"]["requestBody"]["content"]["application/json"]
     schemas = specification["components"]["schemas"]
@@ -108,7 +108,7 @@ def test_every_answer_is_described_with_its_headers_and_an_example(specification
                 assert "example" in content or content["examples"]
 
 
-def test_it_names_its_server_licence_tags_and_error_codes(specification: Any) -> None:
+def test_names_its_server_licence_tags_and_error_codes(specification: Any) -> None:
     assert specification["servers"] == [{"url": "/", "description": "This service."}]
     assert specification["info"]["license"]["name"] == "MIT"
     tags = [tag["name"] for tag in specification["tags"]]

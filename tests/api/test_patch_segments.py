@@ -22,7 +22,7 @@ def patch(api: Api, customers: Any, query: str = "", **kwargs: Any) -> Any:
     return api.call("PATCH", url, json={"customers": customers}, **kwargs).json
 
 
-def test_it_works(api: Api, ana: str) -> None:
+def test_adds_and_removes_segments(api: Api, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
     customers = [{"document_id": ana, "add": TOYS, "remove": GOLD}, {"document_id": "x", "add": TOYS}]
     assert patch(api, customers) == {"updatedCustomers": [ana]}
@@ -46,7 +46,7 @@ def test_it_works(api: Api, ana: str) -> None:
         pytest.param(GOLD, [], [{"type": "membership", "value": "gold"}], GOLD, id="to the letter"),
     ],
 )
-def test_it_merges(api: Api, ana: str, had: Any, add: Any, remove: Any, has: Any) -> None:
+def test_merges(api: Api, ana: str, had: Any, add: Any, remove: Any, has: Any) -> None:
     set_segments(ana, had)
     report = patch(api, [{"document_id": ana, "add": add, "remove": remove}], "?report=true")["report"]
     assert report["changed"] == (had != has)
@@ -55,7 +55,7 @@ def test_it_merges(api: Api, ana: str, had: Any, add: Any, remove: Any, has: Any
     assert api.replace([{"document_id": ana, "segments": has}], "?report=true").json["report"]["unchanged"] == 1
 
 
-def test_it_takes_the_first_of_several_entries(api: Api, ana: str) -> None:
+def test_takes_the_first_of_several_entries(api: Api, ana: str) -> None:
     entries = [{"document_id": ana, "add": GOLD}, {"document_id": ana, "add": WINE}]
     assert patch(api, entries, "?report=true")["report"]["duplicates"] == [ana]
     assert all_segments() == {ana: GOLD}
@@ -78,7 +78,7 @@ def test_a_dry_run_changes_nothing(api: Api, ana: str) -> None:
         (["x"], "customers[0]"),
     ],
 )
-def test_it_refuses_the_wrong_shape(api: Api, customers: Any, path: str) -> None:
+def test_refuses_the_wrong_shape(api: Api, customers: Any, path: str) -> None:
     error = patch(api, customers, status=400, code="VALIDATION_ERROR")["error"]
     assert error["details"][0]["path"] == path
 

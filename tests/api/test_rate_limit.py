@@ -25,7 +25,7 @@ def url(document_id: str) -> str:
     return f"/api/customers/segments?document_id={document_id}"
 
 
-def test_it_works(limited: Flask, api: Api, ana: str) -> None:
+def test_requests_over_the_limit_are_429(limited: Flask, api: Api, ana: str) -> None:
     assert [api.get(url(ana)).headers["RateLimit-Remaining"] for _ in range(3)] == ["2", "1", "0"]
     refused = api.get(url(ana), status=429, code="RATE_LIMITED")
     assert 3590 <= int(refused.headers["Retry-After"]) <= 3600
@@ -36,9 +36,7 @@ def test_it_works(limited: Flask, api: Api, ana: str) -> None:
     Api(limited.test_client(), create_token("calm")).get(url(ana))
 
 
-def test_after_the_time_told_it_may_call_again(
-    limited: Flask, api: Api, ana: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_after_is_long_enough(limited: Flask, api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         api.get(url(ana))
     wait = int(api.get(url(ana), status=429, code="RATE_LIMITED").headers["Retry-After"])

@@ -14,7 +14,7 @@ def by_path(document_id: str) -> str:
     return f"/api/v3/customers/{quote(document_id, safe='')}/segments"
 
 
-def test_it_works(api: Api, ana: str) -> None:
+def test_reads_the_segments_of_a_customer(api: Api, ana: str) -> None:
     set_segments(ana, GOLD)
     assert api.get(f"{GATEWAY}?document_id={ana}").json == {"segments": GOLD}
     assert api.get(f"{GATEWAY}?email=ana@example.com").json == {"segments": GOLD}
@@ -26,17 +26,17 @@ def test_a_customer_without_segments_has_an_empty_list(api: Api, ana: str) -> No
 
 
 @pytest.mark.parametrize("email", ["ana@example.com", "ANA@EXAMPLE.COM", "Ana@Example.com"])
-def test_it_compares_emails_without_regard_to_case(api: Api, ana: str, email: str) -> None:
+def test_compares_emails_without_regard_to_case(api: Api, ana: str, email: str) -> None:
     api.get(f"{GATEWAY}?email={email}")
 
 
-def test_it_finds_a_changed_email_and_not_the_old_one(api: Api, ana: str) -> None:
+def test_finds_a_changed_email_and_not_the_old_one(api: Api, ana: str) -> None:
     add_customers(ana, email="new@example.com")
     api.get(f"{GATEWAY}?email=new@example.com")
     api.get(f"{GATEWAY}?email=ana@example.com", status=404, code="CUSTOMER_NOT_FOUND")
 
 
-def test_it_refuses_an_email_that_several_have(api: Api, ana: str) -> None:
+def test_refuses_an_email_that_several_have(api: Api, ana: str) -> None:
     add_customers("another", email="ANA@example.com")
     api.get(f"{GATEWAY}?email=ana@example.com", status=409, code="AMBIGUOUS_EMAIL")
 
@@ -60,7 +60,7 @@ def test_unknown_customers_are_not_found(api: Api, ana: str, query: str) -> None
 
 
 @pytest.mark.parametrize("query", ["", "?document_id=1&email=a@b.c", "?documentId=1"])
-def test_it_needs_one_of_the_two(api: Api, query: str) -> None:
+def test_gateway_needs_document_id_or_email(api: Api, query: str) -> None:
     api.get(f"{GATEWAY}{query}", status=400, code="VALIDATION_ERROR")
 
 

@@ -33,7 +33,7 @@ def replaced(api: Api, segments: Any, *document_ids: str) -> str:
     return api.replace([{"document_id": id_, "segments": segments} for id_ in document_ids]).headers["Change-Set"]
 
 
-def test_it_works(api: Api) -> None:
+def test_restores_the_segments_before_the_change_set(api: Api) -> None:
     add_customers("a", "b", "c")
     set_segments("b", SILVER)
     nightly = replaced(api, GOLD, "a", "b", "c")
@@ -62,7 +62,7 @@ def test_a_dry_run_previews_and_changes_nothing(api: Api) -> None:
     assert undo(api, nightly) | {"changeSet": None} == preview
 
 
-def test_who_is_as_before_already_is_no_conflict(api: Api, ana: str) -> None:
+def test_customer_already_as_before_is_no_conflict(api: Api, ana: str) -> None:
     nightly = replaced(api, GOLD, ana)
     undo(api, nightly)
     assert undo(api, nightly) == {"changed": 0, "unchanged": 1, "conflicts": [], "changeSet": None}
@@ -75,7 +75,7 @@ def test_unknown_change_sets_are_not_found(api: Api, method: str, id_: str) -> N
     api.call(method, url, status=404, code="NOT_FOUND")
 
 
-def test_a_change_set_tells_its_totals(api: Api) -> None:
+def test_change_set_has_its_totals(api: Api) -> None:
     add_customers("a", "b")
     set_segments("b", GOLD)
     nightly = replaced(api, GOLD, "a", "b", "x")

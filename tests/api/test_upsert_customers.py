@@ -14,7 +14,7 @@ def save(api: Api, customers: Any, **kwargs: Any) -> Any:
     return api.call("POST", "/api/v3/customers", json={"customers": customers}, **kwargs).json
 
 
-def test_it_works(api: Api, ana: str) -> None:
+def test_creates_and_updates_customers(api: Api, ana: str) -> None:
     set_segments(ana, GOLD)
     luis = {"document_id": "2", "name": "Luis", "email": "luis@example.com", "phone": "+57 1"}
     assert save(api, [luis, {"document_id": ana, "name": "Ana G."}]) == {"created": 1, "updated": 1, "unchanged": 0}
@@ -29,7 +29,7 @@ def test_segments_are_left_alone_also_when_sent(api: Api, ana: str) -> None:
     assert all_segments() == {ana: []}
 
 
-def test_null_empties_a_fact_and_a_missing_one_stays(api: Api, ana: str) -> None:
+def test_null_empties_a_field_and_a_missing_field_stays(api: Api, ana: str) -> None:
     save(api, [{"document_id": ana, "email": None}])
     assert all_profiles() == {ana: ("Ana Gómez", None, None)}
     api.get("/api/customers/segments?email=ana@example.com", status=404, code="CUSTOMER_NOT_FOUND")
@@ -52,7 +52,7 @@ def test_the_first_of_several_entries_wins(api: Api) -> None:
         ([{"document_id": "1", "email": "é" * 513}], "customers[0].email"),
     ],
 )
-def test_it_refuses(api: Api, customers: Any, path: str) -> None:
+def test_refuses(api: Api, customers: Any, path: str) -> None:
     error = save(api, [{"document_id": "fine"}, *customers] if customers else [], status=400, code="VALIDATION_ERROR")
     assert error["error"]["details"][0]["path"] == path.replace("[0]", "[1]")
     assert all_profiles() == {}

@@ -5,7 +5,7 @@ from tests.support.clients import Shell
 from tests.support.customers import TESTER, add_customers, all_segments
 
 
-def test_it_works(shell: Shell) -> None:
+def test_fills_an_empty_database(shell: Shell) -> None:
     shell("demo", "--customers", "6000")
     segments = all_segments()
     assert len(segments) == 6_000
@@ -14,7 +14,7 @@ def test_it_works(shell: Shell) -> None:
     assert recount(TESTER) == []
 
 
-def test_it_refuses_a_filled_database(shell: Shell) -> None:
+def test_refuses_a_filled_database(shell: Shell) -> None:
     add_customers("1")
     shell("demo", exit_code=2)
     assert set(all_segments()) == {"1"}

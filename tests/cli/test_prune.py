@@ -37,7 +37,7 @@ def aged(shell: Shell) -> dict[str, Any]:
     return all_segments()
 
 
-def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
+def test_deletes_older_change_sets_and_keeps_customers(shell: Shell, aged: dict[str, Any]) -> None:
     assert "2 change sets with 4 changes deleted" in shell("changes", "prune", "--older-than", "90d").stdout
     assert all_segments() == aged
     assert recount(TESTER) == []
@@ -45,21 +45,21 @@ def test_it_works(shell: Shell, aged: dict[str, Any]) -> None:
     assert "0 change sets" in shell("changes", "prune", "--older-than", "90d").stdout
 
 
-def test_it_goes_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_goes_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH_SIZE", 1)
     assert "4 change sets with 6 changes deleted" in shell("changes", "prune", "--older-than", "1h").stdout
     assert db.session.scalar(select(func.count()).select_from(RetentionHorizon)) == 1
     assert all_segments() == aged
 
 
-def test_it_leaves_no_holes(shell: Shell, aged: dict[str, Any]) -> None:
+def test_leaves_no_holes(shell: Shell, aged: dict[str, Any]) -> None:
     """A change set between newer ones, by a clock that went wrong, is kept."""
     date(3, NOW - timedelta(days=95))
     date(2, NOW - timedelta(days=1))
     assert "1 change set with 3 changes" in shell("changes", "prune", "--older-than", "90d").stdout
 
 
-def test_the_feed_says_what_it_cannot_tell_any_more(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
+def test_cursor_before_the_horizon_is_410(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
     (_, early), (_, late) = read(api, limit=1), read(api, limit=4)
     shell("changes", "prune", "--older-than", "90d")
     api.get(f"/api/v3/changes?after={early}", status=410, code="NO_LONGER_KNOWN")
@@ -67,18 +67,18 @@ def test_the_feed_says_what_it_cannot_tell_any_more(api: Api, shell: Shell, aged
     assert [change["changeSet"] for change in read_all(api)[0]] == ["3", "4"]
 
 
-def test_what_was_pruned_cannot_be_reverted(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
+def test_pruned_change_set_cannot_be_reverted(api: Api, shell: Shell, aged: dict[str, Any]) -> None:
     shell("changes", "prune", "--older-than", "90d")
     api.call("POST", "/api/v3/change-sets/1/revert", status=404, code="NOT_FOUND")
     assert all_segments() == aged
 
 
 @pytest.mark.parametrize("args", [(), ("--older-than", "soon")])
-def test_it_asks_for_an_age(shell: Shell, args: tuple[str, ...]) -> None:
+def test_asks_for_an_age(shell: Shell, args: tuple[str, ...]) -> None:
     shell("changes", "prune", *args, exit_code=2)
 
 
-def test_no_count_deltas_remain_of_what_was_pruned(shell: Shell, aged: dict[str, Any]) -> None:
+def test_pruned_parts_leave_no_count_deltas(shell: Shell, aged: dict[str, Any]) -> None:
     """Fault G15: pruned before it was compacted, a change set left its rows behind for ever."""
     shell("changes", "prune", "--older-than", "90d")
     compact()

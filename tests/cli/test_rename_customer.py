@@ -35,7 +35,7 @@ def test_segments_and_history_stay_with_her(shell: Shell, lucia: str) -> None:
     assert recount(TESTER) == []
 
 
-def test_it_can_be_undone(shell: Shell, lucia: str) -> None:
+def test_can_be_undone(shell: Shell, lucia: str) -> None:
     shell("customers", "change-id", lucia, "2")
     revert(3, TESTER)
     assert all_segments() == {"1": GOLD}
@@ -62,7 +62,7 @@ def test_the_id_of_a_deleted_customer_can_be_used_again(shell: Shell) -> None:
     assert get_customer("2").name == "Anna"
 
 
-def test_on_her_page(editor: Operator, lucia: str) -> None:
+def test_rename_on_the_customer_page(editor: Operator, lucia: str) -> None:
     page = editor.get("/customers/1")
     form = editor.get(page.links["Change ID…"])
     assert "Change ID of Lucía Díaz" in form.text

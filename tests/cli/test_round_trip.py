@@ -80,7 +80,7 @@ def test_no_cell_of_the_csv_is_a_formula(editor: Operator, filled: Any) -> None:
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝")) for cell in row)
 
 
-def test_a_filtered_list_is_exported_and_nobody_else(editor: Operator, filled: Any) -> None:
+def test_export_of_a_filtered_list_has_its_customers_only(editor: Operator, filled: Any) -> None:
     found = editor.client.get("/customer-export?format=jsonl&has=none").data
     assert [orjson.loads(line)["document_id"] for line in found.splitlines()] == ["bare"]
     editor.get("/customer-export?format=xlsx", status=400)

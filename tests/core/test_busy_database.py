@@ -41,7 +41,7 @@ def test_reads_do_not_wait_for_writers(api: Api, ana: str) -> None:
         assert time.monotonic() - started < connections.BUSY_TIMEOUT_MS / 1000
 
 
-def test_it_waits_for_another_writer(api: Api, ana: str) -> None:
+def test_waits_for_another_writer(api: Api, ana: str) -> None:
     with another_writer(ana) as other:
         release = threading.Timer(0.5, other.execute, ["COMMIT"])
         release.start()
@@ -50,7 +50,7 @@ def test_it_waits_for_another_writer(api: Api, ana: str) -> None:
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
-def test_it_tries_again_after_a_deadlock(api: Api, app: Flask) -> None:
+def test_tries_again_after_a_deadlock(api: Api, app: Flask) -> None:
     add_customers("1", "2")
     with another_writer("2") as other:
         answers: list[Any] = []

@@ -42,7 +42,7 @@ def expected(before: dict[str, Segments], month: Path) -> tuple[dict[str, Segmen
     return before | wanted, sum(before[document_id] != segments for document_id, segments in wanted.items())
 
 
-def test_each_month_from_its_file_and_the_feed_tells_it_all(months: list[Path], shell: Shell, api: Api) -> None:
+def test_feed_replays_every_month(months: list[Path], shell: Shell, api: Api) -> None:
     state = start = all_segments()
     for month in months:
         state, changed = expected(state, month)

@@ -192,7 +192,7 @@ def proxied(database_urls: dict[str, str], apps: dict[str, Flask], app: Flask) -
 
 @on_postgresql
 @pytest.mark.parametrize("applied", [True, False])
-def test_lost_answer_to_commit_is_looked_up_before_anything_is_repeated(
+def test_lost_response_to_commit_is_looked_up_before_a_retry(
     proxied: tuple[Flask, TcpProxy], ana: str, applied: bool
 ) -> None:
     """A COMMIT that arrived is not done again, and reports what it did; one that did not arrive is repeated."""

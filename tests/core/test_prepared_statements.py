@@ -38,7 +38,7 @@ def server(apps: dict[str, Flask], database_urls: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
-def test_it_prepares_what_it_asks_again(app: Flask, server: str) -> None:
+def test_repeated_statements_are_prepared(app: Flask, server: str) -> None:
     with on(server):
         assert any("UPDATE customers" in statement for statement in prepared())
 

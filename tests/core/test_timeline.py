@@ -36,7 +36,7 @@ def past(app: Flask, ana: str) -> str:
     return ana
 
 
-def test_the_timeline_is_told_newest_first(past: str) -> None:
+def test_timeline_is_newest_first(past: str) -> None:
     steps = timeline(past, limit=10)
     assert [step.after for step in steps] == [[*WINE, *GOLD], WINE, [*GOLD, *WINE], GOLD]
     assert [step.before for step in steps] == [WINE, [*GOLD, *WINE], GOLD, []]
@@ -44,7 +44,7 @@ def test_the_timeline_is_told_newest_first(past: str) -> None:
     assert timeline("never changed", limit=10) == []
 
 
-def test_the_timeline_goes_on_in_pages(past: str) -> None:
+def test_timeline_is_paged(past: str) -> None:
     first = timeline(past, limit=3)
     assert [step.change_set.id for step in first] == [4, 3, 2]
     assert [step.change_set.id for step in timeline(past, limit=3, before=first[-1].key)] == [1]
@@ -55,12 +55,12 @@ def test_the_timeline_goes_on_in_pages(past: str) -> None:
     ("moment", "segments"),
     [(0.5, []), (1, GOLD), (1.5, GOLD), (2.5, [*GOLD, *WINE]), (3.5, WINE), (99, [*WINE, *GOLD])],
 )
-def test_her_segments_at_a_moment(past: str, moment: float, segments: object) -> None:
+def test_segments_at_a_moment(past: str, moment: float, segments: object) -> None:
     assert segments_at(past, day(moment)) == segments
     assert segments_at("never changed", day(moment)) == []
 
 
-def test_provenance_tells_since_when_and_by_whom(past: str) -> None:
+def test_provenance_has_time_and_actor(past: str) -> None:
     """GOLD was taken and given back: it counts from the last time."""
     wine, gold = provenance(past)
     assert (wine.value, gold.value) == ("WINE", "GOLD")
@@ -89,7 +89,7 @@ def test_unknown_customers(app: Flask) -> None:
             look()
 
 
-def test_what_was_pruned_is_not_made_up(past: str) -> None:
+def test_pruned_moments_are_no_longer_known(past: str) -> None:
     before = all_segments()
     assert prune(day(2.5)) == (2, 2)
     assert all_segments() == before
@@ -103,7 +103,7 @@ def test_what_was_pruned_is_not_made_up(past: str) -> None:
     assert segments_at("never changed", day(1.5)) == []
 
 
-def test_all_of_her_past_may_be_pruned(past: str) -> None:
+def test_whole_timeline_may_be_pruned(past: str) -> None:
     set_segments("never changed", SILVER)
     assert prune(day(50)) == (4, 4)
     assert timeline(past, limit=10) == []

@@ -51,7 +51,7 @@ def test_without_a_change_the_response_comes_after_the_time(waiting_server: Serv
     assert time.monotonic() - started >= 1.5
 
 
-def test_a_client_that_goes_away_is_forgotten(waiting_server: Server) -> None:
+def test_disconnected_client_stops_waiting(waiting_server: Server) -> None:
     seen = get(waiting_server, "/wait?seen=-1&seconds=60")
     with connect(waiting_server.port) as connection:
         connection.sendall(head("GET", f"/wait?seen={seen}&seconds=60", {}))

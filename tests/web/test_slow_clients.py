@@ -51,7 +51,9 @@ def read_nothing(connection: socket.socket, headers: dict[str, str]) -> None:
         read_nothing,
     ],
 )
-def test_others_are_served(shared_server: Shared, behave: Callable[[socket.socket, dict[str, str]], None]) -> None:
+def test_slow_clients_do_not_delay_other_requests(
+    shared_server: Shared, behave: Callable[[socket.socket, dict[str, str]], None]
+) -> None:
     server, headers = shared_server
     connections = [connect(server.port) for _ in range(SOCKETS)]
     try:
