@@ -23,7 +23,7 @@ HOST = "http://segments.test"
 
 
 class Reader:
-    """Somebody who goes through the guide with a shell: runs what it says, and compares what it shows."""
+    """Runs the commands of the guide in a shell and compares their output with the guide."""
 
     def __init__(self, app: Flask, shell: Shell) -> None:
         self.app, self.shell, self.folder = app, shell, shell.folder
@@ -65,25 +65,25 @@ class Reader:
         self.variables["CHANGE_SET"] = self.answer.headers.get("Change-Set", "")
         self.variables["NEXT"] = str((self.answer.json or {}).get("next"))
 
-    def read(self, text: str, told: str) -> None:
+    def read(self, text: str, info: str) -> None:
         """A file, or the answer to the last call, with its status unless that is 200."""
-        if told.endswith(".json"):
-            (self.folder / told).write_text(text)
+        if info.endswith(".json"):
+            (self.folder / info).write_text(text)
             return
         assert self.answer is not None
-        assert self.answer.status_code == int(told or 200), self.answer.text
+        assert self.answer.status_code == int(info or 200), self.answer.text
         assert masked(json.loads(text), self.answer.json) == json.loads(text)
         self.answer = None
 
 
-def masked(told: Any, real: Any) -> Any:
-    """`real`, with … wherever that is what is told of a text."""
-    if told == "…" and isinstance(real, str):
-        return told
-    if isinstance(told, dict) and isinstance(real, dict):
-        return {name: masked(told.get(name), value) for name, value in real.items()}
-    if isinstance(told, list) and isinstance(real, list) and len(told) == len(real):
-        return [masked(*pair) for pair in zip(told, real, strict=True)]
+def masked(documented: Any, real: Any) -> Any:
+    """Return `real` with … wherever the guide has … for a text."""
+    if documented == "…" and isinstance(real, str):
+        return documented
+    if isinstance(documented, dict) and isinstance(real, dict):
+        return {name: masked(documented.get(name), value) for name, value in real.items()}
+    if isinstance(documented, list) and isinstance(real, list) and len(documented) == len(real):
+        return [masked(*pair) for pair in zip(documented, real, strict=True)]
     return real
 
 
@@ -92,20 +92,20 @@ def test_every_call_has_the_documented_response(app: Flask, shell: Shell) -> Non
     add_customers("4711")
     reader = Reader(app, shell)
     blocks = re.findall(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
-    for language, told, text in blocks:
+    for language, info, text in blocks:
         if language == "sh":
             assert reader.answer is None, "every call is followed by its answer"
             reader.run(text.strip())
         else:
-            reader.read(text, told)
+            reader.read(text, info)
     assert reader.answer is None
     assert reader.calls == GUIDE.count("\ncurl ") >= 15
 
 
 def test_table_lists_every_error() -> None:
-    told = {(int(status), code) for status, code in re.findall(r"^\| (\d{3}) \| `(\w+)` \|", GUIDE, re.MULTILINE)}
+    documented = {(int(status), code) for status, code in re.findall(r"^\| (\d{3}) \| `(\w+)` \|", GUIDE, re.MULTILINE)}
     declared = {error for operation in blueprint.operations.values() for error in operation.errors}
-    assert told == {(error.status, error.code) for error in declared}
+    assert documented == {(error.status, error.code) for error in declared}
 
 
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])

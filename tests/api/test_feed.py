@@ -118,7 +118,7 @@ def test_waits_for_a_writer_that_has_a_position_and_has_not_committed(api: Api, 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
 def test_changes_of_one_customer_are_in_order(api: Api) -> None:
-    """The second to change her began first: neither ids nor transaction numbers tell who was later."""
+    """The second writer of the customer began first: neither ids nor transaction numbers give the order."""
     add_customers("other", "ana")
     with Session(dialects.for_writing(db.engine)) as first:
         with open_change_set(first, TESTER) as change_set:

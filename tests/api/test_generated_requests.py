@@ -1,4 +1,4 @@
-"""Requests that nobody thought of: none fails, and every answer is as the API describes itself."""
+"""Requests generated from the OpenAPI document: none is a 5xx, and every response is documented."""
 
 import pytest
 from flask import Flask

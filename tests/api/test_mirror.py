@@ -109,7 +109,7 @@ def test_followers_from_zero_and_from_a_snapshot_equal_the_service(caller: Api, 
     follow(snapshot, read_all(caller, snapshot_place, limit=3)[0])
     assert zero == stored_customers()
     assert snapshot == stored_customers()
-    assert follow({}, read_all(caller)[0]) == stored_customers(), "also whoever begins after erasures"
+    assert follow({}, read_all(caller)[0]) == stored_customers(), "a follower that begins after the erasures"
     for change in read_all(caller)[0]:
         assert seen.get(change["id"], change) == change, "an entry never changes"
     assert recount(TESTER) == []

@@ -32,11 +32,11 @@ def test_adds_and_removes_segments(api: Api, ana: str) -> None:
 @pytest.mark.parametrize(
     ("had", "add", "remove", "has"),
     [
-        pytest.param(GOLD, GOLD, [], GOLD, id="what she has is not added again"),
+        pytest.param(GOLD, GOLD, [], GOLD, id="an existing segment is not added again"),
         pytest.param(GOLD, [*WINE, *WINE], [], [*GOLD, *WINE], id="nor twice"),
         pytest.param([*GOLD, *GOLD], WINE, [], [*GOLD, *GOLD, *WINE], id="what is there stays as it is"),
         pytest.param([*GOLD, *WINE, *GOLD], [], GOLD, WINE, id="every equal one is removed"),
-        pytest.param(GOLD, [], WINE, GOLD, id="what she has not needs no removing"),
+        pytest.param(GOLD, [], WINE, GOLD, id="a missing segment is not removed"),
         pytest.param([*GOLD, *WINE], GOLD, GOLD, [*WINE, *GOLD], id="removed first, then added"),
         pytest.param(GOLD, [], GOLD, [], id="to the last"),
         pytest.param([], [*TOYS, *GOLD, *WINE], [], [*TOYS, *GOLD, *WINE], id="in the order sent"),

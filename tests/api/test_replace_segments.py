@@ -111,9 +111,9 @@ def test_handles_an_id_longer_than_any_that_exists(api: Api) -> None:
 
 
 def test_names_its_change_set_only_when_something_changed(api: Api, ana: str) -> None:
-    wanted = [{"document_id": ana, "segments": GOLD}]
-    assert api.replace(wanted).headers["Change-Set"] == "1"
-    assert "Change-Set" not in api.replace(wanted).headers
+    customers = [{"document_id": ana, "segments": GOLD}]
+    assert api.replace(customers).headers["Change-Set"] == "1"
+    assert "Change-Set" not in api.replace(customers).headers
 
 
 def test_reports(api: Api, ana: str) -> None:

@@ -79,9 +79,9 @@ def test_change_set_has_its_totals(api: Api) -> None:
     add_customers("a", "b")
     set_segments("b", GOLD)
     nightly = replaced(api, GOLD, "a", "b", "x")
-    told = api.get(f"/api/v3/change-sets/{nightly}").json
-    assert told.pop("at").endswith("Z")
-    assert told == {
+    change_set = api.get(f"/api/v3/change-sets/{nightly}").json
+    assert change_set.pop("at").endswith("Z")
+    assert change_set == {
         "id": nightly,
         "actor": "token crm-nightly",
         "source": "api",
@@ -110,8 +110,8 @@ def test_by_command(api: Api, shell: Shell) -> None:
 
 def test_many_customers_in_several_parts(api: Api, shell: Shell) -> None:
     add_customers(*(f"{n:05}" for n in range(45_000)))
-    wanted = [{"document_id": f"{n:05}", "segments": GOLD} for n in range(45_000)]
-    nightly = api.replace(wanted).headers["Change-Set"]
+    customers = [{"document_id": f"{n:05}", "segments": GOLD} for n in range(45_000)]
+    nightly = api.replace(customers).headers["Change-Set"]
     set_segments("00000", SILVER)
     set_segments("20000", SILVER)
     answer = undo(api, nightly)

@@ -69,9 +69,14 @@ def test_the_longest_of_everything_can_be_stored(api: Api) -> None:
 def test_it_is_on_record_and_undoable(api: Api, ana: str) -> None:
     sent = {"customers": [{"document_id": ana, "name": "Ana G."}, {"document_id": "new"}]}
     assert api.call("POST", "/api/v3/customers", json=sent).headers["Change-Set"] == "1"
-    told = api.get("/api/v3/change-sets/1").json
-    assert told is not None
-    assert (told["actor"], told["changed"], told["created"], told["updated"]) == ("token crm-nightly", 0, 1, 1)
+    change_set = api.get("/api/v3/change-sets/1").json
+    assert change_set is not None
+    assert (change_set["actor"], change_set["changed"], change_set["created"], change_set["updated"]) == (
+        "token crm-nightly",
+        0,
+        1,
+        1,
+    )
     undone = api.call("POST", "/api/v3/change-sets/1/revert").json
     assert undone == {"changed": 2, "unchanged": 0, "conflicts": [], "changeSet": "2"}
     assert {document_id: facts[0] for document_id, facts in all_profiles().items()} == {ana: "Ana Gómez"}

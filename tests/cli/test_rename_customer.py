@@ -1,4 +1,4 @@
-"""A customer's new document_id: her segments and her history stay hers."""
+"""A new document_id for a customer: segments and history are kept."""
 
 import pytest
 

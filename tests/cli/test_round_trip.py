@@ -39,7 +39,7 @@ TEXTS = [
 ]
 
 
-def everybody() -> Any:
+def all_customers() -> Any:
     db.session.rollback()
     return {one.document_id: (one.name, one.email, one.phone, one.segments) for one in db.session.query(Customer).all()}
 
@@ -53,7 +53,7 @@ def filled(app: Flask) -> Any:
         for n, row in enumerate(rows)
     }
     replace_segments(segments, TESTER)
-    return everybody()
+    return all_customers()
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
@@ -61,7 +61,7 @@ def test_by_command(shell: Shell, filled: Any, format_: str) -> None:
     exported = shell("customers", "export", "--format", format_).stdout_bytes
     reset_database()
     shell("customers", "import", shell.file("all", exported))
-    assert everybody() == filled
+    assert all_customers() == filled
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
@@ -71,7 +71,7 @@ def test_by_page(editor: Operator, app: Flask, filled: Any, format_: str) -> Non
     url = upload(editor, exported, f"customers.{format_}")
     preview(editor, url, ["document_id", "name", "email", "phone", "segments"] if format_ == "csv" else None)
     apply(editor, url)
-    assert everybody() == filled
+    assert all_customers() == filled
 
 
 def test_no_cell_of_the_csv_is_a_formula(editor: Operator, filled: Any) -> None:

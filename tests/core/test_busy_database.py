@@ -84,7 +84,7 @@ def test_a_database_that_is_away() -> None:
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
     with client.session_transaction() as session:
-        session["sign_in"] = "whoever"
+        session["sign_in"] = "unknown"
     page = client.get("/")
     assert page.status_code == 503
     assert page.mimetype == "text/html"

@@ -38,8 +38,8 @@ def rows(month: Path) -> list[dict[str, Any]]:
 
 def expected(before: dict[str, Segments], month: Path) -> tuple[dict[str, Segments], int]:
     """The state after the file, and how many customers it changes."""
-    wanted = {row["document_id"]: row["segments"] for row in rows(month)}
-    return before | wanted, sum(before[document_id] != segments for document_id, segments in wanted.items())
+    new_segments = {row["document_id"]: row["segments"] for row in rows(month)}
+    return before | new_segments, sum(before[document_id] != segments for document_id, segments in new_segments.items())
 
 
 def test_feed_replays_every_month(months: list[Path], shell: Shell, api: Api) -> None:

@@ -27,26 +27,26 @@ Work = Callable[[random.Random], None]
 newest: list[int] = []
 
 
-def pair(dice: random.Random) -> dict[str, str]:
-    return {"type": "n", "value": str(dice.randrange(8))}
+def pair(rng: random.Random) -> dict[str, str]:
+    return {"type": "n", "value": str(rng.randrange(8))}
 
 
-def some(dice: random.Random) -> list[str]:
-    return dice.sample(IDS, dice.randint(1, len(IDS)))
+def some(rng: random.Random) -> list[str]:
+    return rng.sample(IDS, rng.randint(1, len(IDS)))
 
 
-def replace(dice: random.Random) -> None:
-    _remember(replace_segments({id_: [pair(dice), pair(dice)] for id_ in some(dice)}, TESTER).change_set_id)
+def replace(rng: random.Random) -> None:
+    _remember(replace_segments({id_: [pair(rng), pair(rng)] for id_ in some(rng)}, TESTER).change_set_id)
 
 
-def patch(dice: random.Random) -> None:
-    wanted = {id_: SegmentPatch(add=[pair(dice)], remove=[pair(dice)]) for id_ in some(dice)}
-    _remember(replace_segments(wanted, TESTER).change_set_id)
+def patch(rng: random.Random) -> None:
+    patches = {id_: SegmentPatch(add=[pair(rng)], remove=[pair(rng)]) for id_ in some(rng)}
+    _remember(replace_segments(patches, TESTER).change_set_id)
 
 
-def undo(dice: random.Random) -> None:
+def undo(rng: random.Random) -> None:
     if newest:
-        _remember(revert(dice.choice(newest[-5:]), TESTER).change_set_id)
+        _remember(revert(rng.choice(newest[-5:]), TESTER).change_set_id)
 
 
 def _remember(change_set_id: int | None) -> None:
@@ -67,11 +67,11 @@ def test_no_change_is_lost(app: Flask, pair_of_workers: tuple[Work, Work]) -> No
     failures: list[BaseException] = []
 
     def work(seed: int, one: Work) -> None:
-        dice = random.Random(seed)
+        rng = random.Random(seed)
         with app.app_context():
             try:
                 while time.monotonic() < end:
-                    one(dice)
+                    one(rng)
             except BaseException as failure:
                 failures.append(failure)
 

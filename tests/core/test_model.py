@@ -1,4 +1,4 @@
-"""Whatever is asked, in whatever order: both databases end up as a plain dictionary would."""
+"""Random requests: both databases end with the same state as a plain dictionary."""
 
 from typing import Any
 
@@ -39,11 +39,11 @@ def test_any_sequence_of_requests_equals_the_model(app: Flask, api: Api, request
     model: dict[str, Segments] = {document_id: [] for document_id in IDS}
 
     for entries in requests:
-        wanted: dict[str, Segments] = {}
+        new_segments: dict[str, Segments] = {}
         for entry in entries:
-            wanted.setdefault(entry["document_id"], entry["segments"] or [])
-        assert api.updated(entries) == [document_id for document_id in wanted if document_id in model]
-        model |= {document_id: segments for document_id, segments in wanted.items() if document_id in model}
+            new_segments.setdefault(entry["document_id"], entry["segments"] or [])
+        assert api.updated(entries) == [document_id for document_id in new_segments if document_id in model]
+        model |= {document_id: segments for document_id, segments in new_segments.items() if document_id in model}
 
     assert all_segments() == model
     assert _ledger() == _count(model)

@@ -55,7 +55,7 @@ BEFORE = {"a": GOLD, "b": [*GOLD, *WINE], "c": SILVER, "d": []}
 
 
 @pytest.mark.parametrize(
-    ("verb", "segments", "ids", "query", "after", "told"),
+    ("verb", "segments", "ids", "query", "after", "expected"),
     [
         ("add", WINE, "abd", "", {"a": [*GOLD, *WINE], "d": WINE}, (2, 0, 1)),
         ("remove", GOLD, "", "all_matching=yes&segment=membership:GOLD", {"a": [], "b": WINE}, (0, 2, 0)),
@@ -65,12 +65,12 @@ BEFORE = {"a": GOLD, "b": [*GOLD, *WINE], "c": SILVER, "d": []}
     ],
 )  # fmt: skip
 def test_edit_does_what_the_preview_said(
-    editor: Operator, verb: str, segments: Any, ids: str, query: str, after: Any, told: tuple[int, ...]
+    editor: Operator, verb: str, segments: Any, ids: str, query: str, after: Any, expected: tuple[int, ...]
 ) -> None:
     page = make(editor, verb, segments, ids, query)
     assert all_segments() == BEFORE | after
     numbers = last_preview()
-    assert (numbers["gain"], numbers["lose"], numbers["unchanged"]) == told
+    assert (numbers["gain"], numbers["lose"], numbers["unchanged"]) == expected
     assert f"{len(after)} customer" in page.text
     undo = editor.get(page.links["Undo…"])
     assert "Undo for" in undo.text

@@ -304,8 +304,8 @@ def test_unknown_customer_is_404(editor: Operator) -> None:
 
 
 def test_a_difference_lists_each_pair() -> None:
-    told = diff_segments([*GOLD, *WINE, *GOLD], [*GOLD, *SILVER])
-    assert [(one.sign, one.value) for one in told.segments] == [
+    diff = diff_segments([*GOLD, *WINE, *GOLD], [*GOLD, *SILVER])
+    assert [(entry.sign, entry.value) for entry in diff.segments] == [
         ("removed", "GOLD"),
         ("removed", "WINE"),
         ("unchanged", "GOLD"),

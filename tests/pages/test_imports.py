@@ -199,8 +199,8 @@ def test_rejected_json_rows_are_kept_whole(editor: Operator) -> None:
 )
 def test_formats_of_spreadsheets_are_detected(editor: Operator, content: bytes, roles: list[str]) -> None:
     url = upload(editor, content)
-    wanted = db.session.scalars(select(Job.payload)).one()
-    assert wanted["roles"] == ["document_id", "name", "email", "", ""]
+    payload = db.session.scalars(select(Job.payload)).one()
+    assert payload["roles"] == ["document_id", "name", "email", "", ""]
     preview(editor, url, roles)
     apply(editor, url)
     assert all_profiles() == {"1": ("Ana Gómez", "ana@x.co", None), "2": ("Luis", None, None)}

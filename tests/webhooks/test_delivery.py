@@ -367,13 +367,13 @@ def test_deliveries_continue_after_a_restart_of_gunicorn(
     }
     change(ana, 3)
     logs = []
-    for n, wanted in enumerate((5, 12)):
+    for n, expected in enumerate((5, 12)):
         with serving(environ, tmp_path / f"log{n}") as server:
             until = time.monotonic() + 40
-            while len(receiver.received) < wanted and time.monotonic() < until:
+            while len(receiver.received) < expected and time.monotonic() < until:
                 end_retry_delay()
                 time.sleep(0.1)
-            if wanted == 12:
+            if expected == 12:
                 while states()[-1][0] != "delivered" and time.monotonic() < until:
                     time.sleep(0.1)
         logs.append(server.log.read_text())
