@@ -3,9 +3,16 @@
 from typing import Any
 
 from app.api.api_blueprint import link
+from app.core.models.customers import PROFILE_FIELD_NAMES
 
 GOLD = {"type": "membership", "value": "GOLD"}
-ANA = {"document_id": "1232-2323", "name": "Ana Gómez", "email": "ana@example.com", "phone": "+57 300 123 4567"}
+ANA = {
+    "document_id": "1232-2323",
+    **dict.fromkeys(PROFILE_FIELD_NAMES),
+    "name": "Ana Gómez",
+    "email": "ana@example.com",
+    "phone": "+57 300 123 4567",
+}
 AT = "2026-11-23T08:00:00Z"
 
 CUSTOMER_ID = {

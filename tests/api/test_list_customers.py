@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from app.access.api_tokens import create_token
+from app.core.models.customers import PROFILE_FIELD_NAMES
 from app.demo_data import fill_demo
 from app.web.cursors import encode_cursor
 from tests.support.clients import Api
@@ -21,8 +22,8 @@ def ids(api: Api, query: str = "") -> list[str]:
 
 def test_lists_customers_with_profile_and_segments(api: Api, ana: str) -> None:
     answer: Any = api.get(URL).json
-    facts = {"document_id": ana, "name": "Ana Gómez", "email": "Ana@Example.com", "phone": None}
-    assert answer == {"customers": [{**facts, "segments": [], "changedAt": None}], "next": None}
+    profile = {**dict.fromkeys(PROFILE_FIELD_NAMES), "name": "Ana Gómez", "email": "Ana@Example.com"}
+    assert answer == {"customers": [{"document_id": ana, **profile, "segments": [], "changedAt": None}], "next": None}
     set_segments(ana, GOLD)
     answer = api.get(URL).json
     assert answer["customers"][0]["segments"] == GOLD
