@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.access.audit_log import record_event
 from app.access.ip_allowlist import parse_networks
 from app.access.secret_digests import new_secret, sha256_hex
+from app.access.token_types import parse_types
 from app.core import dialects
 from app.core.changes.replace_segments import Guard
 from app.core.database import Base, UtcDateTime, db, fetch_autocommit, now, run_in_transaction
@@ -46,6 +47,8 @@ class ApiToken(Base):
     guard_percent: Mapped[int | None]
     networks: Mapped[list[str]] = mapped_column(dialects.Json)
     """The networks that requests are accepted from; empty for any."""
+    types: Mapped[list[str]] = mapped_column(dialects.Json, server_default="[]")
+    """The segment types that the token may change (contract §8); empty for all."""
     previous_digest: Mapped[str | None] = mapped_column(index=True, unique=True)
     """Digest of the secret before the last rotation, which is valid until `previous_until`."""
     previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -66,7 +69,7 @@ class ApiToken(Base):
     def guard(self) -> Guard | None:
         """The token's limit on emptied customers (contract §2), or None."""
         has_limit = self.guard_customers is not None or self.guard_percent is not None
-        return Guard(self.guard_customers, self.guard_percent) if has_limit else None
+        return Guard(self.guard_customers, self.guard_percent, frozenset(self.types)) if has_limit else None
 
     def matches(self, digest: str) -> bool:
         """Return whether this is the digest of the current secret, or of the previous one during a rotation."""
@@ -84,6 +87,8 @@ class ApiClient:
     last_used_at: datetime | None
     guard: Guard | None = None
     networks: tuple[str, ...] = ()
+    types: frozenset[str] = frozenset()
+    """The segment types that it may change; empty for all."""
     used_previous_secret: bool = False
     """Whether the request used the secret before the last rotation."""
 
@@ -91,15 +96,20 @@ class ApiClient:
         return Actor(f"token {self.name}", "api")
 
 
-def create_token(
+def create_token(  # noqa: PLR0913 - one parameter per limit
     name: str,
     scopes: tuple[str, ...] = DEFAULT_SCOPES,
     expires_in: timedelta | None = None,
     guard: Guard | None = None,
+    *,
     networks: Iterable[str] = (),
+    types: Iterable[str] = (),
 ) -> str:
-    """Return the secret of a new token; it cannot be read again. Raises DuplicateName and InvalidNetwork."""
-    allowed = parse_networks(networks)
+    """Return the secret of a new token; it cannot be read again.
+
+    Raises DuplicateName, InvalidNetwork and InvalidType.
+    """
+    allowed, allowed_types = parse_networks(networks), parse_types(types)
     secret = new_secret(PREFIX)
 
     def work(session: Session) -> None:
@@ -113,6 +123,7 @@ def create_token(
             guard_customers=guard and guard.customers,
             guard_percent=guard and guard.percent,
             networks=allowed,
+            types=allowed_types,
         )
         session.add(token)
         record_event(session, "token_created", name, after={"scopes": list(scopes), **_limits(token)})
@@ -137,15 +148,20 @@ def get_token(token_id: int) -> ApiToken:
     return token
 
 
-def update_token(token_id: int, guard: Guard, networks: Iterable[str], expires_at: datetime | None) -> None:
-    """Set the limits of a token, from its next request on. Raises NotFound, TokenRevoked and InvalidNetwork."""
-    allowed = parse_networks(networks)
+def update_token(
+    token_id: int, guard: Guard, networks: Iterable[str], types: Iterable[str], expires_at: datetime | None
+) -> None:
+    """Set the limits of a token, from its next request on.
+
+    Raises NotFound, TokenRevoked, InvalidNetwork and InvalidType.
+    """
+    allowed, allowed_types = parse_networks(networks), parse_types(types)
 
     def work(session: Session) -> None:
         token = _for_update(session, token_id)
         before = _limits(token)
         token.guard_customers, token.guard_percent = guard.customers, guard.percent
-        token.networks = allowed
+        token.networks, token.types = allowed, allowed_types
         token.expires_at = expires_at
         record_event(session, "token_changed", token.name, before=before, after=_limits(token))
 
@@ -179,6 +195,7 @@ def _limits(token: ApiToken) -> dict[str, Any]:
         "guard_customers": token.guard_customers,
         "guard_percent": token.guard_percent,
         "networks": token.networks,
+        "types": token.types,
     }
 
 
@@ -223,6 +240,7 @@ def authenticate_token(secret: str) -> ApiClient | None:
         token.last_used_at,
         token.guard,
         tuple(token.networks),
+        frozenset(token.types),
         used_previous_secret=token.digest != digest,
     )
 

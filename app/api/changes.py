@@ -216,7 +216,8 @@ def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> 
 
     What it gave each customer is taken back, what it took is given back, and later changes of other types stay. A
     customer is left alone, and listed as a conflict, if a later change touched a type that the change set touched.
-    Itself a change set. The guard of the token counts customers who lose all their segments.
+    Itself a change set. The guard of the token counts customers who lose all their segments. 403 if segments would
+    change that are of other types than the token is limited to.
     """
     guard = None if headers["guard"] else current_client().guard
     dry_run = query["dry_run"]
@@ -226,6 +227,7 @@ def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> 
             change_set_id,
             current_client().actor(),
             guard=guard,
+            types=current_client().types,
             dry_run=dry_run,
             note=headers["change_reason"],
             session=session,

@@ -18,6 +18,7 @@ from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.parameters import DryRunQuery, HeaderSchema, IdempotentHeaders, QuerySchema, WriteHeaders, guard_override
 from app.api.request_body import json_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string, strings
+from app.api.segment_types import check_put_types
 from app.api.writes import run_write
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.document_ids import rename_customer_in
@@ -127,7 +128,8 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
     """Create or replace a customer
 
     The profile is replaced as a whole, and so are the segments, if the key is there; that needs the scope
-    `segments:write`, too. With If-Match, only a customer with this ETag is changed.
+    `segments:write`, too. 403 if segments would change that are of other types than the token is limited to. With
+    If-Match, only a customer with this ETag is changed.
     """
     check_document_id(document_id)
     sent = _parse_customer(document_id)
@@ -136,8 +138,12 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
     dry_run = query["dry_run"]
 
     def work(session: Session) -> tuple[dict[str, Any], int | None]:
-        _check_precondition(lock_customers(session, [document_id]).get(document_id))
+        current = lock_customers(session, [document_id]).get(document_id)
+        _check_precondition(current)
+        if "segments" in sent:
+            check_put_types(current.segments if current else [], sent["segments"])
         with open_change_set(session, current_client().actor(), note=headers["change_reason"]) as change_set:
+            change_set.counted_types = current_client().types
             _put(change_set, sent, guarded=not headers["guard"])
         customer = _customer_json(lock_customers(session, [document_id])[document_id])
         return customer, change_set.id if change_set.has_changes and not dry_run else None

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, jsonify
 from flask.json import dumps
@@ -30,6 +30,7 @@ from app.api.parameters import (
 )
 from app.api.request_body import customers_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
+from app.api.segment_types import check_token_types, replaced_types
 from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
 from app.core.changes.replace_types import replace_types
@@ -55,7 +56,10 @@ class PatchQuery(DryRunQuery):
 class ReplaceQuery(PatchQuery, LenientQuerySchema):
     """Unlike other operations, the documented one ignores unknown parameters that resemble none of these."""
 
-    types = SegmentTypes("Replaces only segments of these types, separated by commas; others keep their places.")
+    types = SegmentTypes(
+        "Replaces only segments of these types, separated by commas; others keep their places. By default, the types "
+        "that the token is limited to, if it is."
+    )
 
     class Meta(LenientQuerySchema.Meta):
         pass
@@ -111,9 +115,9 @@ def replace(query: dict[str, Any], headers: dict[str, Any]) -> Response:
 
     All segments of each customer are replaced by those sent, kept exactly as sent; `null` and `[]` clear. Customers who
     do not exist are left out of the answer. The first entry of a repeated document_id wins. One request is one
-    transaction.
+    transaction. A token that is limited to segment types replaces only these, and 403 names other types by their path.
     """
-    return _update_segments(parse_replacements, query, headers)
+    return _update_segments(_read_replacements(query["types"]), query, headers)
 
 
 @blueprint.operation(
@@ -132,22 +136,41 @@ def merge(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     """Add and remove segments of existing customers
 
     Segments to remove are removed first; those to add come last, unless the customer has them already. Concurrent
-    requests all take effect.
+    requests all take effect. 403 if the token is limited to other segment types.
     """
-    return _update_segments(parse_patches, query, headers)
+    return _update_segments(_read_patches(), query, headers)
 
 
-def _update_segments(
-    parse: Callable[[Any], tuple[dict[str, Any], list[str]]], query: dict[str, Any], headers: dict[str, Any]
-) -> Response:
+class Update(NamedTuple):
+    """What a body requests. The body itself is as large as everything else that a request needs, and is not kept."""
+
+    change: Callable[..., ReplaceResult]
+    """The function of the core that changes the segments."""
+    document_ids: list[str]
+    duplicates: list[str]
+
+
+def _read_replacements(types: frozenset[str] | None) -> Update:
+    """Read new segments: all of each customer, or only those of some types."""
     body = customers_body()
-    new_segments, duplicates = parse(body)
-    types = query.get("types")
-    if types is not None:
-        _check_types(body, types)
-    change = _change(new_segments, types)
-    document_ids = list(new_segments)
-    del body, new_segments  # as large as everything else that a request needs
+    new_segments, duplicates = parse_replacements(body)
+    replaced = replaced_types(body, types)
+    if replaced is None:
+        change: Callable[..., ReplaceResult] = partial(replace_segments, PreparedUpdate.of(new_segments))
+    else:
+        change = partial(replace_types, new_segments, replaced)
+    return Update(change, list(new_segments), duplicates)
+
+
+def _read_patches() -> Update:
+    body = customers_body()
+    patches, duplicates = parse_patches(body)
+    check_token_types(body, "add", "remove")
+    return Update(partial(replace_segments, PreparedUpdate.of(patches)), list(patches), duplicates)
+
+
+def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, Any]) -> Response:
+    change, document_ids, duplicates = update
     guard = None if headers["guard"] else current_client().guard
     dry_run = query["dry_run"]
 
@@ -172,25 +195,6 @@ def _update_segments(
     except ChangeTooLarge as error:
         error.extra = {"report": _report(error.outcome, duplicates)}
         raise
-
-
-def _change(new_segments: dict[str, Any], types: frozenset[str] | None) -> Callable[..., ReplaceResult]:
-    """Return the function of the core that changes the segments, all of them or only those of some types."""
-    if types is None:
-        return partial(replace_segments, PreparedUpdate.of(new_segments))
-    return partial(replace_types, new_segments, types)
-
-
-def _check_types(body: Any, types: frozenset[str]) -> None:
-    """Raise InvalidInput if a segment is of another type (contract §8)."""
-    errors = [
-        (f"customers[{index}].segments[{position}].type", "Is not one of the types of the request.")
-        for index, row in enumerate(body["customers"])
-        for position, segment in enumerate(row["segments"] or [])
-        if segment["type"] not in types
-    ]
-    if errors:
-        raise InvalidInput(errors)
 
 
 def _report(result: ReplaceResult, duplicates: list[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
     metavar="NETWORK",
     help="Accept requests from there only, such as 1.2.3.0/24.",
 )
+@click.option("--type", "types", multiple=True, help="Limit the token to segments of this type; repeatable.")
 @reports_errors
 def create(  # noqa: PLR0913 - one parameter per option
     name: str,
@@ -36,9 +37,11 @@ def create(  # noqa: PLR0913 - one parameter per option
     guard_customers: int | None,
     guard_percent: int | None,
     networks: tuple[str, ...],
+    types: tuple[str, ...],
 ) -> None:
     """Create a token and print it once."""
-    secret = create_token(name, scopes or DEFAULT_SCOPES, expires, Guard(guard_customers, guard_percent), networks)
+    guard = Guard(guard_customers, guard_percent)
+    secret = create_token(name, scopes or DEFAULT_SCOPES, expires, guard, networks=networks, types=types)
     say("Copy this token now. It is not shown again.")
     click.echo(secret)
 

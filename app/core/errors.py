@@ -57,7 +57,7 @@ class Unauthenticated(DomainError):
 class Forbidden(DomainError):
     status = 403
     code = "FORBIDDEN"
-    explanation = "The token lacks the scope, or may not be used from this address."
+    explanation = "The token lacks the scope, is limited to other segment types, or may not be used from this address."
     example = "The token lacks the scope segments:write."
     title = "You don't have permission"
     advice = "Ask an admin if you need to do this."

@@ -22,6 +22,7 @@ from app.access.api_tokens import (
 )
 from app.access.ip_allowlist import InvalidNetwork, parse_networks
 from app.access.token_request_log import MAX_KEPT, list_requests
+from app.access.token_types import InvalidType, parse_types
 from app.core.changes.replace_segments import Guard
 from app.core.database import now
 from app.core.errors import DuplicateName
@@ -65,15 +66,30 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
         "Allowed IP addresses",
         description="One per line, such as 203.0.113.0/24 or 2001:db8::/32. Leave empty to allow any.",
     )
+    types = TextAreaField(
+        "Segment types",
+        description="One per line, such as membership. Segments of other types stay as they are. "
+        "Leave empty to allow all.",
+    )
 
     def validate_networks(self, field: Field) -> None:
         try:
-            parse_networks(self.lines())
+            parse_networks(self.allowed_networks())
         except InvalidNetwork as error:
             raise ValidationError(str(error)) from None
 
-    def lines(self) -> list[str]:
+    def validate_types(self, field: Field) -> None:
+        try:
+            parse_types(self.allowed_types())
+        except InvalidType as error:
+            raise ValidationError(str(error)) from None
+
+    def allowed_networks(self) -> list[str]:
         return (self.networks.data or "").replace(",", "\n").split("\n")
+
+    def allowed_types(self) -> list[str]:
+        lines = (self.types.data or "").splitlines()
+        return [line.strip() for line in lines if line.strip()]
 
     def guard(self) -> Guard:
         return Guard(self.guard_customers.data, self.guard_percent.data)
@@ -105,6 +121,7 @@ class TokenLimitsForm(LimitsForm):
             guard_customers=token.guard_customers,
             guard_percent=token.guard_percent,
             networks="\n".join(token.networks),
+            types="\n".join(token.types),
         )
         unchanged = f"Keep {day(token.expires_at.date())}" if token.expires_at else "Never"
         choices = {days: text for days, text in EXPIRES.items() if days or token.expires_at}
@@ -132,8 +149,9 @@ def tokens() -> Any:
 def _create(form: TokenForm) -> str:
     """Return the only page that contains the secret: only its hash is stored."""
     scopes = tuple(scope for scope in SCOPES if scope in form.scopes.data)
-    secret = create_token(form.name.data, scopes, form.expires_in(), form.guard(), form.lines())
-    return render_template("token_created.html", name=form.name.data, secret=secret, scopes=scopes)
+    networks, types = form.allowed_networks(), form.allowed_types()
+    secret = create_token(form.name.data, scopes, form.expires_in(), form.guard(), networks=networks, types=types)
+    return render_template("token_created.html", name=form.name.data, secret=secret, scopes=scopes, types=types)
 
 
 @blueprint.route("/tokens/<number:token_id>", methods=["GET", "POST"])
@@ -142,7 +160,8 @@ def token(token_id: int) -> Any:
     token = get_token(token_id)
     form = TokenLimitsForm(token)
     if form.validate_on_submit():
-        update_token(token_id, form.guard(), form.lines(), form.expires_at(token.expires_at))
+        expires_at = form.expires_at(token.expires_at)
+        update_token(token_id, form.guard(), form.allowed_networks(), form.allowed_types(), expires_at)
         flash("Saved. Applies to the next request.")
         return redirect(url_for("pages.token", token_id=token_id))
     return render_template(
@@ -164,7 +183,12 @@ def token_rotate(token_id: int) -> Any:
         secret = rotate_token(token_id, form.duration())
         token = get_token(token_id)
         return render_template(
-            "token_created.html", name=token.name, secret=secret, scopes=tuple(token.scopes), token=token
+            "token_created.html",
+            name=token.name,
+            secret=secret,
+            scopes=tuple(token.scopes),
+            types=token.types,
+            token=token,
         )
     return render_template(
         "secret_rotate.html",

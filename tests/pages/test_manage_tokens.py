@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from werkzeug.test import TestResponse
 
 from app.access import api_tokens
 from app.access.api_tokens import SCOPES, ApiToken, create_token
@@ -36,17 +37,24 @@ def secret_in(page: Page) -> str:
     return next(word for word in page.text.split() if word.startswith("cs_"))
 
 
-@pytest.mark.parametrize("scopes", [(scope,) for scope in SCOPES] + [SCOPES])
-def test_curl_of_a_new_token_works(app: Flask, admin: Operator, ana: str, scopes: tuple[str, ...]) -> None:
-    page = create(admin, *scopes)
+def shown_curl(page: Page) -> list[str]:
     shown = page.html[page.html.index("<pre") :].partition("<code>")[2].partition("</code>")[0]
-    curl = shlex.split(unescape(shown))
+    return shlex.split(unescape(shown))
+
+
+def run_curl(app: Flask, curl: list[str]) -> TestResponse:
     url = next(part for part in curl if part.startswith("http"))
     headers = dict(curl[n + 1].split(": ", 1) for n, part in enumerate(curl) if part == "-H")
     body = curl[curl.index("-d") + 1] if "-d" in curl else None
     method = curl[curl.index("-X") + 1] if "-X" in curl else "GET"
     parts = urlsplit(url)
-    response = app.test_client().open(f"{parts.path}?{parts.query}", method=method, headers=headers, data=body)
+    return app.test_client().open(f"{parts.path}?{parts.query}", method=method, headers=headers, data=body)
+
+
+@pytest.mark.parametrize("scopes", [(scope,) for scope in SCOPES] + [SCOPES])
+def test_curl_of_a_new_token_works(app: Flask, admin: Operator, ana: str, scopes: tuple[str, ...]) -> None:
+    page = create(admin, *scopes)
+    response = run_curl(app, shown_curl(page))
     erases = scopes == ("customers:erase",)  # its example names no customer, so that pasting it erases none
     assert response.status_code == (404 if erases else 200), response.text
 
@@ -126,6 +134,30 @@ def test_limits_apply_from_the_next_request(app: Flask, admin: Operator, ana: st
     assert api.updated([{"document_id": ana, "segments": []}]) == [ana]
 
 
+def test_token_is_limited_to_types(app: Flask, admin: Operator, ana: str) -> None:
+    fields = {"name": "crm", "scopes": "segments:write", "expires": "30", "types": " membership \r\n\r\na, 'b'"}
+    page = Page(admin.post("/tokens", fields, status=200).text)
+    api = Api(app.test_client(), secret_in(page))
+    wine = [{"document_id": ana, "segments": [{"type": "interest", "value": "WINE"}]}]
+    api.replace(wine, status=403, code="FORBIDDEN")
+    assert "Only membership, a, 'b'" in admin.get("/tokens").text
+    url = url_of("crm")
+    assert "membership\na, &#39;b&#39;</textarea>" in admin.get(url).html
+    admin.submit(url, LIMITS)  # a form without the field changes nothing
+    api.replace(wine, status=403, code="FORBIDDEN")
+    admin.submit(url, {**LIMITS, "types": "interest"})
+    assert api.updated(wine) == [ana]
+    admin.submit(url, {**LIMITS, "types": ""})
+    assert api.updated([{"document_id": ana, "segments": GOLD}]) == [ana]
+
+
+def test_curl_of_a_limited_token_works(app: Flask, admin: Operator, ana: str) -> None:
+    fields = {"name": "crm", "scopes": "segments:write", "expires": "30", "types": "it's <b>"}
+    curl = shown_curl(Page(admin.post("/tokens", fields, status=200).text))
+    response = run_curl(app, curl)
+    assert response.json == {"updatedCustomers": [ana], "report": response.json and response.json["report"]}
+
+
 def test_expiry_can_be_changed(app: Flask, admin: Operator) -> None:
     create(admin, "segments:read")
     url = url_of("crm")
@@ -151,6 +183,7 @@ def test_expiry_can_be_changed(app: Flask, admin: Operator) -> None:
         ({"networks": "localhost"}, "localhost is not a network"),
         ({"networks": "10.0.0.0/33"}, "is not a network"),
         ({"networks": "10.0.0.7/8"}, "Write 10.0.0.0/8"),
+        ({"types": "\n".join(f"t{n}" for n in range(51))}, "at most 50"),
         ({"expires": "7"}, "Not a valid choice"),
     ],
 )

@@ -1,11 +1,12 @@
 """Change sets in the making: what a transaction records, and the last act that gives it its place in the feed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -57,7 +58,9 @@ class ChangeSetBuilder:
     changed: int = 0
     unchanged: int = 0
     emptied: int = 0
-    """How many customers lost all their segments."""
+    """How many customers lost all their segments, or all of the `counted_types`."""
+    counted_types: Collection[str] = ()
+    """The segment types that a guard counts; empty for all."""
     created: int = 0
     updated: int = 0
     """Customers who are renamed or deleted, and those whose profile changes."""
@@ -74,6 +77,17 @@ class ChangeSetBuilder:
         first = self.last_number + 1
         self.last_number += count
         return range(first, first + count)
+
+    def count_emptied(self, before: Sequence[str], after: Sequence[str]) -> None:
+        """Count who lost all segments; the lists are JSON texts, and those of a customer differ."""
+        if not self.counted_types:
+            self.emptied += after.count("[]")
+            return
+        pairs = zip(before, after, strict=True)
+        self.emptied += sum(self._has_counted(old) and not self._has_counted(new) for old, new in pairs)
+
+    def _has_counted(self, segments: str) -> bool:
+        return any(segment["type"] in self.counted_types for segment in orjson.loads(segments))
 
     def flush_counts(self) -> None:
         """Write the count deltas collected since the last time."""

@@ -32,7 +32,8 @@ def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, D
     session.execute(delete(customers).where(customers.c.document_id.in_(ids)))
     texts = [orjson.dumps(customer.segments).decode() for customer, _ in doomed]
     change_set.deltas.add(texts, ["[]"] * len(texts))
-    change_set.emptied += sum(text != "[]" for text in texts)
+    with_segments = [text for text in texts if text != "[]"]
+    change_set.count_emptied(with_segments, ["[]"] * len(with_segments))
     change_set.updated += len(doomed)
     change_set.deleted += len(doomed)
     append_totals(session, now().date(), customers=-len(doomed))

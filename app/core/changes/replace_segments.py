@@ -40,6 +40,8 @@ class Guard:
 
     customers: int | None = None
     percent: int | None = None
+    types: frozenset[str] = frozenset()
+    """Segments of these types are meant; empty for all types."""
 
     def allows(self, emptied: int, sent: int) -> bool:
         """Return whether that many of those sent may lose all their segments."""
@@ -102,6 +104,7 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
 
     def work(session: Session) -> ReplaceResult:
         with open_change_set(session, actor, note=note) as change_set:
+            change_set.counted_types = guard.types if guard else ()
             result = replace_segments_in(change_set, prepared, as_of=as_of)
             if guard and not guard.allows(change_set.emptied, len(prepared.document_ids)):
                 raise ChangeTooLarge(change_set.emptied, replace(result, change_set_id=None))
@@ -160,7 +163,7 @@ def apply_update(
     if len(change_set.deltas) > MAX_DISTINCT_STATES:
         change_set.flush_counts()
     change_set.changed += len(changed)
-    change_set.emptied += after.count("[]")
+    change_set.count_emptied(before, after)
     return list(changed)
 
 

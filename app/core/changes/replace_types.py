@@ -34,15 +34,10 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
     current = _lock_segments(session, payload)
     merged = {id_: merge_types(current.get(id_, []), new, types) for id_, new in payload.items()}
     with open_change_set(session, actor, note=note) as change_set:
+        change_set.counted_types = types if guard else ()
         result = replace_segments_in(change_set, PreparedUpdate.of(merged), as_of=as_of)
-        stale = set(result.stale)
-        emptied = sum(
-            not new and any(pair["type"] in types for pair in current.get(id_, []))
-            for id_, new in payload.items()
-            if id_ not in stale
-        )
-        if guard and not guard.allows(emptied, len(payload)):
-            raise ChangeTooLarge(emptied, replace(result, change_set_id=None))
+        if guard and not guard.allows(change_set.emptied, len(payload)):
+            raise ChangeTooLarge(change_set.emptied, replace(result, change_set_id=None))
     return result
 
 

@@ -1,6 +1,6 @@
 """Reverting a change set, whatever made it: contract §8."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,7 @@ from app.core.changes.profiles import existing_ids, upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
 from app.core.changes.revert_plan import Plan, RevertConflict, plan_revert
 from app.core.changes.segment_updates import REPLACE_EXPECTED
+from app.core.changes.type_limits import TypeForbidden
 from app.core.database import JsonText, db, run_in_transaction
 from app.core.errors import CustomerExists, NotEnded
 from app.core.history.segment_diff import rebase_change
@@ -61,6 +62,7 @@ def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
     actor: Actor,
     *,
     guard: Guard | None = None,
+    types: Collection[str] = (),
     dry_run: bool = False,
     note: str | None = None,
     session: Session | None = None,
@@ -69,18 +71,20 @@ def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
 
     A customer is left alone as a whole, and listed, if a later change touched a type, a profile field or the
     document_id that the change set touched. One transaction, and itself a change set: it can be reverted. A `dry_run`
-    does the same, and is rolled back. With a `session` it is part of that transaction, which the caller ends.
+    does the same, and is rolled back. With a `session` it is part of that transaction, which the caller ends. With
+    `types`, segments of other types may not change.
 
-    Raises NotFound, also for a change set that is no longer kept; NotEnded, ChangeTooLarge and Unavailable.
+    Raises NotFound, also for a change set that is no longer kept; NotEnded, ChangeTooLarge, TypeForbidden, Unavailable.
     """
 
     def work(session: Session) -> RevertResult:
         check_ended(session, change_set_id)
         result = RevertResult()
         with open_change_set(session, actor, note=note, reverts=change_set_id) as undo:
+            undo.counted_types = guard.types if guard else ()
             last: int | None = 0
             while last is not None:
-                last = revert_batch(undo, change_set_id, last, result)
+                last = revert_batch(undo, change_set_id, last, result, types)
             check_guard(guard, undo, result)
         result.change_set_id = undo.id if undo.has_changes and not dry_run else None
         return result
@@ -103,16 +107,21 @@ def check_guard(guard: Guard | None, undo: ChangeSetBuilder, result: RevertResul
         raise ChangeTooLarge(undo.emptied, result)
 
 
-def revert_batch(undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult) -> int | None:
+def revert_batch(
+    undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult, types: Collection[str] = ()
+) -> int | None:
     """Revert the next customers, those with an internal number above `after`, and add to the `result`.
 
     Returns the last number, None when there were no more. A batch has all entries of its customers: it can be a
-    transaction of its own.
+    transaction of its own. Raises TypeForbidden if there are `types` and segments of others would change.
     """
     rows = _next_entries(undo.session, change_set_id, after)
     if not rows:
         return None
-    _carry_out(undo, _plan(undo.session, change_set_id, rows, result, lock=True), result)
+    plans = _plan(undo.session, change_set_id, rows, result, lock=True)
+    if types and any(plan.changes_other_types(types) for plan in plans):
+        raise TypeForbidden([("change_set_id", "Changed segments of other types.")])
+    _carry_out(undo, plans, result)
     return int(rows[-1].customer_id)
 
 

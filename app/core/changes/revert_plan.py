@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.core.changes.type_limits import changes_other_types
 from app.core.history.segment_diff import revert_change
 from app.core.models.current_customers import Current
 from app.core.models.customer_changes import CustomerChange, Profile
@@ -38,6 +39,14 @@ class Plan:
         if self.current is None:
             raise LookupError("The customer does not exist.")
         return self.current.document_id
+
+    def changes_other_types(self, types: Collection[str]) -> bool:
+        """Return whether segments of other types than these would change, also by a deletion or restoration."""
+        before = self.current.segments if self.current else []
+        after = before if self.segments is None else self.segments
+        if self.restore:
+            after = self.restore.segments or []
+        return changes_other_types(before, [] if self.delete else after, types)
 
     @property
     def is_empty(self) -> bool:
