@@ -75,7 +75,6 @@ def _database_error(error: DBAPIError | PoolTimeout) -> ViewResponse:
     try:
         raise_if_unavailable(error)
     except Unavailable as unavailable:
-        log.warning("database_unavailable", exc_info=error)
         return _domain_error(unavailable)
     return _internal_error(error)
 

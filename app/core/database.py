@@ -173,12 +173,18 @@ def check_database(engine: Engine) -> None:
     try:
         engine.connect().close()
     except (DBAPIError, PoolTimeout) as error:
-        log.warning("database_unavailable", exc_info=error)
+        log.warning("database_unavailable", reason=_reason(error))
 
 
 def raise_if_unavailable(error: Exception) -> None:
-    """Raise Unavailable if `error` means that the database is away, busy or not migrated; otherwise do nothing."""
+    """Log `error` and raise Unavailable, if it means that the database is away, busy or not migrated."""
     if isinstance(error, DBAPIError) and dialects.is_unmigrated(error):
         raise UnsupportedDatabase("The database has no tables yet. Run: flask db upgrade") from error
     if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialects.is_unavailable(error)):
+        log.warning("database_unavailable", reason=_reason(error))
         raise Unavailable() from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of the message: what follows may quote customers."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]

@@ -77,10 +77,11 @@ def test_a_connection_that_the_server_closed_is_replaced(api: Api, ana: str) -> 
     assert api.updated([{"document_id": ana, "segments": GOLD}]) == [ana]
 
 
-def test_a_database_that_is_away() -> None:
+def test_a_database_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     client = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"}).test_client()
     Api(client, "cs_x").get("/api/customers/segments?document_id=1", status=503, code="UNAVAILABLE")
+    assert "Connection refused" in capsys.readouterr().err
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
     with client.session_transaction() as session:
