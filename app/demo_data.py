@@ -14,6 +14,7 @@ from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import now, run_in_transaction
 from app.core.errors import DatabaseNotEmpty
+from app.core.limits import BATCH_SIZE
 from app.core.models.change_sets import Actor
 from app.core.models.customers import has_customers
 from app.core.models.segments import Segments
@@ -21,7 +22,6 @@ from app.core.models.segments import Segments
 EXAMPLE = "1232-2323"
 """The customer who exists in the endpoint's document (contract §1). Its other one, 222-133, is never created."""
 
-BATCH_SIZE = 5_000
 
 NIGHTLY_RUNS = (120, 87, 80, 73, 66, 59, 52, 45, 38, 31, 24, 17, 13, 12, 11, 10, 9, 8, 6, 5, 4, 3, 2, 1, 0)
 """Days ago of the runs of the nightly job; the first run sends all customers."""

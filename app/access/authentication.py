@@ -4,7 +4,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.access.audit_log import record_event
-from app.access.email_addresses import MAX_EMAIL_LENGTH, normalize_email
+from app.access.email_addresses import normalize_email
 from app.access.operators import AuthenticatedSession, Operator
 from app.access.passwords import TooManyPasswordChecks, hash_password, verify_password
 from app.access.second_factor import has_second_factor
@@ -25,6 +25,7 @@ from app.access.sessions import (
 from app.access.sign_in_throttle import SignInOrigin, count_attempt, forgive_attempt
 from app.core.database import db, now, run_in_transaction
 from app.core.errors import Unauthenticated
+from app.core.limits import MAX_EMAIL_LENGTH
 
 
 class InvalidCredentials(Unauthenticated):

@@ -4,8 +4,7 @@ import re
 import unicodedata
 
 from app.core.errors import BadRequest
-
-MAX_EMAIL_LENGTH = 254
+from app.core.limits import MAX_EMAIL_LENGTH
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*")
 

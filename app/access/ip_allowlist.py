@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from app.core.errors import BadRequest
-
-MAX_NETWORKS = 50
+from app.core.limits import MAX_TOKEN_NETWORKS
 
 
 class InvalidNetwork(BadRequest):
@@ -16,8 +15,8 @@ class InvalidNetwork(BadRequest):
 def parse_networks(texts: Iterable[str]) -> list[str]:
     """Return the networks in canonical form, each once. Raises InvalidNetwork."""
     networks = list(dict.fromkeys(_parse_network(text.strip()) for text in texts if text.strip()))
-    if len(networks) > MAX_NETWORKS:
-        raise InvalidNetwork(f"{len(networks)} networks: at most {MAX_NETWORKS} are allowed.")
+    if len(networks) > MAX_TOKEN_NETWORKS:
+        raise InvalidNetwork(f"{len(networks)} networks: at most {MAX_TOKEN_NETWORKS} are allowed.")
     return networks
 
 

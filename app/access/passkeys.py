@@ -39,9 +39,9 @@ from app.access.sessions import (
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import BadRequest
+from app.core.limits import MAX_PASSKEY_NAME_LENGTH
 
 SERVICE_NAME = "Customer Segments"
-MAX_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def register_passkey(
                 credential_id=bytes_to_base64url(verified.credential_id),
                 public_key=verified.credential_public_key,
                 sign_count=verified.sign_count,
-                name=name.strip()[:MAX_NAME_LENGTH] or "Passkey",
+                name=name.strip()[:MAX_PASSKEY_NAME_LENGTH] or "Passkey",
                 created_at=now(),
             )
         )

@@ -9,9 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from app.core.errors import BadRequest, RateLimited
-
-MIN_PASSWORD_LENGTH = 10
-MAX_PASSWORD_LENGTH = 500
+from app.core.limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 
 # OWASP's second choice for argon2id (19 MiB, 2 passes, 1 lane): 68 ms beside a busy test run, where the library's
 # default (64 MiB, 3 passes, 4 lanes) takes 690 ms and occupies four cores.

@@ -1,6 +1,5 @@
 """Cursors of the change feed, which operations other than the feed return and accept, too."""
 
-from datetime import timedelta
 from typing import Any
 
 from marshmallow import ValidationError
@@ -8,14 +7,12 @@ from marshmallow import ValidationError
 from app.api.parameters import Timestamp
 from app.core.database import now
 from app.core.history.feed import check_position
+from app.core.limits import MAX_CLOCK_SKEW
 from app.core.models.change_sets import FeedPosition
 from app.web.cursors import InvalidCursor, decode_cursor, encode_cursor
 
 FEED = "api.changes"
 """The endpoint of the feed."""
-
-MAX_CLOCK_SKEW = timedelta(seconds=60)
-"""How far in the future a caller's moment may be: contract §8."""
 
 
 def encode_position(position: FeedPosition) -> str:

@@ -3,6 +3,8 @@
 The limits of the service that can be configured (customers and bytes per request) are in `app.settings`.
 """
 
+from datetime import timedelta
+
 MAX_DOCUMENT_ID_LENGTH = 512
 """In characters. A PostgreSQL index entry holds about 2,700 bytes, and a character takes up to four."""
 
@@ -31,3 +33,49 @@ MAX_FORM_BYTES = 4 * 1024 * 1024
 
 MAX_UPLOAD_BYTES = 1024 * 1024 * 1024
 """A file to import; larger files are imported with the command."""
+
+MAX_UNCOMPRESSED_BYTES = 8 * 1024**3
+"""What a compressed file may unfold to."""
+
+MAX_LINE_BYTES = 32 * 1024 * 1024
+"""A line of a file."""
+
+MAX_JSON_DEPTH = 500
+"""Levels of nesting in the JSON of a file."""
+
+MAX_COLUMNS = 500
+
+MAX_COLUMN_NAME_LENGTH = 1000
+
+MAX_REJECTED_ROWS = 1_000_000
+"""Rows with errors: a file with more of them is the wrong file, and would fill the disk."""
+
+BATCH_SIZE = 5_000
+"""Customers that a job, a command or the demo changes in one transaction: about half a second."""
+
+MAX_CLOCK_SKEW = timedelta(seconds=60)
+"""How far in the future `as_of` may lie (contract §8)."""
+
+MAX_SEGMENT_TEXT_LENGTH = 1000
+"""Characters of a type or value that operators enter. The API has no limit (contract §1)."""
+
+MAX_QUERY_LENGTH = 1000
+"""Characters of a search or a filter on the pages."""
+
+MAX_SELECTED = 1_000
+"""Customers selected one by one for a bulk edit."""
+
+MIN_PASSWORD_LENGTH = 10
+
+MAX_PASSWORD_LENGTH = 500
+
+MAX_PASSKEY_NAME_LENGTH = 100
+
+MAX_EMAIL_LENGTH = 254
+"""Of an operator's address: RFC 5321 allows a path of 256 characters with its angle brackets."""
+
+MAX_TOKEN_NETWORKS = 50
+
+MAX_TOKEN_TYPES = 50
+
+MAX_WEBHOOK_URL_LENGTH = 2000

@@ -12,13 +12,13 @@ from typing import IO, Any
 import ijson
 import orjson
 
+from app.core.limits import MAX_JSON_DEPTH, MAX_LINE_BYTES
 from app.core.models.customers import is_storable, replace_unstorable
 from app.files.cells import trim_cell
 from app.files.formats import ENCODINGS, SEPARATOR_LINE, FileFormat, UnreadableFile
 from app.files.notes import FileNotes
 
-MAX_LINE_LENGTH = 32 * 1024 * 1024
-TOO_LONG = f"Longer than {MAX_LINE_LENGTH:,} bytes."
+TOO_LONG = f"Longer than {MAX_LINE_BYTES:,} bytes."
 
 MAX_RAW_LENGTH = 10_000
 """Characters stored of a row that could not be split into columns."""
@@ -28,8 +28,6 @@ MAX_LINES_ABOVE_HEADER = 9
 
 OTHER_ENCODING = "choose another encoding for the file."
 
-MAX_DEPTH = 500
-"""Levels of nesting in JSON."""
 
 # The C parser turns lone surrogates into question marks; they must be rejected, not replaced.
 _ijson = ijson.get_backend("python")
@@ -73,19 +71,19 @@ def _shallow(events: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     depth = 0
     for event in events:
         depth += event[0].startswith("start_") - event[0].startswith("end_")
-        if depth > MAX_DEPTH:
-            raise UnreadableFile(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+        if depth > MAX_JSON_DEPTH:
+            raise UnreadableFile(f"The JSON is nested more than {MAX_JSON_DEPTH} levels deep.")
         yield event
 
 
 def json_lines(stream: IO[bytes], _format: FileFormat) -> Iterator[Line]:
     number = 0
-    while raw := stream.readline(MAX_LINE_LENGTH + 1):
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
-        if len(raw) > MAX_LINE_LENGTH:
+        if len(raw) > MAX_LINE_BYTES:
             start = raw[:MAX_RAW_LENGTH].decode(errors="replace")
             while raw and not raw.endswith(b"\n"):
-                raw = stream.readline(MAX_LINE_LENGTH)
+                raw = stream.readline(MAX_LINE_BYTES)
             yield Line(number, None, start, error=TOO_LONG)
             continue
         if not raw.strip():
@@ -115,14 +113,14 @@ class _CountingReader:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(MAX_LINE_LENGTH)
+        line = self._text.readline(MAX_LINE_BYTES)
         if not line:
             raise StopIteration
         self.number += 1
         self.row.append(line)
-        if len(line) == MAX_LINE_LENGTH and not line.endswith(("\n", "\r")):
+        if len(line) == MAX_LINE_BYTES and not line.endswith(("\n", "\r")):
             while line and not line.endswith(("\n", "\r")):
-                line = self._text.readline(MAX_LINE_LENGTH)
+                line = self._text.readline(MAX_LINE_BYTES)
             raise _TooLong
         return line
 
@@ -135,7 +133,7 @@ def csv_rows(
     is_header: Callable[[list[str]], bool],
 ) -> tuple[Iterator[Line], list[str]]:
     """Return the rows of a CSV and its columns. Lines above the row that `is_header` recognises are skipped."""
-    csv.field_size_limit(MAX_LINE_LENGTH)
+    csv.field_size_limit(MAX_LINE_BYTES)
     # Bytes that the encoding does not have become lone surrogates, which are found row by row.
     errors = "surrogatepass" if format.encoding.startswith("utf-16") else "surrogateescape"
     reader = _CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from app.core.errors import DomainError
+from app.core.limits import BATCH_SIZE
 from app.files.columns import CustomerEntry
 from app.files.lines import Line
 from app.files.notes import FileNotes
@@ -27,7 +28,6 @@ CREATE TABLE rejected (line INTEGER, error TEXT, raw TEXT);
 CREATE TABLE skipped (document_id TEXT, reason TEXT);
 """
 
-BATCH_SIZE = 5_000
 
 GC_GENERATION = 1
 """The oldest generation of garbage collected after a batch. SQLAlchemy's statements hold their parameters in reference

@@ -15,8 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.changes.batched_change import BATCH_SIZE
 from app.core.database import Base, db, raise_if_unavailable, run_in_transaction
+from app.core.limits import BATCH_SIZE
 from app.jobs.runner import JobRun
 
 Batch = dict[str, Any]

@@ -15,6 +15,7 @@ from app.core.changes.preview import MAX_EXAMPLES, ChangePreview
 from app.core.changes.replace_segments import apply_update
 from app.core.changes.segment_updates import SegmentUpdate
 from app.core.database import db, run_in_transaction
+from app.core.limits import BATCH_SIZE
 from app.core.models.customers import Customer
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 from app.core.search.customers import iter_ids, known_count
@@ -24,8 +25,6 @@ from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job
 from app.jobs.runner import JobRun
 from app.jobs.states import JobState
-
-BATCH_SIZE = 5_000
 
 Action = Literal["add", "remove", "replace", "clear", "rename"]
 ACTIONS: tuple[Action, ...] = get_args(Action)

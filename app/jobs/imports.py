@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.preview import ChangePreview
 from app.core.database import run_in_transaction
+from app.core.limits import MAX_COLUMN_NAME_LENGTH, MAX_COLUMNS, MAX_REJECTED_ROWS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor
 from app.files.columns import detect_columns
 from app.files.formats import FileFormat, UnreadableFile
@@ -28,14 +29,6 @@ from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejecte
 
 SAMPLE_ROWS = 5
 MAX_SAMPLE_LENGTH = 200
-
-MAX_COLUMNS = 500
-MAX_COLUMN_NAME = 1000
-"""Characters of a column's name."""
-
-MAX_UNCOMPRESSED_BYTES = 8 * 1024**3
-MAX_REJECTED = 1_000_000
-"""Rows with errors: a file with more of them is the wrong file, and would fill the disk."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +100,9 @@ def _check_columns(columns: list[str]) -> None:
     """Raise UnreadableFile for too many columns, or names that no header has."""
     if len(columns) > MAX_COLUMNS:
         raise UnreadableFile(f"The first line has {len(columns):,} columns; at most {MAX_COLUMNS} are supported.")
-    if any(len(name) > MAX_COLUMN_NAME for name in columns):
+    if any(len(name) > MAX_COLUMN_NAME_LENGTH for name in columns):
         raise UnreadableFile(
-            f"A column name is longer than {MAX_COLUMN_NAME:,} characters. Does the file have a header row?"
+            f"A column name is longer than {MAX_COLUMN_NAME_LENGTH:,} characters. Does the file have a header row?"
         )
 
 
@@ -152,7 +145,7 @@ def _stage(run: JobRun, payload: ImportPayload) -> Iterator[Staging]:
     """Read and check the file of the job."""
     with open_upload(run.job) as source:
         run.start_phase("reading", source.size)
-        options = StagingOptions(payload.roles, payload.clear_empty, max_rejected=MAX_REJECTED)
+        options = StagingOptions(payload.roles, payload.clear_empty, max_rejected=MAX_REJECTED_ROWS)
         with stage_file(source, run.report_progress, options) as staging:
             yield staging
 

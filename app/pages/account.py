@@ -8,10 +8,11 @@ from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo
 
 from app.access.authentication import InvalidCredentials, change_password, check_password
-from app.access.passwords import MIN_PASSWORD_LENGTH, InvalidPassword, TooManyPasswordChecks
+from app.access.passwords import InvalidPassword, TooManyPasswordChecks
 from app.access.sessions import end_session, list_sessions
 from app.access.sign_in_throttle import AccountLocked
 from app.core.database import now
+from app.core.limits import MIN_PASSWORD_LENGTH
 from app.pages import blueprint
 from app.pages.auth import (
     CONFIRMED_KEY,

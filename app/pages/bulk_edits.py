@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext
 
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import largest_segments
+from app.core.limits import MAX_SELECTED
 from app.core.models.customers import is_storable
 from app.core.search.customers import count_customers
 from app.core.search.filters import Filter
@@ -20,7 +21,6 @@ from app.pages.editor import Editor, EditorRow, parse_editor
 from app.pages.jobs import job_context, start_job
 from app.pages.list_query import InvalidRequest, parse_customer_list
 
-MAX_SELECTED = 1_000
 MAX_COUNTED = 100_000
 MAX_SUGGESTIONS = 100
 OPERATIONS = {

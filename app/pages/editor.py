@@ -9,13 +9,13 @@ from werkzeug.datastructures import MultiDict
 
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import SegmentSize
+from app.core.limits import MAX_SEGMENT_TEXT_LENGTH
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair, Segments
 from app.core.search.similar_segments import find_similar
 from app.pages.list_query import InvalidRequest
 from app.pages.template_filters import number
 
-MAX_LENGTH = 1000
 MAX_DIGITS = 18
 MAX_SIMILAR = 3
 
@@ -79,8 +79,8 @@ class Editor:
         for row in self._new_rows():
             if not (row.type and row.value):
                 row.error = _("Enter both a type and a value.")
-            elif len(row.type) > MAX_LENGTH or len(row.value) > MAX_LENGTH:
-                row.error = _("At most %(count)s characters.", count=number(MAX_LENGTH))
+            elif len(row.type) > MAX_SEGMENT_TEXT_LENGTH or len(row.value) > MAX_SEGMENT_TEXT_LENGTH:
+                row.error = _("At most %(count)s characters.", count=number(MAX_SEGMENT_TEXT_LENGTH))
             elif not (is_storable(row.type) and is_storable(row.value)):
                 row.error = _("Contains an invalid character.")
         return not any(row.error for row in self.rows)

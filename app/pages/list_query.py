@@ -14,6 +14,7 @@ from flask import request, url_for
 from flask_babel import gettext as _
 
 from app.core.errors import BadRequest
+from app.core.limits import MAX_QUERY_LENGTH
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import CustomerRow
@@ -21,7 +22,6 @@ from app.core.search.filters import Filter, Order
 from app.serialization.segment_notation import InvalidSegment, format_segment, parse_segment
 from app.web.cursors import InvalidCursor, decode_cursor, encode_cursor
 
-MAX_QUERY_LENGTH = 1000
 DEFAULT_SORT = "id"
 
 F = TypeVar("F")

@@ -6,6 +6,7 @@ from flask import render_template, request
 from flask_babel import gettext as _
 
 from app.core.counts.segment_counts import SegmentSize, count_holders, largest_segments
+from app.core.limits import MAX_SEGMENT_TEXT_LENGTH
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
 from app.core.search.filters import Filter
@@ -13,7 +14,7 @@ from app.jobs.bulk_edits import BulkEdit
 from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.bulk_edits import prepare
-from app.pages.editor import MAX_LENGTH, similar_if_new
+from app.pages.editor import similar_if_new
 from app.pages.template_filters import number
 
 URL = "/segments/<segment_part:type>/<segment_part:value>/rename"
@@ -58,8 +59,8 @@ def segment_rename_prepare(type: str, value: str) -> Any:
 def _error(old: SegmentPair, new: SegmentPair) -> str | None:
     if not (new.type and new.value):
         return str(_("Enter both a type and a value."))
-    if any(len(part) > MAX_LENGTH for part in new):
-        return str(_("At most %(count)s characters.", count=number(MAX_LENGTH)))
+    if any(len(part) > MAX_SEGMENT_TEXT_LENGTH for part in new):
+        return str(_("At most %(count)s characters.", count=number(MAX_SEGMENT_TEXT_LENGTH)))
     if not all(map(is_storable, new)):
         return str(_("Contains an invalid character."))
     return str(_("That's already its name.")) if new == old else None

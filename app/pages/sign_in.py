@@ -11,12 +11,13 @@ from wtforms.validators import DataRequired
 from app.access import authentication
 from app.access.authentication import InvalidCredentials
 from app.access.invitations import accept_invitation, get_invitation
-from app.access.passwords import MIN_PASSWORD_LENGTH, InvalidPassword, TooManyPasswordChecks
+from app.access.passwords import InvalidPassword, TooManyPasswordChecks
 from app.access.second_factor import InvalidCode
 from app.access.sessions import ClientInfo, NewSession, end_session
 from app.access.sign_in_throttle import AccountLocked
 from app.access.two_step_sign_in import SignInExpired, complete_sign_in
 from app.core.encryption import Cipher
+from app.core.limits import MIN_PASSWORD_LENGTH
 from app.pages import blueprint
 from app.pages.auth import PUBLIC, SESSION_KEY, client_address, current_session, require_role, safe_next
 from app.pages.known_device import device_of, remember_device

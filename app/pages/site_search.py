@@ -8,6 +8,7 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
 from app.core.counts.segment_counts import SegmentSize, largest_segments
+from app.core.limits import MAX_QUERY_LENGTH
 from app.core.search.customers import find_customers
 from app.core.search.filters import Filter, Order
 from app.core.search.terms import fold_accents
@@ -47,7 +48,7 @@ DESTINATIONS = (
 @require_role("viewer")
 def search_hits() -> Any:
     """Return the hits as an HTML fragment; without `q`, the pages and actions that are open to the operator."""
-    q = list_query.text("q")[: list_query.MAX_QUERY_LENGTH]
+    q = list_query.text("q")[:MAX_QUERY_LENGTH]
     return render_template(
         "components/search_hits.html",
         q=q,

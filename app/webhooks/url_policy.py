@@ -8,10 +8,10 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from urllib.parse import SplitResult, urlsplit
 
 from app.core.errors import BadRequest
+from app.core.limits import MAX_WEBHOOK_URL_LENGTH
 
 PORTS = (443, 8443)
 
-MAX_URL_LENGTH = 2000
 
 HostAndPort = tuple[str, int]
 
@@ -56,7 +56,7 @@ class Target:
 
 def parse_url(url: str, allowed_hosts: Collection[HostAndPort] = ()) -> Target:
     """Parse a URL. Raises DisallowedUrl."""
-    if not 0 < len(url) <= MAX_URL_LENGTH or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
+    if not 0 < len(url) <= MAX_WEBHOOK_URL_LENGTH or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
         raise DisallowedUrl("Enter a URL such as https://example.com/hook, without spaces or special characters.")
     try:
         parts = urlsplit(url)

@@ -272,7 +272,7 @@ def test_unreadable_format_is_422_and_changes_nothing(editor: Operator) -> None:
             gzip.compress(b"document_id\n" + b"1\n" * 50_000),
             "The uncompressed file exceeds",
         ),
-        ("MAX_REJECTED", b"document_id,name\n" + b",x\n" * 101, "More than 100 rows have errors"),
+        ("MAX_REJECTED_ROWS", b"document_id,name\n" + b",x\n" * 101, "More than 100 rows have errors"),
     ],
 )
 def test_file_above_a_limit_fails(
@@ -280,7 +280,7 @@ def test_file_above_a_limit_fails(
 ) -> None:
     url = upload(editor, content)
     monkeypatch.setattr(imports, limit, 100)
-    roles = ["document_id", "name"] if limit == "MAX_REJECTED" else ["document_id"]
+    roles = ["document_id", "name"] if limit == "MAX_REJECTED_ROWS" else ["document_id"]
     page = preview(editor, url, roles)
     assert expected in page.text
     assert "Nothing was applied" in page.text
@@ -299,7 +299,7 @@ def test_json_array_is_imported_and_its_rejected_elements_are_json(editor: Opera
 
 
 def test_overlong_line_is_one_rejected_row(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MAX_LINE_LENGTH", 100)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100)
     url = upload(editor, "document_id,name\n1," + "a," * 1000 + "\n2,Luis\n,Eva\n")
     page = preview(editor, url, ["document_id", "name"])
     assert "Line 2: Longer than" in page.text

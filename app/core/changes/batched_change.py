@@ -14,9 +14,6 @@ from sqlalchemy.orm import Session
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set, open_part, reserve_change_set
 from app.core.models.change_sets import APPLYING, CANCELLED, DONE, Actor, ChangeSet
 
-BATCH_SIZE = 5_000
-"""Customers in one transaction: about half a second."""
-
 
 @dataclass(frozen=True)
 class BatchedChange:
