@@ -42,7 +42,7 @@ def timed_steps() -> Iterator[Times]:
         watch(api_segments, "parse_replacements", "validate"),
         watch(dialects.UpdateWithHistory, "run", "statement and history"),
         watch(SegmentDeltas, "add", "counts"),
-        watch(core_segments.ChangeSetBuilder, "close", "change set and counts"),
+        watch(core_segments.ChangeSetBuilder, "save", "change set and counts"),
         watch(core_segments, "_result", "missing or stale customers"),
         watch(Session, "commit", "commit"),
         watch(api_segments, "dumps", "response"),
