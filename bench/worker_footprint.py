@@ -14,7 +14,8 @@ from bench.servers.gunicorn import ROOT, clean
 from bench.service import SEGMENTS, call, service
 
 START = """
-import time
+import gc, time
+gc.set_threshold(200_000, 50, 100)  # as in gunicorn.conf.py
 started = time.perf_counter()
 import wsgi
 client = wsgi.app.test_client()
