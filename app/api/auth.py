@@ -8,19 +8,22 @@ from app.access.audit_log import set_origin
 from app.access.ip_allowlist import is_allowed
 from app.api import rate_limit
 from app.core.errors import Forbidden, Unauthenticated
+from app.web.long_polling import has_waited
 from app.web.server_environ import CLIENT, HEADERS_ONLY
 
 
 def authenticate() -> None:
     """Check the token of the request, and keep its client in `g.client`.
 
+    A request that has waited for a change is checked again, but not counted again: its token may have been revoked.
     Raises Unauthenticated, Forbidden and RateLimited.
     """
     scope: str | None = vars(current_app.view_functions[str(request.endpoint)])["scope"]
     if scope is None:
         return
-    if CLIENT in request.environ:  # authenticated and counted when only the headers were here
-        g.client = request.environ[CLIENT]
+    admitted: ApiClient | None = request.environ.get(CLIENT)
+    if admitted and not has_waited():  # authenticated when only the headers were here
+        g.client = admitted
         structlog.contextvars.bind_contextvars(token=g.client.name)
         return
     header = request.authorization
@@ -33,12 +36,12 @@ def authenticate() -> None:
     if client.networks and not is_allowed(request.remote_addr, client.networks):
         # Before the request is counted: a stolen token must not use up the rate of its owner.
         raise Forbidden("The token may not be used from this address.")
-    rate_limit.count(client)
+    if not admitted:
+        rate_limit.count(client)
     if scope not in client.scopes:
         raise Forbidden(f"The token lacks the scope {scope}.")
     touch_last_used(client)
-    if HEADERS_ONLY in request.environ:
-        request.environ[HEADERS_ONLY][CLIENT] = client
+    request.environ.get(HEADERS_ONLY, request.environ)[CLIENT] = client
 
 
 def current_client() -> ApiClient:

@@ -14,16 +14,25 @@ from app.api.api_blueprint import Answer, link
 from app.api.auth import current_client
 from app.api.examples import ANA, AT, CHANGE_SET_ID, CHANGE_SET_LINKS, GOLD
 from app.api.feed_cursors import encode_position
-from app.api.parameters import Choices, Cursor, DryRunQuery, GuardedHeaders, PageQuery, QuerySchema, text
+from app.api.parameters import Choices, Cursor, DryRunQuery, GuardedHeaders, PageQuery, QuerySchema, Seconds, text
 from app.api.schemas import AnswerSchema, array_of, change_set_id, count, enum, string, strings, timestamp
 from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge
 from app.core.changes.revert import RevertResult, revert
 from app.core.errors import NoLongerRetained, NotEnded, NotFound
-from app.core.history.feed import FeedEntry, FeedFilter, current_position, entry_document_id, read_feed
+from app.core.history.feed import (
+    FeedEntry,
+    FeedFilter,
+    current_position,
+    entry_document_id,
+    newest_position,
+    read_feed,
+)
+from app.core.limits import MAX_WAIT_S
 from app.core.models.change_sets import APPLYING, CANCELLED, DONE, FeedPosition, get_change_set
 from app.core.models.customer_changes import KINDS
 from app.serialization.change_set_json import change_set_json, format_rfc3339, serialize_id
+from app.web.long_polling import progress, wait_for_change
 
 SOURCE = "How the change was made: `api`, `page` or `command`."
 NOW = "now"
@@ -43,6 +52,7 @@ class ChangesQuery(PageQuery):
     kind = Choices(*KINDS, description="Only entries of these kinds; repeatable.")
     document_id = text("Only entries of this customer.")
     type = text("Only entries whose segments of this type differ.")
+    wait = Seconds(MAX_WAIT_S, "If there are no entries: waits for them, up to so many seconds.")
 
 
 class Change(AnswerSchema):
@@ -101,14 +111,28 @@ def changes(query: dict[str, Any]) -> Response:
     Every change of every customer, oldest first: segments, profiles, creations, deletions and changed ids. Keep `next`
     and send it as `after`: no entry is skipped or repeated. A client that applies all entries in order, from the first
     or from a snapshot (`exportCustomers`), has the customers of the service. An entry never changes; only erasure and
-    retention remove entries. 410 means that the place of the cursor is no longer known: take a new snapshot.
+    retention remove entries. 410 means that the place of the cursor is no longer known: take a new snapshot. With
+    `wait`, the answer comes as soon as there are entries, or without entries after that time.
     """
     after = query["after"]
     if after == NOW:
         return jsonify(changes=[], next=encode_position(current_position()))
-    filters = FeedFilter(query["kind"], query["document_id"], query["type"])
-    entries, position = read_feed(FeedPosition(*after) if after else None, filters, limit=query["limit"])
+    entries, position = _next_entries(FeedPosition(*after) if after else None, query)
     return jsonify(changes=[entry_json(entry) for entry in entries], next=encode_position(position))
+
+
+def _next_entries(after: FeedPosition | None, query: dict[str, Any]) -> tuple[list[FeedEntry], FeedPosition]:
+    """Return the next entries, and the position after them. If there are none, the request waits as it says.
+
+    The newest position is read before the entries: what is committed meanwhile ends the wait. A request with filters
+    that was woken by other entries continues after these.
+    """
+    filters = FeedFilter(query["kind"], query["document_id"], query["type"])
+    newest = newest_position() if query["wait"] else None
+    entries, position = read_feed(progress() or after, filters, limit=query["limit"])
+    if query["wait"] and not entries:
+        wait_for_change("feed", newest_position, newest, query["wait"], progress=position)
+    return entries, position
 
 
 def entry_json(entry: FeedEntry) -> dict[str, Any]:

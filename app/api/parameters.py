@@ -140,6 +140,19 @@ class Limit(fields.Integer):
         return int(value)
 
 
+class Seconds(fields.Integer):
+    """A whole number of seconds; 0 if it is missing."""
+
+    def __init__(self, maximum: int, description: str) -> None:
+        self.maximum = maximum
+        super().__init__(load_default=0, metadata={"description": description, "minimum": 0, "maximum": maximum})
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if not (value.isascii() and value.isdecimal() and len(value) < 10 and int(value) <= self.maximum):
+            raise ValidationError(f"Must be a whole number from 0 to {self.maximum}.")
+        return int(value)
+
+
 class Timestamp(fields.DateTime):
     """An RFC 3339 time."""
 

@@ -10,12 +10,14 @@ import struct
 import threading
 import time
 from math import ceil
+from typing import Any
 
 import limits
-from flask import Response, current_app, g
+from flask import Response, current_app, request
 
 from app.access.api_tokens import ApiClient
 from app.core.errors import RateLimited
+from app.web.server_environ import HEADERS_ONLY, RATE_LIMIT_HEADERS
 from app.web.shared_memory import anonymous_file
 
 
@@ -67,17 +69,24 @@ def count(client: ApiClient) -> None:
         return
     limit = limits.parse(setting)
     requests, seconds = counters.count(client.id, limit.get_expiry())
-    g.rate_limit_headers = {
+    headers = {
         "RateLimit-Limit": str(limit.amount),
         "RateLimit-Remaining": str(max(0, limit.amount - requests)),
         "RateLimit-Reset": str(seconds),
     }
+    _all_calls()[RATE_LIMIT_HEADERS] = headers
     if requests > limit.amount:
-        g.rate_limit_headers["Retry-After"] = str(seconds)
+        headers["Retry-After"] = str(seconds)
         raise RateLimited(RateLimited.example.format(rate=format_rate(setting)))
 
 
 def add_headers(response: Response) -> Response:
     """Add the state of the token's window to the response."""
-    response.headers.update(g.pop("rate_limit_headers", {}))
+    response.headers.update(_all_calls().get(RATE_LIMIT_HEADERS, {}))
     return response
+
+
+def _all_calls() -> dict[str, Any]:
+    """Return the environment that all calls with this request share: with its headers, its body, and after a wait."""
+    environ: dict[str, Any] = request.environ.get(HEADERS_ONLY, request.environ)
+    return environ

@@ -11,6 +11,9 @@ MAX_DOCUMENT_ID_LENGTH = 512
 MAX_PAGE_SIZE = 1000
 """Elements in a page of an API list."""
 
+MAX_WAIT_S = 60
+"""Seconds that a request for the change feed can wait for changes. Proxies allow 60 by default."""
+
 MAX_REASON_LENGTH = 500
 """Characters of the reason that the header Change-Reason gives."""
 

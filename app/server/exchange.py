@@ -148,14 +148,17 @@ class Exchange:
             self._send(response)
 
     def _read(self) -> AppResponse:
-        """Return the response to a request that only reads, and may wait for a change."""
+        """Return the response to a request that only reads, and may wait for changes."""
         poll = LongPoll()
         self.environ[LONG_POLL] = poll
-        response = self.server.application.call(self.environ, self.is_disconnected)
-        if poll.wait is None:
-            return response
-        self.server.waiting.wait(poll.wait, self.is_disconnected, lambda: self.server.stopping)
-        return self.server.application.call(self.environ, self.is_disconnected)
+        while True:
+            response = self.server.application.call(self.environ, self.is_disconnected)
+            wait, poll.wait = poll.wait, None
+            if wait is None:
+                return response
+            self.server.waiting.wait(wait, self.is_disconnected, lambda: self.server.stopping)
+            if self.server.stopping:
+                poll.deadline = 0
 
     def _answer_large(self) -> None:
         """Let the application check the headers before it gets the body."""

@@ -8,7 +8,7 @@ import gevent
 from app.server.application import Application, ClientDisconnected
 from app.web.long_polling import WaitForChange
 
-PROBE_INTERVAL_S = 0.5
+PROBE_INTERVAL_S = 0.25
 
 
 class Waiting:
@@ -20,13 +20,12 @@ class Waiting:
 
     def wait(self, wait: WaitForChange, is_disconnected: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
         """Return when the value has changed, the time is over, or the worker stops. Raises ClientDisconnected."""
-        deadline = time.monotonic() + wait.seconds
-        while time.monotonic() < deadline and not is_stopping():
+        while (remaining := wait.deadline - time.monotonic()) > 0 and not is_stopping():
+            gevent.sleep(min(PROBE_INTERVAL_S, remaining))  # first, so that a shared value is not older than the wait
             if self._value(wait) != wait.seen:
                 return
             if is_disconnected():
                 raise ClientDisconnected
-            gevent.sleep(min(PROBE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
 
     def _value(self, wait: WaitForChange) -> object:
         computed_at, value = self._values.get(wait.key, (0.0, wait.seen))

@@ -13,7 +13,10 @@ BODY_LIMIT = "customer_segments.body_limit"
 """Set by the application when it has admitted the headers: the maximum number of bytes of the body."""
 
 CLIENT = "customer_segments.client"
-"""The API client that the check of the headers authenticated. The request is then not counted twice."""
+"""The API client that an earlier call with this request authenticated. The request is not counted twice."""
+
+RATE_LIMIT_HEADERS = "customer_segments.rate_limit_headers"
+"""From the call that counted the request, for the response."""
 
 CANCELLATION = "customer_segments.cancellation"
 """From the server: its `cancel()` ends the database queries of the request (`app.web.cancellation`)."""

@@ -1,14 +1,19 @@
 """The Python client against the application: each method, retries, batches and the change feed."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from queue import Queue
 
 import httpx
 import pytest
-from customer_segments import ApiError, Client, Segment, transport
+from customer_segments import ApiError, Client, Page, Segment, transport
 from flask import Flask
 
 from app.access.api_tokens import create_token
+from bench.servers.gunicorn import SECRET_KEY, serving
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 
 GOLD_MEMBER, SILVER_MEMBER = Segment("membership", "GOLD"), Segment("membership", "SILVER")
@@ -121,7 +126,46 @@ def test_lists_are_read_page_by_page(client: Client) -> None:
     assert list(client.iter_segments()) == [(GOLD_MEMBER, 1)]
 
 
-def test_the_feed_is_followed_and_a_change_set_reverted(client: Client, ana: str) -> None:
+def test_the_feed_is_followed_as_changes_are_committed(app: Flask, tmp_path: Path, ana: str) -> None:
+    """Through the server: a change that another process commits ends the wait of the request."""
+    environ = {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": SECRET_KEY}
+    received: Queue[Page] = Queue()
+
+    def follow(client: Client) -> None:
+        for page in client.follow(client.read_changes("now").cursor, kind="segments"):
+            received.put(page)
+            if page.entries[-1]["after"] == SILVER:
+                return
+
+    with serving(environ, tmp_path / "log") as server, Client(server.address, create_token("python")) as client:
+        follower = threading.Thread(target=follow, args=(client,))
+        follower.start()
+        while received.empty():  # the follower may not have read its first cursor yet
+            set_segments(ana, GOLD)
+            set_segments(ana, [])
+            time.sleep(0.2)
+        set_segments(ana, SILVER)
+        follower.join(timeout=25)
+        assert not follower.is_alive()
+
+
+def test_a_follower_does_not_ask_without_pause(
+    client: Client, network: Network, monkeypatch: pytest.MonkeyPatch, ana: str
+) -> None:
+    """A service that stops, or another server, answers without entries at once."""
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        set_segments(ana, GOLD)
+
+    monkeypatch.setattr("customer_segments.client.time.sleep", pause)
+    page = next(client.follow("now"))
+    assert [entry["after"] for entry in page.entries] == [GOLD]
+    assert pauses == [1.0]
+
+
+def test_the_feed_is_read_to_its_end_and_a_change_set_reverted(client: Client, ana: str) -> None:
     change_set = client.replace_segments({ana: [GOLD_MEMBER]}).change_set
     assert change_set
     pages = list(client.iter_changes())

@@ -11,7 +11,8 @@ _value = [0]
 @app.get("/wait")
 def wait() -> str:
     seen = int(request.args["seen"])
-    wait_for_change("value", lambda: _value[0], seen, float(request.args["seconds"]))
+    if _value[0] == seen:
+        wait_for_change("value", lambda: _value[0], seen, float(request.args["seconds"]))
     return str(_value[0])
 
 

@@ -8,7 +8,7 @@ goes by the position that a part takes as its last act, and ends where all posit
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -114,6 +114,11 @@ def current_position() -> FeedPosition:
     """Return the position after everything that is committed: from here, only later changes follow."""
     settled = dialects.settled_position(cast(Session, db.session))
     return _newest(settled) or _start()
+
+
+def newest_position() -> int | None:
+    """Return the position of the newest part that is committed; unlike `current_position`, without any lock."""
+    return db.session.scalar(select(func.max(parts.position)))
 
 
 def begin_snapshot() -> FeedPosition:

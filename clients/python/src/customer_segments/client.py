@@ -16,6 +16,7 @@ from customer_segments.transport import Transport
 
 SEGMENTS = "/api/v3/customers/segments"
 BATCH_SIZE = 10_000
+MIN_POLL_INTERVAL_S = 1.0
 
 Row = tuple[str, Sequence[Segment]]
 """A customer's document_id and their new segments."""
@@ -36,6 +37,7 @@ class Client:
         headers = {"Authorization": f"Bearer {token}", "User-Agent": "customer-segments-python"}
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, transport=transport)
         self._transport = Transport(self._http, max_attempts)
+        self._timeout = timeout
 
     def __enter__(self) -> Self:
         return self
@@ -156,9 +158,15 @@ class Client:
         ).json()
         return content
 
-    def read_changes(self, after: str | None = None, *, limit: int = 1000) -> Page:
-        """Return the next entries of the change feed. Raises ApiError 410 for a cursor that is no longer valid."""
-        page = self._transport.send("GET", "/api/v3/changes", params={"after": after, "limit": limit}).json()
+    def read_changes(self, after: str | None = None, *, limit: int = 1000, wait: int = 0, **filters: Any) -> Page:
+        """Return the next entries of the change feed; if there are none, wait for them, up to `wait` seconds.
+
+        `filters` are those of the API: kind, document_id, type. Raises ApiError 410 for a cursor that is no longer
+        valid.
+        """
+        params = {**filters, "after": after, "limit": limit, "wait": wait or None}
+        timeout = self._timeout + wait
+        page = self._transport.send("GET", "/api/v3/changes", params=params, timeout=timeout).json()
         return Page(page["changes"], page["next"])
 
     def iter_changes(self, after: str | None = None) -> Iterator[Page]:
@@ -170,13 +178,19 @@ class Client:
             yield page
             after = page.cursor
 
-    def follow(self, after: str | None = None, *, interval: float = 5) -> Iterator[Page]:
-        """Yield pages of the change feed, and wait for further changes, without end."""
+    def follow(self, after: str | None = None, *, wait: int = 30, **filters: Any) -> Iterator[Page]:
+        """Yield pages of the change feed without end, each as soon as there are changes. Keep `page.cursor`.
+
+        The service lets each request wait for changes, up to `wait` seconds (60 at most).
+        """
         while True:
-            for page in self.iter_changes(after):
+            started = time.monotonic()
+            page = self.read_changes(after, wait=wait, **filters)
+            after = page.cursor
+            if page.entries:
                 yield page
-                after = page.cursor
-            time.sleep(interval)
+            elif time.monotonic() - started < MIN_POLL_INTERVAL_S:  # a service that is about to stop does not wait
+                time.sleep(MIN_POLL_INTERVAL_S)
 
 
 def _to_json(segments: Iterable[Segment]) -> list[dict[str, str]]:

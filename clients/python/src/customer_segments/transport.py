@@ -19,7 +19,7 @@ class Transport:
     def __init__(self, http: httpx.Client, max_attempts: int) -> None:
         self.http, self.max_attempts = http, max_attempts
 
-    def send(
+    def send(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,
         path: str,
@@ -27,16 +27,21 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> httpx.Response:
-        """Return a response below 400. Raises ApiError, or httpx.TransportError after the last attempt.
+        """Return a response below 400; `timeout` replaces that of the client.
 
+        Raises ApiError, or httpx.TransportError after the last attempt.
         Only call it for requests that may arrive twice: reads, and writes with an Idempotency-Key.
         """
         query = {name: value for name, value in (params or {}).items() if value not in (None, False)}
+        options: dict[str, Any] = {"params": query, "json": json, "headers": dict(headers or {})}
+        if timeout is not None:
+            options["timeout"] = timeout
         for attempt in range(1, self.max_attempts + 1):
             delay = min(MAX_DELAY_S, 0.5 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311 - jitter
             try:
-                response = self.http.request(method, path, params=query, json=json, headers=dict(headers or {}))
+                response = self.http.request(method, path, **options)
             except httpx.TransportError:
                 if attempt == self.max_attempts:
                     raise
