@@ -118,7 +118,7 @@ def current_position() -> FeedPosition:
 
 def newest_position() -> int | None:
     """Return the position of the newest part that is committed; unlike `current_position`, without any lock."""
-    return db.session.scalar(select(func.max(parts.position)))
+    return cast(int | None, db.session.scalar(select(func.max(parts.position))))
 
 
 def begin_snapshot() -> FeedPosition:
