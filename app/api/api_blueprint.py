@@ -33,7 +33,8 @@ class Body:
 
     schema: type[Schema]
     example: Any
-    media_types: tuple[str, ...] = ("application/json",)
+    line_media_types: tuple[str, ...] = ()
+    """Other media types, whose content is text in lines."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,9 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
         if conditional:
             doc.setdefault("parameters", []).append(IF_NONE_MATCH)
         if operation.body:
-            content = {"schema": operation.body.schema, "example": operation.body.example}
-            doc["requestBody"] = {"required": True, "content": dict.fromkeys(operation.body.media_types, content)}
+            json = {"schema": operation.body.schema, "example": operation.body.example}
+            lines = dict.fromkeys(operation.body.line_media_types, {"schema": {"type": "string"}})
+            doc["requestBody"] = {"required": True, "content": {"application/json": json, **lines}}
         return doc
 
 

@@ -21,6 +21,15 @@ CUSTOMER_ID = {
     "description": "Any id, slashes included.",
     "example": "1232-2323",
 }
+SEGMENT_PATH = tuple(
+    {
+        "in": "path",
+        "name": name,
+        "description": f"The {name} of the segment; a slash or percent sign in it is percent-encoded twice.",
+        "example": example,
+    }
+    for name, example in GOLD.items()
+)
 CHANGE_SET_ID = {
     "in": "path",
     "name": "change_set_id",

@@ -15,6 +15,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.api import large_json
 from app.core.errors import BadRequest, TooLarge, UnsupportedMediaType
 
+JSON_LINES_TYPES = ("application/x-ndjson", "application/jsonl")
+
 
 class MalformedJson(BadRequest):
     code = "MALFORMED_JSON"
@@ -40,8 +42,41 @@ def json_body() -> Any:
 
     Raises UnsupportedMediaType, TooLarge and MalformedJson.
     """
+    return _parse_json(_read("application/json"))
+
+
+def is_json_lines() -> bool:
+    return request.mimetype in JSON_LINES_TYPES
+
+
+def json_lines_body() -> dict[int, Any]:
+    """Return the parsed lines by their numbers; blank lines are left out.
+
+    Raises what `json_body` raises: also for a body without lines, which may come from an export that failed.
+    """
+    lines = enumerate(_read(*JSON_LINES_TYPES).splitlines(), start=1)
+    texts = {number: line for number, line in lines if line.strip()}
+    if not texts:
+        raise MalformedJson(MalformedJson.example)
+    try:
+        values = orjson.loads(b"[%s]" % b",".join(texts.values()))
+    except orjson.JSONDecodeError:
+        values = []
+    if len(values) != len(texts):  # a line is not JSON, or not one value
+        values = [_parse_line(number, text) for number, text in texts.items()]
+    return dict(zip(texts, values, strict=True))
+
+
+def _parse_line(number: int, text: bytes) -> Any:
+    try:
+        return _parse_json(text)
+    except MalformedJson as error:
+        raise MalformedJson(f"Line {number} is not JSON. {error}") from None
+
+
+def _read(*media_types: str) -> bytes:
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8", "us-ascii"):
+    if request.mimetype not in media_types or charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType(UnsupportedMediaType.example)
     limit = current_app.config["MAX_BODY_BYTES"]
     try:
@@ -51,7 +86,7 @@ def json_body() -> Any:
     body = body.removeprefix(BOM_UTF8)
     if "Idempotency-Key" in request.headers:
         g.body_digest = sha256(body).hexdigest()
-    return _parse_json(body)
+    return body
 
 
 def _parse_json(body: bytes) -> Any:

@@ -35,6 +35,13 @@ def check_token_types(body: Any, *members: str) -> None:
         _refuse(TypeForbidden, _other_types(body, members, allowed, OF_TOKEN))
 
 
+def check_token_type(type_: str) -> None:
+    """Raise TypeForbidden if the token is limited to other types than that of the path."""
+    allowed = current_client().types
+    if allowed and type_ not in allowed:
+        raise TypeForbidden([("type", OF_TOKEN)])
+
+
 def check_put_types(before: Segments, after: Segments) -> None:
     """Raise TypeForbidden if segments of one customer change whose type the token is not limited to."""
     allowed = current_client().types

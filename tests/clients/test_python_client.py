@@ -75,6 +75,18 @@ def test_as_of_skips_customers_changed_later(client: Client, ana: str) -> None:
         client.replace_segments({ana: []}, as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - refused
 
 
+@pytest.mark.parametrize("segment", [GOLD_MEMBER, Segment("a/b %2F", ".."), Segment("%", "")])
+def test_members_of_a_segment_are_set(client: Client, ana: str, segment: Segment) -> None:
+    preview = client.set_members(segment, [ana, "unknown"], dry_run=True)
+    assert (preview.added, preview.not_found, preview.change_set) == (1, ["unknown"], None)
+    result = client.set_members(segment, (id_ for id_ in [ana]))
+    assert (result.added, result.removed, result.unchanged) == (1, 0, 0)
+    assert result.change_set
+    assert client.get_segments(document_id=ana) == [segment]
+    assert client.set_members(segment, []).removed == 1
+    assert all_segments() == {ana: []}
+
+
 def test_batches_cover_all_rows_and_repeat_safely(client: Client, network: Network) -> None:
     ids = [f"c{number}" for number in range(25)]
     add_customers(*ids)

@@ -71,10 +71,10 @@ class ChangeTooLarge(Conflict):
         "To do it all the same: Guard: override."
     )
 
-    def __init__(self, emptied: int, outcome: Any) -> None:
-        who = "1 customer" if emptied == 1 else f"{emptied} customers"
+    def __init__(self, customers: int, outcome: Any, lost: str = "all their segments") -> None:
+        who = "1 customer" if customers == 1 else f"{customers} customers"
         super().__init__(
-            f"{who} would lose all their segments: more than the guard of the token allows. Nothing was changed. "
+            f"{who} would lose {lost}: more than the guard of the token allows. Nothing was changed. "
             "To do it all the same: Guard: override."
         )
         self.outcome = outcome

@@ -2,6 +2,6 @@
 
 from customer_segments.client import Client
 from customer_segments.errors import ApiError
-from customer_segments.models import BatchTotals, Page, ReplaceResult, Segment
+from customer_segments.models import BatchTotals, MembersResult, Page, ReplaceResult, Segment
 
-__all__ = ["ApiError", "BatchTotals", "Client", "Page", "ReplaceResult", "Segment"]
+__all__ = ["ApiError", "BatchTotals", "Client", "MembersResult", "Page", "ReplaceResult", "Segment"]

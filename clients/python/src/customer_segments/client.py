@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from customer_segments.models import BatchTotals, Page, ReplaceResult, Segment
+from customer_segments.models import BatchTotals, MembersResult, Page, ReplaceResult, Segment
 from customer_segments.transport import Transport
 
 SEGMENTS = "/api/v3/customers/segments"
@@ -102,6 +102,28 @@ class Client:
             for id_ in dict.fromkeys([*added, *removed])
         ]
         return self._write_segments("PATCH", body, {"dry_run": _flag(dry_run), "report": _flag(report)}, {}, None)
+
+    def set_members(
+        self,
+        segment: Segment,
+        document_ids: Iterable[str],
+        *,
+        dry_run: bool = False,
+        override_guard: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MembersResult:
+        """Set the members of a segment: exactly these customers have it afterwards, all others lose it.
+
+        Raises ApiError, for example with code CHANGE_TOO_LARGE if the token has a guard.
+        """
+        path = f"/api/v3/segments/{_path_part(segment.type)}/{_path_part(segment.value)}/members"
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        if override_guard:
+            headers["Guard"] = "override"
+        params, body = {"dry_run": _flag(dry_run)}, {"document_ids": list(document_ids)}
+        content = self._transport.send("PUT", path, params=params, json=body, headers=headers).json()
+        added, removed, unchanged = (content[name] for name in ("added", "removed", "unchanged"))
+        return MembersResult(added, removed, unchanged, content["notFound"], content["changeSet"])
 
     def _write_segments(
         self, method: str, body: list[Any], params: dict[str, Any], headers: dict[str, str], key: str | None
@@ -195,6 +217,12 @@ class Client:
 
 def _to_json(segments: Iterable[Segment]) -> list[dict[str, str]]:
     return [{"type": type_, "value": value} for type_, value in segments]
+
+
+def _path_part(text: str) -> str:
+    """Return a type or value for a URL, encoded once more where it has slashes, percent signs or dots only."""
+    encoded = text.replace("%", "%25").replace("/", "%2F") or "%"
+    return quote(encoded.replace(".", "%2E") if encoded in (".", "..") else encoded, safe="")
 
 
 def _flag(value: bool) -> str | None:

@@ -48,3 +48,15 @@ class Page:
 
     entries: list[dict[str, Any]]
     cursor: str
+
+
+@dataclass(frozen=True)
+class MembersResult:
+    """How the members of a segment changed, in numbers of customers."""
+
+    added: int
+    removed: int
+    unchanged: int
+    not_found: list[str]
+    change_set: str | None
+    """The change set that the request made; None if nothing changed."""

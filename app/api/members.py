@@ -1,0 +1,143 @@
+"""The members of a segment, set as a whole (contract §8)."""
+
+from typing import Any, cast
+
+from flask import Response
+from flask.json import dumps
+from marshmallow import fields
+from sqlalchemy.orm import Session
+
+from app.access.idempotency import IdempotencyMismatch, StoredResponse
+from app.access.token_request_log import CustomerCounts
+from app.api import blueprint, token_requests
+from app.api.api_blueprint import Answer, Body
+from app.api.auth import current_client
+from app.api.errors import BODY_ERRORS
+from app.api.examples import CHANGE_SET_LINKS, SEGMENT_PATH
+from app.api.parameters import UNSTORABLE, DryRunQuery, GuardedHeaders
+from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
+from app.api.schemas import AnswerSchema, change_set_id, count, strings
+from app.api.segment_types import check_token_type
+from app.api.writes import run_write
+from app.core.changes.members import MembersDiff, diff_members
+from app.core.changes.replace_segments import ChangeTooLarge, replace_segments
+from app.core.errors import InvalidInput
+from app.core.models.customers import is_storable
+from app.core.models.segments import SegmentPair
+from app.serialization.change_set_json import serialize_id
+from app.serialization.request_schemas import RequestSchema, Text, validate_body
+
+NOT_AN_ID = "Must be an id, or an object with document_id."
+
+
+class MembersSchema(RequestSchema):
+    """All members of the segment; in JSON Lines, each line is an id or `{"document_id": …}`."""
+
+    document_ids = fields.List(Text(), required=True)
+
+
+class MembersAnswer(AnswerSchema):
+    added = count("Customers who gain the segment.")
+    removed = count("Customers who lose the segment.")
+    unchanged = count("Customers who were members already.")
+    notFound = strings("Ids that no customer has.")  # noqa: N815
+    changeSet = change_set_id()  # noqa: N815
+
+
+@blueprint.operation(
+    "PUT",
+    "/v3/segments/<segment_part:type>/<segment_part:value>/members",
+    name="putMembers",
+    tag="Segments",
+    scope="segments:write",
+    query=DryRunQuery,
+    headers=GuardedHeaders,
+    path_parameters=SEGMENT_PATH,
+    body=Body(MembersSchema, {"document_ids": ["1232-2323", "222-133"]}, JSON_LINES_TYPES),
+    answers=(
+        Answer(
+            MembersAnswer,
+            "How many customers gained and lost the segment.",
+            {"added": 1, "removed": 0, "unchanged": 0, "notFound": ["222-133"], "changeSet": "43"},
+            headers=("Change-Set",),
+            links=CHANGE_SET_LINKS,
+        ),
+    ),
+    errors=(*BODY_ERRORS, ChangeTooLarge, IdempotencyMismatch),
+)
+def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value: str) -> Response:
+    """Set the members of a segment
+
+    Exactly the customers listed have the segment afterwards, as of one snapshot: those missing gain it, all others lose
+    it. Other segments stay. Ids that no customer has are `notFound`. The guard of the token counts those who lose the
+    segment, in percent of the members before. In JSON Lines, each line is an id or an object with `document_id`. 403 if the token is limited to other segment types.
+    """
+    segment = _segment(type, value)
+    document_ids = _parse_members()
+    guard, dry_run = None if headers["guard"] else current_client().guard, query["dry_run"]
+
+    def work(session: Session) -> StoredResponse:
+        diff = diff_members(session, segment, document_ids)
+        counts = CustomerCounts(len(document_ids), len(diff), diff.unchanged, len(diff.not_found))
+        token_requests.note_counts(counts, dry_run=dry_run)
+        diff.check(guard)
+        change_set_id = None
+        if len(diff) and not dry_run:
+            patches, actor = diff.patches(), current_client().actor()
+            change_set_id = replace_segments(
+                patches, actor, note=headers["change_reason"], session=session
+            ).change_set_id
+        return StoredResponse(dumps(_report(diff, change_set_id)), change_set_id)
+
+    try:
+        return run_write(work, headers, dry_run=dry_run)
+    except ChangeTooLarge as error:
+        error.extra = {"report": _report(error.outcome)}
+        raise
+
+
+def _segment(type_: str, value: str) -> SegmentPair:
+    """Return the segment of the path. Raises InvalidInput, and TypeForbidden for a type that the token lacks."""
+    errors = [(name, UNSTORABLE) for name, text in (("type", type_), ("value", value)) if not is_storable(text)]
+    if errors:
+        raise InvalidInput(errors, "the path")
+    check_token_type(type_)
+    return SegmentPair(type_, value)
+
+
+def _parse_members() -> list[str]:
+    """Return the ids of the body, each once. Raises InvalidInput, and what `json_body` raises."""
+    ids = _ids_of_lines() if is_json_lines() else _ids_of_object()
+    return list(dict.fromkeys(ids))
+
+
+def _ids_of_object() -> list[str]:
+    body = json_body()
+    ids = body.get("document_ids") if isinstance(body, dict) else None
+    if not (isinstance(ids, list) and _are_ids(ids)):
+        validate_body(body, MembersSchema())
+    return cast(list[str], body["document_ids"])
+
+
+def _ids_of_lines() -> list[str]:
+    lines = json_lines_body()
+    ids = [line.get("document_id") if isinstance(line, dict) else line for line in lines.values()]
+    if not _are_ids(ids):
+        pairs = zip(lines, ids, strict=True)
+        raise InvalidInput((f"line {number}", NOT_AN_ID) for number, id_ in pairs if not _are_ids([id_]))
+    return cast(list[str], ids)
+
+
+def _are_ids(values: list[Any]) -> bool:
+    """Return whether all are texts that the database can store; a list may have millions."""
+    return set(map(type, values)) <= {str} and is_storable("".join(values))
+
+
+def _report(diff: MembersDiff, change_set_id: int | None = None) -> dict[str, Any]:
+    return {
+        "added": len(diff.added),
+        "removed": len(diff.removed),
+        "unchanged": diff.unchanged,
+        "notFound": diff.not_found,
+        "changeSet": serialize_id(change_set_id),
+    }
