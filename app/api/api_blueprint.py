@@ -150,7 +150,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
             doc.setdefault("parameters", []).append(IF_NONE_MATCH)
         if operation.body:
             json = {"schema": operation.body.schema, "example": operation.body.example}
-            lines = dict.fromkeys(operation.body.line_media_types, {"schema": {"type": "string"}})
+            lines = {name: {"schema": {"type": "string"}} for name in operation.body.line_media_types}
             doc["requestBody"] = {"required": True, "content": {"application/json": json, **lines}}
         return doc
 

@@ -70,7 +70,8 @@ def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value
 
     Exactly the customers listed have the segment afterwards, as of one snapshot: those missing gain it, all others lose
     it. Other segments stay. Ids that no customer has are `notFound`. The guard of the token counts those who lose the
-    segment, in percent of the members before. In JSON Lines, each line is an id or an object with `document_id`. 403 if the token is limited to other segment types.
+    segment, in percent of the members before. In JSON Lines, each line is an id or an object with `document_id`. 403 if
+    the token is limited to other segment types.
     """
     segment = _segment(type, value)
     document_ids = _parse_members()

@@ -137,7 +137,7 @@ def curl(method: str, path: str, operation: Operation, parameters: list[Any]) ->
     if operation.scope:
         lines.append("-H 'Authorization: Bearer <token>'")
     if operation.body:
-        lines.append(f"-H 'Content-Type: {operation.body.media_types[0]}'")
+        lines.append("-H 'Content-Type: application/json'")
         lines.append(f"-d '{orjson.dumps(operation.body.example).decode()}'")
     return " \\\n  ".join(lines)
 
