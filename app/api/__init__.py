@@ -11,7 +11,17 @@ blueprint.after_request(rate_limit.add_headers)
 blueprint.after_request(token_requests.log_request)
 blueprint.after_request(etag.apply_etag)
 
-from app.api import catalogue, changes, customer, customers, members, openapi, segments, whole_customers  # noqa: E402, F401 - they register their routes
+from app.api import (  # noqa: E402, F401 - they register their routes
+    catalogue,
+    change_set_entries,
+    changes,
+    customer,
+    customers,
+    members,
+    openapi,
+    segments,
+    whole_customers,
+)
 
 
 def init_app(app: Flask) -> None:

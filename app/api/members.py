@@ -1,8 +1,8 @@
-"""The members of a segment, set as a whole (contract §8)."""
+"""The members of a segment: listed, also as of a moment, and set as a whole (contract §8)."""
 
 from typing import Any, cast
 
-from flask import Response
+from flask import Response, jsonify
 from flask.json import dumps
 from marshmallow import fields
 from sqlalchemy.orm import Session
@@ -14,19 +14,22 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, SEGMENT_PATH
-from app.api.parameters import UNSTORABLE, DryRunQuery, GuardedHeaders
+from app.api.parameters import UNSTORABLE, Cursor, DryRunQuery, GuardedHeaders, PageQuery, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
-from app.api.schemas import AnswerSchema, change_set_id, count, strings
+from app.api.schemas import AnswerSchema, change_set_id, count, next_cursor, strings
 from app.api.segment_types import check_token_type
 from app.api.writes import run_write
 from app.core.changes.members import MembersDiff, diff_members
 from app.core.changes.replace_segments import ChangeTooLarge, replace_segments
-from app.core.errors import InvalidInput
+from app.core.errors import InvalidInput, NoLongerRetained
+from app.core.history.members import list_members
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
 from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import RequestSchema, Text, validate_body
+from app.web.cursors import encode_cursor
 
+MEMBERS_URL = "/v3/segments/<segment_part:type>/<segment_part:value>/members"
 NOT_AN_ID = "Must be an id, or an object with document_id."
 
 
@@ -44,9 +47,50 @@ class MembersAnswer(AnswerSchema):
     changeSet = change_set_id()  # noqa: N815
 
 
+class MembersQuery(PageQuery):
+    at = Timestamp("As of this moment; by default, now.")
+    cursor = Cursor(str)
+
+
+class MemberPage(AnswerSchema):
+    document_ids = strings("Ordered by document_id.")
+    next = next_cursor()
+
+
+@blueprint.operation(
+    "GET",
+    MEMBERS_URL,
+    name="listMembers",
+    tag="Segments",
+    scope="segments:read",
+    query=MembersQuery,
+    path_parameters=SEGMENT_PATH,
+    answers=(
+        Answer(
+            MemberPage,
+            "A page of members; `next` is the cursor of the next page, or null.",
+            {"document_ids": ["1232-2323"], "next": None},
+        ),
+    ),
+    errors=(NoLongerRetained,),
+)
+def members(query: dict[str, Any], type: str, value: str) -> Response:
+    """The members of a segment
+
+    The customers who have the segment; with `at`, those of today's customers who had it at that moment, by the ids that
+    they have now. A segment that no customer has is an empty list.
+    """
+    if not is_storable(type + value):
+        return jsonify(document_ids=[], next=None)
+    limit, cursor = query["limit"], query["cursor"]
+    found = list_members(SegmentPair(type, value), query["at"], after=cursor and cursor[0], limit=limit + 1)
+    following = encode_cursor(found[limit - 1]) if len(found) > limit else None
+    return jsonify(document_ids=found[:limit], next=following)
+
+
 @blueprint.operation(
     "PUT",
-    "/v3/segments/<segment_part:type>/<segment_part:value>/members",
+    MEMBERS_URL,
     name="putMembers",
     tag="Segments",
     scope="segments:write",

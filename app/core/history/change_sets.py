@@ -1,6 +1,6 @@
 """Change sets, newest first: listed, filtered, and shown customer by customer."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
@@ -10,9 +10,10 @@ from sqlalchemy import Row, func, select, tuple_
 
 from app.core.counts.segment_deltas import change_sets_affecting
 from app.core.database import db
+from app.core.history.feed import FeedEntry, select_entries
 from app.core.history.timeline import iter_timeline
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
-from app.core.models.customer_changes import CustomerChange, EntryKey
+from app.core.models.customer_changes import CustomerChange, EntryKey, Kind
 from app.core.models.customers import Customer, CustomerSearch
 from app.core.models.segments import SegmentPair
 
@@ -105,6 +106,19 @@ def list_segment_changes(change_set_id: int, *, after: EntryKey = START, limit: 
         .limit(limit)
     )
     return list(db.session.execute(query).all())
+
+
+def list_entries(
+    change_set_id: int, kinds: Collection[Kind] = (), *, after: EntryKey = START, limit: int
+) -> list[FeedEntry]:
+    """Return the entries of a change set, of all or some kinds, in the order of the feed.
+
+    `after` is the position and number of an entry.
+    """
+    query = select_entries().where(parts.change_set_id == change_set_id, tuple_(parts.position, entries.number) > after)
+    if kinds:
+        query = query.where(entries.kind.in_(kinds))
+    return list(db.session.execute(query.order_by(parts.position, entries.number).limit(limit)).all())
 
 
 def list_reverts(change_set_id: int) -> list[ChangeSet]:

@@ -8,7 +8,7 @@ goes by the position that a part takes as its last act, and ends where all posit
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -181,7 +181,16 @@ def _select_entries(group: list[Any], place: FeedPosition, filters: FeedFilter, 
     # The entries of one part come in the order of their key: a page of a large part must not sort all that is left.
     order = (parts.position, entries.number) if len(group) > 1 else (entries.number,)
     after = or_(parts.position > place.position, and_(parts.position == place.position, entries.number > place.number))
-    query = (
+    query = select_entries().where(entries.part_id.in_([part.id for part in group]), *filters.conditions())
+    query = query.order_by(*order).limit(limit)
+    if group[0].position == place.position:
+        query = query.where(after)
+    return list(db.session.execute(query).all())
+
+
+def select_entries() -> Select[Any]:
+    """Return the query of feed entries, for conditions and an order."""
+    return (
         select(
             parts.id.label("part_id"),
             parts.position,
@@ -195,10 +204,4 @@ def _select_entries(group: list[Any], place: FeedPosition, filters: FeedFilter, 
         .select_from(CustomerChange)
         .join(ChangeSetPart, parts.id == entries.part_id)
         .join(ChangeSet, sets.id == parts.change_set_id)
-        .where(entries.part_id.in_([part.id for part in group]), *filters.conditions())
-        .order_by(*order)
-        .limit(limit)
     )
-    if group[0].position == place.position:
-        query = query.where(after)
-    return list(db.session.execute(query).all())
