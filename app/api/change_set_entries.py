@@ -28,6 +28,7 @@ class ChangeSetEntries(AnswerSchema):
     next = next_cursor()
 
 
+SILVER = {**GOLD, "value": "SILVER"}
 ENTRY = {"id": "7:1", "kind": "segments", "at": AT, "actor": "token crm-nightly", "source": "api", "changeSet": "42"}
 
 
@@ -43,7 +44,7 @@ ENTRY = {"id": "7:1", "kind": "segments", "at": AT, "actor": "token crm-nightly"
         Answer(
             ChangeSetEntries,
             "A page of entries; `next` is the cursor of the next page, or null.",
-            {"changes": [{**ENTRY, "document_id": "1232-2323", "before": [], "after": [GOLD]}], "next": None},
+            {"changes": [{**ENTRY, "document_id": "1232-2323", "before": [SILVER], "after": [GOLD]}], "next": None},
         ),
     ),
     errors=(NotFound,),
