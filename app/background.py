@@ -18,6 +18,7 @@ from app.core.database import db
 from app.core.errors import Unavailable
 from app.core.history.retention import remove_old_deletions
 from app.jobs.abandoned import end_abandoned_change_sets
+from app.jobs.api_jobs import apply_api_job, check_api_job
 from app.jobs.bulk_edits import apply_bulk_edit, preview_bulk_edit
 from app.jobs.imports import apply_import, preview_import
 from app.jobs.runner import run_next_job
@@ -69,6 +70,8 @@ def compact_ledger(stop: Stop) -> bool:
 HANDLERS = {
     (JobKind.IMPORT, JobState.CHECKING): preview_import,
     (JobKind.IMPORT, JobState.APPLYING): apply_import,
+    (JobKind.API, JobState.CHECKING): check_api_job,
+    (JobKind.API, JobState.APPLYING): apply_api_job,
     (JobKind.EDIT, JobState.CHECKING): preview_bulk_edit,
     (JobKind.EDIT, JobState.APPLYING): apply_bulk_edit,
 }

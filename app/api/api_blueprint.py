@@ -41,7 +41,8 @@ class Body:
 class Answer:
     """A successful answer: its schema, what it means, and an example."""
 
-    schema: type[Schema]
+    schema: type[Schema] | None
+    """None for text."""
     description: str
     example: Any
     status: int = 200
@@ -103,8 +104,9 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
     ) -> Callable[[View], View]:
         """Register a view. It is called with `query` and `headers` if it declares their schemas.
 
-        The first line of its docstring is the summary, the rest the description. `scope` is what its token needs; None
-        opens it to all requests. `errors` come in addition to those that every operation with a token has.
+        The first line of its docstring is the summary, the rest the description. `scope` is what its token needs, with
+        ` or ` one of two; None opens it to all requests. `errors` come in addition to those that every operation with a
+        token has.
         """
 
         def register(view: View) -> View:
@@ -167,7 +169,7 @@ def _responses(operation: Operation, limits: Mapping[str, Any], *, conditional: 
         responses[str(answer.status)] = {
             "description": answer.description,
             "headers": _headers(*answer.headers, *common),
-            "content": {answer.media_type: {"schema": answer.schema, "example": answer.example}},
+            "content": {answer.media_type: {"schema": answer.schema or {"type": "string"}, "example": answer.example}},
             "links": dict(answer.links),
         }
     if conditional:

@@ -38,7 +38,7 @@ def authenticate() -> None:
         raise Forbidden("The token may not be used from this address.")
     if not admitted:
         rate_limit.count(client)
-    if scope not in client.scopes:
+    if client.scopes.isdisjoint(scope.split(" or ")):
         raise Forbidden(f"The token lacks the scope {scope}.")
     touch_last_used(client)
     request.environ.get(HEADERS_ONLY, request.environ)[CLIENT] = client

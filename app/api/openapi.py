@@ -38,6 +38,7 @@ VERSION = "3.1.0"
 TAGS = {
     "Segments": "The segments of customers, and the catalogue.",
     "Customers": "Profiles of customers: create, read, search, rename, erase.",
+    "Jobs": "Changes of any number of customers, applied in the background.",
     "Changes": "The record of all changes: follow it, and revert what was wrong.",
     "Description": "This document.",
 }
@@ -195,6 +196,12 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "The change set of the change, if anything changed.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
         "example": "42",
+    },
+    "Location": {
+        "description": "The address of the job.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "/api/v3/jobs/7",
     },
     "Change-Cursor": {
         "description": "The cursor from which to follow the change feed: send it as `after`.",

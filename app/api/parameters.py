@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from flask import Request
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 from webargs.flaskparser import FlaskParser
 
 from app.core.errors import InputError, InvalidInput
@@ -223,6 +223,20 @@ class Choices(fields.List[Any]):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return tuple(dict.fromkeys(word for word in super()._deserialize(value, *args, **kwargs) if word))
+
+
+class RequiredChoice(Choice):
+    """One of some words, which must be sent."""
+
+    def __init__(self, *words: str, description: str) -> None:
+        super().__init__(*words, description=description)
+        self.required, self.load_default = True, missing
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        word = super()._deserialize(value, *args, **kwargs)
+        if word is None:
+            raise ValidationError(f"Must be {' or '.join(self.words)}.")
+        return word
 
 
 class SegmentTypes(fields.String):

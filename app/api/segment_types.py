@@ -28,6 +28,17 @@ def replaced_types(body: Any, types: frozenset[str] | None) -> frozenset[str] | 
     return types or allowed or None
 
 
+def job_types(types: frozenset[str] | None) -> frozenset[str]:
+    """Return the types that a job may change: those of the query, else those of the token, else none for all.
+
+    Raises TypeForbidden if the query has others than the token.
+    """
+    allowed = current_client().types
+    if allowed and types and not types <= allowed:
+        raise TypeForbidden([("types", OF_TOKEN)])
+    return types or allowed
+
+
 def check_token_types(body: Any, *members: str) -> None:
     """Raise TypeForbidden if these members of a customer name a type that the token is not limited to."""
     allowed = current_client().types

@@ -50,6 +50,9 @@ MAX_COLUMNS = 500
 
 MAX_COLUMN_NAME_LENGTH = 1000
 
+MAX_REPORTED_IDS = 1000
+"""Ids in each list of the report of a job."""
+
 MAX_REJECTED_ROWS = 1_000_000
 """Rows with errors: a file with more of them is the wrong file, and would fill the disk."""
 

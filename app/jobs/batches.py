@@ -25,6 +25,7 @@ SKIP_REASONS = {
     "missing": "no longer exists",
     "exists": "was created meanwhile",
     "changed": "changed after the preview",
+    "stale": "changed after the moment of the request",
     "conflict": "changed later",
 }
 

@@ -102,6 +102,15 @@ def get_job(job_id: int, kind: JobKind) -> Job:
     return job
 
 
+def get_job_of_source(job_id: int, source: str) -> Job:
+    """Return the job of any kind, if it was created by way of `source`. Raises NotFound."""
+    db.session.remove()  # the session's snapshot may be older
+    job = db.session.get(Job, job_id)
+    if job is None or job.source != source or job.state == JobState.UPLOADING:
+        raise NotFound(f"There is no job {job_id}, or it was deleted.")
+    return job
+
+
 def list_jobs(kind: JobKind, *, before: int | None = None, limit: int) -> list[Job]:
     """Return the newest jobs, or the newest with ids below `before`."""
     query = select(Job).where(Job.kind == kind).order_by(Job.id.desc()).limit(limit)
@@ -150,6 +159,8 @@ def cancel(job: Job) -> None:
         JobState.CHECKING: JobState.DRAFT if job.kind == JobKind.IMPORT else JobState.DISCARDED,
         JobState.APPLYING: JobState.READY,
     }
+    if job.kind == JobKind.API:
+        before = dict.fromkeys(before, JobState.CANCELLED)
     try:
         if job.state not in before:
             raise NotReady("")

@@ -1,6 +1,6 @@
 """Reading a file into the staging: every row checked, the valid ones kept, the others rejected with the reason."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,10 @@ class StagingOptions:
     """Whether an empty cell clears the field."""
     needs_segments: bool = False
     """Whether a row without segments is invalid."""
+    only_profiles: bool = False
+    """Whether a row with segments is invalid."""
+    types: Collection[str] = ()
+    """Segments of other types are invalid; empty for all."""
     max_rejected: float = float("inf")
 
 
@@ -72,6 +76,12 @@ def _column_error(roles: list[str] | None, columns: list[str] | None) -> str | N
 def _checked(entry: CustomerEntry, options: StagingOptions) -> CustomerEntry:
     if options.needs_segments and entry.segments is None:
         raise InvalidInput(iter([("segments", "Required.")]), "the line")
+    if options.only_profiles and entry.segments is not None:
+        raise InvalidInput(iter([("segments", "Are changed by the actions replace, merge and remove.")]), "the line")
+    numbers = [n for n, pair in enumerate(entry.segments or []) if options.types and pair["type"] not in options.types]
+    if numbers:
+        message = "Is not one of the types that the job may change."
+        raise InvalidInput(((f"segments[{n}].type", message) for n in numbers), "the line")
     return entry
 
 

@@ -11,6 +11,8 @@ class JobKind(StrEnum):
     IMPORT = "import"
     EDIT = "edit"
     REVERT = "revert"
+    API = "api"
+    """A file that an API client sent."""
 
 
 class JobState(StrEnum):
@@ -35,9 +37,14 @@ STOPPED = (JobState.CANCELLED, JobState.FAILED)
 """The states from which a job can be continued, if some of its batches are applied."""
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
-    JobState.UPLOADING: frozenset({JobState.DRAFT, JobState.FAILED}),
+    JobState.UPLOADING: frozenset({JobState.DRAFT, JobState.CHECKING, JobState.FAILED, JobState.DISCARDED}),
     JobState.DRAFT: frozenset({JobState.DRAFT, JobState.CHECKING, JobState.DISCARDED}),
-    JobState.CHECKING: frozenset({JobState.READY, JobState.DRAFT, JobState.FAILED, JobState.DISCARDED}),
+    JobState.CHECKING: frozenset(
+        {
+            *(JobState.READY, JobState.APPLYING, JobState.DONE),
+            *(JobState.DRAFT, JobState.CANCELLED, JobState.FAILED, JobState.DISCARDED),
+        }
+    ),
     JobState.READY: frozenset({JobState.APPLYING, JobState.DRAFT, JobState.DISCARDED}),
     JobState.APPLYING: frozenset({JobState.DONE, JobState.READY, JobState.CANCELLED, JobState.FAILED}),
     JobState.CANCELLED: frozenset({JobState.APPLYING}),

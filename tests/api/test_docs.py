@@ -63,6 +63,7 @@ class Reader:
         path = url.removeprefix(HOST)
         self.answer = self.app.test_client().open(path, method=method, headers=headers, data=body)
         self.variables["CHANGE_SET"] = self.answer.headers.get("Change-Set", "")
+        self.variables["JOB"] = str((self.answer.json or {}).get("id"))
         self.variables["NEXT"] = str((self.answer.json or {}).get("next"))
 
     def read(self, text: str, info: str) -> None:

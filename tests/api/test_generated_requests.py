@@ -24,7 +24,7 @@ def test_examples_have_documented_responses(app: Flask) -> None:
     caller.send_examples(schema)
     # The customer to be erased has been renamed by then.
     erased = ("DELETE /api/v3/customers/{document_id}", 404)
-    assert {status for label, status in caller.answered if (label, status) != erased} == {200}
+    assert {status for label, status in caller.answered if (label, status) != erased} == {200, 202}
     assert {"replaceSegments", "mergeSegments", "gateway", "readSegments", "saveCustomers", "revertChangeSet"} <= {
         operation.definition.raw["operationId"]
         for operation in operations(schema)

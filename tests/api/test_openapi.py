@@ -14,6 +14,7 @@ from marshmallow import RAISE
 from app import create_app
 from app.access.api_tokens import SCOPES, create_token
 from app.api import blueprint
+from tests.support.api_jobs import add_applying_job
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, set_segments
 
@@ -103,7 +104,10 @@ def test_every_answer_is_described_with_its_headers_and_an_example(specification
             assert "X-Request-Id" in described["headers"]
             if status == "304":
                 continue
-            for content in described["content"].values():
+            for media_type, content in described["content"].items():
+                if media_type == "text/csv":
+                    assert content["schema"] == {"type": "string"}
+                    continue
                 assert content["schema"]["$ref"].startswith("#/components/schemas/")
                 assert "example" in content or content["examples"]
 
@@ -148,12 +152,16 @@ def test_its_curl_works_and_answers_like_the_example(app: Flask, specification: 
     for n in range(42):
         set_segments("1232-2323", [*GOLD, {"type": "n", "value": str(n)}] if n < 41 else GOLD)
     (described,) = (found for *_, found in operations(specification) if found["operationId"] == name)
+    add_applying_job(7)
     curl = shlex.split(described["x-codeSamples"][0]["source"])
     url = urlsplit(next(part for part in curl if part.startswith("https://")))
     body = json.loads(curl[curl.index("-d") + 1]) if "-d" in curl else None
     target = f"{url.path}?{url.query}" if url.query else url.path
     answer = blueprint.operations[name].answers[0]
     response = api.call(curl[curl.index("-X") + 1], target, status=answer.status, **({"json": body} if body else {}))
+    if answer.schema is None:
+        assert response.text.splitlines()[0] == answer.example.splitlines()[0]
+        return
     assert shape(json.loads(response.text.splitlines()[0])) == shape(answer.example), "JSON Lines: each line"
     assert answer.schema(unknown=RAISE).validate(answer.example) == {}
 

@@ -29,6 +29,7 @@ from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
 from bench.servers import postgresql
 from bench.servers.gunicorn import serving
+from tests.support.api_jobs import add_applying_job
 
 DESCRIPTION = "/api/v3/openapi.json"
 HELD = [  # not that every undeclared parameter is refused: the documented operation ignores some
@@ -52,6 +53,7 @@ def fill() -> str:
     run_in_transaction(lambda session: upsert_customers(session, rows))
     for n in range(42):
         replace_segments({id_: [GOLD, {"type": "n", "value": str(n)}] for id_ in IDS}, Actor("tester", "test"))
+    add_applying_job(7)
     return create_token("generated", SCOPES)
 
 

@@ -31,7 +31,7 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
 
     The guard counts the customers who lose all their segments of these types. Raises ChangeTooLarge.
     """
-    current = _lock_segments(session, payload)
+    current = lock_segments(session, payload)
     merged = {id_: merge_types(current.get(id_, []), new, types) for id_, new in payload.items()}
     with open_change_set(session, actor, note=note) as change_set:
         change_set.counted_types = types if guard else ()
@@ -41,7 +41,7 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
     return result
 
 
-def _lock_segments(session: Session, document_ids: Collection[str]) -> dict[str, Segments]:
+def lock_segments(session: Session, document_ids: Collection[str]) -> dict[str, Segments]:
     """Return the segments of the customers, whom no other transaction changes until this one ends."""
     ids = select(dialects.json_strings(list(document_ids)).c.value)
     query = (

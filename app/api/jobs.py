@@ -1,0 +1,296 @@
+"""Jobs: changes of any number of customers, sent as a file and applied in the background (contract §8)."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+from flask import Response, g, request, stream_with_context, url_for
+from flask.json import dumps
+from marshmallow import fields
+from sqlalchemy.orm import Session
+
+from app import background
+from app.access.idempotency import IdempotencyMismatch, StoredResponse
+from app.api import blueprint
+from app.api.api_blueprint import Answer, Body
+from app.api.auth import current_client
+from app.api.feed_cursors import AsOf
+from app.api.parameters import (
+    DryRunQuery,
+    GuardedHeaders,
+    HeaderSchema,
+    QuerySchema,
+    RequiredChoice,
+    SegmentTypes,
+)
+from app.api.request_body import JSON_LINES_TYPES, MalformedJson
+from app.api.schemas import AnswerSchema, change_set_id, count, enum, string, strings
+from app.api.segment_types import job_types
+from app.api.writes import run_write
+from app.core.errors import DomainError, Forbidden, InvalidInput, NotFound, TooLarge, UnsupportedMediaType
+from app.core.limits import MAX_UPLOAD_BYTES
+from app.files.export import rejected_csv_chunks
+from app.jobs.api_jobs import ACTIONS, ApiJob, create_api_job, discard_api_job, job_report, start_api_job
+from app.jobs.jobs import Job, NotReady, cancel, get_job_of_source
+from app.jobs.states import JobKind, JobState
+from app.jobs.uploads import iter_rejected
+from app.serialization.change_set_json import serialize_id
+from app.serialization.request_schemas import ReplaceSegmentsSchema
+
+SCOPES = "segments:write or customers:write"
+LINE_TYPES = (*JSON_LINES_TYPES, "text/csv")
+MEDIA_TYPES = ("application/json", *LINE_TYPES)
+ENCODINGS = ("identity", "gzip")
+JOB_ID = {"in": "path", "name": "job_id", "description": "As `Location` or `id` named it.", "example": "7"}
+EXAMPLE = {
+    "id": "7",
+    "state": "done",
+    "done": 2,
+    "total": 2,
+    "report": {
+        **{"changed": 1, "unchanged": 0, "created": 0, "updated": 0},
+        **{"notFound": [], "duplicates": [], "stale": [], "rejected": 0},
+    },
+    "changeSet": "42",
+    "error": None,
+}
+STARTED = {**EXAMPLE, "state": "checking", "done": 0, "total": None, "report": None, "changeSet": None}
+
+
+class JobReport(AnswerSchema):
+    """What the job did; a dry run: what it would do. Lists end after 1000 ids."""
+
+    changed = count("Customers whose segments changed.")
+    unchanged = count("Customers who had the new segments or profile already.")
+    created = count("Customers who were created.")
+    updated = count("Customers whose profile changed.")
+    notFound = strings("Ids that no customer has.")  # noqa: N815 - as the contract spells it
+    duplicates = strings("Ids that were sent more than once; the first row counted.")
+    stale = strings("Customers who changed after `as_of`, and were left alone.")
+    rejected = count("Rows with errors.")
+
+
+class JobAnswer(AnswerSchema):
+    id = string()
+    state = enum(
+        "`checking` and `applying` go on; the others are final.",
+        *(JobState.CHECKING, JobState.APPLYING, JobState.DONE, JobState.CANCELLED, JobState.FAILED),
+    )
+    done = count("Bytes or customers that were processed in this state.")
+    total = fields.Integer(required=True, allow_none=True, metadata={"description": "Of how many, if it is known."})
+    report = fields.Nested(
+        JobReport, required=True, allow_none=True, metadata={"description": "Null while the file is being checked."}
+    )
+    changeSet = change_set_id()  # noqa: N815
+    error = string("Why it failed.", allow_none=True)
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """Return a job (contract §8)."""
+    return {
+        "id": serialize_id(job.id),
+        "state": JobState.CANCELLED if job.state == JobState.DISCARDED else job.state,
+        "done": job.done,
+        "total": job.total,
+        "report": job_report(job),
+        "changeSet": serialize_id(job.change_set_id),
+        "error": job.error,
+    }
+
+
+def started_json(job_id: int) -> dict[str, Any]:
+    """Return a job that was started just now."""
+    return {**STARTED, "id": serialize_id(job_id)}
+
+
+def accepted(response: Response) -> Response:
+    """Turn the answer that has the `id` of a job into 202, with the job's address; and wake a worker."""
+    response.status_code = 202
+    response.headers["Location"] = url_for("api.read_job", job_id=int(response.get_json()["id"]))
+    background.notify_workers()
+    return response
+
+
+class SubmitQuery(DryRunQuery):
+    action = RequiredChoice(*ACTIONS, description="What is done with the customers of the body.")
+    as_of = AsOf("Leaves customers alone who changed after this moment, or after this cursor of the change feed.")
+    types = SegmentTypes("With `replace`: only segments of these types are replaced.")
+
+
+@blueprint.before_request  # type: ignore[untyped-decorator]
+def allow_upload() -> None:
+    if request.endpoint == "api.submit_job":
+        request.max_content_length = MAX_UPLOAD_BYTES
+
+
+@blueprint.operation(
+    "POST",
+    "/v3/jobs",
+    name="submitJob",
+    tag="Jobs",
+    scope=SCOPES,
+    query=SubmitQuery,
+    headers=GuardedHeaders,
+    body=Body(
+        ReplaceSegmentsSchema,
+        {"customers": [{"document_id": "1232-2323", "segments": [{"type": "membership", "value": "GOLD"}]}]},
+        LINE_TYPES,
+    ),
+    answers=(Answer(JobAnswer, "The job, which `Location` follows.", STARTED, status=202, headers=("Location",)),),
+    errors=(IdempotencyMismatch, InvalidInput, MalformedJson, TooLarge, UnsupportedMediaType),
+    example_query="?action=replace",
+)
+def submit_job(query: dict[str, Any], headers: dict[str, Any]) -> Response:
+    """Change any number of customers
+
+    The body is a file: JSON Lines of the elements that the other operations take, CSV (`document_id,type,value`, a row
+    for each segment; or the columns of an export), or their JSON body; plain or gzip. It is checked as a whole, then
+    applied in batches of 5,000 customers as one change set. `replace`, `merge` (adds) and `remove` change segments of
+    existing customers, `upsert` creates and updates profiles. Rows with errors are left out and can be read; the guard
+    of the token is checked before the first batch.
+    """
+    types = _check(query)
+    guard = None if headers["guard"] else current_client().guard
+    job = ApiJob.of(
+        query["action"],
+        dry_run=query["dry_run"],
+        types=types,
+        as_of=query["as_of"],
+        guard=guard,
+        reason=headers["change_reason"],
+    )
+    body = _Digest(request.stream)
+    job_id, job = create_api_job(current_client().actor(), job, body)  # type: ignore[arg-type]
+    g.body_digest = body.hexdigest()
+
+    def work(session: Session) -> StoredResponse:
+        start_api_job(session, job_id, job)
+        return StoredResponse(dumps(started_json(job_id)), None)
+
+    try:
+        if not job.size:
+            raise MalformedJson(MalformedJson.example)
+        response = run_write(work, headers)
+    except DomainError:
+        discard_api_job(job_id)
+        raise
+    if "Idempotent-Replayed" in response.headers:
+        discard_api_job(job_id)
+    return accepted(response)
+
+
+def _check(query: dict[str, Any]) -> frozenset[str]:
+    """Return the types that the job may change. Raises what the documentation names."""
+    if request.mimetype not in MEDIA_TYPES:
+        raise UnsupportedMediaType(f"Send one of the media types {', '.join(MEDIA_TYPES)}.")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ENCODINGS:
+        raise UnsupportedMediaType("Send the body uncompressed, or with Content-Encoding: gzip.")
+    action = query["action"]
+    _check_scope(action)
+    if query["types"] is not None and action != "replace":
+        raise InvalidInput([("types", "Is supported by the action replace only.")], "the query")
+    if query["as_of"] is not None and action == "upsert":
+        raise InvalidInput([("as_of", "Is not supported by the action upsert.")], "the query")
+    return job_types(query["types"])
+
+
+def _check_scope(action: str | None) -> None:
+    scope = "customers:write" if action == "upsert" else "segments:write"
+    if scope not in current_client().scopes:
+        raise Forbidden(f"The token lacks the scope {scope}.")
+
+
+class _Digest:
+    """A body that is read once, and its SHA-256."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._sha256 = stream, hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        self._sha256.update(content)
+        return content
+
+    def hexdigest(self) -> str:
+        return self._sha256.hexdigest()
+
+
+def _get(job_id: int) -> Job:
+    """Return a job that API clients started. Raises NotFound and Forbidden."""
+    job = get_job_of_source(job_id, "api")
+    _check_scope(job.payload.get("action") if job.kind == JobKind.API else None)
+    return job
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/jobs/<number:job_id>",
+    name="readJob",
+    tag="Jobs",
+    scope=SCOPES,
+    query=QuerySchema,
+    path_parameters=(JOB_ID,),
+    answers=(Answer(JobAnswer, "The job as it is now.", EXAMPLE),),
+    errors=(NotFound,),
+)
+def read_job(query: dict[str, Any], job_id: int) -> Response:
+    """One job
+
+    Its progress and, once there is one, its report. Needs the scope of the job's action.
+    """
+    return Response(dumps(job_json(_get(job_id))), mimetype="application/json")
+
+
+@blueprint.operation(
+    "DELETE",
+    "/v3/jobs/<number:job_id>",
+    name="cancelJob",
+    tag="Jobs",
+    scope=SCOPES,
+    query=QuerySchema,
+    headers=HeaderSchema,
+    path_parameters=(JOB_ID,),
+    answers=(Answer(JobAnswer, "The job, which ends after its current batch.", {**EXAMPLE, "state": "cancelled"}),),
+    errors=(NotFound, NotReady),
+)
+def cancel_job(query: dict[str, Any], headers: dict[str, Any], job_id: int) -> Response:
+    """Cancel a job
+
+    It ends after the current batch; batches that are applied stay, and the change set can be reverted. 409 if the job
+    has ended.
+    """
+    cancel(_get(job_id))
+    return Response(dumps(job_json(_get(job_id))), mimetype="application/json")
+
+
+@blueprint.operation(
+    "GET",
+    "/v3/jobs/<number:job_id>/rejected",
+    name="readRejectedRows",
+    tag="Jobs",
+    scope=SCOPES,
+    query=QuerySchema,
+    path_parameters=(JOB_ID,),
+    answers=(
+        Answer(
+            None,
+            "The columns of the file, or `row` for JSON, with the line and the error.",
+            'row,line,error\n"{""document_id"": ""4712""}",2,segments: Required.\n',
+            media_type="text/csv",
+        ),
+    ),
+    errors=(NotFound,),
+)
+def read_rejected(query: dict[str, Any], job_id: int) -> Response:
+    """The rows of a job that have errors
+
+    The file can be corrected and sent again: the columns `line` and `error` are ignored. Kept for 30 days.
+    """
+    job = _get(job_id)
+    response = Response(stream_with_context(_lines(job)), mimetype="text/csv")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _lines(job: Job) -> Iterator[str]:
+    return rejected_csv_chunks((job.preview or {}).get("columns"), iter_rejected(job.id))

@@ -1,0 +1,251 @@
+"""Jobs of API clients: a file of any size, checked as a whole and then applied in batches (contract §8)."""
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import IO, Any, Literal, get_args
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.core import dialects
+from app.core.changes.change_set_builder import ChangeSetBuilder
+from app.core.changes.preview import ChangePreview, preview_batch
+from app.core.changes.profiles import upsert_customers
+from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResult, replace_segments_in
+from app.core.changes.replace_types import lock_segments, merge_types
+from app.core.changes.segment_updates import AsOf, PreparedUpdate, SegmentPatch
+from app.core.database import db, run_in_transaction
+from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
+from app.core.models.change_sets import Actor, FeedPosition
+from app.core.models.customers import Customer
+from app.core.models.segments import SegmentPair, Segments
+from app.files.columns import CustomerEntry
+from app.files.reading import open_stream
+from app.files.staging import Staging
+from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.batches import BatchWriter, count_batches, iter_skipped, load_batch
+from app.jobs.jobs import Job, create_job, jobs
+from app.jobs.runner import JobRun
+from app.jobs.stage_file import StagingOptions, stage_file
+from app.jobs.states import JobKind, JobState
+from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejected, store_upload
+
+Action = Literal["replace", "merge", "remove", "upsert"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+customers = Customer.__table__.c
+
+
+@dataclass(frozen=True)
+class ApiJob:
+    """What an API client requests; the file's rows are the customers."""
+
+    action: Action
+    """Replace the segments of existing customers, add to them, remove from them; or create and update profiles."""
+    dry_run: bool = False
+    types: tuple[str, ...] = ()
+    """The segment types that the job may change; empty for all."""
+    moment: str | None = None
+    position: tuple[int, ...] | None = None
+    """The `as_of` of the request: a moment, or a place in the feed."""
+    guard: dict[str, int | None] | None = None
+    reason: str | None = None
+    size: int = 0
+    """Bytes of the file."""
+
+    @staticmethod
+    def of(  # noqa: PLR0913 - the extras of the contract, all by name
+        action: Action,
+        *,
+        dry_run: bool = False,
+        types: Collection[str] = (),
+        as_of: AsOf = None,
+        guard: Guard | None = None,
+        reason: str | None = None,
+    ) -> "ApiJob":
+        return ApiJob(
+            action,
+            dry_run,
+            tuple(sorted(types)),
+            as_of.isoformat() if isinstance(as_of, datetime) else None,
+            (as_of.position, as_of.number, as_of.tag) if isinstance(as_of, FeedPosition) else None,
+            {"customers": guard.customers, "percent": guard.percent} if guard else None,
+            reason,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(payload: dict[str, Any]) -> "ApiJob":
+        return ApiJob(**{**payload, "types": tuple(payload["types"])})
+
+    @property
+    def as_of(self) -> AsOf:
+        if self.position:
+            return FeedPosition(*self.position)
+        return datetime.fromisoformat(self.moment) if self.moment else None
+
+    def new_segments(self, before: Segments, sent: Segments) -> Segments:
+        """Return the segments of a customer after the job."""
+        pairs = {SegmentPair.of(segment) for segment in (before if self.action == "merge" else sent)}
+        if self.action == "merge":
+            added = dict.fromkeys(SegmentPair.of(segment) for segment in sent)
+            return [*before, *(pair.to_dict() for pair in added if pair not in pairs)]
+        if self.action == "remove":
+            return [segment for segment in before if SegmentPair.of(segment) not in pairs]
+        return merge_types(before, sent, self.types) if self.types else sent
+
+
+def create_api_job(actor: Actor, job: ApiJob, file: IO[bytes]) -> tuple[int, ApiJob]:
+    """Store the file of a new job, which waits for `start_api_job`; return its id and payload. Raises Unavailable."""
+    delete_expired_uploads()
+    job_id = create_job(JobKind.API, actor, job.to_dict(), JobState.UPLOADING)
+    return job_id, replace(job, size=store_upload(job_id, file))
+
+
+def start_api_job(session: Session, job_id: int, job: ApiJob) -> None:
+    """Hand the job to the workers as part of a transaction."""
+    values = {"state": JobState.CHECKING, "payload": job.to_dict()}
+    session.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.UPLOADING).values(values))
+
+
+def discard_api_job(job_id: int) -> None:
+    """Discard a job that was not started; its file is deleted later. Raises Unavailable."""
+    discarded = update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.UPLOADING)
+    run_in_transaction(lambda session: session.execute(discarded.values(state=JobState.DISCARDED)))
+
+
+# Checking
+
+
+def check_api_job(run: JobRun) -> None:
+    """Read and check the file, and compare it with what is stored; then the job is applied, or ends as a dry run.
+
+    Raises UnreadableFile and ChangeTooLarge.
+    """
+    job = ApiJob.from_dict(run.job.payload)
+    options = StagingOptions(
+        needs_segments=job.action != "upsert",
+        only_profiles=job.action == "upsert",
+        types=job.types,
+        max_rejected=MAX_REJECTED_ROWS,
+    )
+    reader = UploadReader(run.job.id, job.size)
+    with open_stream(reader, max_uncompressed=MAX_UNCOMPRESSED_BYTES) as source:
+        run.start_phase("reading", job.size)
+        with stage_file(source, run.report_progress, options) as staging:
+            run.start_phase("comparing", staging.count_customers())
+            found = {**_compare_all(run, job, staging), "columns": source.columns}
+            state = JobState.DONE if job.dry_run else JobState.APPLYING
+
+            def finish(session: Session) -> None:
+                store_rejected(session, run.job.id, staging.rejected())
+                run.finish(session, state=state, preview=found, attempts=0)
+
+            run_in_transaction(finish)
+
+
+def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> dict[str, Any]:
+    """Store the batches, and return what they would do. Raises ChangeTooLarge."""
+    preview, writer, not_found, emptied, done = ChangePreview(), BatchWriter(run), list[str](), 0, 0
+    for batch in staging.batches():
+        missing, lost = _compare(preview, job, batch)
+        not_found += missing[: MAX_REPORTED_IDS - len(not_found)]
+        emptied += lost
+        done += len(batch)
+        writer.add({id_: _content(job, entry) for id_, entry in batch.items()})
+        run.report_progress(done)
+    writer.close()
+    if job.guard and not Guard(job.guard["customers"], job.guard["percent"]).allows(emptied, done):
+        raise ChangeTooLarge(emptied, None)
+    preview.rejected = staging.rejected_count()
+    duplicates = list(islice(staging.duplicates(), MAX_REPORTED_IDS))
+    return {**preview.to_dict(), "not_found_ids": not_found, "duplicate_ids": duplicates}
+
+
+def _content(job: ApiJob, entry: CustomerEntry) -> Any:
+    return entry.profile if job.action == "upsert" else entry.segments
+
+
+def _compare(preview: ChangePreview, job: ApiJob, batch: dict[str, CustomerEntry]) -> tuple[list[str], int]:
+    """Add what the batch would do; return who does not exist, and how many would lose all segments the guard counts."""
+    if job.action == "upsert":
+        preview_batch(preview, {id_: (entry.profile, None) for id_, entry in batch.items()}, create=True)
+        return [], 0
+    ids = select(dialects.json_strings(list(batch)).c.value)
+    query = select(customers.document_id, customers.segments).where(customers.document_id.in_(ids))
+    stored = {row.document_id: row.segments for row in db.session.execute(query)}
+    emptied = 0
+    for id_, before in stored.items():
+        after = job.new_segments(before, batch[id_].segments or [])
+        preview.unchanged += not preview.add(before, after)
+        emptied += bool(_counted(job, before)) and not _counted(job, after)
+    missing = [id_ for id_ in batch if id_ not in stored]
+    preview.not_found += len(missing)
+    return missing, emptied
+
+
+def _counted(job: ApiJob, segments: Segments) -> Segments:
+    return [segment for segment in segments if segment["type"] in job.types] if job.types else segments
+
+
+# Applying
+
+
+def apply_api_job(run: JobRun) -> None:
+    """Apply the rows of the file in batches, as one change set."""
+    job_id, job = run.job.id, ApiJob.from_dict(run.job.payload)
+    batches, count = count_batches(job_id)
+
+    def apply(change_set: ChangeSetBuilder, row: Job) -> BatchResult:
+        batch = load_batch(change_set.session, job_id, row.batches_done)
+        if job.action == "upsert":
+            profiles = [{"document_id": id_, **profile} for id_, profile in batch.items()]
+            saved = upsert_customers(change_set.session, profiles, change_set)
+            return BatchResult(len(batch), totals={"unchanged": saved.unchanged})
+        result = _change_segments(change_set, job, batch)
+        skipped = dict.fromkeys(result.not_found, "missing") | dict.fromkeys(result.stale, "stale")
+        return BatchResult(len(batch), skipped)
+
+    apply_job(run, Plan(job.reason, count, batches, apply))
+
+
+def _change_segments(change_set: ChangeSetBuilder, job: ApiJob, batch: dict[str, Segments]) -> ReplaceResult:
+    if job.action == "replace":
+        if job.types:
+            current = lock_segments(change_set.session, batch)
+            batch = {id_: merge_types(current.get(id_, []), sent, job.types) for id_, sent in batch.items()}
+        return replace_segments_in(change_set, PreparedUpdate.of(batch), as_of=job.as_of)
+    add = job.action == "merge"
+    patches = {id_: SegmentPatch(add=sent if add else [], remove=[] if add else sent) for id_, sent in batch.items()}
+    return replace_segments_in(change_set, PreparedUpdate.of(patches), as_of=job.as_of)
+
+
+# Report
+
+
+def job_report(job: Job) -> dict[str, Any] | None:
+    """Return what the job did, or would do if it is a dry run; None while it is being checked.
+
+    Lists of ids end after MAX_REPORTED_IDS.
+    """
+    preview = job.preview or {}
+    numbers = job.result or (preview if job.payload.get("dry_run") else None)
+    if numbers is None:
+        return None
+    ids: dict[str, list[str]] = {"missing": [], "stale": []}
+    for id_, reason in iter_skipped(job.id):
+        with suppress(KeyError):
+            if len(ids[reason]) < MAX_REPORTED_IDS:
+                ids[reason].append(id_)
+    return {
+        **{name: numbers.get(name, 0) for name in ("changed", "unchanged", "created", "updated")},
+        "notFound": preview.get("not_found_ids", []) if job.payload.get("dry_run") else ids["missing"],
+        "duplicates": preview.get("duplicate_ids", []),
+        "stale": ids["stale"],
+        "rejected": preview.get("rejected", 0),
+    }

@@ -1,0 +1,33 @@
+"""Jobs of API clients."""
+
+from sqlalchemy.orm import Session
+
+from app.core.database import now, run_in_transaction
+from app.jobs.api_jobs import ApiJob
+from app.jobs.jobs import Job
+from app.jobs.states import JobKind, JobState
+
+
+def add_applying_job(job_id: int) -> None:
+    """Store a job of an API client that has applied its first batch, and that no worker holds."""
+
+    def add(session: Session) -> None:
+        session.add(
+            Job(
+                id=job_id,
+                kind=JobKind.API,
+                state=JobState.APPLYING,
+                created_by="token crm",
+                actor="token crm",
+                source="api",
+                created_at=now(),
+                payload=ApiJob("replace").to_dict(),
+                preview={},
+                result={"changed": 1, "unchanged": 0},
+                done=1,
+                total=2,
+                batches_done=1,
+            )
+        )
+
+    run_in_transaction(add)
