@@ -21,6 +21,7 @@ from app.api import (  # noqa: E402, F401 - they register their routes
     members,
     openapi,
     segments,
+    webhooks,
     whole_customers,
 )
 

@@ -40,6 +40,7 @@ TAGS = {
     "Customers": "Profiles of customers: create, read, search, rename, erase.",
     "Jobs": "Changes of any number of customers, applied in the background.",
     "Changes": "The record of all changes: follow it, and revert what was wrong.",
+    "Webhooks": "URLs that receive change sets.",
     "Description": "This document.",
 }
 

@@ -15,7 +15,11 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 @tokens.command("create")
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable (default: all but customers:erase)."
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    help="Repeatable (default: all but customers:erase and webhooks:write).",
 )
 @click.option("--expires", callback=duration, metavar="90d", help="Default: never.")
 @click.option("--guard-customers", type=click.IntRange(0), help="Reject requests that empty more customers.")

@@ -84,4 +84,7 @@ MAX_TOKEN_NETWORKS = 50
 
 MAX_TOKEN_TYPES = 50
 
+MAX_ROTATION_OVERLAP_HOURS = 168
+"""For so long the old secret of a webhook can sign beside the new one."""
+
 MAX_WEBHOOK_URL_LENGTH = 2000

@@ -38,6 +38,7 @@ SCOPE_DESCRIPTIONS = {
     "customers:write": "Create and edit customers",
     "changes:read": "Read the change feed",
     "customers:erase": "Erase customers for good",
+    "webhooks:write": "Manage webhooks",
 }
 EXPIRES = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
 UNCHANGED = "unchanged"

@@ -10,8 +10,10 @@ import structlog
 from app.core.models.change_sets import ChangeSet
 from app.serialization.change_set_json import change_set_json, format_rfc3339
 from app.webhooks.http_client import DeliveryError, Response, post
-from app.webhooks.queue import AttemptResult, DeliveryClaim, claim_next, complete
+from app.webhooks.models import WebhookDelivery
+from app.webhooks.queue import AttemptResult, DeliveryClaim, claim_next, complete, skip
 from app.webhooks.signing import SecretKeyChanged, signature_headers, signing_secrets
+from app.webhooks.type_filter import changes_types
 from app.webhooks.url_policy import DisallowedUrl, HostAndPort, parse_url, resolve
 
 log = structlog.get_logger()
@@ -23,16 +25,19 @@ def deliver_next(secret_key: str, allowed_hosts: Collection[HostAndPort]) -> boo
     if claim is None:
         return False
     started = time.perf_counter()
-    if claim.change_set is None:
+    if claim.change_set is None and claim.delivery.change_set_id is not None:
         complete(claim, AttemptResult(False, "the change set has been deleted", permanent=True))
         return True
-    result = _send(claim, claim.change_set, secret_key, allowed_hosts)
+    if claim.change_set and claim.webhook.types and not changes_types(claim.change_set.id, claim.webhook.types):
+        skip(claim)
+        return True
+    result = _send(claim, secret_key, allowed_hosts)
     complete(claim, result)
     log.info(
         "webhook",
         webhook=claim.webhook.id,
         delivery=claim.delivery.id,
-        change_set=claim.change_set.id,
+        change_set=claim.delivery.change_set_id,
         attempt=claim.delivery.attempts + 1,
         delivered=result.delivered,
         response=result.response,
@@ -41,11 +46,10 @@ def deliver_next(secret_key: str, allowed_hosts: Collection[HostAndPort]) -> boo
     return True
 
 
-def _send(
-    claim: DeliveryClaim, change_set: ChangeSet, secret_key: str, allowed_hosts: Collection[HostAndPort]
-) -> AttemptResult:
+def _send(claim: DeliveryClaim, secret_key: str, allowed_hosts: Collection[HostAndPort]) -> AttemptResult:
     message_id = claim.delivery.message_id
-    body = orjson.dumps(build_message(change_set))
+    message = build_message(claim.change_set) if claim.change_set else build_test_message(claim.delivery)
+    body = orjson.dumps(message)
     try:
         target = parse_url(claim.webhook.url, allowed_hosts)
         secrets = signing_secrets(claim.webhook, secret_key)
@@ -78,3 +82,8 @@ def build_message(change_set: ChangeSet) -> dict[str, Any]:
     described = change_set_json(change_set)
     data = {name: value for name, value in described.items() if name not in ("actor", "note")}
     return {"type": "change_set", "timestamp": format_rfc3339(change_set.at), "data": {"changeSet": data}}
+
+
+def build_test_message(delivery: WebhookDelivery) -> dict[str, Any]:
+    """Return the body of a test event."""
+    return {"type": "test", "timestamp": format_rfc3339(delivery.created_at), "data": {}}

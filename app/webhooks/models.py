@@ -4,6 +4,8 @@ A webhook has a position in the change feed, and receives the next change set on
 failed: nothing is written for it while segments change. app.webhooks.queue decides which delivery is next.
 """
 
+import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -11,6 +13,7 @@ from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.access.audit_log import record_event
+from app.access.token_types import parse_types
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import NotFound
@@ -35,6 +38,8 @@ class Webhook(LeaseColumns, Base):
     previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    types: Mapped[list[str]] = mapped_column(dialects.Json, server_default="[]")
+    """Only change sets that change segments of these types are sent; empty for all change sets."""
     position: Mapped[int] = mapped_column(dialects.Id)
     """The position in the change feed of the last change set that got a delivery."""
     last_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -46,7 +51,7 @@ class Webhook(LeaseColumns, Base):
 
 
 class WebhookDelivery(Base):
-    """One change set for one webhook, pending or ended."""
+    """One change set or test event for one webhook, pending or ended."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -56,7 +61,8 @@ class WebhookDelivery(Base):
 
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
-    change_set_id: Mapped[int] = mapped_column(dialects.Id)
+    change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
+    """None for a test event."""
     message_id: Mapped[str] = mapped_column(unique=True)
     """The receiver recognises a repeated message by it."""
     state: Mapped[str]
@@ -70,19 +76,26 @@ class WebhookDelivery(Base):
     """`500 Internal Server Error`, `no response within 10 seconds`: never the body of a response."""
 
 
-def create_webhook(url: str, salt: str, secret_digest: str) -> int:
-    """Create a webhook that receives changes from now on; return its id."""
+def create_webhook(url: str, salt: str, secret_digest: str, types: Iterable[str] = ()) -> int:
+    """Create a webhook that receives changes from now on; return its id. Raises InvalidType."""
+    allowed_types = parse_types(types)
     settled = run_in_transaction(dialects.settled_position, commit=False)
 
     def work(session: Session) -> int:
         at = now()
         newest = session.scalar(select(func.max(ChangeSet.position)).where(ChangeSet.position <= settled))
         webhook = Webhook(
-            url=url, salt=salt, secret_digest=secret_digest, created_at=at, position=newest or 0, last_attempt_at=at
+            url=url,
+            salt=salt,
+            secret_digest=secret_digest,
+            types=allowed_types,
+            created_at=at,
+            position=newest or 0,
+            last_attempt_at=at,
         )
         session.add(webhook)
         session.flush()
-        record_event(session, "webhook_created", url)
+        record_event(session, "webhook_created", url, after={"types": allowed_types} if allowed_types else None)
         record_event(session, "secret_shown", url)
         return webhook.id
 
@@ -154,6 +167,32 @@ def delete_webhook(webhook_id: int) -> None:
         record_event(session, "webhook_deleted", webhook.url)
 
     run_in_transaction(work)
+
+
+def new_delivery(webhook_id: int, change_set_id: int | None, at: datetime, max_age: timedelta) -> WebhookDelivery:
+    """Return a delivery that is due now, and is retried until it is `max_age` old."""
+    return WebhookDelivery(
+        webhook_id=webhook_id,
+        change_set_id=change_set_id,
+        message_id=f"msg_{secrets.token_urlsafe(16)}",
+        state=PENDING,
+        created_at=at,
+        attempts=0,
+        next_attempt_at=at,
+        give_up_at=at + max_age,
+    )
+
+
+def send_test_event(webhook_id: int) -> str:
+    """Queue a test event, which is attempted once; return the id of its message. Raises NotFound."""
+
+    def work(session: Session) -> str:
+        get_webhook_in(session, webhook_id)
+        delivery = new_delivery(webhook_id, None, now(), timedelta(0))
+        session.add(delivery)
+        return delivery.message_id
+
+    return run_in_transaction(work)
 
 
 def redeliver(webhook_id: int, delivery_id: int) -> None:

@@ -5,7 +5,6 @@ others continue after its lease ends.
 """
 
 import random
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -19,7 +18,7 @@ from app.core import dialects
 from app.core.database import db, now, raise_if_unavailable, run_in_transaction
 from app.core.leases import NO_LEASE, is_free, lease_values, new_lease, owned_update
 from app.core.models.change_sets import ChangeSet
-from app.webhooks.models import DELIVERED, FAILED, PENDING, Webhook, WebhookDelivery, get_webhook_in
+from app.webhooks.models import DELIVERED, FAILED, PENDING, Webhook, WebhookDelivery, get_webhook_in, new_delivery
 
 webhooks = Webhook.__table__
 deliveries = WebhookDelivery.__table__
@@ -43,7 +42,7 @@ class DeliveryClaim:
     webhook: Webhook
     delivery: WebhookDelivery
     change_set: ChangeSet | None
-    """None if it was pruned before it was delivered."""
+    """None for a test event, and if it was pruned before it was delivered."""
     lease: str
 
 
@@ -90,7 +89,8 @@ def _claim(session: Session, webhook_id: int, settled: int) -> DeliveryClaim | N
         session.rollback()
         return None
     session.flush()
-    return DeliveryClaim(webhook, delivery, session.get(ChangeSet, delivery.change_set_id), lease)
+    change_set = session.get(ChangeSet, delivery.change_set_id) if delivery.change_set_id else None
+    return DeliveryClaim(webhook, delivery, change_set, lease)
 
 
 def _pending(session: Session, webhook: Webhook) -> list[WebhookDelivery]:
@@ -111,16 +111,7 @@ def _next_in_feed(session: Session, webhook: Webhook, settled: int, at: datetime
     if change_set is None:
         return None
     webhook.position = change_set.position or 0
-    delivery = WebhookDelivery(
-        webhook_id=webhook.id,
-        change_set_id=change_set.id,
-        message_id=f"msg_{secrets.token_urlsafe(16)}",
-        state=PENDING,
-        created_at=at,
-        attempts=0,
-        next_attempt_at=at,
-        give_up_at=at + MAX_AGE,
-    )
+    delivery = new_delivery(webhook.id, change_set.id, at, MAX_AGE)
     session.add(delivery)
     _delete_old(session, webhook)
     return delivery
@@ -177,6 +168,20 @@ def complete(claim: DeliveryClaim, result: AttemptResult) -> None:
         else:
             delay = max(retry_delay(delivery.attempts), timedelta(seconds=result.retry_after_s))
             delivery.next_attempt_at = min(at + delay, delivery.give_up_at)
+
+    run_in_transaction(work)
+
+
+def skip(claim: DeliveryClaim) -> None:
+    """Delete the delivery of a change set that the webhook does not select, and release the webhook.
+
+    Raises Unavailable; then the delivery is claimed again after the lease has ended.
+    """
+
+    def work(session: Session) -> None:
+        released = owned_update(webhooks, claim.webhook.id, claim.lease).values(NO_LEASE)
+        if session.execute(released).rowcount:  # type: ignore[attr-defined]
+            session.execute(delete(WebhookDelivery).where(WebhookDelivery.id == claim.delivery.id))
 
     run_in_transaction(work)
 

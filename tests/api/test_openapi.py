@@ -17,6 +17,7 @@ from app.api import blueprint
 from tests.support.api_jobs import add_applying_job
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, set_segments
+from tests.support.webhooks import add_webhook
 
 UNDESCRIBED = ("api.docs", "api.docs_asset")
 """The page that shows the description, and its files."""
@@ -146,7 +147,11 @@ def resolved(specification: Any, answer: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", blueprint.operations)
-def test_its_curl_works_and_answers_like_the_example(app: Flask, specification: Any, name: str) -> None:
+def test_its_curl_works_and_answers_like_the_example(
+    app: Flask, specification: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.webhooks.resolve", lambda _target: ["192.0.2.1"])  # the host of the example
+    add_webhook("https://example.com/hook", ["membership"])
     api = Api(app.test_client(), create_token("all", SCOPES))
     add_customers("1232-2323", name="Ana Gómez", email="ana@example.com")
     for n in range(42):

@@ -30,6 +30,7 @@ from app.core.models.change_sets import Actor
 from bench.servers import postgresql
 from bench.servers.gunicorn import serving
 from tests.support.api_jobs import add_applying_job
+from tests.support.webhooks import add_webhook
 
 DESCRIPTION = "/api/v3/openapi.json"
 HELD = [  # not that every undeclared parameter is refused: the documented operation ignores some
@@ -54,6 +55,7 @@ def fill() -> str:
     for n in range(42):
         replace_segments({id_: [GOLD, {"type": "n", "value": str(n)}] for id_ in IDS}, Actor("tester", "test"))
     add_applying_job(7)
+    add_webhook("https://example.com/hook")
     return create_token("generated", SCOPES)
 
 

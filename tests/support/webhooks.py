@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app
@@ -17,10 +18,10 @@ from tests.support.webhook_receiver import Received
 NEVER_STOPS = threading.Event()
 
 
-def add_webhook(url: str) -> str:
+def add_webhook(url: str, types: Sequence[str] = ()) -> str:
     """Create a webhook and return its secret."""
     salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-    create_webhook(url, salt, digest)
+    create_webhook(url, salt, digest, types)
     return secret
 
 
