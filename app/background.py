@@ -21,6 +21,7 @@ from app.jobs.abandoned import end_abandoned_change_sets
 from app.jobs.api_jobs import apply_api_job, check_api_job
 from app.jobs.bulk_edits import apply_bulk_edit, preview_bulk_edit
 from app.jobs.imports import apply_import, preview_import
+from app.jobs.members import apply_members
 from app.jobs.runner import run_next_job
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import delete_expired_uploads
@@ -72,6 +73,7 @@ HANDLERS = {
     (JobKind.IMPORT, JobState.APPLYING): apply_import,
     (JobKind.API, JobState.CHECKING): check_api_job,
     (JobKind.API, JobState.APPLYING): apply_api_job,
+    (JobKind.MEMBERS, JobState.APPLYING): apply_members,
     (JobKind.EDIT, JobState.CHECKING): preview_bulk_edit,
     (JobKind.EDIT, JobState.APPLYING): apply_bulk_edit,
 }

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app import background
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Answer, Body, link
 from app.api.auth import current_client
 from app.api.feed_cursors import AsOf
 from app.api.parameters import (
@@ -41,6 +41,7 @@ SCOPES = "segments:write or customers:write"
 LINE_TYPES = (*JSON_LINES_TYPES, "text/csv")
 MEDIA_TYPES = ("application/json", *LINE_TYPES)
 ENCODINGS = ("identity", "gzip")
+JOB_LINKS = {"job": link("readJob", job_id="$response.body#/id")}
 JOB_ID = {"in": "path", "name": "job_id", "description": "As `Location` or `id` named it.", "example": "7"}
 EXAMPLE = {
     "id": "7",
@@ -66,8 +67,10 @@ class JobReport(AnswerSchema):
     updated = count("Customers whose profile changed.")
     notFound = strings("Ids that no customer has.")  # noqa: N815 - as the contract spells it
     duplicates = strings("Ids that were sent more than once; the first row counted.")
-    stale = strings("Customers who changed after `as_of`, and were left alone.")
+    stale = strings("Customers who changed after `as_of`, or since they were found, and were left alone.")
     rejected = count("Rows with errors.")
+    added = fields.Integer(metadata={"description": "Of a list of members: who gained the segment.", "minimum": 0})
+    removed = fields.Integer(metadata={"description": "Of a list of members: who lost the segment.", "minimum": 0})
 
 
 class JobAnswer(AnswerSchema):
@@ -98,9 +101,9 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
-def started_json(job_id: int) -> dict[str, Any]:
-    """Return a job that was started just now."""
-    return {**STARTED, "id": serialize_id(job_id)}
+def started_json(job_id: int, **values: Any) -> dict[str, Any]:
+    """Return a job that was started just now; `values` replace those of a job whose file is being checked."""
+    return {**STARTED, "id": serialize_id(job_id), **values}
 
 
 def accepted(response: Response) -> Response:
@@ -136,7 +139,11 @@ def allow_upload() -> None:
         {"customers": [{"document_id": "1232-2323", "segments": [{"type": "membership", "value": "GOLD"}]}]},
         LINE_TYPES,
     ),
-    answers=(Answer(JobAnswer, "The job, which `Location` follows.", STARTED, status=202, headers=("Location",)),),
+    answers=(
+        Answer(
+            JobAnswer, "The job, which `Location` follows.", STARTED, status=202, headers=("Location",), links=JOB_LINKS
+        ),
+    ),
     errors=(IdempotencyMismatch, InvalidInput, MalformedJson, TooLarge, UnsupportedMediaType),
     example_query="?action=replace",
 )

@@ -14,17 +14,21 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, SEGMENT_PATH
-from app.api.parameters import UNSTORABLE, Cursor, DryRunQuery, GuardedHeaders, PageQuery, Timestamp
+from app.api.jobs import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
+from app.api.parameters import Cursor, DryRunQuery, GuardedHeaders, PageQuery, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
 from app.api.schemas import AnswerSchema, change_set_id, count, next_cursor, strings
-from app.api.segment_types import check_token_type
+from app.api.segment_types import changed_segment
 from app.api.writes import run_write
 from app.core.changes.members import MembersDiff, diff_members
 from app.core.changes.replace_segments import ChangeTooLarge, replace_segments
 from app.core.errors import InvalidInput, NoLongerRetained
 from app.core.history.members import list_members
+from app.core.limits import BATCH_SIZE
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
+from app.jobs.members import start_members_job
+from app.jobs.states import JobState
 from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import RequestSchema, Text, validate_body
 from app.web.cursors import encode_cursor
@@ -106,6 +110,14 @@ def members(query: dict[str, Any], type: str, value: str) -> Response:
             headers=("Change-Set",),
             links=CHANGE_SET_LINKS,
         ),
+        Answer(
+            JobAnswer,
+            "More than 5,000 customers change: the job that does it, with `added` and `removed` in its report.",
+            {**STARTED, "state": JobState.APPLYING, "total": 12431},
+            status=202,
+            headers=("Location",),
+            links=JOB_LINKS,
+        ),
     ),
     errors=(*BODY_ERRORS, ChangeTooLarge, IdempotencyMismatch),
 )
@@ -115,9 +127,10 @@ def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value
     Exactly the customers listed have the segment afterwards, as of one snapshot: those missing gain it, all others lose
     it. Other segments stay. Ids that no customer has are `notFound`. The guard of the token counts those who lose the
     segment, in percent of the members before. In JSON Lines, each line is an id or an object with `document_id`. 403 if
-    the token is limited to other segment types.
+    the token is limited to other segment types. If more than 5,000 customers change, a job does it; who changes is
+    fixed by the request.
     """
-    segment = _segment(type, value)
+    segment = changed_segment(type, value)
     document_ids = _parse_members()
     guard, dry_run = None if headers["guard"] else current_client().guard, query["dry_run"]
 
@@ -126,28 +139,26 @@ def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value
         counts = CustomerCounts(len(document_ids), len(diff), diff.unchanged, len(diff.not_found))
         token_requests.note_counts(counts, dry_run=dry_run)
         diff.check(guard)
-        change_set_id = None
-        if len(diff) and not dry_run:
-            patches, actor = diff.patches(), current_client().actor()
-            change_set_id = replace_segments(
-                patches, actor, note=headers["change_reason"], session=session
-            ).change_set_id
-        return StoredResponse(dumps(_report(diff, change_set_id)), change_set_id)
+        if dry_run or not len(diff):
+            return StoredResponse(dumps(_report(diff)), None)
+        return _apply(session, diff, headers["change_reason"])
 
     try:
-        return run_write(work, headers, dry_run=dry_run)
+        response = run_write(work, headers, dry_run=dry_run)
     except ChangeTooLarge as error:
         error.extra = {"report": _report(error.outcome)}
         raise
+    return accepted(response) if "id" in response.get_json() else response
 
 
-def _segment(type_: str, value: str) -> SegmentPair:
-    """Return the segment of the path. Raises InvalidInput, and TypeForbidden for a type that the token lacks."""
-    errors = [(name, UNSTORABLE) for name, text in (("type", type_), ("value", value)) if not is_storable(text)]
-    if errors:
-        raise InvalidInput(errors, "the path")
-    check_token_type(type_)
-    return SegmentPair(type_, value)
+def _apply(session: Session, diff: MembersDiff, reason: str | None) -> StoredResponse:
+    """Apply the changes in this transaction if they are one batch; else start a job."""
+    actor = current_client().actor()
+    if len(diff) > BATCH_SIZE:
+        job_id = start_members_job(session, actor, diff, reason)
+        return StoredResponse(dumps(started_json(job_id, state=JobState.APPLYING, total=len(diff))), None)
+    change_set_id = replace_segments(diff.patches(), actor, note=reason, session=session).change_set_id
+    return StoredResponse(dumps(_report(diff, change_set_id)), change_set_id)
 
 
 def _parse_members() -> list[str]:

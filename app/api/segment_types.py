@@ -5,8 +5,10 @@ from itertools import chain
 from typing import Any
 
 from app.api.auth import current_client
+from app.api.parameters import UNSTORABLE
 from app.core.changes.type_limits import TypeForbidden, changes_other_types
 from app.core.errors import InputError, InvalidInput
+from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair, Segments
 
 OF_TOKEN = "Is not one of the types of the token."  # noqa: S105 - a message
@@ -46,11 +48,18 @@ def check_token_types(body: Any, *members: str) -> None:
         _refuse(TypeForbidden, _other_types(body, members, allowed, OF_TOKEN))
 
 
-def check_token_type(type_: str) -> None:
-    """Raise TypeForbidden if the token is limited to other types than that of the path."""
+def changed_segment(type_: str, value: str, source: str = "the path") -> SegmentPair:
+    """Return the segment that a request changes as a whole, from its path or body.
+
+    Raises InvalidInput, and TypeForbidden if the token is limited to other types.
+    """
+    errors = [(name, UNSTORABLE) for name, text in (("type", type_), ("value", value)) if not is_storable(text)]
+    if errors:
+        raise InvalidInput(errors, source)
     allowed = current_client().types
     if allowed and type_ not in allowed:
         raise TypeForbidden([("type", OF_TOKEN)])
+    return SegmentPair(type_, value)
 
 
 def check_put_types(before: Segments, after: Segments) -> None:

@@ -237,15 +237,16 @@ def job_report(job: Job) -> dict[str, Any] | None:
     numbers = job.result or (preview if job.payload.get("dry_run") else None)
     if numbers is None:
         return None
-    ids: dict[str, list[str]] = {"missing": [], "stale": []}
+    ids: dict[str, list[str]] = {"missing": [], "stale": [], "changed": []}
     for id_, reason in iter_skipped(job.id):
         with suppress(KeyError):
             if len(ids[reason]) < MAX_REPORTED_IDS:
                 ids[reason].append(id_)
     return {
         **{name: numbers.get(name, 0) for name in ("changed", "unchanged", "created", "updated")},
+        **{name: numbers[name] for name in ("added", "removed") if name in numbers},
         "notFound": preview.get("not_found_ids", []) if job.payload.get("dry_run") else ids["missing"],
         "duplicates": preview.get("duplicate_ids", []),
-        "stale": ids["stale"],
+        "stale": ids["stale"] or ids["changed"],
         "rejected": preview.get("rejected", 0),
     }

@@ -5,7 +5,8 @@ preview assumed of the customer.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count, islice
 from typing import Any
 
 import orjson
@@ -74,13 +75,7 @@ class BatchWriter:
             self._store(self._pending)
 
     def _store(self, batch: Batch) -> None:
-        row = {
-            "job_id": self._run.job.id,
-            "number": self._number,
-            "customers": len(batch),
-            "compressed": zlib.compress(orjson.dumps(batch), 1),
-        }
-
+        row = batch_row(self._run.job.id, self._number, batch)
         # On a connection of its own: the session goes on reading the customers of the preview, as of one moment.
         try:
             with Session(dialects.for_writing(self._run.engine)) as session:
@@ -93,11 +88,27 @@ class BatchWriter:
         self._number += 1
 
 
+def batch_row(job_id: int, number: int, batch: Batch) -> dict[str, Any]:
+    """Return the row of a batch."""
+    compressed = zlib.compress(orjson.dumps(batch), 1)
+    return {"job_id": job_id, "number": number, "customers": len(batch), "compressed": compressed}
+
+
+def insert_batches(session: Session, job_id: int, customers: Iterable[tuple[str, Any]]) -> None:
+    """Store customers and what is to be done with each, in batches of BATCH_SIZE, as part of a transaction."""
+    remaining = iter(customers)
+    for number in count():
+        batch = dict(islice(remaining, BATCH_SIZE))
+        if not batch:
+            return
+        session.execute(insert(batches).values(batch_row(job_id, number, batch)))
+
+
 def count_batches(job_id: int) -> tuple[int, int]:
     """Return the number of batches and of their customers."""
     query = select(func.count(), func.coalesce(func.sum(batches.c.customers), 0)).where(batches.c.job_id == job_id)
-    count, customers = db.session.execute(query).one()
-    return count, customers
+    number, customers = db.session.execute(query).one()
+    return number, customers
 
 
 def load_batch(session: Session, job_id: int, number: int) -> Batch:

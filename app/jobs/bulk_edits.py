@@ -45,15 +45,21 @@ class BulkEdit:
     filter: Filter | None = None
     document_ids: tuple[str, ...] = ()
     """The selected customers, when there is no filter."""
+    applies: bool = False
+    """Whether it is applied right after the preview; otherwise it waits for an operator."""
+    reason: str | None = None
+    """The note of the change set, in place of a description."""
 
     def to_dict(self) -> dict[str, Any]:
         segments = {"segments": self.segments, "document_ids": self.document_ids}
-        return {"action": self.action, "filter": self.filter and self.filter.to_dict(), **segments}
+        options = {"applies": self.applies, "reason": self.reason}
+        return {"action": self.action, "filter": self.filter and self.filter.to_dict(), **segments, **options}
 
     @staticmethod
     def from_dict(payload: dict[str, Any]) -> "BulkEdit":
         filter_ = Filter.from_dict(payload["filter"]) if payload["filter"] is not None else None
-        return BulkEdit(payload["action"], payload["segments"], filter_, tuple(payload["document_ids"]))
+        document_ids, applies = tuple(payload["document_ids"]), payload.get("applies", False)
+        return BulkEdit(payload["action"], payload["segments"], filter_, document_ids, applies, payload.get("reason"))
 
     def new_segments(self) -> ColumnElement[Any]:
         """Return the expression for a customer's new segments, from the segments at the time of the UPDATE."""
@@ -116,9 +122,8 @@ def preview_bulk_edit(run: JobRun) -> None:
         done += len(document_ids)
         run.report_progress(done)
     writer.close()
-    run_in_transaction(
-        lambda session: run.finish(session, state=JobState.READY, preview=preview.to_dict(), finished_at=None)
-    )
+    state = {"state": JobState.APPLYING, "attempts": 0} if edit.applies else {"state": JobState.READY}
+    run_in_transaction(lambda session: run.finish(session, preview=preview.to_dict(), finished_at=None, **state))
 
 
 def _preview_batch(preview: ChangePreview, document_ids: list[str], edit: BulkEdit) -> tuple[dict[str, Any], int]:
@@ -170,7 +175,9 @@ def _sort_out(change_set: ChangeSetBuilder, edit: BulkEdit, document_ids: list[s
 
 
 def describe(edit: BulkEdit) -> str:
-    """Return the note of the change set, such as `Renames membership Gold to membership GOLD`."""
+    """Return the note of the change set: its reason, or such as `Renames membership Gold to membership GOLD`."""
+    if edit.reason:
+        return edit.reason
     names = [f"{pair['type']} {pair['value']}" for pair in edit.segments]
     if edit.action == "rename":
         return f"Renames {names[0]} to {names[1]}"

@@ -75,22 +75,23 @@ RESET_PROGRESS: Json = {"done": 0, "total": None, "batches_done": 0, "checkpoint
 
 def create_job(kind: JobKind, actor: Actor, payload: Json, state: JobState) -> int:
     """Store a new job and return its id. Raises Unavailable."""
+    return run_in_transaction(lambda session: insert_job(session, kind, actor, payload, state))
 
-    def work(session: Session) -> int:
-        job = Job(
-            kind=kind,
-            state=state,
-            created_by=actor.name,
-            actor=actor.name,
-            source=actor.source,
-            created_at=now(),
-            payload=payload,
-        )
-        session.add(job)
-        session.flush()
-        return job.id
 
-    return run_in_transaction(work)
+def insert_job(session: Session, kind: JobKind, actor: Actor, payload: Json, state: JobState) -> int:
+    """Store a new job as part of a transaction; return its id."""
+    job = Job(
+        kind=kind,
+        state=state,
+        created_by=actor.name,
+        actor=actor.name,
+        source=actor.source,
+        created_at=now(),
+        payload=payload,
+    )
+    session.add(job)
+    session.flush()
+    return job.id
 
 
 def get_job(job_id: int, kind: JobKind) -> Job:
@@ -159,7 +160,7 @@ def cancel(job: Job) -> None:
         JobState.CHECKING: JobState.DRAFT if job.kind == JobKind.IMPORT else JobState.DISCARDED,
         JobState.APPLYING: JobState.READY,
     }
-    if job.kind == JobKind.API:
+    if job.source == "api":  # nobody would continue it on a page
         before = dict.fromkeys(before, JobState.CANCELLED)
     try:
         if job.state not in before:

@@ -13,6 +13,8 @@ class JobKind(StrEnum):
     REVERT = "revert"
     API = "api"
     """A file that an API client sent."""
+    MEMBERS = "members"
+    """The complete list of a segment's members, from an API client."""
 
 
 class JobState(StrEnum):

@@ -9,12 +9,13 @@ from queue import Queue
 
 import httpx
 import pytest
-from customer_segments import ApiError, Client, Page, Segment, transport
+from customer_segments import ApiError, Client, JobFailed, Page, Segment, transport
 from flask import Flask
 
 from app.access.api_tokens import create_token
 from bench.servers.gunicorn import SECRET_KEY, serving
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
+from tests.support.imports import run_job
 
 GOLD_MEMBER, SILVER_MEMBER = Segment("membership", "GOLD"), Segment("membership", "SILVER")
 
@@ -85,6 +86,32 @@ def test_members_of_a_segment_are_set(client: Client, ana: str, segment: Segment
     assert client.get_segments(document_id=ana) == [segment]
     assert client.set_members(segment, []).removed == 1
     assert all_segments() == {ana: []}
+
+
+def test_jobs_are_waited_for(
+    app: Flask, client: Client, network: Network, monkeypatch: pytest.MonkeyPatch, ana: str
+) -> None:
+    add_customers("b")
+    monkeypatch.setattr("app.api.members.BATCH_SIZE", 1)
+
+    def work(_seconds: float) -> None:
+        with app.app_context():
+            run_job()
+
+    monkeypatch.setattr("customer_segments.client.time.sleep", work)
+    result = client.set_members(GOLD_MEMBER, [ana, "b", "unknown"])
+    assert (result.added, result.removed, result.unchanged, result.not_found) == (2, 0, 0, ["unknown"])
+    assert result.change_set
+    job = client.rename_segment(GOLD_MEMBER, SILVER_MEMBER)
+    assert (job["state"], job["report"]["changed"]) == ("done", 2)
+    assert all_segments() == {ana: SILVER, "b": SILVER}
+
+
+def test_a_cancelled_job_raises(client: Client, network: Network, ana: str) -> None:
+    cancelled = {"id": "7", "state": "cancelled", "error": None}
+    network.interfere = lambda _request: httpx.Response(200, json=cancelled)
+    with pytest.raises(JobFailed, match="Job 7: cancelled"):
+        client.wait_for_job("7")
 
 
 def test_batches_cover_all_rows_and_repeat_safely(client: Client, network: Network) -> None:

@@ -1,11 +1,25 @@
 """Jobs of API clients."""
 
+from typing import Any
+
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from app.core.database import now, run_in_transaction
 from app.jobs.api_jobs import ApiJob
 from app.jobs.jobs import Job
 from app.jobs.states import JobKind, JobState
+from tests.support.clients import Api
+from tests.support.imports import run_job
+
+
+def finish_job(api: Api, response: TestResponse) -> dict[str, Any]:
+    """Run the job of a 202 to its end, and return it as the API shows it."""
+    while run_job():
+        pass
+    job: Any = api.get(response.headers["Location"]).json
+    assert isinstance(job, dict)
+    return job
 
 
 def add_applying_job(job_id: int) -> None:

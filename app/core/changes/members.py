@@ -1,6 +1,6 @@
 """The members of a segment, set as a whole: who is listed gains the segment, and everybody else loses it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,11 @@ class MembersDiff:
     def __len__(self) -> int:
         """Return the number of customers who change."""
         return len(self.added) + len(self.removed)
+
+    def changes(self) -> Iterator[tuple[str, bool]]:
+        """Yield each customer who changes, and whether they become a member."""
+        yield from ((document_id, True) for document_id in self.added)
+        yield from ((document_id, False) for document_id in self.removed)
 
     def patches(self) -> dict[str, SegmentPatch]:
         """Return the changes, for `replace_segments`."""

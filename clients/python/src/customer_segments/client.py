@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from customer_segments.errors import JobFailed
 from customer_segments.models import BatchTotals, MembersResult, Page, ReplaceResult, Segment
 from customer_segments.transport import Transport
 
@@ -114,16 +115,41 @@ class Client:
     ) -> MembersResult:
         """Set the members of a segment: exactly these customers have it afterwards, all others lose it.
 
-        Raises ApiError, for example with code CHANGE_TOO_LARGE if the token has a guard.
+        Many changes are a job; the call returns when it has ended. Raises ApiError, for example with code
+        CHANGE_TOO_LARGE if the token has a guard, and JobFailed.
         """
         path = f"/api/v3/segments/{_path_part(segment.type)}/{_path_part(segment.value)}/members"
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         if override_guard:
             headers["Guard"] = "override"
         params, body = {"dry_run": _flag(dry_run)}, {"document_ids": list(document_ids)}
-        content = self._transport.send("PUT", path, params=params, json=body, headers=headers).json()
+        response = self._transport.send("PUT", path, params=params, json=body, headers=headers)
+        content = response.json()
+        if response.status_code == 202:
+            job = self.wait_for_job(content["id"])
+            content = {**job["report"], "changeSet": job["changeSet"]}
         added, removed, unchanged = (content[name] for name in ("added", "removed", "unchanged"))
         return MembersResult(added, removed, unchanged, content["notFound"], content["changeSet"])
+
+    def rename_segment(self, old: Segment, new: Segment, *, idempotency_key: str | None = None) -> dict[str, Any]:
+        """Rename a segment, or merge it into another one; return the job when it has ended. Raises JobFailed."""
+        path = f"/api/v3/segments/{_path_part(old.type)}/{_path_part(old.value)}/rename"
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        body = {"type": new.type, "value": new.value}
+        return self.wait_for_job(self._transport.send("POST", path, json=body, headers=headers).json()["id"])
+
+    def get_job(self, job: str) -> dict[str, Any]:
+        """Return a job: its state, progress, report and change set."""
+        content: dict[str, Any] = self._transport.send("GET", f"/api/v3/jobs/{quote(job)}").json()
+        return content
+
+    def wait_for_job(self, job: str, *, interval: float = 1) -> dict[str, Any]:
+        """Return a job when it is done. Raises JobFailed if it failed or was cancelled."""
+        while (content := self.get_job(job))["state"] in ("checking", "applying"):
+            time.sleep(interval)
+        if content["state"] != "done":
+            raise JobFailed(content)
+        return content
 
     def _write_segments(
         self, method: str, body: list[Any], params: dict[str, Any], headers: dict[str, str], key: str | None

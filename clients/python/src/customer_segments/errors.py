@@ -22,3 +22,11 @@ class ApiError(Exception):
         except (ValueError, KeyError, TypeError):
             return cls(response.status_code, "UNKNOWN", response.text[:200], [], request_id)
         return cls(response.status_code, error["code"], error["message"], error["details"], request_id)
+
+
+class JobFailed(Exception):
+    """A job failed or was cancelled. What it applied before is in its change set."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        super().__init__(f"Job {job['id']}: {job['error'] or job['state']}")
+        self.job = job
