@@ -29,12 +29,12 @@ from app.core.history.feed import (
     read_feed,
 )
 from app.core.limits import MAX_WAIT_S
-from app.core.models.change_sets import APPLYING, CANCELLED, DONE, FeedPosition, get_change_set
+from app.core.models.change_sets import APPLYING, CANCELLED, DONE, SOURCES, FeedPosition, get_change_set
 from app.core.models.customer_changes import KINDS
 from app.serialization.change_set_json import change_set_json, format_rfc3339, serialize_id
 from app.web.long_polling import progress, wait_for_change
 
-SOURCE = "How the change was made: `api`, `page` or `command`."
+SOURCE = "The interface by which the change was made."
 NOW = "now"
 
 
@@ -62,7 +62,7 @@ class Change(AnswerSchema):
     kind = enum("What happened.", *KINDS)
     at = timestamp("When it was made.")
     actor = string("Who made it.")
-    source = string(SOURCE)
+    source = enum(SOURCE, *SOURCES)
     changeSet = string("The change set that it is part of.", allow_none=True)  # noqa: N815
     document_id = string("The customer.")
     before = fields.Raw(metadata={"description": "Segments or profile before; with `segments` and `profile`."})
@@ -158,7 +158,7 @@ class ChangeSet(AnswerSchema):
     state = enum("Whether it is still being applied.", APPLYING, DONE, CANCELLED)
     at = timestamp("When it was made.")
     actor = string("Who made it.")
-    source = string(SOURCE)
+    source = enum(SOURCE, *SOURCES)
     note = string("The name of the file, or what the operator noted.", allow_none=True)
     reverts = string("The change set that it reverts.", allow_none=True)
     changed = count("Customers whose segments changed.")

@@ -87,13 +87,15 @@ def read_customer(query: dict[str, Any], document_id: str) -> Response:
     return _respond(_customer_json(get_customer(document_id)))
 
 
+def if_match() -> fields.String:
+    """Return the field of the header that makes a write conditional."""
+    metadata = {"description": "The ETag that the customer must have.", "example": "*"}
+    return fields.String(data_key="If-Match", load_default=None, metadata=metadata)
+
+
 class PutHeaders(WriteHeaders):
     guard = guard_override()
-    if_match = fields.String(
-        data_key="If-Match",
-        load_default=None,
-        metadata={"description": "The ETag that the customer must have.", "example": "*"},
-    )
+    if_match = if_match()
 
 
 class PutCustomerSchema(CustomerRowSchema):
@@ -225,7 +227,7 @@ def rename_customer(query: dict[str, Any], headers: dict[str, Any], document_id:
     validate_body(body, RenameSchema())
 
     def work(session: Session) -> StoredResponse:
-        _check_precondition_of(session, document_id)
+        check_precondition_of(session, document_id)
         with open_change_set(session, current_client().actor(), note=headers["change_reason"]) as change_set:
             rename_customer_in(change_set, document_id, body["document_id"])
         change_set_id = None if query["dry_run"] else change_set.id
@@ -234,7 +236,8 @@ def rename_customer(query: dict[str, Any], headers: dict[str, Any], document_id:
     return run_write(work, headers, dry_run=query["dry_run"])
 
 
-def _check_precondition_of(session: Session, document_id: str) -> None:
+def check_precondition_of(session: Session, document_id: str) -> None:
+    """Raise PreconditionFailed unless the customer, who is locked, is as If-Match requires."""
     if "If-Match" in request.headers:
         _check_precondition(lock_customers(session, [document_id]).get(document_id))
 

@@ -67,6 +67,20 @@ class Report(AnswerSchema):
     changeSet = change_set_id()  # noqa: N815
 
 
+class RefusedReport(AnswerSchema):
+    """What a refused change would have done; which members it has depends on the operation."""
+
+    changed = fields.Integer(metadata={"description": "Customers who would change.", "minimum": 0})
+    unchanged = fields.Integer(metadata={"description": "Customers who would not change.", "minimum": 0})
+    added = fields.Integer(metadata={"description": "Customers who would gain the segment.", "minimum": 0})
+    removed = fields.Integer(metadata={"description": "Customers who would lose the segment.", "minimum": 0})
+    notFound = fields.List(fields.String(), metadata={"description": "Ids that no customer has."})  # noqa: N815
+    duplicates = fields.List(fields.String(), metadata={"description": "Ids that were sent more than once."})
+    stale = fields.List(fields.String(), metadata={"description": "Customers who changed after `as_of`."})
+    conflicts = fields.List(fields.String(), metadata={"description": "Customers who changed since."})
+    changeSet = fields.String(allow_none=True, metadata={"description": "Always null."})  # noqa: N815
+
+
 class Problem(AnswerSchema):
     path = string("Where: `customers[3].segments[0].type`, or the name of a parameter.")
     message = string()
@@ -80,4 +94,4 @@ class ErrorBody(AnswerSchema):
 
 class Error(AnswerSchema):
     error = fields.Nested(ErrorBody, required=True)
-    report = fields.Nested(Report, metadata={"description": "With CHANGE_TOO_LARGE: what would have happened."})
+    report = fields.Nested(RefusedReport, metadata={"description": "With CHANGE_TOO_LARGE: what would have happened."})

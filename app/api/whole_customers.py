@@ -1,6 +1,7 @@
 """Customers as a whole: a snapshot of all of them to follow the change feed from, and the erasure of one."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from app.access.audit_log import record_event_now
 from app.api import blueprint
 from app.api.api_blueprint import Answer
 from app.api.auth import current_client
+from app.api.customer import PreconditionFailed, check_precondition_of, if_match
 from app.api.customers import FilterQuery
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import encode_position
@@ -68,6 +70,10 @@ def _lines(filters: Filter) -> Iterator[bytes]:
         yield orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE)
 
 
+class EraseHeaders(HeaderSchema):
+    if_match = if_match()
+
+
 class Erased(AnswerSchema):
     changeSet = string("The change set of the erasure.")  # noqa: N815
 
@@ -79,7 +85,7 @@ class Erased(AnswerSchema):
     tag="Customers",
     scope="customers:erase",
     query=QuerySchema,
-    headers=HeaderSchema,
+    headers=EraseHeaders,
     path_parameters=(CUSTOMER_ID,),
     answers=(
         Answer(
@@ -90,15 +96,16 @@ class Erased(AnswerSchema):
             links={"changeSet": CHANGE_SET_LINKS["changeSet"]},
         ),
     ),
-    errors=(CustomerNotFound,),
+    errors=(CustomerNotFound, PreconditionFailed),
 )
 def erase(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
     """Erase a customer
 
     Deletes the customer and all entries of the change feed about them, under every id they had. One `deleted` entry
-    remains for 30 days, with its id encrypted in the database.
+    remains for 30 days, with its id encrypted in the database. With If-Match, only a customer with this ETag is erased.
     """
-    result = erase_customers([document_id], current_client().actor())
+    check = partial(check_precondition_of, document_id=document_id)
+    result = erase_customers([document_id], current_client().actor(), check)
     if not result.erased:
         raise CustomerNotFound("No customer has this document_id.")
     record_event_now("customer_erased", after={"customers": 1})  # never the id

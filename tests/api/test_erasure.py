@@ -17,7 +17,7 @@ from app.core.database import db, now
 from app.core.history.retention import remove_old_deletions
 from app.core.models.customer_changes import CustomerChange
 from tests.support.clients import Api, Shell
-from tests.support.customers import GOLD, SILVER, TESTER, all_segments
+from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 from tests.support.dates import date
 from tests.support.feed import read, read_all
 
@@ -168,3 +168,23 @@ def test_disclosure_has_everything_about_a_customer(shell: Shell, person: str) -
     assert "perpetua" in json.dumps(disclosed["search"])
     assert "Other" not in json.dumps(disclosed)
     shell("customers", "disclose", "unknown", exit_code=2)
+
+
+@pytest.mark.parametrize("headers", [{"Guard": "override"}, {"Idempotency-Key": "erase-1"}])
+def test_refuses_headers_that_it_cannot_honour(eraser: Api, ana: str, headers: dict[str, str]) -> None:
+    url = f"/api/v3/customers/{ana}"
+    response = eraser.call("DELETE", url, headers=headers, status=400, code="VALIDATION_ERROR")
+    assert response.json["error"]["details"][0]["path"] in headers  # type: ignore[index]
+    eraser.call("DELETE", f"{url}?dry_run=true", status=400, code="VALIDATION_ERROR")
+    assert ana in all_segments()
+
+
+def test_if_match_erases_only_the_customer_as_they_were_read(eraser: Api, api: Api, ana: str) -> None:
+    url = f"/api/v3/customers/{ana}"
+    etag = api.get(url).headers["ETag"]
+    set_segments(ana, GOLD)
+    eraser.call("DELETE", url, headers={"If-Match": etag}, status=412, code="PRECONDITION_FAILED")
+    assert all_segments() == {ana: GOLD}
+    eraser.call("DELETE", url, headers={"If-Match": api.get(url).headers["ETag"]})
+    assert all_segments() == {}
+    eraser.call("DELETE", url, headers={"If-Match": etag}, status=412, code="PRECONDITION_FAILED")

@@ -11,7 +11,7 @@ from app.core.models.customers import Customer
 Segments = list[dict[str, str]]
 GOLD: Segments = [{"type": "membership", "value": "GOLD"}]
 SILVER: Segments = [{"type": "membership", "value": "SILVER"}]
-TESTER = Actor("tester", "test")
+TESTER = Actor("tester", "command")
 
 
 def reset_database() -> None:

@@ -26,10 +26,10 @@ from app.api.examples import GOLD
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction
-from app.core.models.change_sets import Actor
 from bench.servers import postgresql
 from bench.servers.gunicorn import serving
 from tests.support.api_jobs import add_applying_job
+from tests.support.customers import TESTER
 from tests.support.webhooks import add_webhook
 
 DESCRIPTION = "/api/v3/openapi.json"
@@ -53,7 +53,7 @@ def fill() -> str:
     rows = [{"document_id": id_, "name": f"Ana {id_}", "email": f"{n}@example.com"} for n, id_ in enumerate(IDS)]
     run_in_transaction(lambda session: upsert_customers(session, rows))
     for n in range(42):
-        replace_segments({id_: [GOLD, {"type": "n", "value": str(n)}] for id_ in IDS}, Actor("tester", "test"))
+        replace_segments({id_: [GOLD, {"type": "n", "value": str(n)}] for id_ in IDS}, TESTER)
     add_applying_job(7)
     add_webhook("https://example.com/hook")
     return create_token("generated", SCOPES)

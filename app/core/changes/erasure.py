@@ -1,7 +1,8 @@
 """Erasure and disclosure of customers: contract §8."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, select
@@ -34,17 +35,20 @@ class ErasureResult:
     not_found: list[str] = field(default_factory=list)
 
 
-def erase_customers(document_ids: Iterable[str], actor: Actor) -> ErasureResult:
+def erase_customers(
+    document_ids: Iterable[str], actor: Actor, check: Callable[[Session], None] = lambda _session: None
+) -> ErasureResult:
     """Delete customers and all entries about them, under every id they had.
 
     One `deleted` entry of each remains for some time, with its id encrypted. Counts stay right, and other customers'
-    changes of the same change sets can still be reverted. In batches, each committed by itself. Raises Unavailable.
+    changes of the same change sets can still be reverted. In batches, each committed by itself; `check` is called at
+    the beginning of each. Raises Unavailable, and what `check` raises.
     """
     result = ErasureResult()
     ids = list(dict.fromkeys(document_ids))
     for start in range(0, len(ids), BATCH_SIZE):
         batch = ids[start : start + BATCH_SIZE]
-        erased, change_set_id = run_in_transaction(lambda session, batch=batch: _erase(session, batch, actor))  # type: ignore[misc]
+        erased, change_set_id = run_in_transaction(partial(_erase, document_ids=batch, actor=actor, check=check))
         result.erased += len(erased)
         result.not_found += [document_id for document_id in batch if document_id not in erased]
         if change_set_id is not None:
@@ -58,7 +62,10 @@ def purge_deleted() -> None:
     dialects.purge_deleted(db.engine)
 
 
-def _erase(session: Session, document_ids: Sequence[str], actor: Actor) -> tuple[set[str], int | None]:
+def _erase(
+    session: Session, document_ids: Sequence[str], actor: Actor, check: Callable[[Session], None]
+) -> tuple[set[str], int | None]:
+    check(session)
     with open_change_set(session, actor) as change_set:
         found = select_current(session, [id_ for id_ in document_ids if is_storable(id_)])
         delete_customers(change_set, [(customer, Deletion(customer.document_id)) for customer in found])

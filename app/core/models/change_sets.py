@@ -29,9 +29,13 @@ APPLYING, DONE, CANCELLED = "applying", "done", "cancelled"
 """The states of a change set."""
 
 
+SOURCES = ("api", "page", "import", "command")
+"""The interfaces by which something is changed."""
+
+
 @dataclass(frozen=True)
 class Actor:
-    """Who changes something, and by what means: `Actor("token crm-nightly", "api")`."""
+    """Who changes something, and by what means, one of SOURCES: `Actor("token crm-nightly", "api")`."""
 
     name: str
     source: str
