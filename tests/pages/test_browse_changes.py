@@ -47,7 +47,7 @@ def test_lists_change_sets_and_their_customers(viewer: Operator) -> None:
         ("actor=tester", {"2"}),
         ("customer=b", {"1"}),
         ("customer=a", {"1", "2"}),
-        ("customer=a&source=test", {"2"}),
+        ("customer=a&source=command", {"2"}),
         ("customer=a&segment=membership:SILVER", {"2"}),
         ("segment=membership:SILVER", {"2"}),
         ("segment=membership:GOLD", {"1", "2"}),
