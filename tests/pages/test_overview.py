@@ -17,7 +17,13 @@ def test_shows_totals_and_recent_changes(viewer: Operator) -> None:
     replace_segments({"1": GOLD, "2": GOLD}, Actor("token crm-nightly", "api"))
     set_segments("1", [])
     page = viewer.get("/")
-    for text in ("customers 3", "with segments (33%) 1", "updated in the last 24 hours 3", "API 1 2", "test 1 1"):
+    for text in (
+        "customers 3",
+        "with segments (33%) 1",
+        "updated in the last 24 hours 3",
+        "API 1 2",
+        "Command line 1 1",
+    ):
         assert text in page.text
     assert "GOLD +2 membership token crm-nightly" in page.text
     assert "GOLD −1 membership tester" in page.text
