@@ -2,24 +2,23 @@
 
 import gzip
 import json
-import threading
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import background
 from app.access.api_tokens import create_token
 from app.api import jobs
 from app.core.changes.replace_segments import Guard
 from app.core.counts.recount import recount
 from app.core.database import now
-from app.jobs import apply_job, batches, runner
+from app.jobs import batches
 from app.jobs.jobs import Job
+from tests.support.api_jobs import kill_in_batch
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
-from tests.support.imports import all_profiles, expire_leases, run_job
+from tests.support.imports import all_profiles, run_job
 
 CSV = b"document_id,type,value\na,membership,GOLD\nb,membership,GOLD\nx,membership,GOLD\n"
 
@@ -261,10 +260,6 @@ def test_job_is_cancelled_before_it_began(api: Api) -> None:
     api.call("DELETE", started.headers["Location"], status=409, code="JOB_NOT_READY")
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing runs after it."""
-
-
 def test_killed_job_continues_and_cancelled_job_keeps_its_batches(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", 2)
     ids = [f"{n}" for n in range(1, 8)]
@@ -283,25 +278,6 @@ def test_killed_job_continues_and_cancelled_job_keeps_its_batches(api: Api, monk
     assert (job["state"], job["report"]["changed"]) == ("cancelled", 4)
     assert api.get(f"/api/v3/change-sets/{job['changeSet']}").json["state"] == "cancelled"
     assert recount(TESTER) == []
-
-
-def kill_in_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apply the next job, and kill its worker when it has written this batch and has not committed it."""
-    real, written = apply_job.store_skipped, []
-
-    def die(*args: Any) -> None:
-        written.append(1)
-        if len(written) == number:
-            raise Killed
-        real(*args)
-
-    monkeypatch.setattr(apply_job, "store_skipped", die)
-    claimed = runner._claim(threading.Event())
-    assert claimed is not None
-    with pytest.raises(Killed):
-        background.HANDLERS[claimed.job.kind, claimed.job.state](claimed)
-    monkeypatch.setattr(apply_job, "store_skipped", real)
-    expire_leases()
 
 
 def test_upload_limit_applies_not_that_of_json_bodies(api: Api, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.recount import recount
 from app.core.database import db
 from app.jobs import batches
-from tests.support.api_jobs import finish_job
+from tests.support.api_jobs import finish_job, kill_in_batch
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, count_change_sets, set_segments
 
@@ -321,3 +321,15 @@ def test_a_cancelled_job_changes_nothing_more(api: Api) -> None:
     assert cancelled["state"] == "cancelled"
     assert finish_job(api, response)["state"] == "cancelled"
     assert all_segments() == before
+
+
+@pytest.mark.usefixtures("large")
+def test_a_killed_worker_is_followed_by_another_and_nothing_is_done_twice(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = put(api, IDS[3:8], status=202)
+    kill_in_batch(2, monkeypatch)
+    job = finish_job(api, response)
+    assert (job["report"]["added"], job["report"]["removed"]) == (4, 3)
+    assert sorted(id_ for id_, segments in all_segments().items() if GOLD[0] in segments) == IDS[3:8]
+    assert recount(TESTER) == []

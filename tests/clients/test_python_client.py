@@ -84,6 +84,8 @@ def test_members_of_a_segment_are_set(client: Client, ana: str, segment: Segment
     assert (result.added, result.removed, result.unchanged) == (1, 0, 0)
     assert result.change_set
     assert client.get_segments(document_id=ana) == [segment]
+    assert list(client.iter_members(segment)) == [ana]
+    assert list(client.iter_members(segment, at=datetime.now(UTC) - timedelta(hours=1))) == []
     assert client.set_members(segment, []).removed == 1
     assert all_segments() == {ana: []}
 

@@ -6,10 +6,11 @@ import pytest
 from flask import Flask
 
 from app.background import deliver_webhooks
+from app.webhooks.models import send_test_event
 from tests.support.customers import GOLD, set_segments
 from tests.support.html_client import Operator, Page
 from tests.support.webhook_receiver import Receiver, receiving
-from tests.support.webhooks import NEVER_STOPS, deliver, end_retry_delay, is_authentic
+from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
 
 
 @pytest.fixture
@@ -142,3 +143,15 @@ def test_only_admins_manage_webhooks(admin: Operator, editor: Operator, viewer: 
             operator.get(f"/webhooks{path}", status=403)
         for act in ("pause", "resume", "rotate", "delete", "deliveries/1/resend"):
             operator.post(f"/webhooks/1/{act}", status=403)
+
+
+def test_types_and_test_events_of_a_webhook_are_shown(admin: Operator, receiver: Receiver, ana: str) -> None:
+    add_webhook(receiver.url, ["membership", "region"])
+    send_test_event(1)
+    deliver()
+    page = admin.get("/webhooks/1")
+    assert "Segment types membership region" in page.text
+    assert "Test Delivered 204 No Content" in page.text
+    set_segments(ana, [{"type": "interest", "value": "WINE"}])
+    deliver()
+    assert "#1" not in admin.get("/webhooks/1").links

@@ -1,17 +1,21 @@
 """Jobs of API clients."""
 
+import threading
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from app import background
 from app.core.database import now, run_in_transaction
+from app.jobs import apply_job, runner
 from app.jobs.api_jobs import ApiJob
 from app.jobs.jobs import Job
 from app.jobs.states import JobKind, JobState
 from tests.support.clients import Api
-from tests.support.imports import run_job
+from tests.support.imports import expire_leases, run_job
 
 
 def finish_job(api: Api, response: TestResponse) -> dict[str, Any]:
@@ -49,3 +53,26 @@ def add_applying_job(job_id: int) -> None:
             session.execute(text("SELECT setval(pg_get_serial_sequence('jobs', 'id'), :id)"), {"id": job_id})
 
     run_in_transaction(add)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing runs after it."""
+
+
+def kill_in_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apply the next job, and kill its worker when it has written this batch and has not committed it."""
+    real, written = apply_job.store_skipped, []
+
+    def die(*args: Any) -> None:
+        written.append(1)
+        if len(written) == number:
+            raise Killed
+        real(*args)
+
+    monkeypatch.setattr(apply_job, "store_skipped", die)
+    claimed = runner._claim(threading.Event())
+    assert claimed is not None
+    with pytest.raises(Killed):
+        background.HANDLERS[claimed.job.kind, claimed.job.state](claimed)
+    monkeypatch.setattr(apply_job, "store_skipped", real)
+    expire_leases()

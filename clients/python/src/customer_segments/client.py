@@ -183,7 +183,12 @@ class Client:
         for row in self._iter_pages("/api/v3/segments", "segments", {"type": type}):
             yield Segment(row["type"], row["value"]), row["customers"]
 
-    def _iter_pages(self, path: str, name: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def iter_members(self, segment: Segment, *, at: datetime | str | None = None) -> Iterator[str]:
+        """Yield the document_ids of the members of a segment; now, or at a time with zone. Raises ApiError (410)."""
+        path = f"/api/v3/segments/{_path_part(segment.type)}/{_path_part(segment.value)}/members"
+        return self._iter_pages(path, "document_ids", {"at": _time(at)})
+
+    def _iter_pages(self, path: str, name: str, filters: Mapping[str, Any]) -> Iterator[Any]:
         cursor = None
         while True:
             page = self._transport.send("GET", path, params={**filters, "limit": 1000, "cursor": cursor}).json()
@@ -260,5 +265,5 @@ def _time(value: datetime | str | None) -> str | None:
     if not isinstance(value, datetime):
         return value
     if value.tzinfo is None:
-        raise ValueError("as_of needs a time zone")
+        raise ValueError("a time needs a time zone")
     return value.isoformat()
