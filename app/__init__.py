@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flask import Flask, current_app
+from flask import Flask
 from flask_bootstrap import Bootstrap5
 from flask_migrate import Migrate
 
@@ -27,6 +27,7 @@ from app.web import (
     metrics,
     proxies,
     request_id,
+    secret_keys,
     security_headers,
     session_cookie,
 )
@@ -72,7 +73,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     errors.tolerate_failing_teardown(app)
     with app.app_context():
         dialects.configure_engine(db.engine)
-    encryption.use_secret_keys(lambda: (current_app.config["SECRET_KEY"],))
+    encryption.use_secret_keys(secret_keys.secret_keys)
     metrics.init_app(app)
     cancellation.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)

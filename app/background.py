@@ -25,6 +25,7 @@ from app.jobs.members import apply_members
 from app.jobs.runner import run_next_job
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import delete_expired_uploads
+from app.web.secret_keys import secret_keys
 from app.webhooks.delivery import deliver_next
 
 POLL_INTERVAL_S = 1.0
@@ -44,7 +45,7 @@ def work_on_jobs(stop: Stop) -> bool:
 
 
 def deliver_webhooks(_stop: Stop) -> bool:
-    return deliver_next(current_app.config["SECRET_KEY"], current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ())
+    return deliver_next(secret_keys(), current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ())
 
 
 def apply_retention(stop: Stop) -> bool:

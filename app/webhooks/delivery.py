@@ -1,7 +1,7 @@
 """The background task of webhooks: one delivery after another, for each webhook in the order of the change feed."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ from app.webhooks.url_policy import DisallowedUrl, HostAndPort, parse_url, resol
 log = structlog.get_logger()
 
 
-def deliver_next(secret_key: str, allowed_hosts: Collection[HostAndPort]) -> bool:
+def deliver_next(secret_keys: Sequence[str], allowed_hosts: Collection[HostAndPort]) -> bool:
     """Send the delivery that is due next; return whether there was one. Raises Unavailable."""
     claim = claim_next()
     if claim is None:
@@ -31,7 +31,7 @@ def deliver_next(secret_key: str, allowed_hosts: Collection[HostAndPort]) -> boo
     if claim.change_set and claim.webhook.types and not changes_types(claim.change_set.id, claim.webhook.types):
         skip(claim)
         return True
-    result = _send(claim, secret_key, allowed_hosts)
+    result = _send(claim, secret_keys, allowed_hosts)
     complete(claim, result)
     log.info(
         "webhook",
@@ -46,13 +46,13 @@ def deliver_next(secret_key: str, allowed_hosts: Collection[HostAndPort]) -> boo
     return True
 
 
-def _send(claim: DeliveryClaim, secret_key: str, allowed_hosts: Collection[HostAndPort]) -> AttemptResult:
+def _send(claim: DeliveryClaim, secret_keys: Sequence[str], allowed_hosts: Collection[HostAndPort]) -> AttemptResult:
     message_id = claim.delivery.message_id
     message = build_message(claim.change_set) if claim.change_set else build_test_message(claim.delivery)
     body = orjson.dumps(message)
     try:
         target = parse_url(claim.webhook.url, allowed_hosts)
-        secrets = signing_secrets(claim.webhook, secret_key)
+        secrets = signing_secrets(claim.webhook, secret_keys)
         headers = signature_headers(body, message_id, int(time.time()), secrets)
         headers |= {"Content-Type": "application/json", "User-Agent": "Customer-Segments"}
         return _result(post(target, resolve(target), headers, body))

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from app.access.secret_digests import sha256_hex
 from app.webhooks.models import Webhook
@@ -17,7 +17,7 @@ PREFIX = "whsec_"
 
 
 class SecretKeyChanged(Exception):
-    """SECRET_KEY has changed since the webhook got its secret."""
+    """The webhook got its secret under a SECRET_KEY that is neither the current one nor a fallback."""
 
 
 def new_secret(secret_key: str) -> tuple[str, str, str]:
@@ -32,13 +32,18 @@ def _secret(secret_key: str, salt: str) -> str:
     return PREFIX + base64.b64encode(derived).decode()
 
 
-def signing_secrets(webhook: Webhook, secret_key: str) -> list[str]:
-    """Return the current secret and, during a rotation, the previous one. Raises SecretKeyChanged."""
-    current = _secret(secret_key, webhook.salt)
-    if sha256_hex(current) != webhook.secret_digest:
+def signing_secrets(webhook: Webhook, secret_keys: Sequence[str]) -> list[str]:
+    """Return the current secret, by whichever of the keys derived it, and during a rotation the previous one.
+
+    The previous one may be of each of the keys: one signature of the receiver's secret is enough. Raises
+    SecretKeyChanged.
+    """
+    derived = [_secret(key, webhook.salt) for key in secret_keys]
+    current = [secret for secret in derived if sha256_hex(secret) == webhook.secret_digest]
+    if not current:
         raise SecretKeyChanged
     previous = webhook.previous_salt if webhook.in_rotation else None
-    return [current, *([_secret(secret_key, previous)] if previous else [])]
+    return [*current, *(_secret(key, previous) for key in secret_keys if previous)]
 
 
 def signature_headers(body: bytes, message_id: str, timestamp: int, secrets_: Iterable[str]) -> dict[str, str]:

@@ -188,3 +188,14 @@ def test_if_match_erases_only_the_customer_as_they_were_read(eraser: Api, api: A
     eraser.call("DELETE", url, headers={"If-Match": api.get(url).headers["ETag"]})
     assert all_segments() == {}
     eraser.call("DELETE", url, headers={"If-Match": etag}, status=412, code="PRECONDITION_FAILED")
+
+
+def test_the_id_of_a_deletion_is_read_under_a_former_secret_key(
+    app: Flask, eraser: Api, ana: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eraser.call("DELETE", f"/api/v3/customers/{ana}")
+    former = app.config["SECRET_KEY"]
+    monkeypatch.setitem(app.config, "SECRET_KEY", "another-key-0123456789")
+    assert read_all(eraser)[0] == []
+    monkeypatch.setitem(app.config, "SECRET_KEY_FALLBACKS", [former])
+    assert [(entry["kind"], entry["document_id"]) for entry in read_all(eraser)[0]] == [("deleted", ana)]

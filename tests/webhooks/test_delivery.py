@@ -323,6 +323,22 @@ def test_nothing_is_signed_after_the_secret_key_changed(
     assert is_authentic(new, receiver.received[0])
 
 
+def test_a_former_secret_key_signs_until_the_secret_is_rotated(
+    app: Flask, ana: str, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "SECRET_KEY", "another")
+    monkeypatch.setitem(app.config, "SECRET_KEY_FALLBACKS", [SECRET_KEY])
+    change(ana)
+    deliver()
+    assert is_authentic(secret, receiver.received[0])
+    salt, digest, new = new_secret("another")
+    rotate_webhook(1, salt, digest, timedelta(hours=1))
+    change(ana)
+    deliver()
+    assert is_authentic(secret, receiver.received[1]), "for the overlap"
+    assert is_authentic(new, receiver.received[1])
+
+
 def test_secret_is_not_stored(receiver: Receiver, secret: str) -> None:
     assert secret not in str(vars(get_webhook(1)))
     assert secret.removeprefix("whsec_") not in str(vars(get_webhook(1)))
