@@ -22,6 +22,7 @@ from app.jobs.api_jobs import apply_api_job, check_api_job
 from app.jobs.bulk_edits import apply_bulk_edit, preview_bulk_edit
 from app.jobs.imports import apply_import, preview_import
 from app.jobs.members import apply_members
+from app.jobs.reverts import apply_revert_job, preview_revert_job
 from app.jobs.runner import run_next_job
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import delete_expired_uploads
@@ -77,6 +78,8 @@ HANDLERS = {
     (JobKind.MEMBERS, JobState.APPLYING): apply_members,
     (JobKind.EDIT, JobState.CHECKING): preview_bulk_edit,
     (JobKind.EDIT, JobState.APPLYING): apply_bulk_edit,
+    (JobKind.REVERT, JobState.CHECKING): preview_revert_job,
+    (JobKind.REVERT, JobState.APPLYING): apply_revert_job,
 }
 TASKS: tuple[Task, ...] = (
     work_on_jobs,

@@ -20,6 +20,7 @@ from app.api import (  # noqa: E402, F401 - they register their routes
     jobs,
     members,
     openapi,
+    revert,
     segment_rename,
     segments,
     webhooks,

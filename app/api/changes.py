@@ -3,23 +3,15 @@
 from typing import Any
 
 from flask import Response, jsonify
-from flask.json import dumps
 from marshmallow import fields
-from sqlalchemy.orm import Session
 
-from app.access.idempotency import IdempotencyMismatch, StoredResponse
-from app.access.token_request_log import CustomerCounts
-from app.api import blueprint, token_requests
+from app.api import blueprint
 from app.api.api_blueprint import Answer, link
-from app.api.auth import current_client
-from app.api.examples import ANA, AT, CHANGE_SET_ID, CHANGE_SET_LINKS, GOLD
+from app.api.examples import ANA, AT, CHANGE_SET_ID, GOLD
 from app.api.feed_cursors import encode_position
-from app.api.parameters import Choices, Cursor, DryRunQuery, GuardedHeaders, PageQuery, QuerySchema, Seconds, text
-from app.api.schemas import AnswerSchema, array_of, change_set_id, count, enum, string, strings, timestamp
-from app.api.writes import run_write
-from app.core.changes.replace_segments import ChangeTooLarge
-from app.core.changes.revert import RevertResult, revert
-from app.core.errors import NoLongerRetained, NotEnded, NotFound
+from app.api.parameters import Choices, Cursor, PageQuery, QuerySchema, Seconds, text
+from app.api.schemas import AnswerSchema, array_of, count, enum, string, timestamp
+from app.core.errors import NoLongerRetained, NotFound
 from app.core.history.feed import (
     FeedEntry,
     FeedFilter,
@@ -203,74 +195,3 @@ def change_set(query: dict[str, Any], change_set_id: int) -> Response:
     The totals of what one request, form, file or reversal changed.
     """
     return jsonify(change_set_json(get_change_set(change_set_id)))
-
-
-class Reverted(AnswerSchema):
-    changed = count("Customers who were put back: their segments or their profile.")
-    unchanged = count("Customers who were in that state already.")
-    conflicts = strings("Customers who changed since, and were left alone.")
-    changeSet = change_set_id()  # noqa: N815
-
-
-REVERTED = {"changed": 1, "unchanged": 0, "conflicts": [], "changeSet": "43"}
-
-
-@blueprint.operation(
-    "POST",
-    "/v3/change-sets/<number:change_set_id>/revert",
-    name="revertChangeSet",
-    tag="Changes",
-    scope="segments:write",
-    query=DryRunQuery,
-    headers=GuardedHeaders,
-    path_parameters=(CHANGE_SET_ID,),
-    answers=(
-        Answer(
-            Reverted,
-            "How many customers were put back or in that state already, and who was left alone.",
-            REVERTED,
-            headers=("Change-Set",),
-            links=CHANGE_SET_LINKS,
-        ),
-    ),
-    errors=(NotFound, NotEnded, ChangeTooLarge, IdempotencyMismatch),
-)
-def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> Response:
-    """Revert a change set
-
-    What it gave each customer is taken back, what it took is given back, and later changes of other types stay. A
-    customer is left alone, and listed as a conflict, if a later change touched a type that the change set touched.
-    Itself a change set. The guard of the token counts customers who lose all their segments. 403 if segments would
-    change that are of other types than the token is limited to.
-    """
-    guard = None if headers["guard"] else current_client().guard
-    dry_run = query["dry_run"]
-
-    def work(session: Session) -> StoredResponse:
-        result = revert(
-            change_set_id,
-            current_client().actor(),
-            guard=guard,
-            types=current_client().types,
-            dry_run=dry_run,
-            note=headers["change_reason"],
-            session=session,
-        )
-        counts = CustomerCounts(changed=result.customers, unchanged=result.unchanged)
-        token_requests.note_counts(counts, dry_run=dry_run)
-        return StoredResponse(dumps(_report(result)), result.change_set_id)
-
-    try:
-        return run_write(work, headers, dry_run=dry_run)
-    except ChangeTooLarge as error:
-        error.extra = {"report": _report(error.outcome)}
-        raise
-
-
-def _report(result: RevertResult) -> dict[str, Any]:
-    return {
-        "changed": result.customers,
-        "unchanged": result.unchanged,
-        "conflicts": result.conflicts,
-        "changeSet": serialize_id(result.change_set_id),
-    }

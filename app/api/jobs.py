@@ -4,17 +4,16 @@ import hashlib
 from collections.abc import Iterator
 from typing import IO, Any
 
-from flask import Response, g, request, stream_with_context, url_for
+from flask import Response, g, request, stream_with_context
 from flask.json import dumps
-from marshmallow import fields
 from sqlalchemy.orm import Session
 
-from app import background
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body, link
+from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.feed_cursors import AsOf
+from app.api.job_answers import EXAMPLE, JOB_LINKS, STARTED, JobAnswer, accepted, job_json, started_json
 from app.api.parameters import (
     DryRunQuery,
     GuardedHeaders,
@@ -24,94 +23,22 @@ from app.api.parameters import (
     SegmentTypes,
 )
 from app.api.request_body import JSON_LINES_TYPES, MalformedJson
-from app.api.schemas import AnswerSchema, change_set_id, count, enum, string, strings
 from app.api.segment_types import job_types
 from app.api.writes import run_write
 from app.core.errors import DomainError, Forbidden, InvalidInput, NotFound, TooLarge, UnsupportedMediaType
 from app.core.limits import MAX_UPLOAD_BYTES
 from app.files.export import rejected_csv_chunks
-from app.jobs.api_jobs import ACTIONS, ApiJob, create_api_job, discard_api_job, job_report, start_api_job
+from app.jobs.api_jobs import ACTIONS, ApiJob, create_api_job, discard_api_job, start_api_job
 from app.jobs.jobs import Job, NotReady, cancel, get_job_of_source
-from app.jobs.states import JobKind, JobState
+from app.jobs.states import JobKind
 from app.jobs.uploads import iter_rejected
-from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import ReplaceSegmentsSchema
 
 SCOPES = "segments:write or customers:write"
 LINE_TYPES = (*JSON_LINES_TYPES, "text/csv")
 MEDIA_TYPES = ("application/json", *LINE_TYPES)
 ENCODINGS = ("identity", "gzip")
-JOB_LINKS = {"job": link("readJob", job_id="$response.body#/id")}
 JOB_ID = {"in": "path", "name": "job_id", "description": "As `Location` or `id` named it.", "example": "7"}
-EXAMPLE = {
-    "id": "7",
-    "state": "done",
-    "done": 2,
-    "total": 2,
-    "report": {
-        **{"changed": 1, "unchanged": 0, "created": 0, "updated": 0},
-        **{"notFound": [], "duplicates": [], "stale": [], "rejected": 0},
-    },
-    "changeSet": "42",
-    "error": None,
-}
-STARTED = {**EXAMPLE, "state": "checking", "done": 0, "total": None, "report": None, "changeSet": None}
-
-
-class JobReport(AnswerSchema):
-    """What the job did; a dry run: what it would do. Lists end after 1000 ids."""
-
-    changed = count("Customers whose segments changed.")
-    unchanged = count("Customers who had the new segments or profile already.")
-    created = count("Customers who were created.")
-    updated = count("Customers whose profile changed.")
-    notFound = strings("Ids that no customer has.")  # noqa: N815 - as the contract spells it
-    duplicates = strings("Ids that were sent more than once; the first row counted.")
-    stale = strings("Customers who changed after `as_of`, or since they were found, and were left alone.")
-    rejected = count("Rows with errors.")
-    added = fields.Integer(metadata={"description": "Of a list of members: who gained the segment.", "minimum": 0})
-    removed = fields.Integer(metadata={"description": "Of a list of members: who lost the segment.", "minimum": 0})
-
-
-class JobAnswer(AnswerSchema):
-    id = string()
-    state = enum(
-        "`checking` and `applying` go on; the others are final.",
-        *(JobState.CHECKING, JobState.APPLYING, JobState.DONE, JobState.CANCELLED, JobState.FAILED),
-    )
-    done = count("Bytes or customers that were processed in this state.")
-    total = fields.Integer(required=True, allow_none=True, metadata={"description": "Of how many, if it is known."})
-    report = fields.Nested(
-        JobReport, required=True, allow_none=True, metadata={"description": "Null while the file is being checked."}
-    )
-    changeSet = change_set_id()  # noqa: N815
-    error = string("Why it failed.", allow_none=True)
-
-
-def job_json(job: Job) -> dict[str, Any]:
-    """Return a job (contract §8)."""
-    return {
-        "id": serialize_id(job.id),
-        "state": JobState.CANCELLED if job.state == JobState.DISCARDED else job.state,
-        "done": job.done,
-        "total": job.total,
-        "report": job_report(job),
-        "changeSet": serialize_id(job.change_set_id),
-        "error": job.error,
-    }
-
-
-def started_json(job_id: int, **values: Any) -> dict[str, Any]:
-    """Return a job that was started just now; `values` replace those of a job whose file is being checked."""
-    return {**STARTED, "id": serialize_id(job_id), **values}
-
-
-def accepted(response: Response) -> Response:
-    """Turn the answer that has the `id` of a job into 202, with the job's address; and wake a worker."""
-    response.status_code = 202
-    response.headers["Location"] = url_for("api.read_job", job_id=int(response.get_json()["id"]))
-    background.notify_workers()
-    return response
 
 
 class SubmitQuery(DryRunQuery):

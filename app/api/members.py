@@ -14,7 +14,7 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, SEGMENT_PATH
-from app.api.jobs import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
+from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
 from app.api.parameters import Cursor, DryRunQuery, GuardedHeaders, PageQuery, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
 from app.api.schemas import AnswerSchema, change_set_id, count, next_cursor, strings

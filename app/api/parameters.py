@@ -312,6 +312,17 @@ class ChangeReason(fields.String):
         return reason or None
 
 
+class RespondAsync(fields.String):
+    """Whether `Prefer` asks for a job (RFC 7240); other preferences are ignored."""
+
+    def __init__(self) -> None:
+        metadata = {"description": "`respond-async`: answer 202 with a job."}
+        super().__init__(data_key="Prefer", load_default=False, metadata=metadata)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return "respond-async" in (preference.strip().lower() for preference in value.replace(";", ",").split(","))
+
+
 class WriteHeaders(HeaderSchema):
     change_reason = ChangeReason()
 

@@ -12,7 +12,7 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import GOLD, SEGMENT_PATH
-from app.api.jobs import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
+from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
 from app.api.parameters import IdempotentHeaders, QuerySchema
 from app.api.request_body import json_body
 from app.api.segment_types import changed_segment

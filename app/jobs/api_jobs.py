@@ -1,7 +1,6 @@
 """Jobs of API clients: a file of any size, checked as a whole and then applied in batches (contract §8)."""
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -26,7 +25,7 @@ from app.files.columns import CustomerEntry
 from app.files.reading import open_stream
 from app.files.staging import Staging
 from app.jobs.apply_job import BatchResult, Plan, apply_job
-from app.jobs.batches import BatchWriter, count_batches, iter_skipped, load_batch
+from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job, create_job, jobs
 from app.jobs.runner import JobRun
 from app.jobs.stage_file import StagingOptions, stage_file
@@ -223,30 +222,3 @@ def _change_segments(change_set: ChangeSetBuilder, job: ApiJob, batch: dict[str,
     add = job.action == "merge"
     patches = {id_: SegmentPatch(add=sent if add else [], remove=[] if add else sent) for id_, sent in batch.items()}
     return replace_segments_in(change_set, PreparedUpdate.of(patches), as_of=job.as_of)
-
-
-# Report
-
-
-def job_report(job: Job) -> dict[str, Any] | None:
-    """Return what the job did, or would do if it is a dry run; None while it is being checked.
-
-    Lists of ids end after MAX_REPORTED_IDS.
-    """
-    preview = job.preview or {}
-    numbers = job.result or (preview if job.payload.get("dry_run") else None)
-    if numbers is None:
-        return None
-    ids: dict[str, list[str]] = {"missing": [], "stale": [], "changed": []}
-    for id_, reason in iter_skipped(job.id):
-        with suppress(KeyError):
-            if len(ids[reason]) < MAX_REPORTED_IDS:
-                ids[reason].append(id_)
-    return {
-        **{name: numbers.get(name, 0) for name in ("changed", "unchanged", "created", "updated")},
-        **{name: numbers[name] for name in ("added", "removed") if name in numbers},
-        "notFound": preview.get("not_found_ids", []) if job.payload.get("dry_run") else ids["missing"],
-        "duplicates": preview.get("duplicate_ids", []),
-        "stale": ids["stale"] or ids["changed"],
-        "rejected": preview.get("rejected", 0),
-    }

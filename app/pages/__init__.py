@@ -17,6 +17,7 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     account,
     audit_log,
     bulk_edits,
+    change_set_undo,
     changes,
     customer,
     customer_profile,

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from flask import flash, redirect, render_template, url_for
-from flask_babel import gettext as _
-from flask_babel import ngettext
+from flask import render_template
 
 from app.core.changes.profiles import list_profile_changes
-from app.core.changes.revert import RevertResult, preview_revert, revert
 from app.core.counts.segment_deltas import deltas_by_change_set
 from app.core.errors import CustomerNotFound
 from app.core.history.change_sets import (
@@ -25,9 +22,9 @@ from app.core.history.timeline import retained_since
 from app.core.models.change_sets import ChangeSet, get_change_set
 from app.core.models.segments import SegmentPair
 from app.pages import blueprint, list_query
-from app.pages.auth import current_actor, require_role
+from app.pages.auth import require_role
 from app.pages.list_query import ListUrl, filter_parameters, parse_filter_form, start_of_day
-from app.pages.template_filters import SOURCES, number
+from app.pages.template_filters import SOURCES
 from app.web.cursors import encode_cursor
 
 PAGE_SIZE = 50
@@ -36,8 +33,6 @@ MAX_PROFILE_CHANGES = 20
 MAX_ACTORS = 200
 MAX_DELTAS = 12
 MAX_LISTED_DELTAS = 5
-MAX_CONFLICTS = 50
-MAX_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -116,47 +111,3 @@ def change_set(change_set_id: int) -> Any:
         profile_changes=[] if after else list_profile_changes(change_set_id, limit=MAX_PROFILE_CHANGES),
         reverted_by=list_reverts(change_set_id),
     )
-
-
-@blueprint.get("/changes/<number:change_set_id>/undo")
-@require_role("editor")
-def change_set_undo(change_set_id: int) -> Any:
-    """Show what an undo would do."""
-    result = preview_revert(change_set_id)
-    rows = list_segment_changes(change_set_id, limit=MAX_EXAMPLES + len(result.conflicts[:MAX_CONFLICTS]))
-    examples = [row for row in rows if row.document_id not in result.conflicts][:MAX_EXAMPLES]
-    return render_template(
-        "change_set_undo.html",
-        change_set=get_change_set(change_set_id),
-        result=result,
-        conflicts=result.conflicts[:MAX_CONFLICTS],
-        examples=[(row, diff_segments(row.after, row.before)) for row in examples],
-    )
-
-
-@blueprint.post("/changes/<number:change_set_id>/undo")
-@require_role("editor")
-def change_set_undo_apply(change_set_id: int) -> Any:
-    result = revert(change_set_id, current_actor())
-    if result.change_set_id is None:
-        flash(_("Nothing to undo: all these customers changed later."))
-        return redirect(url_for("pages.change_set", change_set_id=change_set_id))
-    flash(_undone_message(result))
-    return redirect(url_for("pages.change_set", change_set_id=result.change_set_id))
-
-
-def _undone_message(result: RevertResult) -> str:
-    conflicts = len(result.conflicts)
-    undone = ngettext(
-        "Undone for %(count)s customer.",
-        "Undone for %(count)s customers.",
-        result.customers,
-        count=number(result.customers),
-    )
-    skipped = ngettext(
-        "%(count)s skipped because it changed later.",
-        "%(count)s skipped because they changed later.",
-        conflicts,
-        count=number(conflicts),
-    )
-    return f"{undone} {skipped}" if conflicts else str(undone)

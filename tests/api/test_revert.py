@@ -114,8 +114,8 @@ def test_many_customers_in_several_parts(api: Api, shell: Shell) -> None:
     nightly = api.replace(customers).headers["Change-Set"]
     set_segments("00000", SILVER)
     set_segments("20000", SILVER)
-    answer = undo(api, nightly)
-    assert (answer["changed"], answer["conflicts"]) == (44_998, ["00000", "20000"])
+    result = revert(int(nightly), TESTER)
+    assert (result.customers, result.conflicts) == (44_998, ["00000", "20000"])
     assert recount(TESTER) == []
     assert sum(bool(segments) for segments in all_segments().values()) == 2
 

@@ -45,10 +45,12 @@ def check_columns(page: Page) -> None:
     await_text(page, "nothing has changed yet")
 
 
-def undo(page: Page, link: str) -> None:
+def undo(page: Page, link: str, *, by_job: bool = False) -> None:
     page.get_by_role("link", name=link).click()
-    page.get_by_role("button", name=re.compile("^Undo for")).click()
-    expect(page.get_by_text(re.compile("Undone for"))).to_be_visible()
+    if by_job:
+        page.get_by_role("button", name="Preview undo").click()
+    page.get_by_role("button", name=re.compile("^Undo for")).click(timeout=90_000)
+    expect(page.get_by_text(re.compile("Undone for"))).to_be_visible(timeout=90_000)
 
 
 def test_import_is_previewed_applied_and_undone(any_browser: BrowserSession, tmp_path: Path) -> None:
@@ -157,4 +159,4 @@ def test_import_survives_a_killed_worker(service: Server, desktop: BrowserSessio
         page.get_by_role("button", name=f"Apply to {rows:,} customers").click(timeout=90_000)
     expect(page.get_by_text("Applied by")).to_be_visible(timeout=90_000)
     expect(page.locator(".stats > div", has_text="new customers")).to_contain_text(f"{rows:,}")
-    undo(page, "Undo…")
+    undo(page, "Undo…", by_job=True)

@@ -81,7 +81,15 @@ def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: s
     stranger.token = stranger.get("/sign-in").field("csrf_token")
     values = {"document_id": "1", "type": "t", "value": "v", "change_set_id": 1}
     values |= {"operator_id": 1, "token_id": 1, "session_id": 1}
-    values |= {"webhook_id": 1, "delivery_id": 1, "wish": "pause", "import_id": 1, "bulk_edit_id": 1, "passkey_id": 1}
+    values |= {
+        "webhook_id": 1,
+        "delivery_id": 1,
+        "job_id": 1,
+        "wish": "pause",
+        "import_id": 1,
+        "bulk_edit_id": 1,
+        "passkey_id": 1,
+    }
     adapter = app.url_map.bind("")
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("pages.") and rule.endpoint not in PUBLIC_PAGES and method in (rule.methods or ()):

@@ -76,6 +76,7 @@ def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[PageS
         yield from _import(admin)
         yield from _running_import(admin, server)
         if full:
+            yield from _large_undo(admin, server)
             yield from _selection(admin)
         yield from _bulk_edit(admin)
         if full:
@@ -285,6 +286,25 @@ def _running_import(session: BrowserSession, server: Server) -> Iterator[PageSta
 def _update_last_job(server: Server, assignments: str) -> None:
     with sqlite3.connect(server.log.parent / "shop.db") as database:
         database.execute(f"UPDATE jobs SET {assignments} WHERE id = (SELECT max(id) FROM jobs)")
+    database.close()
+
+
+def _large_undo(session: BrowserSession, server: Server) -> Iterator[PageState]:
+    """Undo a change that seems to have more entries than a batch."""
+    _add_entries(server, 100_000)
+    page = session.go("/changes/2/undo")
+    yield "change_set_undo_large", session
+    page.locator("main form button[type=submit]").click()
+    _button(page, "discard").wait_for()
+    yield "undo previewed", session
+    _add_entries(server, -100_000)
+    _press(page, _button(page, "discard"))
+    yield "undo discarded", session
+
+
+def _add_entries(server: Server, count: int) -> None:
+    with sqlite3.connect(server.log.parent / "shop.db") as database:
+        database.execute("UPDATE change_set_parts SET entries = entries + ? WHERE change_set_id = 2", [count])
     database.close()
 
 

@@ -49,6 +49,8 @@ class RevertResult:
     """Customers whose profile or document_id was reverted, or who exist again."""
     deleted: int = 0
     """Customers whom the change set created."""
+    emptied: int = 0
+    """Of a preview: customers who would lose all their segments."""
     change_set_id: int | None = None
 
     @property
@@ -107,20 +109,25 @@ def check_guard(guard: Guard | None, undo: ChangeSetBuilder, result: RevertResul
         raise ChangeTooLarge(undo.emptied, result)
 
 
-def revert_batch(
-    undo: ChangeSetBuilder, change_set_id: int, after: int, result: RevertResult, types: Collection[str] = ()
+def revert_batch(  # noqa: PLR0913 - which customers, and what limits them
+    undo: ChangeSetBuilder,
+    change_set_id: int,
+    after: int,
+    result: RevertResult,
+    types: Collection[str] = (),
+    *,
+    limit: int = 0,
 ) -> int | None:
     """Revert the next customers, those with an internal number above `after`, and add to the `result`.
 
-    Returns the last number, None when there were no more. A batch has all entries of its customers: it can be a
-    transaction of its own. Raises TypeForbidden if there are `types` and segments of others would change.
+    Returns the last number, None when there were no more. A batch of about `limit` entries has all entries of its
+    customers: it can be a transaction of its own. Raises TypeForbidden if segments of other types would change.
     """
-    rows = _next_entries(undo.session, change_set_id, after)
+    rows = _next_entries(undo.session, change_set_id, after, limit)
     if not rows:
         return None
     plans = _plan(undo.session, change_set_id, rows, result, lock=True)
-    if types and any(plan.changes_other_types(types) for plan in plans):
-        raise TypeForbidden([("change_set_id", "Changed segments of other types.")])
+    _check_types(plans, types)
     _carry_out(undo, plans, result)
     return int(rows[-1].customer_id)
 
@@ -133,15 +140,26 @@ def preview_revert(change_set_id: int) -> RevertResult:
     with Session(db.engine) as session:
         check_ended(session, change_set_id)
         while last is not None:
-            last = _preview_batch(session, change_set_id, last, result)
+            last = preview_revert_batch(session, change_set_id, last, result)
     return result
 
 
-def _preview_batch(session: Session, change_set_id: int, after: int, result: RevertResult) -> int | None:
-    rows = _next_entries(session, change_set_id, after)
+def preview_revert_batch(  # noqa: PLR0913 - as `revert_batch`
+    session: Session,
+    change_set_id: int,
+    after: int,
+    result: RevertResult,
+    types: Collection[str] = (),
+    *,
+    limit: int = 0,
+) -> int | None:
+    """Add to the `result` what `revert_batch` would do; reads only. Raises TypeForbidden."""
+    rows = _next_entries(session, change_set_id, after, limit)
     if not rows:
         return None
     plans = _plan(session, change_set_id, rows, result, lock=False)
+    _check_types(plans, types)
+    result.emptied += sum(plan.empties(types) for plan in plans)
     existing = [plan for plan in plans if plan.current and not plan.delete]
     restored = [plan.restore for plan in plans if plan.restore]
     taken = existing_ids(session, [deletion.document_id for deletion in restored])
@@ -153,6 +171,11 @@ def _preview_batch(session: Session, change_set_id: int, after: int, result: Rev
     result.deleted += sum(bool(plan.delete and plan.current) for plan in plans)
     result.unchanged += sum(plan.is_empty for plan in existing)
     return int(rows[-1].customer_id)
+
+
+def _check_types(plans: list[Plan], types: Collection[str]) -> None:
+    if types and any(plan.changes_other_types(types) for plan in plans):
+        raise TypeForbidden([("change_set_id", "Changed segments of other types.")])
 
 
 def _plan(

@@ -48,6 +48,16 @@ class Plan:
             after = self.restore.segments or []
         return changes_other_types(before, [] if self.delete else after, types)
 
+    def empties(self, types: Collection[str]) -> bool:
+        """Return whether the customer would lose all their segments, or all of these types."""
+        if not self.current or self.segments is None:
+            return False
+        had, has = (
+            [segment for segment in segments if not types or segment["type"] in types]
+            for segments in (self.current.segments, self.segments)
+        )
+        return bool(had) and not has
+
     @property
     def is_empty(self) -> bool:
         return not (self.profile or self.delete or self.restore) and self.segments is None and self.new_id is None

@@ -1,0 +1,119 @@
+"""Reverting a change set: in the request if it is one batch, otherwise by a job (contract §3, §8)."""
+
+from typing import Any
+
+from flask import Response
+from flask.json import dumps
+from sqlalchemy.orm import Session
+
+from app.access.idempotency import IdempotencyMismatch, StoredResponse
+from app.access.token_request_log import CustomerCounts
+from app.api import blueprint, token_requests
+from app.api.api_blueprint import Answer
+from app.api.auth import current_client
+from app.api.examples import CHANGE_SET_ID, CHANGE_SET_LINKS
+from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
+from app.api.parameters import DryRunQuery, GuardedHeaders, RespondAsync
+from app.api.schemas import AnswerSchema, change_set_id, count, strings
+from app.api.writes import run_write
+from app.core.changes.replace_segments import ChangeTooLarge, Guard
+from app.core.changes.revert import RevertResult, check_ended, revert
+from app.core.database import db
+from app.core.errors import NotEnded, NotFound
+from app.jobs.jobs import insert_job
+from app.jobs.reverts import RevertJob, is_one_batch
+from app.jobs.states import JobKind, JobState
+from app.serialization.change_set_json import serialize_id
+
+
+class Reverted(AnswerSchema):
+    changed = count("Customers who were put back: their segments or their profile.")
+    unchanged = count("Customers who were in that state already.")
+    conflicts = strings("Customers who changed since, and were left alone.")
+    changeSet = change_set_id()  # noqa: N815
+
+
+class RevertHeaders(GuardedHeaders):
+    prefer = RespondAsync()
+
+
+REVERTED = {"changed": 1, "unchanged": 0, "conflicts": [], "changeSet": "43"}
+
+
+@blueprint.operation(
+    "POST",
+    "/v3/change-sets/<number:change_set_id>/revert",
+    name="revertChangeSet",
+    tag="Changes",
+    scope="segments:write",
+    query=DryRunQuery,
+    headers=RevertHeaders,
+    path_parameters=(CHANGE_SET_ID,),
+    answers=(
+        Answer(
+            Reverted,
+            "How many customers were put back or in that state already, and who was left alone.",
+            REVERTED,
+            headers=("Change-Set",),
+            links=CHANGE_SET_LINKS,
+        ),
+        Answer(JobAnswer, "The job that reverts it.", STARTED, status=202, headers=("Location",), links=JOB_LINKS),
+    ),
+    errors=(NotFound, NotEnded, ChangeTooLarge, IdempotencyMismatch),
+)
+def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> Response:
+    """Revert a change set
+
+    What it gave each customer is taken back, what it took is given back, and later changes of other types stay. A
+    customer is left alone, and listed as a conflict, if a later change touched a type that the change set touched.
+    Itself a change set. The guard of the token counts customers who lose all their segments. 403 if segments would
+    change that are of other types than the token is limited to. 202 and a job for a change set of more than 5,000
+    entries, and for any with `Prefer: respond-async`.
+    """
+    guard = None if headers["guard"] else current_client().guard
+    dry_run = query["dry_run"]
+    check_ended(db.session(), change_set_id)
+    if headers["prefer"] or not is_one_batch(change_set_id):
+        return _revert_by_job(change_set_id, guard, headers, dry_run=dry_run)
+
+    def work(session: Session) -> StoredResponse:
+        result = revert(
+            change_set_id,
+            current_client().actor(),
+            guard=guard,
+            types=current_client().types,
+            dry_run=dry_run,
+            note=headers["change_reason"],
+            session=session,
+        )
+        counts = CustomerCounts(changed=result.customers, unchanged=result.unchanged)
+        token_requests.note_counts(counts, dry_run=dry_run)
+        return StoredResponse(dumps(_report(result)), result.change_set_id)
+
+    try:
+        return run_write(work, headers, dry_run=dry_run)
+    except ChangeTooLarge as error:
+        error.extra = {"report": _report(error.outcome)}
+        raise
+
+
+def _revert_by_job(change_set_id: int, guard: Guard | None, headers: dict[str, Any], *, dry_run: bool) -> Response:
+    client = current_client()
+    job = RevertJob.of_client(
+        change_set_id, dry_run=dry_run, guard=guard, types=client.types, reason=headers["change_reason"]
+    )
+
+    def work(session: Session) -> StoredResponse:
+        job_id = insert_job(session, JobKind.REVERT, client.actor(), job.to_dict(), JobState.CHECKING)
+        return StoredResponse(dumps(started_json(job_id)), None)
+
+    return accepted(run_write(work, headers))
+
+
+def _report(result: RevertResult) -> dict[str, Any]:
+    return {
+        "changed": result.customers,
+        "unchanged": result.unchanged,
+        "conflicts": result.conflicts,
+        "changeSet": serialize_id(result.change_set_id),
+    }

@@ -1,0 +1,100 @@
+"""Undoing a change of more than one batch on the pages: previewed, applied, stopped and continued as a job."""
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from app.core.changes.replace_segments import replace_segments
+from app.core.counts.recount import recount
+from app.jobs import apply_job, reverts
+from app.jobs.jobs import Job
+from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
+from tests.support.html_client import Operator
+from tests.support.imports import run_job
+
+IDS = list("abcdefg")
+NONE: dict[str, Segments] = {id_: [] for id_ in IDS}
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reverts, "BATCH_SIZE", 2)
+
+
+def nightly(*ids: str) -> int:
+    """Give the customers GOLD in one change set, and return its id."""
+    add_customers(*ids)
+    result = replace_segments(dict.fromkeys(ids, GOLD), TESTER)
+    assert result.change_set_id is not None
+    return result.change_set_id
+
+
+def start_undo(editor: Operator, change_set_id: int) -> str:
+    """Have the undo previewed, and return the URL of its page."""
+    page = editor.get(f"/changes/{change_set_id}/undo")
+    assert "Preview undo" in page.text
+    url = editor.post(f"/changes/{change_set_id}/undo").headers["Location"]
+    assert run_job()
+    return str(url)
+
+
+def test_undo_of_a_large_change_is_previewed_and_applied(editor: Operator) -> None:
+    url = start_undo(editor, nightly(*IDS))
+    set_segments("c", SILVER)
+    assert "Undo for 7 customers" in editor.get(url).text
+    assert all_segments()["a"] == GOLD
+    editor.post(url, {"action": "apply"})
+    assert run_job()
+    page = editor.get(url)
+    assert "Undone for 6 customers." in page.text
+    assert "changed later" in page.text
+    assert all_segments() == {**NONE, "c": SILVER}
+    assert recount(TESTER) == []
+    assert "Undo for 6 customers" in editor.get(start_undo(editor, int(page.links["Undo…"].split("/")[2]))).text
+
+
+def test_stopped_undo_is_continued(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = start_undo(editor, nightly(*IDS))
+    editor.post(url, {"action": "apply"})
+    stop_after_first_batch(monkeypatch)
+    assert run_job()
+    assert sum(map(bool, all_segments().values())) == 6
+    assert "1 of 7 customers" in editor.get(url).text
+    editor.post(url, {"action": "continue"})
+    assert run_job()
+    assert all_segments() == NONE
+    assert recount(TESTER) == []
+
+
+def stop_after_first_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Request the stop of the job in the transaction of its first batch."""
+    real = apply_job.store_skipped
+
+    def request_stop(session: Session, job_id: int, skipped: dict[str, str]) -> None:
+        session.execute(update(Job).where(Job.id == job_id).values(cancel_requested=True))
+        monkeypatch.setattr(apply_job, "store_skipped", real)
+
+    monkeypatch.setattr(apply_job, "store_skipped", request_stop)
+
+
+def test_discarded_undo_changes_nothing(editor: Operator) -> None:
+    url = start_undo(editor, nightly(*IDS))
+    editor.post(url, {"action": "discard"})
+    assert "Canceled. Nothing changed." in editor.get(url).text
+    assert set(map(str, all_segments().values())) == {str(GOLD)}
+
+
+def test_viewer_sees_the_undo_and_cannot_apply_it(editor: Operator, viewer: Operator) -> None:
+    url = start_undo(editor, nightly(*IDS))
+    assert "Undo for" not in viewer.get(url).text
+    viewer.post(url, {"action": "apply"}, status=403)
+
+
+def test_undo_without_effect_is_said(editor: Operator) -> None:
+    change_set_id = nightly(*IDS)
+    for id_ in IDS:
+        set_segments(id_, SILVER)
+    url = start_undo(editor, change_set_id)
+    page = editor.get(url)
+    assert "Nothing to undo." in page.text
+    assert all(id_ in page.links for id_ in IDS)
