@@ -15,10 +15,11 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
-from app.api.parameters import DryRunQuery, HeaderSchema, IdempotentHeaders, QuerySchema, WriteHeaders, guard_override
+from app.api.parameters import DryRunQuery, QuerySchema
 from app.api.request_body import json_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string, strings
 from app.api.segment_types import check_put_types
+from app.api.write_headers import HeaderSchema, IdempotentHeaders, WriteHeaders, guard_override
 from app.api.writes import run_write
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.document_ids import rename_customer_in

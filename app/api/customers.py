@@ -14,17 +14,7 @@ from app.api.api_blueprint import Answer, Body, link
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, AT, CHANGE_SET_LINKS, FIRST_DOCUMENT_ID, GOLD
-from app.api.parameters import (
-    Choice,
-    Cursor,
-    DryRunQuery,
-    Flag,
-    IdempotentHeaders,
-    PageQuery,
-    QuerySchema,
-    SegmentFilter,
-    text,
-)
+from app.api.parameters import Choice, Cursor, DryRunQuery, Flag, PageQuery, QuerySchema, SegmentFilter, text
 from app.api.request_body import customers_body
 from app.api.schemas import (
     SEGMENTS,
@@ -38,6 +28,7 @@ from app.api.schemas import (
     strings,
     timestamp,
 )
+from app.api.write_headers import IdempotentHeaders
 from app.api.writes import run_write
 from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.profiles import upsert_customers

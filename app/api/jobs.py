@@ -14,16 +14,10 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.feed_cursors import AsOf
 from app.api.job_answers import EXAMPLE, JOB_LINKS, STARTED, JobAnswer, accepted, job_json, started_json
-from app.api.parameters import (
-    DryRunQuery,
-    GuardedHeaders,
-    HeaderSchema,
-    QuerySchema,
-    RequiredChoice,
-    SegmentTypes,
-)
+from app.api.parameters import DryRunQuery, QuerySchema, RequiredChoice, SegmentTypes
 from app.api.request_body import JSON_LINES_TYPES, MalformedJson
 from app.api.segment_types import job_types
+from app.api.write_headers import GuardedHeaders, HeaderSchema
 from app.api.writes import run_write
 from app.core.errors import DomainError, Forbidden, InvalidInput, NotFound, TooLarge, UnsupportedMediaType
 from app.core.limits import MAX_UPLOAD_BYTES

@@ -15,10 +15,11 @@ from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, SEGMENT_PATH
 from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
-from app.api.parameters import Cursor, DryRunQuery, GuardedHeaders, PageQuery, Timestamp
+from app.api.parameters import Cursor, DryRunQuery, PageQuery, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
 from app.api.schemas import AnswerSchema, change_set_id, count, next_cursor, strings
 from app.api.segment_types import changed_segment
+from app.api.write_headers import GuardedHeaders
 from app.api.writes import run_write
 from app.core.changes.members import MembersDiff, diff_members
 from app.core.changes.replace_segments import ChangeTooLarge, replace_segments

@@ -13,8 +13,9 @@ from app.api.api_blueprint import Answer
 from app.api.auth import current_client
 from app.api.examples import CHANGE_SET_ID, CHANGE_SET_LINKS
 from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
-from app.api.parameters import DryRunQuery, GuardedHeaders, RespondAsync
+from app.api.parameters import DryRunQuery
 from app.api.schemas import AnswerSchema, change_set_id, count, strings
+from app.api.write_headers import GuardedHeaders, RespondAsync
 from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge, Guard
 from app.core.changes.revert import RevertResult, check_ended, revert

@@ -13,9 +13,10 @@ from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import GOLD, SEGMENT_PATH
 from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
-from app.api.parameters import IdempotentHeaders, QuerySchema
+from app.api.parameters import QuerySchema
 from app.api.request_body import json_body
 from app.api.segment_types import changed_segment
+from app.api.write_headers import IdempotentHeaders
 from app.api.writes import run_write
 from app.core.errors import InvalidInput
 from app.core.search.filters import Filter

@@ -18,19 +18,11 @@ from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import AsOf
-from app.api.parameters import (
-    DryRunQuery,
-    Flag,
-    GuardedHeaders,
-    LenientQuerySchema,
-    QuerySchema,
-    SegmentTypes,
-    Timestamp,
-    identifier,
-)
+from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, QuerySchema, SegmentTypes, Timestamp, identifier
 from app.api.request_body import customers_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
 from app.api.segment_types import check_token_types, replaced_types
+from app.api.write_headers import GuardedHeaders
 from app.api.writes import run_write
 from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
 from app.core.changes.replace_types import replace_types

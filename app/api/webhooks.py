@@ -11,9 +11,10 @@ from app.api import blueprint
 from app.api.api_blueprint import Answer, Body, link
 from app.api.errors import BODY_ERRORS
 from app.api.examples import AT
-from app.api.parameters import HeaderSchema, QuerySchema
+from app.api.parameters import QuerySchema
 from app.api.request_body import json_body
 from app.api.schemas import AnswerSchema, array_of, enum, string, strings, timestamp
+from app.api.write_headers import HeaderSchema
 from app.core.errors import NotFound
 from app.core.limits import MAX_ROTATION_OVERLAP_HOURS, MAX_TOKEN_TYPES
 from app.serialization.change_set_json import format_rfc3339, serialize_id

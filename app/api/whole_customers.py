@@ -15,8 +15,9 @@ from app.api.customer import PreconditionFailed, check_precondition_of, if_match
 from app.api.customers import FilterQuery
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import encode_position
-from app.api.parameters import HeaderSchema, QuerySchema
+from app.api.parameters import QuerySchema
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, string
+from app.api.write_headers import HeaderSchema
 from app.core.changes.erasure import erase_customers
 from app.core.errors import CustomerNotFound
 from app.core.history.feed import begin_snapshot
