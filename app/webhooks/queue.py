@@ -179,7 +179,8 @@ def skip(claim: DeliveryClaim) -> None:
     """
 
     def work(session: Session) -> None:
-        released = owned_update(webhooks, claim.webhook.id, claim.lease).values(NO_LEASE)
+        values = {**NO_LEASE, "last_attempt_at": now()}  # so that other webhooks get their turn
+        released = owned_update(webhooks, claim.webhook.id, claim.lease).values(values)
         if session.execute(released).rowcount:  # type: ignore[attr-defined]
             session.execute(delete(WebhookDelivery).where(WebhookDelivery.id == claim.delivery.id))
 

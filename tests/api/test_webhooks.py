@@ -10,13 +10,14 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 
 from app.access.api_tokens import SCOPES, create_token
 from app.access.audit_log import AuditEvent
+from app.background import deliver_webhooks
 from app.core.changes.revert import revert
 from app.core.database import db
 from app.webhooks.models import list_deliveries, set_paused
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
 from tests.support.webhook_receiver import Received, Receiver, receiving
-from tests.support.webhooks import deliver, end_retry_delay, is_authentic
+from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
 
 URL = "/api/v3/webhooks"
 WINE = [{"type": "interest", "value": "WINE"}]
@@ -84,6 +85,16 @@ def test_only_change_sets_of_its_types_are_sent(admin: Api, receiver: Receiver) 
     assert receiver.accepted() == ["2", "4", "6", "7", "8"]
     assert [delivery.change_set_id for delivery in reversed(list_deliveries(1, 100))] == [2, 4, 6, 7, 8]
     assert deliver() == 0
+
+
+def test_a_webhook_that_skips_many_change_sets_leaves_others_their_turn(receiver: Receiver, ana: str) -> None:
+    add_webhook(receiver.url, ["interest"])
+    add_webhook(receiver.url)
+    for segments in (GOLD, SILVER, GOLD):
+        set_segments(ana, segments)
+    for _ in range(2):
+        deliver_webhooks(NEVER_STOPS)
+    assert receiver.accepted() == ["1"]
 
 
 def test_a_change_that_adds_and_removes_as_many_is_sent(admin: Api, receiver: Receiver) -> None:
