@@ -17,6 +17,7 @@ from app.api import (  # noqa: E402, F401 - they register their routes
     changes,
     customer,
     customers,
+    diff,
     jobs,
     members,
     openapi,

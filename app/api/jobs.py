@@ -109,10 +109,7 @@ def submit_job(query: dict[str, Any], headers: dict[str, Any]) -> Response:
 
 def _check(query: dict[str, Any]) -> frozenset[str]:
     """Return the types that the job may change. Raises what the documentation names."""
-    if request.mimetype not in MEDIA_TYPES:
-        raise UnsupportedMediaType(f"Send one of the media types {', '.join(MEDIA_TYPES)}.")
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ENCODINGS:
-        raise UnsupportedMediaType("Send the body uncompressed, or with Content-Encoding: gzip.")
+    check_encoding()
     action = query["action"]
     _check_scope(action)
     if query["types"] is not None and action != "replace":
@@ -120,6 +117,14 @@ def _check(query: dict[str, Any]) -> frozenset[str]:
     if query["as_of"] is not None and action == "upsert":
         raise InvalidInput([("as_of", "Is not supported by the action upsert.")], "the query")
     return job_types(query["types"])
+
+
+def check_encoding() -> None:
+    """Raise UnsupportedMediaType for a body that is no file of customers."""
+    if request.mimetype not in MEDIA_TYPES:
+        raise UnsupportedMediaType(f"Send one of the media types {', '.join(MEDIA_TYPES)}.")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ENCODINGS:
+        raise UnsupportedMediaType("Send the body uncompressed, or with Content-Encoding: gzip.")
 
 
 def _check_scope(action: str | None) -> None:

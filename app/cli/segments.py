@@ -16,6 +16,7 @@ from app.files.notes import describe_notes
 from app.files.reading import open_path
 from app.files.staging import Staging
 from app.jobs.apply_file import ApplyResult, apply_file
+from app.jobs.compare_file import iter_differences
 from app.jobs.stage_file import StagingOptions, stage_file
 from app.serialization.request_schemas import parse_timestamp
 
@@ -75,6 +76,30 @@ def _report(applied: ApplyResult, staging: Staging) -> None:
         click.echo("]")
     change_set = f'"{applied.change_set_id}"' if applied.change_set_id else "null"
     click.echo(f', "changeSet": {change_set}}}')
+
+
+@segments.command("diff")
+@click.argument("file")
+@file_options
+@reports_errors
+def diff_(file: str, *, options: FileOptions) -> None:
+    """Compare the segments in FILE with what is stored; change nothing.
+
+    FILE is as for apply. A line of JSON per customer who differs, with the segments `sent` and `stored`, goes to
+    stdout; `stored` is null for an id that no customer has. Exits with 1 if there are differences or rejected rows.
+    """
+    with (
+        open_path(file, encoding=options.encoding, delimiter=options.delimiter) as source,
+        progress("Reading", source.size) as reading,
+        stage_file(source, reading, StagingOptions(options.roles, needs_segments=True)) as staging,
+    ):
+        some_rejected = write_rejected_rows(staging, source.columns, file)
+        count = 0
+        for count, difference in enumerate(iter_differences(staging), 1):  # noqa: B007
+            click.echo(orjson.dumps(difference.to_dict()).decode())
+        say(f"{pluralize(staging.count_customers(), 'customer')} compared, {count:,} differ.")
+    if count or some_rejected:
+        raise SystemExit(SOME_REJECTED)
 
 
 @segments.command("compact")
