@@ -23,7 +23,7 @@ from app.core.models.change_sets import Actor
 
 DEFAULT_SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
 SCOPES = (*DEFAULT_SCOPES, "customers:erase", "webhooks:write")
-"""The two last ones are never given by default: one destroys data, the other sends it elsewhere."""
+"""The last two are never default scopes: `customers:erase` destroys data, `webhooks:write` sends it elsewhere."""
 PREFIX = "cs_"
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 

@@ -160,7 +160,7 @@ def cancel(job: Job) -> None:
         JobState.CHECKING: JobState.DRAFT if job.kind == JobKind.IMPORT else JobState.DISCARDED,
         JobState.APPLYING: JobState.READY,
     }
-    if job.source == "api":  # nobody would continue it on a page
+    if job.source == "api":  # no operator has to decide what becomes of it
         before = dict.fromkeys(before, JobState.CANCELLED)
     try:
         if job.state not in before:

@@ -190,7 +190,7 @@ def test_the_feed_is_followed_as_changes_are_committed(app: Flask, tmp_path: Pat
         assert not follower.is_alive()
 
 
-def test_a_follower_does_not_ask_without_pause(
+def test_a_follower_pauses_between_empty_answers(
     client: Client, network: Network, monkeypatch: pytest.MonkeyPatch, ana: str
 ) -> None:
     """A service that stops, or another server, answers without entries at once."""

@@ -1,4 +1,4 @@
-"""The members of a segment, set as a whole: who is listed gains the segment, and everybody else loses it."""
+"""The members of a segment, set as a whole: the customers listed gain the segment, all others lose it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
