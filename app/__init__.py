@@ -88,5 +88,5 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         app.register_blueprint(module.blueprint)
     protect_forms(app, pages.blueprint.name)  # the API needs none: another site cannot make a browser send a token
     single_sign_on.init_app(app)
-    cli.init_app(app)
+    cli.init_app(app, create_app)
     return app

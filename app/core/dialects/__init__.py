@@ -38,6 +38,7 @@ from app.core.dialects.json_functions import (
     patch_segments,
     rename_segments,
 )
+from app.core.dialects.numbers import continue_numbers, last_numbers
 from app.core.dialects.types import BytewiseString, Id, Json, is_false, is_true
 from app.core.dialects.writes import (
     CombinedInserts,
@@ -64,6 +65,7 @@ __all__ = [
     "configure_engine",
     "contains_segment",
     "contains_text",
+    "continue_numbers",
     "database_time",
     "engine_options",
     "for_maintenance",
@@ -82,6 +84,7 @@ __all__ = [
     "json_strings",
     "json_text",
     "json_value",
+    "last_numbers",
     "narrowed_by_index",
     "next_change_set_id",
     "next_part_id",

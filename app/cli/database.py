@@ -1,0 +1,46 @@
+"""flask db copy: everything from this database into another."""
+
+import os
+
+import click
+import flask_migrate.cli
+from flask import current_app
+from sqlalchemy import make_url
+
+from app.cli.terminal import fail, progress, reports_errors, say
+from app.core.database import db
+from app.core.database_copy import copy_database
+from app.settings import InvalidSettings
+
+FACTORY = "app_factory"
+"""The key of the application's factory among its extensions; the application imports its commands."""
+
+
+@flask_migrate.cli.db.command("copy")  # type: ignore[untyped-decorator]
+@click.option("--to", "url", required=True, metavar="URL", help="The database to fill, as DATABASE_URL names it.")
+@reports_errors
+def copy(url: str) -> None:
+    """Copy everything from DATABASE_URL into another, empty database: from SQLite to PostgreSQL, for example.
+
+    Stop the service first, and keep SECRET_KEY: second factors, webhooks and erasures are encrypted under keys derived
+    from it. Run the same command again to continue a copy that was interrupted. The digest of each table, which is that
+    of the original, goes to stdout.
+    """
+    source, tables = db.engine, db.metadata.sorted_tables
+    secret = {"SECRET_KEY": current_app.config["SECRET_KEY"]}
+    try:
+        target = current_app.extensions[FACTORY]({**os.environ, **secret, "DATABASE_URL": url})
+    except InvalidSettings as error:
+        fail(str(error))
+    if target.config["DATABASE_URL"] == current_app.config["DATABASE_URL"]:
+        fail("This is the database itself. Name another one.")
+    with target.app_context():
+        flask_migrate.upgrade()
+        try:
+            digests = copy_database(source, db.engine, tables, lambda name: progress(name, None))
+        finally:
+            db.engine.dispose()
+    for name, digest in digests.items():
+        click.echo(f"{digest}  {name}")
+    name = make_url(url).render_as_string()  # without the password
+    say(f"Copied {len(digests)} tables to {name}. Set DATABASE_URL to it, and start the service.")
