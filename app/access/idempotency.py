@@ -4,11 +4,13 @@ The response is stored in the transaction that does the work: a repeat gets the 
 between the commit and the response.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ForeignKey, delete, update
+import orjson
+from sqlalchemy import ForeignKey, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -89,3 +91,30 @@ def _replay(row: IdempotencyKey, request: IdempotentRequest) -> StoredResponse:
     if row.request_digest != request.request_digest:
         raise IdempotencyMismatch(IdempotencyMismatch.example)
     return StoredResponse(row.response or "", row.change_set_id, replayed=True)
+
+
+def erase_from_responses(session: Session, document_ids: Collection[str]) -> None:
+    """Remove erased customers from the lists of all stored responses; a repeat is still answered (contract §8)."""
+    ids = set(document_ids)
+    columns = (IdempotencyKey.token_id, IdempotencyKey.key, IdempotencyKey.response)
+    for token_id, key, response in session.execute(select(*columns).where(IdempotencyKey.response.is_not(None))).all():
+        stored = orjson.loads(response or "null")
+        remaining = _without(stored, ids)
+        if remaining != stored:
+            this_key = IdempotencyKey.token_id == token_id, IdempotencyKey.key == key
+            text = orjson.dumps(remaining).decode()
+            session.execute(update(IdempotencyKey).where(*this_key).values(response=text))
+
+
+def _without(value: Any, document_ids: set[str]) -> Any:
+    """Return a JSON value without the ids, and without the objects about them, in all its lists."""
+    if isinstance(value, list):
+        return [_without(item, document_ids) for item in value if not _is_about(item, document_ids)]
+    if isinstance(value, dict):
+        return {name: _without(item, document_ids) for name, item in value.items()}
+    return value
+
+
+def _is_about(item: Any, document_ids: set[str]) -> bool:
+    document_id = item.get("document_id") if isinstance(item, dict) else item
+    return isinstance(document_id, str) and document_id in document_ids

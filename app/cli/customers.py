@@ -9,6 +9,7 @@ import orjson
 from flask.cli import AppGroup
 
 from app.access.audit_log import record_event_now
+from app.access.idempotency import erase_from_responses
 from app.cli.file_options import DELIMITER_NAMES, FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
@@ -21,6 +22,7 @@ from app.files.export import csv_chunks
 from app.files.notes import describe_notes
 from app.files.reading import open_path
 from app.jobs.apply_file import apply_file
+from app.jobs.customer_traces import erase_from_jobs
 from app.jobs.stage_file import StagingOptions, stage_file
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 
@@ -121,7 +123,7 @@ def erase(document_ids: tuple[str, ...], file: Path | None) -> None:
     ids = [*document_ids, *(file.read_text("utf-8").splitlines() if file else ())]
     if not ids:
         raise click.UsageError("Name customers, or a file with one ID per line.")
-    result = erase_customers(filter(None, ids), cli_actor())
+    result = erase_customers(filter(None, ids), cli_actor(), elsewhere=(erase_from_responses, erase_from_jobs))
     record_event_now("customer_erased", after={"customers": result.erased})  # never the ids
     purge_deleted()
     click.echo(f"{pluralize(result.erased, 'customer')} erased.", err=True)

@@ -1,5 +1,6 @@
 """Erasure and disclosure of customers, by API and by command: contract §8."""
 
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -8,14 +9,19 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
 
 from app.access.api_tokens import SCOPES, create_token
 from app.core.changes.document_ids import rename_customer
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
-from app.core.database import db, now
+from app.core.database import db, now, run_in_transaction
 from app.core.history.retention import remove_old_deletions
 from app.core.models.customer_changes import CustomerChange
+from app.jobs.batches import count_batches, insert_batches, iter_skipped, store_skipped
+from app.jobs.jobs import insert_job
+from app.jobs.states import JobKind, JobState
+from app.jobs.uploads import has_upload, iter_rejected, store_rejected, store_upload
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 from tests.support.dates import date
@@ -199,3 +205,38 @@ def test_the_id_of_a_deletion_is_read_under_a_former_secret_key(
     assert read_all(eraser)[0] == []
     monkeypatch.setitem(app.config, "SECRET_KEY_FALLBACKS", [former])
     assert [(entry["kind"], entry["document_id"]) for entry in read_all(eraser)[0]] == [("deleted", ana)]
+
+
+def test_a_stored_response_keeps_other_ids_and_is_replayed(eraser: Api, person: str) -> None:
+    ids = [person, "erase-me-77", "other", "unknown"]
+    body = {"customers": [{"document_id": id_, "segments": SILVER} for id_ in ids]}
+    url, headers = "/api/v3/customers/segments?report=true", {"Idempotency-Key": "replace-1"}
+    first = eraser.call("POST", url, json=body, headers=headers).json
+    assert first["updatedCustomers"] == [person, "other"]
+    assert sorted(first["report"]["notFound"]) == ["erase-me-77", "unknown"]
+    erase(eraser, person)
+    replayed = eraser.call("POST", url, json=body, headers=headers).json
+    report = {**first["report"], "notFound": ["unknown"]}
+    assert replayed == {"updatedCustomers": ["other"], "report": report}
+    assert [trace for trace in TRACES if trace in stored_text()] == []
+
+
+def test_jobs_keep_nothing_of_an_erased_customer(app: Flask, eraser: Api, person: str) -> None:
+    other = [2, "Invalid.", ["other", "Other"]]
+    rejected = [(1, "Invalid.", [" erase-me-77", "Perpetua"]), tuple(other), (3, "Invalid.", '{"id":"new-id-78"')]
+
+    def add(session: Session) -> int:
+        job_id = insert_job(session, JobKind.IMPORT, TESTER, {}, JobState.DONE)
+        insert_batches(session, job_id, [(person, None)])
+        store_skipped(session, job_id, {person: "missing", "erase-me-77": "missing", "other": "missing"})
+        store_rejected(session, job_id, rejected)
+        return job_id
+
+    job_id = run_in_transaction(add)
+    store_upload(job_id, io.BytesIO(b"document_id\nnew-id-78\n"))
+    erase(eraser, person)
+    assert [list(row) for row in iter_rejected(job_id)] == [other]
+    assert list(iter_skipped(job_id)) == [("other", "missing")]
+    assert not has_upload(job_id)
+    assert count_batches(job_id) == (0, 0)
+    assert [trace for trace in TRACES if trace in stored_text()] == []

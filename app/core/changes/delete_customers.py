@@ -22,12 +22,15 @@ from app.core.models.sealed_deletions import Deletion
 customers, entries = Customer.__table__, CustomerChange.__table__
 
 
-def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, Deletion]]) -> None:
-    """Delete customers, their segments and every entry about them; one entry each records that they are deleted."""
+def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, Deletion]]) -> set[str]:
+    """Delete customers, their segments and every entry about them; one entry each records that they are deleted.
+
+    Returns every document_id that they have or had.
+    """
     if not doomed:
-        return
+        return set()
     session = change_set.session
-    _delete_entries(session, [customer for customer, _ in doomed])
+    former_ids = _delete_entries(session, [customer for customer, _ in doomed])
     ids = select(dialects.json_strings([customer.document_id for customer, _ in doomed]).c.value)
     session.execute(delete(customers).where(customers.c.document_id.in_(ids)))
     texts = [orjson.dumps(customer.segments).decode() for customer, _ in doomed]
@@ -43,13 +46,14 @@ def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, D
         for number, (customer, deletion) in zip(numbers, doomed, strict=True)
     ]
     record_entries(change_set, "deleted", rows)
+    return former_ids | {customer.document_id for customer, _ in doomed}
 
 
-def _delete_entries(session: Session, doomed: Iterable[Current]) -> None:
-    """Delete all entries of customers: those of both chains, from their newest to their oldest."""
+def _delete_entries(session: Session, doomed: Iterable[Current]) -> set[str]:
+    """Delete all entries of customers, those of both chains, from their newest to their oldest; return their ids."""
     heads = {key for customer in doomed for key in _heads(customer)}
     if not heads:
-        return
+        return set()
     head = dialects.json_elements([list(key) for key in sorted(heads)]).c.value
     start = select(
         cast(head[0].as_integer(), dialects.Id).label("part_id"), cast(head[1].as_integer(), Integer).label("number")
@@ -62,7 +66,8 @@ def _delete_entries(session: Session, doomed: Iterable[Current]) -> None:
         )
     )
     keys = select(walk.c.part_id, walk.c.number).where(walk.c.part_id.is_not(None))
-    session.execute(delete(entries).where(tuple_(entry.part_id, entry.number).in_(keys)))
+    deleted = delete(entries).where(tuple_(entry.part_id, entry.number).in_(keys)).returning(entry.document_id)
+    return set(session.scalars(deleted))
 
 
 def _heads(customer: Current) -> Iterable[EntryKey]:

@@ -35,20 +35,30 @@ class ErasureResult:
     not_found: list[str] = field(default_factory=list)
 
 
+Erase = Callable[[Session, set[str]], None]
+"""Erases customers, by every document_id that they have or had, from what a service keeps; part of a transaction."""
+
+
 def erase_customers(
-    document_ids: Iterable[str], actor: Actor, check: Callable[[Session], None] = lambda _session: None
+    document_ids: Iterable[str],
+    actor: Actor,
+    check: Callable[[Session], None] = lambda _session: None,
+    *,
+    elsewhere: Iterable[Erase] = (),
 ) -> ErasureResult:
     """Delete customers and all entries about them, under every id they had.
 
     One `deleted` entry of each remains for some time, with its id encrypted. Counts stay right, and other customers'
     changes of the same change sets can still be reverted. In batches, each committed by itself; `check` is called at
-    the beginning of each. Raises Unavailable, and what `check` raises.
+    the beginning of each, and each of `elsewhere` at its end. Raises Unavailable, and what `check` raises.
     """
-    result = ErasureResult()
+    result, erasers = ErasureResult(), tuple(elsewhere)
     ids = list(dict.fromkeys(document_ids))
     for start in range(0, len(ids), BATCH_SIZE):
         batch = ids[start : start + BATCH_SIZE]
-        erased, change_set_id = run_in_transaction(partial(_erase, document_ids=batch, actor=actor, check=check))
+        erased, change_set_id = run_in_transaction(
+            partial(_erase, document_ids=batch, actor=actor, check=check, elsewhere=erasers)
+        )
         result.erased += len(erased)
         result.not_found += [document_id for document_id in batch if document_id not in erased]
         if change_set_id is not None:
@@ -63,12 +73,19 @@ def purge_deleted() -> None:
 
 
 def _erase(
-    session: Session, document_ids: Sequence[str], actor: Actor, check: Callable[[Session], None]
+    session: Session,
+    document_ids: Sequence[str],
+    actor: Actor,
+    check: Callable[[Session], None],
+    elsewhere: Iterable[Erase],
 ) -> tuple[set[str], int | None]:
     check(session)
     with open_change_set(session, actor) as change_set:
         found = select_current(session, [id_ for id_ in document_ids if is_storable(id_)])
-        delete_customers(change_set, [(customer, Deletion(customer.document_id)) for customer in found])
+        ids = delete_customers(change_set, [(customer, Deletion(customer.document_id)) for customer in found])
+        if found:
+            for erase in elsewhere:
+                erase(session, ids)
     return {customer.document_id for customer in found}, change_set.id if found else None
 
 
