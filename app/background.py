@@ -14,9 +14,9 @@ from app.access.audit_log import prune_audit_log
 from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
 from app.core.counts.compaction import compact_when_due
-from app.core.database import db
+from app.core.database import db, now
 from app.core.errors import Unavailable
-from app.core.history.retention import remove_old_deletions
+from app.core.history.retention import prune, remove_old_deletions
 from app.jobs.abandoned import end_abandoned_change_sets
 from app.jobs.api_jobs import apply_api_job, check_api_job
 from app.jobs.bulk_edits import apply_bulk_edit, preview_bulk_edit
@@ -50,7 +50,7 @@ def deliver_webhooks(_stop: Stop) -> bool:
 
 
 def apply_retention(stop: Stop) -> bool:
-    """Delete old entries of the audit log and of deletions, and old uploads; end what killed commands left.
+    """Delete old changes, entries of the audit log and of deletions, and uploads; end what killed commands left.
 
     At the start and once an hour.
     """
@@ -58,6 +58,8 @@ def apply_retention(stop: Stop) -> bool:
     delete_expired_uploads()
     end_abandoned_change_sets()
     remove_old_deletions()
+    if days := current_app.config["HISTORY_RETENTION_DAYS"]:
+        prune(now() - timedelta(days=days))
     stop.wait(RETENTION_INTERVAL_S)
     return True
 

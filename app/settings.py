@@ -190,6 +190,7 @@ SETTINGS = (
     Setting("OIDC_CLIENT_SECRET", "", "Client secret at the provider"),
     Setting("OIDC_ROLE_CLAIM", "", "Claim with the role (`viewer`, `editor`, `admin`); if empty, roles are set here"),
     Setting("AUDIT_RETENTION_DAYS", "400", "Days after which entries of the audit log are deleted", _at_least(1)),
+    Setting("HISTORY_RETENTION_DAYS", "0", "Days after which changes are deleted; never if 0", _at_least(0)),
     Setting("LOG_FORMAT", "text", "`text` or `json`", _log_format),
     Setting("ENVIRONMENT_NAME", "", "A badge on every page, such as `staging` or `production`"),
 )
