@@ -43,6 +43,10 @@ TRANSACTION_ID = "transaction_id"
 """What a PostgreSQL connection's `info` holds: whether no pooler stands before the server, the session's lock timeout,
 and the number of the transaction that writes."""
 
+_BEGIN_WRITING = """SELECT pg_current_xact_id()::text,
+    (SELECT reltuples = 0 AND relpages > 0 FROM pg_class WHERE oid = to_regclass('customers'))"""
+"""The number of the transaction, and whether the statistics say that the table of customers, which has pages, is empty."""
+
 SESSION_SETTINGS = {
     "search_path": '"$user", public',
     "default_transaction_isolation": "read committed",
@@ -207,7 +211,11 @@ def _begin_postgresql(connection: Connection) -> None:
     begin = ["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in _local_settings(options, info).items())]
     if writing:
         # Known from the beginning, for the case that the answer to COMMIT is lost; no round trip of its own.
-        info[TRANSACTION_ID] = _last_value(driver, "; ".join([*begin, "SELECT pg_current_xact_id()::text"]))
+        info[TRANSACTION_ID], counted_empty = _last_row(driver, "; ".join([*begin, _BEGIN_WRITING]))
+        if counted_empty:
+            # Counted after all customers were deleted: until the next count, the planner would expect one customer, and
+            # compare each of 5,000 in a batch with each of 23,570 stored: 40 s instead of 0.1.
+            driver.execute("ANALYZE (SKIP_LOCKED) customers, customer_search")
     else:
         connection.exec_driver_sql("; ".join(begin))
 
@@ -232,12 +240,11 @@ def _local_settings(options: Any, info: dict[Any, Any]) -> dict[str, Any]:
     return settings
 
 
-def _last_value(driver: psycopg.Connection[Any], statements: str) -> Any:
+def _last_row(driver: psycopg.Connection[Any], statements: str) -> Any:
     cursor = driver.execute(statements.encode())
     while cursor.nextset():
         pass
-    row = cursor.fetchone()
-    return row and row[0]
+    return cursor.fetchone()
 
 
 def was_committed(engine: Engine, transaction_id: str) -> bool:
