@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
-from app.access.api_tokens import revoke_token
+from app.access.api_tokens import ApiToken, create_token, revoke_token
+from app.core.database import db
 from bench.servers.gunicorn import SECRET_KEY, Server, serving
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
@@ -90,12 +92,20 @@ def test_other_changes_do_not_end_a_filtered_wait(running: Server, api: Api, ana
 
 def test_a_revoked_token_gets_no_changes(running: Server, api: Api, ana: str) -> None:
     _, end = read(api)
-    waiter = Waiter(running, api, after=end, wait=WAIT_S)
-    get(running, api, f"/api/v3/customers/{ana}/segments")
-    revoke_token("crm-nightly")
+    waiter = Waiter(running, Api(api.client, create_token("mirror")), after=end, wait=WAIT_S)
+    while not is_used("mirror"):
+        time.sleep(0.05)
+    time.sleep(2)  # until the request, whose token was accepted, has looked at the feed and waits
+    revoke_token("mirror")
     set_segments(ana, GOLD)
     answer = waiter.answer()
     assert (answer.status, answer.content["error"]["code"]) == (401, "UNAUTHENTICATED")
+
+
+def is_used(token: str) -> bool:
+    """Return whether a request with this token was authenticated."""
+    db.session.rollback()
+    return bool(db.session.scalar(select(ApiToken.last_used_at).where(ApiToken.name == token)))
 
 
 def test_without_a_change_the_answer_has_no_entries_and_the_same_cursor(running: Server, api: Api, ana: str) -> None:

@@ -45,7 +45,7 @@ and the number of the transaction that writes."""
 
 _BEGIN_WRITING = """SELECT pg_current_xact_id()::text,
     (SELECT reltuples = 0 AND relpages > 0 FROM pg_class WHERE oid = to_regclass('customers'))"""
-"""The number of the transaction, and whether the statistics say that the table of customers, which has pages, is empty."""
+"""The number of the transaction, and whether the statistics say that there are no customers in a table with pages."""
 
 SESSION_SETTINGS = {
     "search_path": '"$user", public',
