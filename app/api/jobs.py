@@ -149,8 +149,13 @@ class _Digest:
 
 
 def _get(job_id: int) -> Job:
-    """Return a job that API clients started. Raises NotFound and Forbidden."""
-    job = get_job_of_source(job_id, "api")
+    """Return a job that API clients started. Raises NotFound and Forbidden.
+
+    A token that is limited to segment types sees only the jobs that it started: others may be about other types.
+    """
+    job, client = get_job_of_source(job_id, "api"), current_client()
+    if client.types and job.created_by != client.actor().name:
+        raise Forbidden("The token is limited to segment types. It can read and cancel only the jobs that it started.")
     _check_scope(job.payload.get("action") if job.kind == JobKind.API else None)
     return job
 

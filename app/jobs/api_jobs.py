@@ -1,7 +1,7 @@
 """Jobs of API clients: a file of any size, checked as a whole and then applied in batches (contract §8)."""
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import IO, Any, Literal, get_args
@@ -15,7 +15,14 @@ from app.core.changes.preview import ChangePreview, preview_batch
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResult, replace_segments_in
 from app.core.changes.replace_types import lock_segments, merge_types
-from app.core.changes.segment_updates import AsOf, PreparedUpdate, SegmentPatch
+from app.core.changes.segment_updates import (
+    AsOf,
+    PreparedUpdate,
+    SegmentPatch,
+    as_of_parameters,
+    select_missing_or_stale,
+    staleness_check,
+)
 from app.core.database import db, run_in_transaction
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor, FeedPosition
@@ -148,44 +155,67 @@ def check_api_job(run: JobRun) -> None:
             run_in_transaction(finish)
 
 
+@dataclass
+class _Comparison:
+    """What a job would do, and whom it would not change."""
+
+    preview: ChangePreview = field(default_factory=ChangePreview)
+    not_found: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    emptied: int = 0
+    """Customers who would lose all segments that the guard counts."""
+    customers: int = 0
+
+
 def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> dict[str, Any]:
     """Store the batches, and return what they would do. Raises ChangeTooLarge."""
-    preview, writer, not_found, emptied, done = ChangePreview(), BatchWriter(run), list[str](), 0, 0
+    comparison, writer = _Comparison(), BatchWriter(run)
     for batch in staging.batches():
-        missing, lost = _compare(preview, job, batch)
-        not_found += missing[: MAX_REPORTED_IDS - len(not_found)]
-        emptied += lost
-        done += len(batch)
+        _compare(comparison, job, batch)
+        comparison.customers += len(batch)
         writer.add({id_: _content(job, entry) for id_, entry in batch.items()})
-        run.report_progress(done)
+        run.report_progress(comparison.customers)
     writer.close()
-    if job.guard and not Guard(job.guard["customers"], job.guard["percent"]).allows(emptied, done):
-        raise ChangeTooLarge(emptied, None)
-    preview.rejected = staging.rejected_count()
-    duplicates = list(islice(staging.duplicates(), MAX_REPORTED_IDS))
-    return {**preview.to_dict(), "not_found_ids": not_found, "duplicate_ids": duplicates}
+    guard = Guard(job.guard["customers"], job.guard["percent"]) if job.guard else None
+    if guard and not guard.allows(comparison.emptied, comparison.customers):
+        raise ChangeTooLarge(comparison.emptied, None)
+    comparison.preview.rejected = staging.rejected_count()
+    return {
+        **comparison.preview.to_dict(),
+        "not_found_ids": comparison.not_found,
+        "stale_ids": comparison.stale,
+        "duplicate_ids": list(islice(staging.duplicates(), MAX_REPORTED_IDS)),
+    }
 
 
 def _content(job: ApiJob, entry: CustomerEntry) -> Any:
     return entry.profile if job.action == "upsert" else entry.segments
 
 
-def _compare(preview: ChangePreview, job: ApiJob, batch: dict[str, CustomerEntry]) -> tuple[list[str], int]:
-    """Add what the batch would do; return who does not exist, and how many would lose all segments the guard counts."""
+def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntry]) -> None:
+    """Add what the batch would do."""
+    preview = comparison.preview
     if job.action == "upsert":
         preview_batch(preview, {id_: (entry.profile, None) for id_, entry in batch.items()}, create=True)
-        return [], 0
-    ids = select(dialects.json_strings(list(batch)).c.value)
-    query = select(customers.document_id, customers.segments).where(customers.document_id.in_(ids))
-    stored = {row.document_id: row.segments for row in db.session.execute(query)}
-    emptied = 0
-    for id_, before in stored.items():
+        return
+    parameters = {"remaining": [*batch], **as_of_parameters(job.as_of)}
+    rows = db.session.execute(select_missing_or_stale(staleness_check(job.as_of)), parameters)
+    left_alone = {document_id: bool(is_there) for document_id, is_there in rows}
+    for ids, is_there in ((comparison.not_found, False), (comparison.stale, True)):
+        found = (id_ for id_ in batch if left_alone.get(id_) is is_there)
+        ids.extend(islice(found, MAX_REPORTED_IDS - len(ids)))
+    preview.not_found += sum(not is_there for is_there in left_alone.values())
+    for id_, before in _stored_segments([id_ for id_ in batch if id_ not in left_alone]):
         after = job.new_segments(before, batch[id_].segments or [])
         preview.unchanged += not preview.add(before, after)
-        emptied += bool(_counted(job, before)) and not _counted(job, after)
-    missing = [id_ for id_ in batch if id_ not in stored]
-    preview.not_found += len(missing)
-    return missing, emptied
+        comparison.emptied += bool(_counted(job, before)) and not _counted(job, after)
+
+
+def _stored_segments(document_ids: list[str]) -> Iterator[tuple[str, Segments]]:
+    ids = select(dialects.json_strings(document_ids).c.value)
+    query = select(customers.document_id, customers.segments).where(customers.document_id.in_(ids))
+    for row in db.session.execute(query):
+        yield row.document_id, row.segments
 
 
 def _counted(job: ApiJob, segments: Segments) -> Segments:

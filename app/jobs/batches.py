@@ -88,9 +88,13 @@ class BatchWriter:
         self._number += 1
 
 
+def compress_batch(batch: Batch) -> bytes:
+    return zlib.compress(orjson.dumps(batch), 1)
+
+
 def batch_row(job_id: int, number: int, batch: Batch) -> dict[str, Any]:
     """Return the row of a batch."""
-    compressed = zlib.compress(orjson.dumps(batch), 1)
+    compressed = compress_batch(batch)
     return {"job_id": job_id, "number": number, "customers": len(batch), "compressed": compressed}
 
 

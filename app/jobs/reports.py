@@ -30,7 +30,11 @@ def job_report(job: Job) -> dict[str, Any] | None:
 
 
 def _previewed(preview: dict[str, Any]) -> dict[str, list[str]]:
-    return {"notFound": preview.get("not_found_ids", []), "stale": [], "conflicts": preview.get("conflict_ids", [])}
+    return {
+        "notFound": preview.get("not_found_ids", []),
+        "stale": preview.get("stale_ids", []),
+        "conflicts": preview.get("conflict_ids", []),
+    }
 
 
 def _skipped(job_id: int) -> dict[str, list[str]]:

@@ -17,15 +17,19 @@ from app.core.changes.revert import revert
 from app.core.counts.recount import recount
 from app.core.database import db, now, run_in_transaction
 from app.core.history.retention import remove_old_deletions
+from app.core.models.change_sets import Actor
 from app.core.models.customer_changes import CustomerChange
-from app.jobs.batches import count_batches, insert_batches, iter_skipped, store_skipped
-from app.jobs.jobs import insert_job
+from app.jobs import batches
+from app.jobs.api_jobs import ApiJob
+from app.jobs.batches import count_batches, insert_batches, iter_skipped, load_batch, store_skipped
+from app.jobs.jobs import Job, get_job, insert_job
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import has_upload, iter_rejected, store_rejected, store_upload
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 from tests.support.dates import date
 from tests.support.feed import read, read_all
+from tests.support.imports import run_job
 
 PERSON = {
     "document_id": "erase-me-77",
@@ -240,3 +244,27 @@ def test_jobs_keep_nothing_of_an_erased_customer(app: Flask, eraser: Api, person
     assert not has_upload(job_id)
     assert count_batches(job_id) == (0, 0)
     assert [trace for trace in TRACES if trace in stored_text()] == []
+
+
+def test_jobs_that_have_not_ended_go_on_without_an_erased_customer(
+    app: Flask, eraser: Api, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH_SIZE", 1)
+    payload = ApiJob("replace").to_dict()
+    preview = {"examples": [{"document_id": person, "name": "Perpetua"}, {"document_id": "other"}], "changed": 2}
+
+    def add(session: Session) -> int:
+        job_id = insert_job(session, JobKind.API, Actor("token crm", "api"), payload, JobState.APPLYING)
+        insert_batches(session, job_id, [(person, GOLD), ("other", GOLD)])
+        session.get_one(Job, job_id).preview = {**preview, "not_found_ids": [person, "x"]}
+        return job_id
+
+    job_id = run_in_transaction(add)
+    erase(eraser, person)
+    job = get_job(job_id, JobKind.API)
+    assert job.preview == {"examples": [{"document_id": "other"}], "changed": 2, "not_found_ids": ["x"]}
+    assert [load_batch(db.session(), job_id, number) for number in range(2)] == [{}, {"other": GOLD}]
+    assert run_job()
+    assert get_job(job_id, JobKind.API).state == JobState.DONE
+    assert all_segments()["other"] == GOLD
+    assert person not in all_segments()

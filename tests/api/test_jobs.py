@@ -188,6 +188,26 @@ def test_token_limited_to_types_replaces_only_these(client: FlaskClient) -> None
     submit(api, lines(a=GOLD), "action=replace&types=region", status=403, code="FORBIDDEN")
 
 
+def test_token_limited_to_types_sees_only_its_own_jobs(client: FlaskClient, api: Api) -> None:
+    limited = Api(client, create_token("loyalty", types=["membership"]))
+    job = submit(api, lines(a=[{"type": "region", "value": "N"}])).headers["Location"]
+    limited.get(job, status=403, code="FORBIDDEN")
+    limited.get(f"{job}/rejected", status=403, code="FORBIDDEN")
+    limited.call("DELETE", job, status=403, code="FORBIDDEN")
+    limited.get(submit(limited, lines(a=GOLD)).headers["Location"])
+
+
+def test_dry_run_and_guard_leave_stale_customers_out(api: Api, guarded: Api) -> None:
+    add_customers("a", "b")
+    before = now().isoformat().replace("+00:00", "Z")
+    set_segments("b", GOLD)
+    query = f"action=replace&as_of={before}"
+    report = run(api, lines(a=SILVER, b=[]), f"{query}&dry_run=true")["report"]
+    assert (report["changed"], report["stale"]) == (1, ["b"])
+    assert run(guarded, lines(a=SILVER, b=[]), query)["report"] == report
+    assert all_segments() == {"a": SILVER, "b": GOLD}
+
+
 def test_types_limit_what_is_replaced(api: Api) -> None:
     add_customers("a")
     set_segments("a", [{"type": "region", "value": "N"}, *SILVER])

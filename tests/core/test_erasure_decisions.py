@@ -12,14 +12,16 @@ ERASED = {
     "idempotency_keys": "response",
     "skipped_customers": "document_id reason",
     "rejected_rows": "error raw",
+    "job_batches": "compressed",
+    "jobs": "payload preview",
 }
 """Erased with the customer: rows of the customer, or their ids in the lists of a stored response."""
 
-ERASED_WHEN_ENDED = {"upload_chunks": "compressed", "job_batches": "compressed"}
+ERASED_WHEN_ENDED = {"upload_chunks": "compressed"}
 """Deleted by an erasure if their job is done or discarded, and 30 days after the job was created otherwise."""
 
 NOT_ERASED = {
-    "jobs": "payload preview result error",
+    "jobs": "result error",
     "change_sets": "note",
     "refused_requests": "token code",
 }
