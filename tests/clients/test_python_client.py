@@ -109,6 +109,23 @@ def test_jobs_are_waited_for(
     assert all_segments() == {ana: SILVER, "b": SILVER}
 
 
+def test_a_file_is_submitted_and_its_change_set_reverted(
+    app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ana: str
+) -> None:
+    def work(_seconds: float) -> None:
+        with app.app_context():
+            run_job()
+
+    monkeypatch.setattr("customer_segments.client.time.sleep", work)
+    path = tmp_path / "night.csv"
+    path.write_text(f"document_id,type,value\n{ana},membership,GOLD\n")
+    job = client.wait_for_job(client.submit_job("replace", path, media_type="text/csv")["id"])
+    assert (job["report"]["changed"], all_segments()) == (1, {ana: GOLD})
+    monkeypatch.setattr("app.jobs.reverts.BATCH_SIZE", 0)
+    assert client.revert(job["changeSet"])["changed"] == 1
+    assert all_segments() == {ana: []}
+
+
 def test_a_cancelled_job_raises(client: Client, network: Network, ana: str) -> None:
     cancelled = {"id": "7", "state": "cancelled", "error": None}
     network.interfere = lambda _request: httpx.Response(200, json=cancelled)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -138,6 +139,26 @@ class Client:
         body = {"type": new.type, "value": new.value}
         return self.wait_for_job(self._transport.send("POST", path, json=body, headers=headers).json()["id"])
 
+    def submit_job(
+        self,
+        action: str,
+        file: Path,
+        *,
+        media_type: str = "application/x-ndjson",
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Send a file of any size to be applied in the background, and return the job.
+
+        `action` is replace, merge, remove or upsert; a file of rows is text/csv. See `wait_for_job`.
+        """
+        headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        params = {"action": action, "dry_run": _flag(dry_run)}
+        content: dict[str, Any] = self._transport.send(
+            "POST", "/api/v3/jobs", params=params, headers=headers, file=file
+        ).json()
+        return content
+
     def get_job(self, job: str) -> dict[str, Any]:
         """Return a job: its state, progress, report and change set."""
         content: dict[str, Any] = self._transport.send("GET", f"/api/v3/jobs/{quote(job)}").json()
@@ -204,11 +225,16 @@ class Client:
         return content
 
     def revert(self, change_set: str, *, dry_run: bool = False) -> dict[str, Any]:
-        """Revert a change set, or preview it, and return the report."""
+        """Revert a change set, or preview it, and return the report.
+
+        A large one is a job; the call returns when it has ended. Raises JobFailed.
+        """
         path, key = f"/api/v3/change-sets/{quote(change_set)}/revert", {"Idempotency-Key": uuid.uuid4().hex}
-        content: dict[str, Any] = self._transport.send(
-            "POST", path, params={"dry_run": _flag(dry_run)}, headers=key
-        ).json()
+        response = self._transport.send("POST", path, params={"dry_run": _flag(dry_run)}, headers=key)
+        content: dict[str, Any] = response.json()
+        if response.status_code == 202:
+            job = self.wait_for_job(content["id"])
+            return {**job["report"], "changeSet": job["changeSet"]}
         return content
 
     def read_changes(self, after: str | None = None, *, limit: int = 1000, wait: int = 0, **filters: Any) -> Page:

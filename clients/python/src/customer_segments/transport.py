@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,8 +29,9 @@ class Transport:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        file: Path | None = None,
     ) -> httpx.Response:
-        """Return a response below 400; `timeout` replaces that of the client.
+        """Return a response below 400; `timeout` replaces that of the client, `file` is a body in place of `json`.
 
         Raises ApiError, or httpx.TransportError after the last attempt.
         Only call it for requests that may arrive twice: reads, and writes with an Idempotency-Key.
@@ -41,7 +43,7 @@ class Transport:
         for attempt in range(1, self.max_attempts + 1):
             delay = min(MAX_DELAY_S, 0.5 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311 - jitter
             try:
-                response = self.http.request(method, path, **options)
+                response = self._request(method, path, options, file)
             except httpx.TransportError:
                 if attempt == self.max_attempts:
                     raise
@@ -53,6 +55,12 @@ class Transport:
                 delay = _retry_after(response, delay)
             time.sleep(delay)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _request(self, method: str, path: str, options: dict[str, Any], file: Path | None) -> httpx.Response:
+        if file is None:
+            return self.http.request(method, path, **options)
+        with file.open("rb") as content:
+            return self.http.request(method, path, **{**options, "json": None}, content=content)
 
 
 def _retry_after(response: httpx.Response, default: float) -> float:
