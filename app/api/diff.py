@@ -13,6 +13,7 @@ from app.api.examples import GOLD
 from app.api.jobs import LINE_TYPES, check_encoding
 from app.api.parameters import Cursor, PageQuery
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, next_cursor, string
+from app.api.write_headers import HeaderSchema
 from app.core.errors import InvalidInput, TooLarge, UnsupportedMediaType
 from app.core.limits import MAX_ERROR_DETAILS
 from app.files.formats import UnreadableFile
@@ -47,6 +48,7 @@ class DiffQuery(PageQuery):
     tag="Segments",
     scope="segments:read",
     query=DiffQuery,
+    headers=HeaderSchema,
     body=Body(ReplaceSegmentsSchema, {"customers": [{"document_id": "1232-2323", "segments": []}]}, LINE_TYPES),
     answers=(
         Answer(
@@ -57,7 +59,7 @@ class DiffQuery(PageQuery):
     ),
     errors=(InvalidInput, TooLarge, UnreadableFile, UnsupportedMediaType),
 )
-def compare(query: dict[str, Any]) -> Response:
+def compare(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     """Compare segments with what is stored
 
     The body is as for replacing, or a file as for jobs, up to the size of a request. The answer names the customers
