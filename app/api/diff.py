@@ -33,7 +33,7 @@ class DifferenceAnswer(AnswerSchema):
 
 
 class Differences(AnswerSchema):
-    differences = array_of(DifferenceAnswer, "Customers whom a replacement would change, and ids that nobody has.")
+    differences = array_of(DifferenceAnswer, "Customers whose segments differ, and ids that no customer has.")
     next = next_cursor()
 
 

@@ -28,7 +28,7 @@ from app.serialization.change_set_json import serialize_id
 
 
 class Reverted(AnswerSchema):
-    changed = count("Customers who were put back: their segments or their profile.")
+    changed = count("Customers whose segments or profile were restored.")
     unchanged = count("Customers who were in that state already.")
     conflicts = strings("Customers who changed since, and were left alone.")
     changeSet = change_set_id()  # noqa: N815
@@ -53,7 +53,7 @@ REVERTED = {"changed": 1, "unchanged": 0, "conflicts": [], "changeSet": "43"}
     answers=(
         Answer(
             Reverted,
-            "How many customers were put back or in that state already, and who was left alone.",
+            "How many customers were restored or in that state already, and who was left alone.",
             REVERTED,
             headers=("Change-Set",),
             links=CHANGE_SET_LINKS,
@@ -65,7 +65,7 @@ REVERTED = {"changed": 1, "unchanged": 0, "conflicts": [], "changeSet": "43"}
 def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> Response:
     """Revert a change set
 
-    What it gave each customer is taken back, what it took is given back, and later changes of other types stay. A
+    Segments that it added are removed, segments that it removed are added, and later changes of other types stay. A
     customer is left alone, and listed as a conflict, if a later change touched a type that the change set touched.
     Itself a change set. The guard of the token counts customers who lose all their segments. 403 if segments would
     change that are of other types than the token is limited to. 202 and a job for a change set of more than 5,000

@@ -20,14 +20,11 @@ def replaced_types(body: Any, types: frozenset[str] | None) -> frozenset[str] | 
 
     Raises TypeForbidden and InvalidInput if the query or the body has others.
     """
-    allowed = current_client().types
-    if allowed:
-        if types and not types <= allowed:
-            raise TypeForbidden([("types", OF_TOKEN)])
-        check_token_types(body, "segments")
+    replaced = job_types(types)
+    check_token_types(body, "segments")
     if types is not None:
         _refuse(InvalidInput, _other_types(body, ("segments",), types, OF_REQUEST))
-    return types or allowed or None
+    return replaced or None
 
 
 def job_types(types: frozenset[str] | None) -> frozenset[str]:

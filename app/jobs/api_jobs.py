@@ -1,15 +1,13 @@
 """Jobs of API clients: a file of any size, checked as a whole and then applied in batches (contract §8)."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import IO, Any, Literal, get_args
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.core import dialects
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.preview import ChangePreview, preview_batch
 from app.core.changes.profiles import upsert_customers
@@ -23,17 +21,18 @@ from app.core.changes.segment_updates import (
     select_missing_or_stale,
     staleness_check,
 )
+from app.core.changes.type_limits import loses_all
 from app.core.database import db, run_in_transaction
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor, FeedPosition
-from app.core.models.customers import Customer
+from app.core.models.customers import select_segments
 from app.core.models.segments import SegmentPair, Segments
 from app.files.columns import CustomerEntry
 from app.files.reading import open_stream
 from app.files.staging import Staging
 from app.jobs.apply_job import BatchResult, Plan, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
-from app.jobs.jobs import Job, create_job, jobs
+from app.jobs.jobs import Job, create_job, transition, transition_in
 from app.jobs.runner import JobRun
 from app.jobs.stage_file import StagingOptions, stage_file
 from app.jobs.states import JobKind, JobState
@@ -41,8 +40,6 @@ from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejecte
 
 Action = Literal["replace", "merge", "remove", "upsert"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-
-customers = Customer.__table__.c
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,8 @@ class ApiJob:
     moment: str | None = None
     position: tuple[int, ...] | None = None
     """The `as_of` of the request: a moment, or a place in the feed."""
-    guard: dict[str, int | None] | None = None
+    guard: dict[str, Any] | None = None
+    """`Guard`, as `to_dict` writes it."""
     reason: str | None = None
     size: int = 0
     """Bytes of the file."""
@@ -78,7 +76,7 @@ class ApiJob:
             tuple(sorted(types)),
             as_of.isoformat() if isinstance(as_of, datetime) else None,
             (as_of.position, as_of.number, as_of.tag) if isinstance(as_of, FeedPosition) else None,
-            {"customers": guard.customers, "percent": guard.percent} if guard else None,
+            guard.to_dict() if guard else None,
             reason,
         )
 
@@ -115,14 +113,12 @@ def create_api_job(actor: Actor, job: ApiJob, file: IO[bytes]) -> tuple[int, Api
 
 def start_api_job(session: Session, job_id: int, job: ApiJob) -> None:
     """Hand the job to the workers as part of a transaction."""
-    values = {"state": JobState.CHECKING, "payload": job.to_dict()}
-    session.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.UPLOADING).values(values))
+    transition_in(session, job_id, JobState.CHECKING, from_=(JobState.UPLOADING,), payload=job.to_dict())
 
 
 def discard_api_job(job_id: int) -> None:
     """Discard a job that was not started; its file is deleted later. Raises Unavailable."""
-    discarded = update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.UPLOADING)
-    run_in_transaction(lambda session: session.execute(discarded.values(state=JobState.DISCARDED)))
+    transition(job_id, JobState.DISCARDED, from_=(JobState.UPLOADING,))
 
 
 # Checking
@@ -176,8 +172,7 @@ def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> dict[str, Any]:
         writer.add({id_: _content(job, entry) for id_, entry in batch.items()})
         run.report_progress(comparison.customers)
     writer.close()
-    guard = Guard(job.guard["customers"], job.guard["percent"]) if job.guard else None
-    if guard and not guard.allows(comparison.emptied, comparison.customers):
+    if job.guard and not Guard.from_dict(job.guard).allows(comparison.emptied, comparison.customers):
         raise ChangeTooLarge(comparison.emptied, None)
     comparison.preview.rejected = staging.rejected_count()
     return {
@@ -205,21 +200,11 @@ def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntr
         found = (id_ for id_ in batch if left_alone.get(id_) is is_there)
         ids.extend(islice(found, MAX_REPORTED_IDS - len(ids)))
     preview.not_found += sum(not is_there for is_there in left_alone.values())
-    for id_, before in _stored_segments([id_ for id_ in batch if id_ not in left_alone]):
+    query = select_segments([id_ for id_ in batch if id_ not in left_alone])
+    for id_, before in db.session.execute(query):
         after = job.new_segments(before, batch[id_].segments or [])
         preview.unchanged += not preview.add(before, after)
-        comparison.emptied += bool(_counted(job, before)) and not _counted(job, after)
-
-
-def _stored_segments(document_ids: list[str]) -> Iterator[tuple[str, Segments]]:
-    ids = select(dialects.json_strings(document_ids).c.value)
-    query = select(customers.document_id, customers.segments).where(customers.document_id.in_(ids))
-    for row in db.session.execute(query):
-        yield row.document_id, row.segments
-
-
-def _counted(job: ApiJob, segments: Segments) -> Segments:
-    return [segment for segment in segments if segment["type"] in job.types] if job.types else segments
+        comparison.emptied += loses_all(before, after, job.types)
 
 
 # Applying

@@ -3,15 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
-from app.core import dialects
 from app.core.database import db
-from app.core.models.customers import Customer
+from app.core.models.customers import select_segments
 from app.core.models.segments import Segments
 from app.files.staging import Staging
-
-customers = Customer.__table__.c
 
 
 @dataclass(frozen=True)
@@ -36,14 +31,8 @@ def iter_differences(staging: Staging, *, after: int = 0) -> Iterator[Difference
         position += len(batch)
         if position <= after:
             continue
-        stored = _stored([*batch])
+        stored = {row.document_id: row.segments for row in db.session.execute(select_segments(batch))}
         for number, (document_id, entry) in enumerate(batch.items(), position - len(batch) + 1):
             sent = entry.segments or []
             if number > after and stored.get(document_id) != sent:
                 yield Difference(number, document_id, sent, stored.get(document_id))
-
-
-def _stored(document_ids: list[str]) -> dict[str, Segments]:
-    ids = select(dialects.json_strings(document_ids).c.value)
-    query = select(customers.document_id, customers.segments).where(customers.document_id.in_(ids))
-    return {row.document_id: row.segments for row in db.session.execute(query)}

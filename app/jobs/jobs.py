@@ -118,7 +118,13 @@ def list_jobs(kind: JobKind, *, before: int | None = None, limit: int) -> list[J
     return list(db.session.scalars(query if before is None else query.where(Job.id < before)))
 
 
-def transition(  # noqa: PLR0913 - one step, and the columns that change with it
+def transition(job_id: int, state: JobState, **options: Any) -> None:
+    """Move a job as `transition_in` does, in a transaction of its own. Raises NotReady and Unavailable."""
+    run_in_transaction(lambda session: transition_in(session, job_id, state, **options))
+
+
+def transition_in(  # noqa: PLR0913 - one step, and the columns that change with it
+    session: Session,
     job_id: int,
     state: JobState,
     *,
@@ -130,24 +136,20 @@ def transition(  # noqa: PLR0913 - one step, and the columns that change with it
 ) -> None:
     """Move a job to another state for a user, and take it away from a worker that holds it.
 
-    Raises NotReady when the job is in none of the states `from_`, and Unavailable.
+    Raises NotReady when the job is in none of the states `from_`.
     """
     for before in from_:
         check_transition(before, state)
-
-    def work(session: Session) -> None:
-        values: Json = {"state": state, "error": error, **RESET_PROGRESS}
-        if payload is not None:
-            values |= {"payload": payload, "preview": None}
-        if actor is not None:
-            values |= {"actor": actor.name, "source": actor.source}
-        change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(from_))
-        if batches_done is not None:
-            change = change.where(jobs.c.batches_done == batches_done)
-        if not session.execute(change.values(values)).rowcount:  # type: ignore[attr-defined]
-            raise NotReady("This was started, applied or discarded already. Nothing changed.")
-
-    run_in_transaction(work)
+    values: Json = {"state": state, "error": error, **RESET_PROGRESS}
+    if payload is not None:
+        values |= {"payload": payload, "preview": None}
+    if actor is not None:
+        values |= {"actor": actor.name, "source": actor.source}
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(from_))
+    if batches_done is not None:
+        change = change.where(jobs.c.batches_done == batches_done)
+    if not session.execute(change.values(values)).rowcount:  # type: ignore[attr-defined]
+        raise NotReady("This was started, applied or discarded already. Nothing changed.")
 
 
 def cancel(job: Job) -> None:

@@ -4,13 +4,15 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.replace_segments import ChangeTooLarge, Guard
-from app.core.changes.revert import RevertResult, check_ended, count_entries, preview_revert_batch, revert_batch
+from app.core.changes.revert import RevertResult, check_ended, preview_revert_batch, revert_batch
 from app.core.database import db, run_in_transaction
 from app.core.limits import BATCH_SIZE, MAX_REPORTED_IDS
+from app.core.models.change_sets import ChangeSetPart
 from app.jobs.apply_job import BatchResult, Plan, apply_job
 from app.jobs.jobs import Job
 from app.jobs.runner import JobRun
@@ -25,7 +27,8 @@ class RevertJob:
     waits: bool = True
     """Whether an operator sees the preview before it is applied; API clients do not."""
     dry_run: bool = False
-    guard: dict[str, int | None] | None = None
+    guard: dict[str, Any] | None = None
+    """`Guard`, as `to_dict` writes it."""
     types: tuple[str, ...] = ()
     """The segment types that may change; empty for all."""
     reason: str | None = None
@@ -34,8 +37,9 @@ class RevertJob:
     def of_client(
         change_set_id: int, *, dry_run: bool, guard: Guard | None, types: Collection[str], reason: str | None
     ) -> "RevertJob":
-        limits = {"customers": guard.customers, "percent": guard.percent} if guard else None
-        return RevertJob(change_set_id, False, dry_run, limits, tuple(sorted(types)), reason)
+        return RevertJob(
+            change_set_id, False, dry_run, guard.to_dict() if guard else None, tuple(sorted(types)), reason
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,14 +51,22 @@ class RevertJob:
 
 def is_one_batch(change_set_id: int) -> bool:
     """Return whether a change set can be reverted in one transaction, within a request."""
-    return bool(db.session.scalar(count_entries(change_set_id)) <= BATCH_SIZE)
+    return count_entries(change_set_id) <= BATCH_SIZE
+
+
+def count_entries(change_set_id: int) -> int:
+    """Return how many entries a change set has: what there is to revert."""
+    query = select(func.coalesce(func.sum(ChangeSetPart.entries), 0)).where(
+        ChangeSetPart.change_set_id == change_set_id
+    )
+    return int(db.session.scalar(query) or 0)
 
 
 def preview_revert_job(run: JobRun) -> None:
     """Compute what the revert would do; reads only. Raises ChangeTooLarge and TypeForbidden."""
     job, result, batches = RevertJob.from_dict(run.job.payload), RevertResult(), 0
     last: int | None = 0
-    run.start_phase("comparing", db.session.scalar(count_entries(job.change_set_id)))
+    run.start_phase("comparing", count_entries(job.change_set_id))
     with Session(db.engine) as session:
         check_ended(session, job.change_set_id)
         while last is not None:
@@ -62,7 +74,7 @@ def preview_revert_job(run: JobRun) -> None:
             batches += 1
             run.report_progress(min(batches * BATCH_SIZE, run.total or 0))
     touched = result.customers + result.unchanged + len(result.conflicts)
-    if job.guard and not Guard(job.guard["customers"], job.guard["percent"]).allows(result.emptied, touched):
+    if job.guard and not Guard.from_dict(job.guard).allows(result.emptied, touched):
         raise ChangeTooLarge(result.emptied, None)
     state = JobState.READY if job.waits else JobState.DONE if job.dry_run else JobState.APPLYING
     ended = {} if state == JobState.DONE else {"finished_at": None}
@@ -88,5 +100,5 @@ def apply_revert_job(run: JobRun) -> None:
         totals = {name: getattr(result, name) for name in ("customers", "profiles", "deleted")}
         return BatchResult(customers, dict.fromkeys(result.conflicts, "conflict"), totals, checkpoint=last)
 
-    entries = db.session.scalar(count_entries(job.change_set_id))
+    entries = count_entries(job.change_set_id)
     apply_job(run, Plan(job.reason, entries, None, apply, reverts=job.change_set_id))

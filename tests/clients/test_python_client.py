@@ -90,17 +90,23 @@ def test_members_of_a_segment_are_set(client: Client, ana: str, segment: Segment
     assert all_segments() == {ana: []}
 
 
-def test_jobs_are_waited_for(
-    app: Flask, client: Client, network: Network, monkeypatch: pytest.MonkeyPatch, ana: str
-) -> None:
-    add_customers("b")
-    monkeypatch.setattr("app.api.members.BATCH_SIZE", 1)
+@pytest.fixture
+def worker(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the next job whenever the client waits."""
 
     def work(_seconds: float) -> None:
         with app.app_context():
             run_job()
 
     monkeypatch.setattr("customer_segments.client.time.sleep", work)
+
+
+@pytest.mark.usefixtures("worker")
+def test_jobs_are_waited_for(
+    app: Flask, client: Client, network: Network, monkeypatch: pytest.MonkeyPatch, ana: str
+) -> None:
+    add_customers("b")
+    monkeypatch.setattr("app.api.members.BATCH_SIZE", 1)
     result = client.set_members(GOLD_MEMBER, [ana, "b", "unknown"])
     assert (result.added, result.removed, result.unchanged, result.not_found) == (2, 0, 0, ["unknown"])
     assert result.change_set
@@ -109,14 +115,10 @@ def test_jobs_are_waited_for(
     assert all_segments() == {ana: SILVER, "b": SILVER}
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_file_is_submitted_and_its_change_set_reverted(
     app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ana: str
 ) -> None:
-    def work(_seconds: float) -> None:
-        with app.app_context():
-            run_job()
-
-    monkeypatch.setattr("customer_segments.client.time.sleep", work)
     path = tmp_path / "night.csv"
     path.write_text(f"document_id,type,value\n{ana},membership,GOLD\n")
     job = client.wait_for_job(client.submit_job("replace", path, media_type="text/csv")["id"])

@@ -1,13 +1,11 @@
 """Jobs of several batches: killed, stopped, continued and undone; what was previewed is what happens."""
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
-from app import background
 from app.core.changes.change_set_builder import reserve_change_set
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.revert import revert
@@ -15,14 +13,15 @@ from app.core.counts.recount import recount
 from app.core.database import db, now, run_in_transaction
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customers import Customer
-from app.jobs import apply_job, batches, runner
+from app.jobs import apply_job, batches
 from app.jobs.abandoned import end_abandoned_change_sets
 from app.jobs.batches import JobBatch, SkippedCustomer
 from app.jobs.jobs import Job
 from app.jobs.uploads import RETENTION, UploadChunk, delete_expired_uploads
+from tests.support.api_jobs import kill_in_batch
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
-from tests.support.imports import all_profiles, apply, expire_leases, last_result, preview, run_job, upload
+from tests.support.imports import all_profiles, apply, last_result, preview, run_job, upload
 from tests.support.query_log import capture_queries
 
 FILE = "document_id,name,membership\n" + "".join(f"{n},Name {n},GOLD\n" for n in range(1, 8))
@@ -34,35 +33,11 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", 2)
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing runs after it, not even an exception handler of the application."""
-
-
 def start_apply(editor: Operator) -> str:
     url = upload(editor, FILE)
     preview(editor, url, ROLES)
     editor.post(url, {"action": "apply"})
     return url
-
-
-def run_and_die_in_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the next job, and kill its worker when it has written this batch and has not committed it."""
-    real = apply_job.store_skipped
-    written = []
-
-    def die(*args: Any) -> None:
-        written.append(1)
-        if len(written) == number:
-            raise Killed
-        real(*args)
-
-    monkeypatch.setattr(apply_job, "store_skipped", die)
-    run = runner._claim(threading.Event())
-    assert run is not None
-    with pytest.raises(Killed):
-        background.HANDLERS[run.job.kind, run.job.state](run)
-    monkeypatch.setattr(apply_job, "store_skipped", real)
-    expire_leases()
 
 
 def change_sets() -> list[tuple[str, int, int]]:
@@ -86,7 +61,7 @@ def test_killed_worker_leaves_its_batches_and_the_next_continues(
 ) -> None:
     start_apply(editor)
     for _ in range(3):
-        run_and_die_in_batch(2, monkeypatch)
+        kill_in_batch(2, monkeypatch)
     assert change_sets() == [("applying", 6, 6)]
     assert run_job()
     assert change_sets() == [("done", 7, 7)]
@@ -99,7 +74,7 @@ def test_stopped_import_says_what_was_applied_and_can_be_continued(
     editor: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = start_apply(editor)
-    run_and_die_in_batch(3, monkeypatch)
+    kill_in_batch(3, monkeypatch)
     editor.post(url, {"action": "stop"})
     assert run_job()
     page = editor.get(url)
@@ -116,7 +91,7 @@ def test_stopped_import_can_be_undone_and_is_then_not_continued(
     editor: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = start_apply(editor)
-    run_and_die_in_batch(3, monkeypatch)
+    kill_in_batch(3, monkeypatch)
     editor.post(url, {"action": "stop"})
     assert run_job()
     db.session.rollback()
@@ -185,7 +160,7 @@ def test_nothing_left_to_change_leaves_no_change_set(editor: Operator) -> None:
 def test_single_batch_stays_one_transaction(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", 10)
     start_apply(editor)
-    run_and_die_in_batch(1, monkeypatch)
+    kill_in_batch(1, monkeypatch)
     assert all_profiles() == {}
     assert run_job()
     assert change_sets() == [("done", 7, 7)]
@@ -226,7 +201,7 @@ def test_batches_and_skipped_customers_are_deleted_with_the_upload(editor: Opera
 
 def test_change_set_of_a_killed_command_is_ended(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     start_apply(editor)
-    run_and_die_in_batch(2, monkeypatch)
+    kill_in_batch(2, monkeypatch)
     killed = run_in_transaction(lambda session: reserve_change_set(session, TESTER))
     db.session.execute(update(ChangeSet).values(at=now() - timedelta(hours=2)))
     db.session.commit()

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
+from app.core.changes.type_limits import loses_all
 from app.core.counts.customer_totals import INSERT_TOTALS, totals_parameters
 from app.core.counts.segment_counts import INSERT_DELTAS, SegmentDeltas, delta_parameters
 from app.core.database import UtcDateTime, now
@@ -84,10 +85,8 @@ class ChangeSetBuilder:
             self.emptied += after.count("[]")
             return
         pairs = zip(before, after, strict=True)
-        self.emptied += sum(self._has_counted(old) and not self._has_counted(new) for old, new in pairs)
-
-    def _has_counted(self, segments: str) -> bool:
-        return any(segment["type"] in self.counted_types for segment in orjson.loads(segments))
+        parsed = ((orjson.loads(old), orjson.loads(new)) for old, new in pairs)
+        self.emptied += sum(loses_all(old, new, self.counted_types) for old, new in parsed)
 
     def flush_counts(self) -> None:
         """Write the count deltas collected since the last time."""

@@ -43,6 +43,14 @@ class Guard:
     types: frozenset[str] = frozenset()
     """Segments of these types are meant; empty for all types."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the guard as JSON."""
+        return {"customers": self.customers, "percent": self.percent, "types": sorted(self.types)}
+
+    @staticmethod
+    def from_dict(guard: dict[str, Any]) -> "Guard":
+        return Guard(guard["customers"], guard["percent"], frozenset(guard["types"]))
+
     def allows(self, emptied: int, sent: int) -> bool:
         """Return whether that many of those sent may lose all their segments."""
         few = self.customers is None or emptied <= self.customers

@@ -3,18 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core import dialects
 from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResult, replace_segments_in
 from app.core.changes.segment_updates import AsOf, PreparedUpdate
 from app.core.models.change_sets import Actor
-from app.core.models.customers import Customer
+from app.core.models.customers import Customer, select_segments
 from app.core.models.segments import Segments
-
-customers = Customer.__table__.c
 
 
 def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
@@ -43,13 +39,7 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
 
 def lock_segments(session: Session, document_ids: Collection[str]) -> dict[str, Segments]:
     """Return the segments of the customers, whom no other transaction changes until this one ends."""
-    ids = select(dialects.json_strings(list(document_ids)).c.value)
-    query = (
-        select(customers.document_id, customers.segments)
-        .where(customers.document_id.in_(ids))
-        .order_by(customers.document_id)
-        .with_for_update()
-    )
+    query = select_segments(document_ids).order_by(Customer.document_id).with_for_update()
     return {row.document_id: row.segments for row in session.execute(query)}
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
-from sqlalchemy import cast, func, select
+from sqlalchemy import cast, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -273,11 +272,6 @@ def _rename(undo: ChangeSetBuilder, plans: Iterable[Plan]) -> tuple[set[str], li
             except CustomerExists:
                 conflicts.append(plan.document_id)
     return renamed, conflicts
-
-
-def count_entries(change_set_id: int) -> Any:
-    """Return the query for how many entries a change set has: what there is to revert."""
-    return select(func.coalesce(func.sum(parts.entries), 0)).where(parts.change_set_id == change_set_id)
 
 
 @dataclass(frozen=True)

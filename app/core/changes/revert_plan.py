@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.core.changes.type_limits import changes_other_types
+from app.core.changes.type_limits import changes_other_types, loses_all
 from app.core.history.segment_diff import revert_change
 from app.core.models.current_customers import Current
 from app.core.models.customer_changes import CustomerChange, Profile
@@ -50,13 +50,9 @@ class Plan:
 
     def empties(self, types: Collection[str]) -> bool:
         """Return whether the customer would lose all their segments, or all of these types."""
-        if not self.current or self.segments is None:
+        if self.current is None or self.segments is None:
             return False
-        had, has = (
-            [segment for segment in segments if not types or segment["type"] in types]
-            for segments in (self.current.segments, self.segments)
-        )
-        return bool(had) and not has
+        return loses_all(self.current.segments, self.segments, types)
 
     @property
     def is_empty(self) -> bool:

@@ -26,3 +26,12 @@ def changes_other_types(before: Segments, after: Segments, types: Collection[str
 
 def _of_other_types(segments: Segments, types: Collection[str]) -> Segments:
     return [segment for segment in segments if segment["type"] not in types]
+
+
+def loses_all(before: Segments, after: Segments, types: Collection[str]) -> bool:
+    """Return whether a customer loses all their segments, or all of these types if there are any."""
+    return _has_any(before, types) and not _has_any(after, types)
+
+
+def _has_any(segments: Segments, types: Collection[str]) -> bool:
+    return any(segment["type"] in types for segment in segments) if types else bool(segments)

@@ -1,4 +1,4 @@
-"""The numbers that a database gives to new rows: read from one database, and continued in another."""
+"""The numbers of new rows: read from one database, and continued in another."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _SEQUENCE_OF_ID = text(
 
 
 def last_numbers(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
-    """Return the last number that each table gave, and under POSITIONS the last place in the feed."""
+    """Return the last number used by each table, and under POSITIONS the last place in the feed."""
     numbered = [table for table in tables if _is_numbered(table)]
     largest = {table.name: connection.scalar(select(func.max(table.c.id))) or 0 for table in numbered}
     given = _given(connection, numbered)

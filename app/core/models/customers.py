@@ -2,11 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import FetchedValue, ForeignKey, Index, bindparam, select, text
+from sqlalchemy import FetchedValue, ForeignKey, Index, Select, bindparam, select, text
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from app.core import dialects
@@ -200,6 +201,12 @@ def get_segments(document_id: str) -> Segments:
     if not found:
         raise CustomerNotFound("No customer has this document_id.")
     return found[0].segments  # type: ignore[no-any-return]
+
+
+def select_segments(document_ids: Collection[str]) -> Select[Any]:
+    """Return the query for (document_id, segments) of those of the document_ids that customers have."""
+    ids = select(dialects.json_strings(list(document_ids)).c.value)
+    return select(Customer.__table__.c.document_id, Customer.__table__.c.segments).where(Customer.document_id.in_(ids))
 
 
 _SEGMENTS_BY_EMAIL = (
