@@ -33,26 +33,61 @@ class FileNotes:
         return {name: count for name, count in asdict(self).items() if count}
 
 
-TEXTS: dict[str, Callable[[str], str]] = {
-    "skipped_lines": lambda n: f"{n} above the header skipped",
-    "repeated_headers": lambda n: f"{n} with the header again skipped",
-    "trimmed": lambda n: f"{n} with spaces or invisible characters around the text, which were removed",
-    "emptied": lambda n: f"{n}: they clear the field of the customer",
-    "empty_words": lambda n: f"{n} with a word such as NULL or #N/A, taken as text",
-    "invalid_emails": lambda n: f"{n} that is not an email address, imported as it is",
-    "repeated_segments": lambda n: f"{n} with the same segment more than once, kept as in the file",
-}
-_UNITS = {
-    "skipped_lines": "line",
-    "repeated_headers": "line",
-    "trimmed": "cell",
-    "emptied": "empty cell",
-    "empty_words": "cell",
-    "invalid_emails": "email",
-    "repeated_segments": "customer",
+Plural = Callable[..., str]
+"""`ngettext` of Flask-Babel, or `english_plural`, which has the same parameters."""
+
+TEXTS: dict[str, Callable[[Plural, int, str], str]] = {
+    "skipped_lines": lambda ngettext, n, count: ngettext(
+        "%(count)s line above the header skipped",
+        "%(count)s lines above the header skipped",
+        n,
+        count=count,
+    ),
+    "repeated_headers": lambda ngettext, n, count: ngettext(
+        "%(count)s line with the header again skipped",
+        "%(count)s lines with the header again skipped",
+        n,
+        count=count,
+    ),
+    "trimmed": lambda ngettext, n, count: ngettext(
+        "%(count)s cell with spaces or invisible characters around the text, which were removed",
+        "%(count)s cells with spaces or invisible characters around the text, which were removed",
+        n,
+        count=count,
+    ),
+    "emptied": lambda ngettext, n, count: ngettext(
+        "%(count)s empty cell: it clears the field of the customer",
+        "%(count)s empty cells: they clear the field of the customer",
+        n,
+        count=count,
+    ),
+    "empty_words": lambda ngettext, n, count: ngettext(
+        "%(count)s cell with a word such as NULL or #N/A, taken as text",
+        "%(count)s cells with a word such as NULL or #N/A, taken as text",
+        n,
+        count=count,
+    ),
+    "invalid_emails": lambda ngettext, n, count: ngettext(
+        "%(count)s email that is not an email address, imported as it is",
+        "%(count)s emails that are not email addresses, imported as they are",
+        n,
+        count=count,
+    ),
+    "repeated_segments": lambda ngettext, n, count: ngettext(
+        "%(count)s customer with the same segment more than once, kept as in the file",
+        "%(count)s customers with the same segment more than once, kept as in the file",
+        n,
+        count=count,
+    ),
 }
 
 
-def describe_notes(notes: dict[str, int]) -> list[str]:
-    """Return a sentence for each kind of note."""
-    return [TEXTS[name](f"{count:,} {_UNITS[name]}{'' if count == 1 else 's'}") for name, count in notes.items()]
+def english_plural(singular: str, plural: str, n: int, count: str) -> str:
+    return (singular if n == 1 else plural) % {"count": count}
+
+
+def describe_notes(
+    notes: dict[str, int], ngettext: Plural = english_plural, number: Callable[[int], str] = "{:,}".format
+) -> list[str]:
+    """Return a sentence for each kind of note: in English, unless a page passes its translation and its numbers."""
+    return [TEXTS[name](ngettext, count, number(count)) for name, count in notes.items()]

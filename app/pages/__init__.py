@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from app.pages import auth, charts, locale, shortcut, template_filters, theme
+from app.pages import auth, charts, domain_texts, locale, shortcut, template_filters, theme
 
 blueprint = Blueprint("pages", __name__)
 blueprint.before_request(auth.authenticate)
@@ -12,6 +12,7 @@ template_filters.register(blueprint)
 theme.register(blueprint)
 shortcut.register(blueprint)
 locale.register(blueprint)
+domain_texts.register(blueprint)
 
 from app.pages import (  # noqa: E402, F401 - they register their routes on `blueprint`
     account,

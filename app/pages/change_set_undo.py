@@ -108,5 +108,5 @@ def undo_update(job_id: int) -> Any:
     elif action == "discard":
         transition(job.id, JobState.DISCARDED, from_=(JobState.READY, JobState.FAILED))
     else:
-        raise InvalidRequest("Unknown action.")
+        raise InvalidRequest(_("Unknown action."))
     return redirect(url_for("pages.undo", job_id=job.id))

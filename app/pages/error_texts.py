@@ -22,5 +22,4 @@ ERROR_TEXTS = (
     lazy_gettext("Try again in a few minutes."),
     lazy_gettext("If it keeps happening, send this request ID to your administrator."),
     lazy_gettext("Try again in a moment."),
-    lazy_gettext("No customer has this document_id."),
 )

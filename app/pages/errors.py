@@ -16,12 +16,13 @@ from app.core.errors import (
     error_of_status,
 )
 from app.pages.auth import load_session
+from app.pages.domain_texts import translate_domain_text
 from app.pages.template_filters import number
 
 
 def handle_domain_error(error: DomainError) -> tuple[str, int, dict[str, str]]:
     """Return the page for a request that the domain refuses."""
-    return _error_page(type(error), _(str(error)))
+    return _error_page(type(error), translate_domain_text(str(error)))
 
 
 def handle_http_exception(error: HTTPException) -> tuple[str, int, dict[str, str]] | Response:

@@ -6,6 +6,8 @@ from pathlib import PurePath
 from typing import Any
 
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
 
 from app.core.models.customers import PROFILE_FIELDS, replace_unstorable
 from app.files.columns import COLUMN_ROLES, IGNORED, SEGMENT_OF, TAGS_OF, validate_columns
@@ -18,8 +20,10 @@ from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import has_upload, iter_rejected
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
+from app.pages.domain_texts import translate_domain_text
 from app.pages.jobs import job_context, start_job
 from app.pages.list_query import InvalidRequest, ListUrl
+from app.pages.template_filters import number
 from app.web.cursors import encode_cursor
 
 PAGE_SIZE = 30
@@ -27,27 +31,34 @@ MAX_REJECTED_SHOWN = 50
 MAX_FILE_NAME = 200
 
 ROLE_LABELS = {
-    IGNORED: "Ignore",
-    "document_id": "ID (document_id)",
-    **{field.name: field.label.capitalize() for field in PROFILE_FIELDS},
-    "first_name": "First name",
-    "last_name": "Last name",
-    "segments": "Segments (JSON)",
-    "type": "Segment type",
-    "value": "Segment value",
-    "row": "JSON row",
+    IGNORED: lazy_gettext("Ignore"),
+    "document_id": lazy_gettext("ID (document_id)"),
+    **{field.name: lazy_gettext(field.label) for field in PROFILE_FIELDS},
+    "first_name": lazy_gettext("First name"),
+    "last_name": lazy_gettext("Last name"),
+    "segments": lazy_gettext("Segments (JSON)"),
+    "type": lazy_gettext("Segment type"),
+    "value": lazy_gettext("Segment value"),
+    "row": lazy_gettext("JSON row"),
 }
-DELIMITER_LABELS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+"""The values of the form's field."""
+DELIMITER_LABELS = {
+    ",": lazy_gettext("comma"),
+    ";": lazy_gettext("semicolon"),
+    "\t": lazy_gettext("tab"),
+    "|": lazy_gettext("bar"),
+}
 STATE_LABELS = {
-    JobState.UPLOADING: "Uploading",
-    JobState.DRAFT: "Needs mapping",
-    JobState.CHECKING: "Checking",
-    JobState.READY: "Ready to apply",
-    JobState.APPLYING: "Applying",
-    JobState.DONE: "Applied",
-    JobState.CANCELLED: "Stopped",
-    JobState.FAILED: "Failed",
-    JobState.DISCARDED: "Discarded",
+    JobState.UPLOADING: lazy_gettext("Uploading"),
+    JobState.DRAFT: lazy_gettext("Needs mapping"),
+    JobState.CHECKING: lazy_gettext("Checking"),
+    JobState.READY: lazy_gettext("Ready to apply"),
+    JobState.APPLYING: lazy_gettext("Applying"),
+    JobState.DONE: lazy_gettext("Applied"),
+    JobState.CANCELLED: lazy_gettext("Stopped"),
+    JobState.FAILED: lazy_gettext("Failed"),
+    JobState.DISCARDED: lazy_gettext("Discarded"),
 }
 STATES_WITH_REJECTED = (JobState.READY, JobState.APPLYING, JobState.DONE, JobState.CANCELLED)
 
@@ -77,7 +88,7 @@ def _list(before: int | None = None, error: str | None = None, status: int = 200
 def import_create() -> Any:
     file = request.files.get("file")
     if file is None or not file.filename:
-        return _list(error="Choose a file.", status=422)
+        return _list(error=_("Choose a file."), status=422)
     name = replace_unstorable(PurePath(file.filename.replace("\\", "/")).name[-MAX_FILE_NAME:])
     job_id = create_import(name, file.stream, current_actor())
     return redirect(url_for("pages.import_detail", import_id=job_id))
@@ -104,13 +115,13 @@ def _page(job: Job, error: str | None = None, status: int = 200, payload: Import
         segment_of=SEGMENT_OF,
         tags_of=TAGS_OF,
         notes=_notes(job),
-        delimiters=DELIMITER_LABELS,
+        delimiters=[(sign, name, DELIMITER_LABELS[sign]) for sign, name in DELIMITER_NAMES.items()],
         encodings=ENCODINGS,
     ), status
 
 
 def _notes(job: Job) -> list[str]:
-    return describe_notes((job.preview or {}).get("notes", {}))
+    return describe_notes((job.preview or {}).get("notes", {}), ngettext, number)
 
 
 def _columns(payload: ImportPayload) -> list[tuple[str, str, list[str]]]:
@@ -143,7 +154,7 @@ def import_update(import_id: int) -> Any:
     elif action == "discard":
         transition(job.id, JobState.DISCARDED, from_=(JobState.DRAFT, JobState.READY, JobState.FAILED))
     else:
-        raise InvalidRequest("Unknown action.")
+        raise InvalidRequest(_("Unknown action."))
     return redirect(url_for("pages.import_detail", import_id=job.id))
 
 
@@ -152,16 +163,16 @@ def _reread(job: Job, payload: ImportPayload) -> Any:
     try:
         payload = inspect_upload(job.id, payload, _format())
     except UnreadableFile as unreadable:
-        return _page(job, f"With these settings: {unreadable}", 422)
+        return _page(job, _("With these settings: %(reason)s", reason=translate_domain_text(str(unreadable))), 422)
     transition(job.id, JobState.DRAFT, from_=(JobState.DRAFT,), payload=payload.to_dict())
     return redirect(url_for("pages.import_detail", import_id=job.id))
 
 
 def _format() -> FileFormat:
-    encoding, label = request.form.get("encoding", ""), request.form.get("delimiter", "")
-    delimiter = next((sign for sign in DELIMITERS if DELIMITER_LABELS[sign] == label), None)
+    encoding, name = request.form.get("encoding", ""), request.form.get("delimiter", "")
+    delimiter = next((sign for sign in DELIMITERS if DELIMITER_NAMES[sign] == name), None)
     if encoding not in ENCODINGS or delimiter is None:
-        raise InvalidRequest("Unknown format.")
+        raise InvalidRequest(_("Unknown format."))
     return FileFormat("csv", encoding, delimiter, header=request.form.get("header") != "none")
 
 
@@ -178,11 +189,11 @@ def _check(job: Job, payload: ImportPayload) -> Any:
             *(prefix + name for prefix in (SEGMENT_OF, TAGS_OF) for name in payload.columns if name),
         }
         if len(roles) != len(payload.columns) or not known.issuperset(roles):
-            raise InvalidRequest("Part of the form is missing. Reload the page and try again.")
+            raise InvalidRequest(_("Part of the form is missing. Reload the page and try again."))
         payload = replace(payload, roles=roles)
         error = validate_columns(roles)
         if error:
-            return _page(job, error, 422, payload)
+            return _page(job, translate_domain_text(error), 422, payload)
     transition(job.id, JobState.CHECKING, from_=(JobState.DRAFT,), payload=payload.to_dict())
     start_job(job.id, JobKind.IMPORT)
     return redirect(url_for("pages.import_detail", import_id=job.id))

@@ -30,6 +30,7 @@ SOURCES = {
     "command": lazy_gettext("Command line"),
 }
 ROLES = {"viewer": lazy_gettext("Viewer"), "editor": lazy_gettext("Editor"), "admin": lazy_gettext("Admin")}
+SIZE_UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 DAY_PATTERN = "d MMM y"
 TIME_PATTERN = "d MMM y, HH:mm"
 
@@ -39,6 +40,7 @@ def register(blueprint: Blueprint) -> None:
         browser,
         customer_count,
         day,
+        file_size,
         format_segment,
         hue,
         iso_timestamp,
@@ -77,6 +79,13 @@ def customer_count(value: int) -> str:
 
 def plural(value: int, singular: str, plural_form: str | None = None) -> str:
     return f"{number(value)} {singular if value == 1 else plural_form or singular + 's'}"
+
+
+def file_size(size: int) -> str:
+    """Return `2.6 kB`, `12 MB`, in units of 1,000 bytes."""
+    unit, factor = next((unit for unit in SIZE_UNITS if size >= unit[1]), ("B", 1))
+    value = size / factor
+    return f"{format_decimal(round(value, 1 if value < 10 else 0))}\N{NO-BREAK SPACE}{unit}"
 
 
 def percentage(part: int, whole: int) -> str:

@@ -1,0 +1,199 @@
+"""No English where it should not be: in templates outside of a translation, and on pages shown in Spanish."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.support.customers import GOLD, add_customers, set_segments
+from tests.support.html_client import Operator
+from tests.support.imports import apply, preview, upload
+
+TEMPLATES = Path(__file__).parent.parent.parent / "templates"
+
+NOT_YET_TRANSLATED = {
+    "accept_invitation.html",
+    "account.html",
+    "api_docs.html",
+    "audit_log.html",
+    "authenticator_app.html",
+    "confirm_password.html",
+    "invitation_link.html",
+    "operator.html",
+    "operators.html",
+    "recovery_codes.html",
+    "second_factor.html",
+    "secret_rotate.html",
+    "sign_in.html",
+    "sign_in_code.html",
+    "token.html",
+    "token_created.html",
+    "token_revoke.html",
+    "tokens.html",
+    "webhook.html",
+    "webhook_delete.html",
+    "webhook_secret.html",
+    "webhooks.html",
+    "components/delivery_list.html",
+    "components/request_list.html",
+}
+"""Templates whose texts are still English. A test fails for each that is translated and not removed from here."""
+
+SAME_IN_EVERY_LANGUAGE = {
+    *("API", "CSV", "CSV (Excel)", "Customer Segments", "· Customer Segments", "ID", "JSON Lines"),
+    *("Alt ↑", "Alt ↓", "Ctrl K", "Enter", "Esc", "Shift"),
+}
+"""Proper names, formats and keys."""
+
+READ_ALOUD = ("aria-label", "alt", "placeholder", "title")
+WORD = re.compile(r"[A-Za-z]{2,}")
+
+
+def plain_texts(template: str) -> Iterator[str]:
+    """Yield the words of a template outside of its expressions, tags and code."""
+    template = re.sub(
+        r"{#.*?#}|{% block width %}.*?{% endblock %}|<code>.*?</code>|<(script|style)\b.*?</\1>",
+        " ",
+        template,
+        flags=re.DOTALL,
+    )
+    expressions = re.sub(r"{{.*?}}|{%.*?%}", "\0", template, flags=re.DOTALL)
+    attributes = re.findall(rf'(?:{"|".join(READ_ALOUD)})="([^"]*)"', expressions)
+    texts = re.sub(r"<[^>]*>", "\0", expressions).split("\0")
+    for text in (*texts, *attributes):
+        words = " ".join(text.replace("\0", " ").split())
+        if WORD.search(re.sub(r"&\w+;", "", words)) and words not in SAME_IN_EVERY_LANGUAGE:
+            yield words
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.html")), ids=lambda path: str(path.relative_to(TEMPLATES)))
+def test_every_text_of_a_template_is_marked(path: Path) -> None:
+    found = list(plain_texts(path.read_text()))
+    if str(path.relative_to(TEMPLATES)) in NOT_YET_TRANSLATED:
+        assert found, "translated: remove it from NOT_YET_TRANSLATED"
+    else:
+        assert found == []
+
+
+class Texts(HTMLParser):
+    """The texts of a page: those between tags, and those of attributes that are shown or read aloud."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self._verbatim = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._verbatim += tag in ("code", "script", "style", "pre")
+        for name, value in attrs:
+            if name in READ_ALOUD:
+                self._add(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._verbatim -= tag in ("code", "script", "style", "pre")
+
+    def handle_data(self, data: str) -> None:
+        if not self._verbatim:
+            self._add(data)
+
+    def _add(self, text: str) -> None:
+        words = " ".join(text.split())
+        if WORD.search(words):
+            self.found.add(words)
+
+
+DATA = {
+    *(
+        "1",
+        "2",
+        "ana@x.co",
+        "Ana",
+        "GOLD",
+        "membership",
+        "membership GOLD",
+        "spring.csv",
+        "Import 1: spring.csv",
+        "Name",
+        "document_id",
+        "ID (document_id)",
+        "No",
+    ),
+    *(
+        "operator admin@example.com",
+        "operator admin@example.com ·",
+        "admin@example.com",
+        "production",
+        "English",
+        "Español",
+        "Português",
+    ),
+    *(
+        "tester",
+        "“nobody”",
+        "Ana · Customer Segments",
+        "GOLD (membership) · Customer Segments",
+        "Mac",
+        "Web",
+        "Webhooks",
+        "Editor",
+        "Error:",
+        "type:value",
+        "UTF-8",
+        "UTF-16",
+    ),
+}
+"""Values that are stored, and words that both languages share."""
+
+PAGES = (
+    "/",
+    "/customers",
+    "/customers?q=nobody",
+    "/customers/1",
+    "/customer-new",
+    "/customer-rename/1",
+    "/segments",
+    "/segments/membership/GOLD",
+    "/segments/membership/GOLD/rename",
+    "/similar-segments",
+    "/changes",
+    "/changes/1",
+    "/changes/1/undo",
+    "/changes/1/undo/1",
+    "/imports",
+    "/bulk-edits/new?all_matching=yes",
+    "/nowhere",
+)
+
+
+@pytest.fixture
+def shop(admin: Operator) -> Operator:
+    add_customers("1", name="Ana", email="ana@x.co")
+    set_segments("1", GOLD)
+    return admin
+
+
+def shared_texts(operator: Operator, url: str, status: int = 200) -> set[str]:
+    """Return the texts that a page has in English and in Spanish."""
+    english, spanish = (
+        Texts(operator.get(url, status=status, headers={"Accept-Language": language}).html).found
+        for language in ("en", "es")
+    )
+    return (english & spanish) - DATA - SAME_IN_EVERY_LANGUAGE
+
+
+@pytest.mark.parametrize("url", PAGES)
+def test_spanish_page_has_no_english(shop: Operator, url: str) -> None:
+    assert shared_texts(shop, url, status=404 if url == "/nowhere" else 200) == set()
+
+
+def test_spanish_import_has_no_english_at_any_step(shop: Operator) -> None:
+    url = upload(shop, "document_id,Name\n2,Luis\n,Eva\n")
+    assert shared_texts(shop, url) - {"Luis", "Eva"} == set()
+    preview(shop, url, ["document_id", "name"])
+    assert shared_texts(shop, url) == set()
+    apply(shop, url)
+    assert shared_texts(shop, url) == set()
+    assert shared_texts(shop, "/imports") == set()
