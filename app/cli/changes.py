@@ -6,10 +6,11 @@ import click
 from flask.cli import AppGroup
 
 from app.access.audit_log import record_event_now
-from app.cli.terminal import cli_actor, duration, pluralize, reports_errors
-from app.core.changes.revert import revert
+from app.cli.terminal import cli_actor, duration, pluralize, progress, reports_errors
+from app.core.changes.revert import preview_revert
 from app.core.database import now
 from app.core.history.retention import prune
+from app.jobs.reverts import count_entries, revert_in_batches
 
 changes = AppGroup("changes", help="Revert changes and delete old history.")
 
@@ -19,11 +20,15 @@ changes = AppGroup("changes", help="Revert changes and delete old history.")
 @click.option("--dry-run", is_flag=True, help="Report what would happen without changing anything.")
 @reports_errors
 def revert_(change_set_id: int, dry_run: bool) -> None:
-    """Revert the change set ID: restore every customer not changed since.
+    """Revert the change set ID: restore every customer not changed since, in batches that are one change set.
 
     The document_ids of customers with conflicts go to stdout.
     """
-    reverted = revert(change_set_id, cli_actor(), dry_run=dry_run)
+    if dry_run:
+        reverted = preview_revert(change_set_id)
+    else:
+        with progress("Reverting", count_entries(change_set_id)) as advance:
+            reverted = revert_in_batches(change_set_id, cli_actor(), advance)
     verb = "would be restored" if dry_run else "restored"
     click.echo(
         f"{pluralize(reverted.customers, 'customer')} {verb}, {reverted.unchanged:,} already restored,"

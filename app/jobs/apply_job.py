@@ -32,7 +32,6 @@ class BatchResult:
     """`{document_id: reason}`, see `app.jobs.batches.SKIP_REASONS`."""
     totals: dict[str, int] = field(default_factory=dict)
     """Further numbers for the job's result."""
-    checkpoint: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,11 @@ class Plan:
     """What a job applies."""
 
     note: str | None
-    customers: int | None
+    customers: int
     """How many it is about, for the progress."""
-    batches: int | None
-    """How many there are; None if the last one is found only by applying it."""
-    apply: Callable[[ChangeSetBuilder, Job], BatchResult | None]
-    """Applies the batch after `job.batches_done` and `job.checkpoint`; None when there was none left."""
+    batches: int
+    apply: Callable[[ChangeSetBuilder, Job], BatchResult]
+    """Applies the batch after `job.batches_done`."""
     reverts: int | None = None
     initial_result: dict[str, int] = field(default_factory=dict)
 
@@ -75,19 +73,15 @@ def _apply_next(session: Session, run: JobRun, plan: Plan) -> Job:
     if plan.batches == 0:
         job.result = {**dict.fromkeys((*TOTALS, "skipped"), 0), **plan.initial_result}
         return _write(session, run, job, state=JobState.DONE)
-    is_last = plan.batches is not None and job.batches_done + 1 >= plan.batches
+    is_last = job.batches_done + 1 >= plan.batches
     with open_batch(session, change, is_only=plan.batches == 1, is_last=is_last) as batch:
         result = plan.apply(batch.part, job)
         totals = {name: getattr(batch.part, name) for name in TOTALS}
-        if result is None:
-            batch.part.state, is_last = JobState.DONE, True
-    result = result or BatchResult(0)
     store_skipped(session, job.id, result.skipped)
     job.result = _sum(job.result or plan.initial_result, totals | result.totals | {"skipped": len(result.skipped)})
     job.change_set_id = batch.change_set_id
     job.batches_done += 1
     job.done += result.customers
-    job.checkpoint = result.checkpoint
     return _write(session, run, job, state=JobState.DONE if is_last else JobState.APPLYING)
 
 
@@ -102,7 +96,7 @@ def _sum(result: dict[str, Any], totals: dict[str, int]) -> dict[str, Any]:
 
 def _write(session: Session, run: JobRun, job: Job, *, state: JobState) -> Job:
     job.state = state
-    names = ("state", "result", "change_set_id", "batches_done", "done", "checkpoint")
+    names = ("state", "result", "change_set_id", "batches_done", "done")
     values: dict[str, Any] = {name: getattr(job, name) for name in names}
     if state == JobState.APPLYING:
         run.update(session, **values, attempts=0)

@@ -68,13 +68,14 @@ class BatchWriter:
         self._pending.update(customers)
         while len(self._pending) >= BATCH_SIZE:
             ids = list(self._pending)[:BATCH_SIZE]
-            self._store({document_id: self._pending.pop(document_id) for document_id in ids})
+            self.store({document_id: self._pending.pop(document_id) for document_id in ids})
 
     def close(self) -> None:
         if self._pending:
-            self._store(self._pending)
+            self.store(self._pending)
 
-    def _store(self, batch: Batch) -> None:
+    def store(self, batch: Batch) -> None:
+        """Store a batch as it is."""
         row = batch_row(self._run.job.id, self._number, batch)
         # On a connection of its own: the session goes on reading the customers of the preview, as of one moment.
         try:

@@ -54,8 +54,6 @@ class Job(LeaseColumns, Base):
     """The next attempt, after the database was busy."""
     batches_done: Mapped[int] = mapped_column(default=0)
     """Batches that are applied; written in the transaction of each batch."""
-    checkpoint: Mapped[int | None] = mapped_column(dialects.Id)
-    """Where the next batch begins, for kinds without stored batches."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
 
@@ -70,7 +68,7 @@ class Job(LeaseColumns, Base):
 jobs = Job.__table__
 
 RESET_ATTEMPTS: Json = {"phase": None, "attempts": 0, "not_before": None, "cancel_requested": False, **NO_LEASE}
-RESET_PROGRESS: Json = {"done": 0, "total": None, "batches_done": 0, "checkpoint": None, **RESET_ATTEMPTS}
+RESET_PROGRESS: Json = {"done": 0, "total": None, "batches_done": 0, **RESET_ATTEMPTS}
 
 
 def create_job(kind: JobKind, actor: Actor, payload: Json, state: JobState) -> int:

@@ -1,19 +1,30 @@
 """Reverting a change set of any size as a job: previewed without locks, then reverted in batches (contract §8)."""
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.core import dialects
+from app.core.changes.batched_change import BatchedChange, end_early, open_batch
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.replace_segments import ChangeTooLarge, Guard
-from app.core.changes.revert import RevertResult, check_ended, preview_revert_batch, revert_batch
+from app.core.changes.revert import (
+    RevertResult,
+    check_ended,
+    preview_revert_batches,
+    revert,
+    revert_batch,
+    revert_previewed,
+)
 from app.core.database import db, run_in_transaction
 from app.core.limits import BATCH_SIZE, MAX_REPORTED_IDS
-from app.core.models.change_sets import ChangeSetPart
+from app.core.models.change_sets import DONE, Actor, ChangeSetPart
 from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job
 from app.jobs.runner import JobRun
 from app.jobs.states import JobState
@@ -64,15 +75,15 @@ def count_entries(change_set_id: int) -> int:
 
 def preview_revert_job(run: JobRun) -> None:
     """Compute what the revert would do; reads only. Raises ChangeTooLarge and TypeForbidden."""
-    job, result, batches = RevertJob.from_dict(run.job.payload), RevertResult(), 0
-    last: int | None = 0
+    job, result, done = RevertJob.from_dict(run.job.payload), RevertResult(), 0
     run.start_phase("comparing", count_entries(job.change_set_id))
+    writer = BatchWriter(run)
     with Session(db.engine) as session:
         check_ended(session, job.change_set_id)
-        while last is not None:
-            last = preview_revert_batch(session, job.change_set_id, last, result, job.types, limit=BATCH_SIZE)
-            batches += 1
-            run.report_progress(min(batches * BATCH_SIZE, run.total or 0))
+        for batch in preview_revert_batches(session, job.change_set_id, result, job.types, limit=BATCH_SIZE):
+            writer.store(batch)
+            done += len(batch)
+            run.report_progress(done)
     touched = result.customers + result.unchanged + len(result.conflicts)
     if job.guard and not Guard.from_dict(job.guard).allows(result.emptied, touched):
         raise ChangeTooLarge(result.emptied, None)
@@ -88,17 +99,52 @@ def _describe(result: RevertResult) -> dict[str, Any]:
 
 
 def apply_revert_job(run: JobRun) -> None:
-    """Revert the change set in batches, as one change set; customers in conflict are skipped and listed."""
+    """Revert the previewed customers in batches, as one change set; customers in conflict are skipped and listed."""
     job = RevertJob.from_dict(run.job.payload)
+    batches, customers = count_batches(run.job.id)
 
-    def apply(change_set: ChangeSetBuilder, row: Job) -> BatchResult | None:
-        result = RevertResult()
-        last = revert_batch(change_set, job.change_set_id, row.checkpoint or 0, result, job.types, limit=BATCH_SIZE)
-        if last is None:
-            return None
-        customers = result.customers + result.unchanged + len(result.conflicts)
+    def apply(change_set: ChangeSetBuilder, row: Job) -> BatchResult:
+        result, batch = RevertResult(), load_batch(change_set.session, row.id, row.batches_done)
+        revert_previewed(change_set, job.change_set_id, batch, result, job.types)
         totals = {name: getattr(result, name) for name in ("customers", "profiles", "deleted")}
-        return BatchResult(customers, dict.fromkeys(result.conflicts, "conflict"), totals, checkpoint=last)
+        return BatchResult(len(batch), dict.fromkeys(result.conflicts, "conflict"), totals)
 
-    entries = count_entries(job.change_set_id)
-    apply_job(run, Plan(job.reason, entries, None, apply, reverts=job.change_set_id))
+    apply_job(run, Plan(job.reason, customers, batches, apply, reverts=job.change_set_id))
+
+
+# At once, as a command does
+
+
+def revert_in_batches(change_set_id: int, actor: Actor, progress: Callable[[int], None]) -> RevertResult:
+    """Revert a change set in batches that are one change set; `progress` is called with the entries read so far.
+
+    When a batch fails, those before stay applied and end the change set. Raises NotFound, NotEnded, Unavailable.
+    """
+    if is_one_batch(change_set_id):
+        return revert(change_set_id, actor)
+    check_ended(db.session(), change_set_id)
+    change, total, last, batches = BatchedChange(actor, reverts=change_set_id), RevertResult(), 0, 0
+    try:
+        while True:
+            change, result, next_last = run_in_transaction(partial(_revert_next, change=change, after=last))
+            total += result
+            if next_last is None:
+                return replace(total, change_set_id=change.change_set_id)
+            last, batches = next_last, batches + 1
+            progress(batches * BATCH_SIZE)
+            dialects.yield_to_writers(db.engine)
+    except BaseException:
+        run_in_transaction(lambda session: end_early(session, change))
+        raise
+
+
+def _revert_next(session: Session, change: BatchedChange, after: int) -> tuple[BatchedChange, RevertResult, int | None]:
+    """Revert the next batch; the last number is None when there was none left, which ends the change set."""
+    result, change_set_id = RevertResult(), change.reverts
+    if change_set_id is None:
+        raise ValueError("The change reverts no change set.")
+    with open_batch(session, change, is_only=False, is_last=False) as batch:
+        last = revert_batch(batch.part, change_set_id, after, result, limit=BATCH_SIZE)
+        if last is None:
+            batch.part.state = DONE
+    return replace(change, change_set_id=batch.change_set_id, unchanged=batch.unchanged), result, last

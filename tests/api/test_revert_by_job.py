@@ -86,6 +86,17 @@ def test_created_and_renamed_customers_are_reverted_by_a_job(api: Api) -> None:
     assert sorted(all_segments()) == list("abcde")
 
 
+def test_rename_is_reverted_by_a_job(api: Api) -> None:
+    add_customers("a")
+    set_segments("a", GOLD)
+    renamed = api.call("POST", "/api/v3/customers/a/rename", json={"document_id": "b"}).json["changeSet"]
+    add_customers("a")
+    assert by_job(api, renamed, Prefer="respond-async")["report"]["conflicts"] == ["b"]
+    api.call("POST", "/api/v3/customers/a/rename", json={"document_id": "c"})
+    assert by_job(api, renamed, Prefer="respond-async")["report"]["changed"] == 1
+    assert all_segments() == {"a": GOLD, "c": []}
+
+
 def test_repeat_with_the_same_key_is_the_same_revert(api: Api) -> None:
     add_customers("a")
     nightly = replaced(api, GOLD, "a")

@@ -8,6 +8,7 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.counts.recount import recount
 from app.jobs import apply_job, reverts
 from app.jobs.jobs import Job
+from tests.support.api_jobs import kill_in_batch
 from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
 from tests.support.imports import run_job
@@ -75,6 +76,36 @@ def stop_after_first_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(apply_job, "store_skipped", real)
 
     monkeypatch.setattr(apply_job, "store_skipped", request_stop)
+
+
+def test_customer_who_was_skipped_in_the_preview_stays_skipped(editor: Operator) -> None:
+    change_set_id = nightly(*IDS)
+    set_segments("c", SILVER)
+    set_segments("d", [])
+    url = start_undo(editor, change_set_id)
+    set_segments("c", GOLD)
+    set_segments("d", GOLD)
+    editor.post(url, {"action": "apply"})
+    assert run_job()
+    assert all_segments() == {**NONE, "c": GOLD, "d": GOLD}
+    page = editor.get(url)
+    assert "Undone for 5 customers." in page.text
+    assert "Skipped (1)" in page.text
+
+
+def test_killed_worker_leaves_its_batches_and_the_next_continues(
+    editor: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = start_undo(editor, nightly(*IDS))
+    editor.post(url, {"action": "apply"})
+    for _ in range(2):
+        kill_in_batch(3, monkeypatch)
+    assert sum(map(bool, all_segments().values())) == 3
+    while run_job():
+        pass
+    assert all_segments() == NONE
+    assert "Undone for 7 customers." in editor.get(url).text
+    assert recount(TESTER) == []
 
 
 def test_discarded_undo_changes_nothing(editor: Operator) -> None:

@@ -1,37 +1,31 @@
 """Reverting a change set, whatever made it: contract §8."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from typing import Literal
 
-from sqlalchemy import cast, select
 from sqlalchemy.orm import Session
 
-from app.core import dialects
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.delete_customers import delete_customers, restore_customers
 from app.core.changes.document_ids import rename_customer_in
 from app.core.changes.profiles import existing_ids, upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
-from app.core.changes.revert_plan import Plan, RevertConflict, plan_revert
+from app.core.changes.revert_plan import READ_AT_ONCE, Plan, check_types, next_entries, plan_batch, select_entries
 from app.core.changes.segment_updates import REPLACE_EXPECTED
-from app.core.changes.type_limits import TypeForbidden
 from app.core.database import JsonText, db, run_in_transaction
 from app.core.errors import CustomerExists, NotEnded
 from app.core.history.segment_diff import rebase_change
 from app.core.history.timeline import TimelineEntry, get_entry
-from app.core.models.change_sets import APPLYING, Actor, ChangeSetPart, get_change_set
-from app.core.models.current_customers import Current, select_customers
+from app.core.models.change_sets import APPLYING, Actor, get_change_set
 from app.core.models.customer_changes import CustomerChange
-from app.core.models.customers import Customer, CustomerSearch, get_customer
+from app.core.models.customers import Customer, get_customer
 from app.core.models.sealed_deletions import Deletion
 from app.core.models.segments import Segments
 
-BATCH_SIZE = 20_000
-"""Entries of the record that are read at once."""
-
-customers, search = Customer.__table__.c, CustomerSearch.__table__.c
-entries, parts = CustomerChange.__table__.c, ChangeSetPart.__table__.c
+Outcome = Literal["revert", "unchanged", "conflict"]
+Previewed = dict[str, tuple[int, Outcome]]
+"""What a preview found for each customer: `{document_id of the entry: (internal number, outcome)}`."""
 
 
 @dataclass
@@ -51,6 +45,10 @@ class RevertResult:
     emptied: int = 0
     """Of a preview: customers who would lose all their segments."""
     change_set_id: int | None = None
+
+    def __add__(self, other: "RevertResult") -> "RevertResult":
+        names = ("changed", "unchanged", "conflicts", "profiles", "deleted", "emptied")
+        return RevertResult(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     @property
     def customers(self) -> int:
@@ -115,114 +113,90 @@ def revert_batch(  # noqa: PLR0913 - which customers, and what limits them
     result: RevertResult,
     types: Collection[str] = (),
     *,
-    limit: int = 0,
+    limit: int = READ_AT_ONCE,
 ) -> int | None:
     """Revert the next customers, those with an internal number above `after`, and add to the `result`.
 
     Returns the last number, None when there were no more. A batch of about `limit` entries has all entries of its
     customers: it can be a transaction of its own. Raises TypeForbidden if segments of other types would change.
     """
-    rows = _next_entries(undo.session, change_set_id, after, limit)
+    rows = next_entries(undo.session, change_set_id, after, limit)
     if not rows:
         return None
-    plans = _plan(undo.session, change_set_id, rows, result, lock=True)
-    _check_types(plans, types)
-    _carry_out(undo, plans, result)
+    plans, conflicts = plan_batch(undo.session, change_set_id, rows)
+    check_types(plans.values(), types)
+    _carry_out(undo, list(plans.values()), result)
+    result.conflicts += conflicts
     return int(rows[-1].customer_id)
+
+
+def revert_previewed(
+    undo: ChangeSetBuilder,
+    change_set_id: int,
+    previewed: Mapping[str, tuple[int, Outcome]],
+    result: RevertResult,
+    types: Collection[str] = (),
+) -> None:
+    """Revert the customers of a previewed batch whom the preview found to be reverted, as far as that still holds.
+
+    Adds to the `result`. Raises TypeForbidden.
+    """
+    chosen = {number for number, outcome in previewed.values() if outcome == "revert"}
+    rows = select_entries(undo.session, change_set_id, min(chosen), max(chosen)) if chosen else []
+    plans, conflicts = plan_batch(undo.session, change_set_id, [row for row in rows if row.customer_id in chosen])
+    check_types(plans.values(), types)
+    _carry_out(undo, list(plans.values()), result)
+    result.conflicts += conflicts + [id_ for id_, (_, outcome) in previewed.items() if outcome == "conflict"]
+    unchanged = sum(outcome == "unchanged" for _, outcome in previewed.values())
+    result.unchanged += unchanged
+    undo.unchanged += unchanged
 
 
 def preview_revert(change_set_id: int) -> RevertResult:
     """Return what `revert` would do now; reads only, and locks nothing. Raises NotFound and NotEnded."""
     db.session.rollback()  # a request holds one connection at a time
     result = RevertResult()
-    last: int | None = 0
     with Session(db.engine) as session:
         check_ended(session, change_set_id)
-        while last is not None:
-            last = preview_revert_batch(session, change_set_id, last, result)
+        for _ in preview_revert_batches(session, change_set_id, result):
+            pass
     return result
 
 
-def preview_revert_batch(  # noqa: PLR0913 - as `revert_batch`
+def preview_revert_batches(
     session: Session,
     change_set_id: int,
-    after: int,
     result: RevertResult,
     types: Collection[str] = (),
     *,
-    limit: int = 0,
-) -> int | None:
-    """Add to the `result` what `revert_batch` would do; reads only. Raises TypeForbidden."""
-    rows = _next_entries(session, change_set_id, after, limit)
-    if not rows:
-        return None
-    plans = _plan(session, change_set_id, rows, result, lock=False)
-    _check_types(plans, types)
-    result.emptied += sum(plan.empties(types) for plan in plans)
-    existing = [plan for plan in plans if plan.current and not plan.delete]
-    restored = [plan.restore for plan in plans if plan.restore]
-    taken = existing_ids(session, [deletion.document_id for deletion in restored])
-    result.conflicts += taken
-    free = [deletion for deletion in restored if deletion.document_id not in taken]
-    result.changed += sum(plan.segments is not None for plan in existing)
-    result.changed += sum(bool(deletion.segments) for deletion in free)
-    result.profiles += sum(bool(plan.profile) or plan.new_id is not None for plan in existing) + len(free)
-    result.deleted += sum(bool(plan.delete and plan.current) for plan in plans)
-    result.unchanged += sum(plan.is_empty for plan in existing)
-    return int(rows[-1].customer_id)
+    limit: int = READ_AT_ONCE,
+) -> Iterator[Previewed]:
+    """Yield what a revert would do, batch by batch as `revert_batch`, and add it to the `result`; reads only.
+
+    Raises TypeForbidden.
+    """
+    last = 0
+    while rows := next_entries(session, change_set_id, last, limit):
+        yield _preview_batch(session, change_set_id, rows, result, types)
+        last = rows[-1].customer_id
 
 
-def _check_types(plans: list[Plan], types: Collection[str]) -> None:
-    if types and any(plan.changes_other_types(types) for plan in plans):
-        raise TypeForbidden([("change_set_id", "Changed segments of other types.")])
-
-
-def _plan(
-    session: Session, change_set_id: int, rows: list[CustomerChange], result: RevertResult, *, lock: bool
-) -> list[Plan]:
-    """Return the plans of the customers of these entries; those in conflict are added to the `result`."""
-    current = _select_current(session, rows, lock=lock)
-    set_parts = set(session.scalars(select(parts.id).where(parts.change_set_id == change_set_id)))
-    plans: list[Plan] = []
-    for customer_id, changes in _by_customer(rows):
-        try:
-            plans.append(plan_revert(list(changes), current.get(customer_id), set_parts))
-        except RevertConflict as conflict:
-            result.conflicts.append(conflict.document_id)
-    return plans
-
-
-def _next_entries(session: Session, change_set_id: int, after: int, limit: int = 0) -> list[CustomerChange]:
-    """Return entries of the next customers, each customer's newest first."""
-    limit = limit or BATCH_SIZE
-    query = (
-        select(CustomerChange)
-        .join(ChangeSetPart, parts.id == entries.part_id)
-        .where(parts.change_set_id == change_set_id, entries.customer_id > after)
-        .order_by(entries.customer_id, entries.part_id.desc(), entries.number.desc())
-        .limit(limit)
-    )
-    rows = list(session.scalars(query))
-    session.expunge_all()
-    if len(rows) < limit:
-        return rows
-    whole = [row for row in rows if row.customer_id != rows[-1].customer_id]
-    return whole or _next_entries(session, change_set_id, after, limit * 2)
-
-
-def _by_customer(rows: list[CustomerChange]) -> Iterator[tuple[int, Iterator[CustomerChange]]]:
-    return groupby(rows, key=lambda row: row.customer_id)
-
-
-def _select_current(session: Session, rows: list[CustomerChange], *, lock: bool) -> dict[int, Current]:
-    """Return the customers as they are; locked, unless only segments are concerned, whose update checks the row."""
-    ids = dialects.json_strings(list({str(row.customer_id) for row in rows}))
-    query = (
-        select_customers().where(search.id.in_(select(cast(ids.c.value, dialects.Id)))).order_by(customers.document_id)
-    )
-    if lock and any(row.kind != "segments" for row in rows):
-        query = query.with_for_update(of=Customer.__table__)
-    return {row.id: Current.of(row) for row in session.execute(query)}
+def _preview_batch(
+    session: Session, change_set_id: int, rows: list[CustomerChange], result: RevertResult, types: Collection[str]
+) -> Previewed:
+    plans, conflicts = plan_batch(session, change_set_id, rows, lock=False)
+    check_types(plans.values(), types)
+    taken = set(existing_ids(session, [plan.restore.document_id for plan in plans.values() if plan.restore]))
+    result.conflicts += conflicts + sorted(taken)
+    free = {id_: plan for id_, plan in plans.items() if not (plan.restore and plan.restore.document_id in taken)}
+    for plan in free.values():
+        result.emptied += plan.empties(types)
+        result.changed += plan.changes_segments
+        result.profiles += plan.changes_profile
+        result.deleted += plan.delete
+        result.unchanged += plan.is_empty
+    outcomes: dict[int, Outcome] = {id_: "unchanged" if plan.is_empty else "revert" for id_, plan in free.items()}
+    return {row.document_id: (row.customer_id, outcomes.get(row.customer_id, "conflict")) for row in rows}
 
 
 def _carry_out(undo: ChangeSetBuilder, plans: list[Plan], result: RevertResult) -> None:

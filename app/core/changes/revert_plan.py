@@ -1,16 +1,28 @@
-"""What reverting a change set does to one customer, decided from its entries and the customer as they are."""
+"""What reverting a change set does to customers, decided from its entries and the customers as they are."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
-from app.core.changes.type_limits import changes_other_types, loses_all
+from sqlalchemy import cast, select
+from sqlalchemy.orm import Session
+
+from app.core import dialects
+from app.core.changes.type_limits import TypeForbidden, changes_other_types, loses_all
 from app.core.history.segment_diff import revert_change
-from app.core.models.current_customers import Current
+from app.core.models.change_sets import ChangeSetPart
+from app.core.models.current_customers import Current, select_customers
 from app.core.models.customer_changes import CustomerChange, Profile
-from app.core.models.customers import PROFILE_FIELD_NAMES
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer, CustomerSearch
 from app.core.models.sealed_deletions import Deletion, unseal
 from app.core.models.segments import Segments
+
+READ_AT_ONCE = 20_000
+"""Entries of the record that are read at once within one transaction."""
+
+customers, search = Customer.__table__.c, CustomerSearch.__table__.c
+entries, parts = CustomerChange.__table__.c, ChangeSetPart.__table__.c
 
 
 class RevertConflict(Exception):
@@ -53,6 +65,16 @@ class Plan:
         if self.current is None or self.segments is None:
             return False
         return loses_all(self.current.segments, self.segments, types)
+
+    @property
+    def changes_segments(self) -> bool:
+        """Return whether segments would be written to a customer who goes on existing, or exists again."""
+        return bool(self.restore.segments) if self.restore else self.segments is not None
+
+    @property
+    def changes_profile(self) -> bool:
+        """Return whether the profile or document_id would be written, also by a restoration."""
+        return bool(self.profile or self.new_id is not None or self.restore)
 
     @property
     def is_empty(self) -> bool:
@@ -120,3 +142,66 @@ def _revert_rename(change: CustomerChange, document_id: str, current: Current) -
     if document_id not in (change.document_id, change.after["document_id"]):
         raise RevertConflict(current.document_id)
     return change.document_id
+
+
+# A batch of customers
+
+
+def plan_batch(
+    session: Session, change_set_id: int, rows: list[CustomerChange], *, lock: bool = True
+) -> tuple[dict[int, Plan], list[str]]:
+    """Return the plans of the customers of these entries, by internal number, and the ids of those in conflict."""
+    current = _select_current(session, rows, lock=lock)
+    set_parts = set(session.scalars(select(parts.id).where(parts.change_set_id == change_set_id)))
+    plans: dict[int, Plan] = {}
+    conflicts: list[str] = []
+    for customer_id, changes in groupby(rows, key=lambda row: row.customer_id):
+        try:
+            plans[customer_id] = plan_revert(list(changes), current.get(customer_id), set_parts)
+        except RevertConflict as conflict:
+            conflicts.append(conflict.document_id)
+    return plans, conflicts
+
+
+def check_types(plans: Iterable[Plan], types: Collection[str]) -> None:
+    """Raise TypeForbidden if segments of other types than these would change."""
+    if types and any(plan.changes_other_types(types) for plan in plans):
+        raise TypeForbidden([("change_set_id", "Changed segments of other types.")])
+
+
+def next_entries(session: Session, change_set_id: int, after: int, limit: int) -> list[CustomerChange]:
+    """Return about `limit` entries: all of the next customers, those with an internal number above `after`."""
+    rows = select_entries(session, change_set_id, after + 1, limit=limit)
+    if len(rows) < limit:
+        return rows
+    whole = [row for row in rows if row.customer_id != rows[-1].customer_id]
+    return whole or next_entries(session, change_set_id, after, limit * 2)
+
+
+def select_entries(
+    session: Session, change_set_id: int, first: int, last: int | None = None, *, limit: int | None = None
+) -> list[CustomerChange]:
+    """Return entries of the customers with the internal numbers `first` to `last`, each customer's newest first."""
+    query = (
+        select(CustomerChange)
+        .join(ChangeSetPart, parts.id == entries.part_id)
+        .where(parts.change_set_id == change_set_id, entries.customer_id >= first)
+        .order_by(entries.customer_id, entries.part_id.desc(), entries.number.desc())
+        .limit(limit)
+    )
+    if last is not None:
+        query = query.where(entries.customer_id <= last)
+    rows = list(session.scalars(query))
+    session.expunge_all()
+    return rows
+
+
+def _select_current(session: Session, rows: list[CustomerChange], *, lock: bool) -> dict[int, Current]:
+    """Return the customers as they are; locked, unless only segments are concerned, whose update checks the row."""
+    ids = dialects.json_strings(list({str(row.customer_id) for row in rows}))
+    query = (
+        select_customers().where(search.id.in_(select(cast(ids.c.value, dialects.Id)))).order_by(customers.document_id)
+    )
+    if lock and any(row.kind != "segments" for row in rows):
+        query = query.with_for_update(of=Customer.__table__)
+    return {row.id: Current.of(row) for row in session.execute(query)}

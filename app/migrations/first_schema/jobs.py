@@ -29,7 +29,6 @@ def create_jobs() -> None:
         sa.Column("lease", sa.String),
         sa.Column("leased_until", UtcDateTime),
         sa.Column("batches_done", sa.Integer, nullable=False),
-        sa.Column("checkpoint", Id),
         sa.Column("cancel_requested", sa.Boolean, nullable=False),
         sa.Column("change_set_id", Id),
         sqlite_autoincrement=True,
