@@ -44,11 +44,11 @@ def test_revert_that_failed_midway_is_finished_by_a_second_one(
     def fail_at_third(*args: object, **kwargs: object) -> int | None:
         read.append(1)
         if len(read) == 3:
-            raise OSError
+            raise OSError("disk")
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(reverts, "revert_batch", fail_at_third)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="disk"):
         reverts.revert_in_batches(nightly, TESTER, lambda _: None)
     db.session.rollback()
     assert get_change_set(2).state == "cancelled"
