@@ -30,18 +30,21 @@ from app.core.search.customers import (
 from app.core.search.filters import Filter, Order
 from app.demo_data import fill_demo
 from bench.servers.gunicorn import SECRET_KEY
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, reset_database, set_segments
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, profile, reset_database, set_segments
 
 PEOPLE = [
-    {"document_id": "1232-2323", "name": "Ana Gómez", "email": "Ana@Example.com", "phone": "+57 300 123 4567"},
-    {"document_id": "b/7", "name": "Luís Gómes-Núñez", "email": "luis@shop.co", "phone": "(601) 745-1234"},
-    {"document_id": "c", "name": "İpek O'Neil", "email": None, "phone": None},
-    {"document_id": "--", "name": None, "email": "ana.maria@shop.co", "phone": "573109998877"},
-    {"document_id": "d", "name": "王小明", "email": None, "phone": "320 555 1234"},
-    {"document_id": "V12345678", "name": "Andrés Díaz", "email": "andre\u0301s@diaz.co", "phone": "0057 315 222 3344"},
-    {"document_id": "12345678-K", "name": "Stanisław Żółć", "email": None, "phone": "+44 (0)20 7946 0958"},
-    {"document_id": "id@shop.test", "name": "Søren Đặng", "email": "\u200bsoren@shop.dk", "phone": "03105556677"},
-    {"document_id": "e 100%_\\", "name": "Gina D´Angelo 😀", "email": None, "phone": None},
+    {"document_id": "1232-2323", **profile(name="Ana Gómez", email="Ana@Example.com", phone="+57 300 123 4567")},
+    {"document_id": "b/7", **profile(name="Luís Gómes-Núñez", email="luis@shop.co", phone="(601) 745-1234")},
+    {"document_id": "c", **profile(name="İpek O'Neil")},
+    {"document_id": "--", **profile(email="ana.maria@shop.co", phone="573109998877")},
+    {"document_id": "d", **profile(name="王小明", phone="320 555 1234")},
+    {
+        "document_id": "V12345678",
+        **profile(name="Andrés Díaz", email="andre\u0301s@diaz.co", phone="0057 315 222 3344"),
+    },
+    {"document_id": "12345678-K", **profile(name="Stanisław Żółć", phone="+44 (0)20 7946 0958")},
+    {"document_id": "id@shop.test", **profile(name="Søren Đặng", email="\u200bsoren@shop.dk", phone="03105556677")},
+    {"document_id": "e 100%_\\", **profile(name="Gina D´Angelo 😀")},
 ]
 ALL_IDS = sorted(person["document_id"] or "" for person in PEOPLE)
 

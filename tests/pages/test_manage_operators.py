@@ -7,9 +7,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.access import invitations
+from app.access.operators import ROLES
 from app.access.operators import Operator as Row
 from app.access.sessions import OperatorSession
 from app.core.database import db
+from app.pages.operators import ROLE_DESCRIPTIONS
+from app.pages.template_filters import ROLES as ROLE_NAMES
 from tests.support.clients import Shell
 from tests.support.html_client import Operator, Page
 
@@ -121,3 +124,7 @@ def test_email_of_another_operator_is_rejected(admin: Operator) -> None:
     assert (
         "exists already" in admin.post("/operators", {"email": "ADMIN@example.com", "role": "viewer"}, status=200).text
     )
+
+
+def test_every_role_has_a_name_and_a_description() -> None:
+    assert set(ROLE_DESCRIPTIONS) == set(ROLE_NAMES) == set(ROLES)

@@ -6,7 +6,7 @@ from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor, ChangeSet
-from app.core.models.customers import Customer
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 
 Segments = list[dict[str, str]]
 GOLD: Segments = [{"type": "membership", "value": "GOLD"}]
@@ -31,6 +31,11 @@ def add_customers(*document_ids: str, **facts: str) -> None:
     run_in_transaction(
         lambda session: upsert_customers(session, [{"document_id": id_, **facts} for id_ in document_ids])
     )
+
+
+def profile(**fields: str | None) -> dict[str, str | None]:
+    """Return a whole profile: these fields, and None for all others."""
+    return {**dict.fromkeys(PROFILE_FIELD_NAMES), **fields}
 
 
 def set_segments(document_id: str, segments: Segments, actor: Actor = TESTER) -> None:
