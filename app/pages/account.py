@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask import flash, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo
@@ -23,18 +25,27 @@ from app.pages.auth import (
     require_role,
     safe_next,
 )
+from app.pages.domain_texts import translate_domain_text
 
 
 class PasswordForm(FlaskForm):  # type: ignore[misc]
-    current_password = PasswordField("Current password", [DataRequired("Enter your current password.")])
-    new_password = PasswordField(
-        "New password", [DataRequired("Enter a password.")], description=f"At least {MIN_PASSWORD_LENGTH} characters."
+    current_password = PasswordField(
+        lazy_gettext("Current password"), [DataRequired(lazy_gettext("Enter your current password."))]
     )
-    confirmation = PasswordField("Confirm new password", [EqualTo("new_password", "Passwords don't match.")])
+    new_password = PasswordField(
+        lazy_gettext("New password"),
+        [DataRequired(lazy_gettext("Enter a password."))],
+        description=lazy_gettext("At least %(count)s characters.", count=MIN_PASSWORD_LENGTH),
+    )
+    confirmation = PasswordField(
+        lazy_gettext("Confirm new password"), [EqualTo("new_password", lazy_gettext("Passwords don't match."))]
+    )
 
 
 class ConfirmationForm(FlaskForm):  # type: ignore[misc]
-    password = PasswordField("Current password", [DataRequired("Enter your current password.")])
+    password = PasswordField(
+        lazy_gettext("Current password"), [DataRequired(lazy_gettext("Enter your current password."))]
+    )
 
 
 @blueprint.route("/account", methods=["GET", "POST"])
@@ -47,11 +58,11 @@ def account() -> Any:
                 current_session(), form.current_password.data, form.new_password.data, client_address()
             )
         except (InvalidCredentials, AccountLocked, TooManyPasswordChecks) as error:
-            form.current_password.errors = [str(error)]
+            form.current_password.errors = [translate_domain_text(str(error))]
         except InvalidPassword as error:
-            form.new_password.errors = [str(error)]
+            form.new_password.errors = [translate_domain_text(str(error))]
         else:
-            flash("Password changed. Other sessions were signed out.")
+            flash(_("Password changed. Other sessions were signed out."))
             return redirect(url_for("pages.account"))
     return render_template(
         "account.html",
@@ -70,7 +81,7 @@ def confirm_password() -> Any:
         try:
             check_password(current_session(), form.password.data, client_address())
         except (InvalidCredentials, AccountLocked, TooManyPasswordChecks) as error:
-            form.password.errors = [str(error)]
+            form.password.errors = [translate_domain_text(str(error))]
         else:
             session[CONFIRMED_KEY] = now()
             return redirect(safe_next(request.args.get("next")))
@@ -81,5 +92,5 @@ def confirm_password() -> Any:
 @require_role("viewer")
 def end_own_session(session_id: int) -> Any:
     end_session(current_operator().id, session_id, target=current_operator().email)
-    flash("Session signed out.")
+    flash(_("Session signed out."))
     return redirect(url_for("pages.account"))

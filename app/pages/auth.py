@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import structlog
 from flask import current_app, g, redirect, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
 from app.access.audit_log import set_origin
@@ -16,6 +18,7 @@ from app.access.sessions import renew_secret
 from app.core.database import now
 from app.core.errors import Forbidden
 from app.core.models.change_sets import Actor
+from app.pages.template_filters import role_label
 from app.web.server_environ import HEADERS_ONLY
 
 PUBLIC = "public"
@@ -24,6 +27,9 @@ PUBLIC = "public"
 SESSION_KEY = "sign_in"
 CONFIRMED_KEY = "password_confirmed_at"
 CONFIRMATION_LIFETIME = timedelta(minutes=10)
+
+REQUIRED = {"editor": lazy_gettext("Only editors can do this."), "admin": lazy_gettext("Only admins can do this.")}
+"""What an operator with a lower role is told, by the role that a page requires."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -76,7 +82,13 @@ def authenticate() -> Response | None:
     operator = current_operator()
     structlog.contextvars.bind_contextvars(operator=operator.id)
     if not operator.has_role(role):
-        raise NotAllowed(f"Only {role}s can do this. Your role is {operator.role.capitalize()}. Nothing was changed.")
+        raise NotAllowed(
+            _(
+                "%(required)s Your role is %(role)s. Nothing was changed.",
+                required=REQUIRED[role],
+                role=role_label(operator.role),
+            )
+        )
     if not view["before_second_factor"] and lacks_second_factor():
         return redirect(url_for("pages.second_factor"))
     if view["recent_password"] and not password_is_recent():

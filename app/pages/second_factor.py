@@ -4,6 +4,8 @@ from typing import Any
 
 import segno
 from flask import flash, jsonify, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import StringField
 from wtforms.validators import DataRequired
@@ -32,6 +34,7 @@ from app.access.second_factor import (
 from app.core.encryption import Cipher
 from app.pages import blueprint
 from app.pages.auth import PUBLIC, current_operator, current_session, lacks_second_factor, require_role
+from app.pages.domain_texts import translate_domain_text
 from app.pages.sign_in import client_info, start_session
 from app.web.secret_keys import secret_keys
 
@@ -41,7 +44,11 @@ own_factor = require_role("viewer", before_second_factor=True, recent_password=T
 
 
 class FirstCodeForm(FlaskForm):  # type: ignore[misc]
-    code = StringField("Code", [DataRequired("Enter the code.")], description="The 6 digits that the app shows now.")
+    code = StringField(
+        lazy_gettext("Code"),
+        [DataRequired(lazy_gettext("Enter the code."))],
+        description=lazy_gettext("The 6 digits that the app shows now."),
+    )
 
 
 def _cipher() -> Cipher:
@@ -84,7 +91,7 @@ def confirm_authenticator() -> Any:
             codes = confirm_totp(operator_id, email, current_session().session_id, form.code.data, _cipher())
             return _show_recovery_codes(codes)
         except InvalidCode as error:
-            form.code.errors = [str(error)]
+            form.code.errors = [translate_domain_text(str(error))]
     qr = segno.make(provisioning_uri(secret, email)).svg_data_uri(scale=4, border=3, light="white")
     return render_template("authenticator_app.html", form=form, secret=secret, qr=qr)
 
@@ -98,7 +105,7 @@ def _show_recovery_codes(codes: list[str]) -> str:
 @own_factor
 def remove_authenticator() -> Any:
     remove_totp(current_operator().id, current_operator().email)
-    flash("Authenticator app removed.")
+    flash(_("Authenticator app removed."))
     return redirect(url_for("pages.second_factor"))
 
 
@@ -122,10 +129,12 @@ def add_passkey() -> Any:
     credential, name = (payload.get("credential"), payload.get("name")) if isinstance(payload, dict) else (None, "")
     challenge = session.pop(CHALLENGE_KEY, "")
     try:
-        register_passkey(current_session(), credential, str(name or ""), challenge, _relying_party())
+        register_passkey(
+            current_session(), credential, str(name or "").strip() or _("Passkey"), challenge, _relying_party()
+        )
     except InvalidPasskey as error:
-        return jsonify(error=str(error)), 400
-    flash("Passkey added.")
+        return jsonify(error=translate_domain_text(str(error))), 400
+    flash(_("Passkey added."))
     return jsonify(next=url_for("pages.second_factor"))
 
 
@@ -133,7 +142,7 @@ def add_passkey() -> Any:
 @own_factor
 def delete_passkey(passkey_id: int) -> Any:
     remove_passkey(current_operator().id, current_operator().email, passkey_id)
-    flash("Passkey removed.")
+    flash(_("Passkey removed."))
     return redirect(url_for("pages.second_factor"))
 
 
@@ -151,7 +160,7 @@ def sign_in_passkey() -> Any:
     try:
         new = sign_in_with_passkey(request.get_json(), challenge, _relying_party(), client_info())
     except InvalidPasskey as error:
-        return jsonify(error=str(error)), 403
+        return jsonify(error=translate_domain_text(str(error))), 403
     response = start_session(new)
     next_url = response.headers.pop("Location")
     response.status_code = 200

@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask import current_app, flash, g, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import EmailField, PasswordField, StringField
@@ -20,6 +22,7 @@ from app.core.encryption import Cipher
 from app.core.limits import MIN_PASSWORD_LENGTH
 from app.pages import blueprint
 from app.pages.auth import PUBLIC, SESSION_KEY, client_address, current_session, require_role, safe_next
+from app.pages.domain_texts import translate_domain_text
 from app.pages.known_device import device_of, remember_device
 from app.web.secret_keys import secret_keys
 
@@ -28,19 +31,23 @@ MAX_BROWSER_LENGTH = 200
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
-    email = EmailField("Email", [DataRequired("Enter your email.")])
-    password = PasswordField("Password", [DataRequired("Enter your password.")])
+    email = EmailField(lazy_gettext("Email"), [DataRequired(lazy_gettext("Enter your email."))])
+    password = PasswordField(lazy_gettext("Password"), [DataRequired(lazy_gettext("Enter your password."))])
 
 
 class CodeForm(FlaskForm):  # type: ignore[misc]
     code = StringField(
-        "Code", [DataRequired("Enter the code.")], description="6 digits of your authenticator app, or a recovery code."
+        lazy_gettext("Code"),
+        [DataRequired(lazy_gettext("Enter the code."))],
+        description=lazy_gettext("6 digits of your authenticator app, or a recovery code."),
     )
 
 
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]
     password = PasswordField(
-        "New password", [DataRequired("Enter a password.")], description=f"At least {MIN_PASSWORD_LENGTH} characters."
+        lazy_gettext("New password"),
+        [DataRequired(lazy_gettext("Enter a password."))],
+        description=lazy_gettext("At least %(count)s characters.", count=MIN_PASSWORD_LENGTH),
     )
 
 
@@ -57,10 +64,10 @@ def sign_in() -> Any:
         try:
             return start_session(authentication.sign_in(email, form.password.data, client_info(device_of(email))))
         except InvalidCredentials as error:
-            form.password.errors = [str(error)]
+            form.password.errors = [translate_domain_text(str(error))]
             return _sign_in_page(form), 403
         except (AccountLocked, TooManyPasswordChecks) as error:
-            form.password.errors = [str(error)]
+            form.password.errors = [translate_domain_text(str(error))]
             return _sign_in_page(form), 429, {"Retry-After": str(error.retry_after_s)}
     return _sign_in_page(form)
 
@@ -71,7 +78,7 @@ def _sign_in_page(form: SignInForm) -> str:
 
 def client_info(device: str | None = None) -> ClientInfo:
     """Return the browser of this request, by which the operator tells sessions apart."""
-    browser = (request.user_agent.string or "unknown browser")[:MAX_BROWSER_LENGTH]
+    browser = request.user_agent.string[:MAX_BROWSER_LENGTH]
     return ClientInfo(browser, client_address(), device)
 
 
@@ -102,13 +109,13 @@ def sign_in_code() -> Any:
             )
         except SignInExpired as error:
             session.pop(PENDING_KEY)
-            flash(str(error), "problem")
+            flash(translate_domain_text(str(error)), "problem")
             return redirect(url_for("pages.sign_in", next=request.args.get("next")))
         except InvalidCode as error:
-            form.code.errors = [str(error)]
+            form.code.errors = [translate_domain_text(str(error))]
             return render_template("sign_in_code.html", form=form), 403
         except AccountLocked as error:
-            form.code.errors = [str(error)]
+            form.code.errors = [translate_domain_text(str(error))]
             return render_template("sign_in_code.html", form=form), 429, {"Retry-After": str(error.retry_after_s)}
     return render_template("sign_in_code.html", form=form)
 
@@ -120,7 +127,7 @@ def _accept(invitation: str) -> Any:
         try:
             return start_session(accept_invitation(invitation, form.password.data, client_info()))
         except (InvalidPassword, TooManyPasswordChecks) as error:
-            form.password.errors = [str(error)]
+            form.password.errors = [translate_domain_text(str(error))]
     return render_template("accept_invitation.html", form=form, operator=operator)
 
 
@@ -130,5 +137,5 @@ def sign_out() -> Any:
     current = current_session()
     end_session(current.operator.id, current.session_id, event="sign_out")
     session.clear()
-    flash("You've signed out.")
+    flash(_("You've signed out."))
     return redirect(url_for("pages.sign_in"))

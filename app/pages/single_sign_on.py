@@ -7,6 +7,7 @@ import structlog
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import FlaskOAuth2App, OAuth
 from flask import Flask, current_app, flash, redirect, request, session, url_for
+from flask_babel import gettext as _
 from joserfc.errors import JoseError
 
 from app.access.operators import LastAdmin
@@ -14,6 +15,7 @@ from app.access.single_sign_on import SignInRefused, sign_in_with_claims
 from app.core.errors import NotFound
 from app.pages import blueprint
 from app.pages.auth import PUBLIC, require_role, safe_next
+from app.pages.domain_texts import translate_domain_text
 from app.pages.sign_in import client_info, start_session
 
 NEXT_KEY = "single_sign_on_next"
@@ -36,7 +38,7 @@ def init_app(app: Flask) -> None:
 
 def _provider() -> FlaskOAuth2App:
     if not current_app.config["OIDC_ISSUER"]:
-        raise NotFound("Single sign-on is not set up.")
+        raise NotFound(_("Single sign-on is not set up."))
     return cast(FlaskOAuth2App, current_app.extensions["authlib.integrations.flask_client"].provider)
 
 
@@ -58,7 +60,7 @@ def single_sign_on_callback() -> Any:
         claims = token["userinfo"]
         new = sign_in_with_claims(claims, current_app.config["OIDC_ROLE_CLAIM"], client_info())
     except (SignInRefused, LastAdmin) as error:
-        flash(str(error), "problem")
+        flash(translate_domain_text(str(error)), "problem")
         return redirect(url_for("pages.sign_in"))
     except (AuthlibBaseError, JoseError, requests.RequestException, KeyError) as error:
         return _failed(error)
@@ -71,5 +73,5 @@ def single_sign_on_callback() -> Any:
 def _failed(error: Exception) -> Any:
     """Log why the provider's response is not accepted, without its contents; show the sign-in page."""
     log.warning("single_sign_on_failed", error=type(error).__name__)
-    flash("Single sign-on failed. Try again, or sign in with your password.", "problem")
+    flash(_("Single sign-on failed. Try again, or sign in with your password."), "problem")
     return redirect(url_for("pages.sign_in"))

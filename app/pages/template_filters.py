@@ -169,6 +169,8 @@ SYSTEMS = {
 
 
 def browser(user_agent: str) -> str:
-    """Return `Firefox on Windows`, or the user agent itself if either is unknown."""
+    """Return `Firefox on Windows`; the user agent itself if either is unknown, and a text if there is none."""
+    if not user_agent:
+        return str(_("Unknown browser"))
     name, system = (next((names[token] for token in names if token in user_agent), "") for names in (BROWSERS, SYSTEMS))
     return str(_("%(browser)s on %(system)s", browser=name, system=system)) if name and system else user_agent

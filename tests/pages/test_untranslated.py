@@ -6,7 +6,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
+from app.access.invitations import invite_operator
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import Operator
 from tests.support.imports import apply, preview, upload
@@ -14,20 +16,11 @@ from tests.support.imports import apply, preview, upload
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 
 NOT_YET_TRANSLATED = {
-    "accept_invitation.html",
-    "account.html",
     "api_docs.html",
     "audit_log.html",
-    "authenticator_app.html",
-    "confirm_password.html",
-    "invitation_link.html",
     "operator.html",
     "operators.html",
-    "recovery_codes.html",
-    "second_factor.html",
     "secret_rotate.html",
-    "sign_in.html",
-    "sign_in_code.html",
     "token.html",
     "token_created.html",
     "token_revoke.html",
@@ -47,6 +40,7 @@ SAME_IN_EVERY_LANGUAGE = {
 }
 """Proper names, formats and keys."""
 
+SPANISH = {"Accept-Language": "es"}
 READ_ALOUD = ("aria-label", "alt", "placeholder", "title")
 WORD = re.compile(r"[A-Za-z]{2,}")
 
@@ -137,6 +131,7 @@ DATA = {
         "GOLD (membership) · Customer Segments",
         "Mac",
         "Web",
+        "Werkzeug/3.1.9",
         "Webhooks",
         "Editor",
         "Error:",
@@ -164,6 +159,9 @@ PAGES = (
     "/changes/1/undo/1",
     "/imports",
     "/bulk-edits/new?all_matching=yes",
+    "/account",
+    "/account/second-factor",
+    "/account/confirm-password",
     "/nowhere",
 )
 
@@ -197,3 +195,35 @@ def test_spanish_import_has_no_english_at_any_step(shop: Operator) -> None:
     apply(shop, url)
     assert shared_texts(shop, url) == set()
     assert shared_texts(shop, "/imports") == set()
+
+
+def test_spanish_sign_in_has_no_english(app: Flask) -> None:
+    visitor = Operator(app.test_client())
+    assert shared_texts(visitor, "/sign-in") == set()
+    link = invite_operator("new@example.com", "viewer")
+    assert shared_texts(visitor, f"/sign-in?invitation={link}") - {"new@example.com"} == set()
+
+
+def test_spanish_setup_of_an_authenticator_app_has_no_english(viewer: Operator) -> None:
+    viewer.post("/account/second-factor/app")
+    assert shared_texts(viewer, "/account/second-factor/app/confirm") == set()
+
+
+def test_refused_sign_in_is_explained_in_spanish(viewer: Operator) -> None:
+    viewer.post("/sign-out")
+    response = viewer.sign_in("wrong", status=403, headers=SPANISH)
+    assert "Correo o contraseña incorrectos." in response.text
+    response = viewer.post("/sign-in", {"email": "", "password": ""}, status=200, headers=SPANISH)
+    assert "Escriba su correo electrónico." in response.text
+
+
+def test_missing_permission_is_explained_in_spanish(viewer: Operator) -> None:
+    page = viewer.get("/tokens", status=403, headers=SPANISH)
+    assert "Solo los administradores pueden hacerlo. Su rol es Lector. No se cambió nada." in page.text
+
+
+def test_refused_passkey_is_explained_in_spanish(viewer: Operator) -> None:
+    response = viewer.client.post(
+        "/account/second-factor/passkeys", json={}, headers={**SPANISH, "X-CSRFToken": viewer.token}
+    )
+    assert response.json == {"error": "No se pudo verificar la clave de acceso. No se cambió nada."}
