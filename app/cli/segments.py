@@ -8,6 +8,7 @@ import orjson
 from flask.cli import AppGroup
 
 from app.cli.file_options import FileOptions, file_options
+from app.cli.pick_up import pick_up_command
 from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
 from app.core.counts.compaction import compact
@@ -21,6 +22,7 @@ from app.jobs.stage_file import StagingOptions, stage_file
 from app.serialization.request_schemas import parse_timestamp
 
 segments = AppGroup("segments", help="Apply files of segments; maintain segment counts.")
+segments.add_command(pick_up_command)
 
 
 def _timestamp(_context: Any, _option: Any, value: str | None) -> datetime | None:

@@ -83,14 +83,14 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(_context: Any, _option: Any, value: str | None) -> timedelta | None:
     """Parse `90d` or `12h`."""
     if value is None:
         return None
-    match = re.fullmatch(r"(\d{1,6})([mhdw])", value)
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", value)
     if not match:
-        raise click.BadParameter("must be a number and a unit: 30m, 12h, 90d, 4w.")
+        raise click.BadParameter("must be a number and a unit: 30s, 30m, 12h, 90d, 4w.")
     return timedelta(**{UNITS[match[2]]: int(match[1])})

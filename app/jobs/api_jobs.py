@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from typing import IO, Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResu
 from app.core.changes.replace_types import lock_segments, merge_types
 from app.core.changes.segment_updates import (
     AsOf,
+    MomentExcept,
     PreparedUpdate,
     SegmentPatch,
     as_of_parameters,
@@ -33,6 +35,7 @@ from app.files.staging import Staging
 from app.jobs.apply_job import BatchResult, Plan, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job, create_job, transition, transition_in
+from app.jobs.picked_up_file import DETECTED, PickedUpFile, earlier_change_sets
 from app.jobs.runner import JobRun
 from app.jobs.stage_file import StagingOptions, stage_file
 from app.jobs.states import JobKind, JobState
@@ -59,6 +62,8 @@ class ApiJob:
     reason: str | None = None
     size: int = 0
     """Bytes of the file."""
+    picked_up: PickedUpFile | None = None
+    """Of a file that no API client sent."""
 
     @staticmethod
     def of(  # noqa: PLR0913 - the extras of the contract, all by name
@@ -81,17 +86,24 @@ class ApiJob:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        payload = asdict(self)
+        if self.picked_up is None:  # workers of the previous version do not know it
+            del payload["picked_up"]
+        return payload
 
     @staticmethod
     def from_dict(payload: dict[str, Any]) -> "ApiJob":
-        return ApiJob(**{**payload, "types": tuple(payload["types"])})
+        picked_up = payload.get("picked_up")
+        values = {"types": tuple(payload["types"]), "picked_up": picked_up and PickedUpFile(**picked_up)}
+        return ApiJob(**{**payload, **values})
 
-    @property
+    @cached_property
     def as_of(self) -> AsOf:
         if self.position:
             return FeedPosition(*self.position)
-        return datetime.fromisoformat(self.moment) if self.moment else None
+        moment = datetime.fromisoformat(self.moment) if self.moment else None
+        earlier = earlier_change_sets(self.picked_up.folder, moment) if self.picked_up and moment else ()
+        return MomentExcept(moment, earlier) if earlier and moment else moment
 
     def new_segments(self, before: Segments, sent: Segments) -> Segments:
         """Return the segments of a customer after the job."""
@@ -130,14 +142,19 @@ def check_api_job(run: JobRun) -> None:
     Raises UnreadableFile and ChangeTooLarge.
     """
     job = ApiJob.from_dict(run.job.payload)
+    written = job.picked_up or DETECTED
     options = StagingOptions(
+        written.roles,
+        written.clear_empty,
         needs_segments=job.action != "upsert",
         only_profiles=job.action == "upsert",
         types=job.types,
         max_rejected=MAX_REJECTED_ROWS,
     )
     reader = UploadReader(run.job.id, job.size)
-    with open_stream(reader, max_uncompressed=MAX_UNCOMPRESSED_BYTES) as source:
+    with open_stream(
+        reader, encoding=written.encoding, delimiter=written.delimiter, max_uncompressed=MAX_UNCOMPRESSED_BYTES
+    ) as source:
         run.start_phase("reading", job.size)
         with stage_file(source, run.report_progress, options) as staging:
             run.start_phase("comparing", staging.count_customers())

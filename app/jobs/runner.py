@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Update, exists, not_, or_, select, update
+from sqlalchemy import Engine, Update, exists, not_, or_, select, true, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -129,9 +129,13 @@ Handler = Callable[[JobRun], None]
 """Does the work of a job in one state; must call `finish`."""
 
 
-def run_next_job(handlers: Mapping[tuple[JobKind, JobState], Handler], stop: threading.Event) -> bool:
-    """Run the oldest job that is due, by the handler of its kind and state; return whether there was one."""
-    run = _claim(stop)
+Handlers = Mapping[tuple[JobKind, JobState], Handler]
+"""The handler of each kind of job in each state."""
+
+
+def run_next_job(handlers: Handlers, stop: threading.Event, job_id: int | None = None) -> bool:
+    """Run the oldest job that is due, or this one if it is, by its handler; return whether there was one."""
+    run = _claim(stop, job_id)
     if run is None:
         return False
     try:
@@ -167,8 +171,11 @@ def fail_job(session: Session, job: Job, error: str, run: JobRun | None = None) 
         session.execute(update(jobs).where(jobs.c.id == job.id).values({**NO_LEASE, "finished_at": now(), **values}))
 
 
-def _next_due() -> Any:
-    """Select the oldest free job. One job is applied at a time: two would wait for each other's customers."""
+def _next_due(job_id: int | None = None) -> Any:
+    """Select the oldest free job, or this one if it is free.
+
+    One job is applied at a time: two would wait for each other's customers.
+    """
     applying = select(other_jobs.c.id).where(
         other_jobs.c.state == JobState.APPLYING, other_jobs.c.lease.is_not(None), is_leased(other_jobs, LEASE)
     )
@@ -176,6 +183,7 @@ def _next_due() -> Any:
         select(jobs.c.id)
         .where(
             jobs.c.state.in_(RUNNING),
+            true() if job_id is None else jobs.c.id == job_id,
             is_free(jobs, LEASE),
             or_(jobs.c.not_before.is_(None), jobs.c.not_before <= dialects.database_time()),
             or_(jobs.c.state != JobState.APPLYING, not_(exists(applying))),
@@ -185,9 +193,9 @@ def _next_due() -> Any:
     )
 
 
-def _claim(stop: threading.Event) -> JobRun | None:
+def _claim(stop: threading.Event, job_id: int | None = None) -> JobRun | None:
     try:
-        if db.session.scalar(_next_due()) is None:  # the usual case writes nothing
+        if db.session.scalar(_next_due(job_id)) is None:  # the usual case writes nothing
             return None
     except (DBAPIError, PoolTimeout) as error:
         raise_if_unavailable(error)
@@ -196,7 +204,7 @@ def _claim(stop: threading.Event) -> JobRun | None:
 
     def work(session: Session) -> Job | None:
         values = {**lease_values(lease, LEASE), "not_before": None, "attempts": jobs.c.attempts + 1}
-        due = _next_due().with_for_update(skip_locked=True).scalar_subquery()
+        due = _next_due(job_id).with_for_update(skip_locked=True).scalar_subquery()
         claimed = session.scalar(update(jobs).where(jobs.c.id == due).values(values).returning(jobs.c.id))
         job = session.get(Job, claimed) if claimed else None
         if job and job.attempts > MAX_ATTEMPTS:

@@ -73,8 +73,9 @@ def test_the_image_has_all_files_and_runs_as_an_ordinary_user(tmp_path: Path) ->
     subprocess.run([sys.executable, "-m", "compileall", "-q", "app", "wsgi.py"], cwd=tmp_path, check=True)
 
 
-def test_the_unit_restricts_the_service() -> None:
-    unit = (DEPLOY / "customer-segments.service").read_text()
+@pytest.mark.parametrize("name", ["customer-segments.service", "customer-segments-pick-up.service"])
+def test_the_units_restrict_the_service(name: str) -> None:
+    unit = (DEPLOY / name).read_text()
     for restriction in (
         "NoNewPrivileges=true",
         "ProtectSystem=strict",
@@ -82,6 +83,13 @@ def test_the_unit_restricts_the_service() -> None:
         "User=customer-segments",
     ):
         assert restriction in unit
+
+
+def test_the_timer_runs_an_existing_command(app: Flask) -> None:
+    unit = (DEPLOY / "customer-segments-pick-up.service").read_text()
+    (arguments,) = re.findall(r"^ExecStart=\S+/flask (.+)$", unit, re.MULTILINE)
+    result = app.test_cli_runner().invoke(args=[*arguments.split(), "--help"])
+    assert result.exit_code == 0
 
 
 def test_the_guide_names_existing_settings_and_files() -> None:

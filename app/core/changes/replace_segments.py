@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.segment_updates import (
     AsOf,
+    MomentExcept,
     Parameters,
     PreparedUpdate,
     SegmentPatch,
@@ -134,7 +135,8 @@ def replace_segments_in(change_set: ChangeSetBuilder, prepared: PreparedUpdate, 
         rows = len(prepared.document_ids)
         changed |= set(apply_update(change_set, prepared.update, prepared.parameters, rows=rows, as_of=as_of))
         remaining = [document_id for document_id in prepared.document_ids if document_id not in changed]
-        if not (isinstance(as_of, datetime) and _may_have_missed(change_set.session, remaining, as_of, started)):
+        moment = as_of.moment if isinstance(as_of, MomentExcept) else as_of
+        if not (isinstance(moment, datetime) and _may_have_missed(change_set.session, remaining, moment, started)):
             break
     result = _result(change_set, prepared.document_ids, remaining, as_of)
     change_set.unchanged += result.unchanged

@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy import cast as sql_cast
 from sqlalchemy import update as update_statement
 
 from app.core import dialects
@@ -124,10 +125,18 @@ class Version:
     part_id: int | None
 
 
-AsOf = datetime | FeedPosition | Version | None
+@dataclass(frozen=True)
+class MomentExcept:
+    """A moment; what these change sets changed after it is no later change."""
+
+    moment: datetime
+    change_sets: tuple[int, ...]
+
+
+AsOf = datetime | MomentExcept | FeedPosition | Version | None
 """Customers whose segments changed after this moment or place, or since this version of them, are left alone."""
 
-StalenessCheck = Literal["none", "version", "moment", "position"]
+StalenessCheck = Literal["none", "version", "moment", "moment_except", "position"]
 
 HISTORY_COLUMNS: dict[str, ColumnElement[Any]] = {
     "part_id": customers.part_id,
@@ -176,6 +185,8 @@ def staleness_check(as_of: AsOf) -> StalenessCheck:
         return "none"
     if isinstance(as_of, Version):
         return "version"
+    if isinstance(as_of, MomentExcept):
+        return "moment_except"
     return "position" if isinstance(as_of, FeedPosition) else "moment"
 
 
@@ -190,8 +201,11 @@ def _is_stale(check: StalenessCheck) -> ColumnElement[bool]:
         return false()
     if check == "version":
         return customers.part_id.is_distinct_from(bindparam("seen", type_=dialects.Id))
-    if check == "moment":
+    if check in ("moment", "moment_except"):
         early_enough = parts.at <= bindparam("seen", type_=UtcDateTime)
+        if check == "moment_except":
+            exceptions = dialects.json_strings(bindparam("exceptions", type_=dialects.Json))
+            early_enough |= parts.change_set_id.in_(select(sql_cast(exceptions.c.value, dialects.Id)))
     else:
         seen = bindparam("seen", type_=dialects.Id)
         last = and_(parts.position == seen, customers.entry_number <= bindparam("seen_number", type_=dialects.Id))
@@ -206,6 +220,8 @@ def as_of_parameters(as_of: AsOf) -> Parameters:
         return {}
     if isinstance(as_of, FeedPosition):
         return {"seen": as_of.position, "seen_number": as_of.number}
+    if isinstance(as_of, MomentExcept):
+        return {"seen": as_of.moment, "exceptions": [str(id_) for id_ in as_of.change_sets]}
     return {"seen": as_of.part_id if isinstance(as_of, Version) else as_of}
 
 
