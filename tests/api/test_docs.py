@@ -14,6 +14,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.api import blueprint
+from app.core.models.customers import PROFILE_FIELD_NAMES
 from bench.servers.gunicorn import ROOT
 from tests.support.clients import Shell
 from tests.support.customers import add_customers
@@ -73,19 +74,25 @@ class Reader:
             return
         assert self.answer is not None
         assert self.answer.status_code == int(info or 200), self.answer.text
-        assert masked(json.loads(text), self.answer.json) == json.loads(text)
+        documented = json.loads(text)
+        assert masked(documented, self.answer.json) == documented
         self.answer = None
 
 
 def masked(documented: Any, real: Any) -> Any:
-    """Return `real` with … wherever the guide has … for a text."""
+    """Return `real` with … wherever the guide has … for a text, and without empty fields that a profile got later."""
     if documented == "…" and isinstance(real, str):
         return documented
     if isinstance(documented, dict) and isinstance(real, dict):
-        return {name: masked(documented.get(name), value) for name, value in real.items()}
+        known = {name: value for name, value in real.items() if name in documented or not is_empty_field(name, value)}
+        return {name: masked(documented.get(name), value) for name, value in known.items()}
     if isinstance(documented, list) and isinstance(real, list) and len(documented) == len(real):
         return [masked(*pair) for pair in zip(documented, real, strict=True)]
     return real
+
+
+def is_empty_field(name: str, value: Any) -> bool:
+    return name in PROFILE_FIELD_NAMES and value is None
 
 
 def test_every_call_has_the_documented_response(app: Flask, shell: Shell) -> None:

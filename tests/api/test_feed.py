@@ -18,7 +18,7 @@ from app.core.database import db, now
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customer_changes import CustomerChange
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, profile, set_segments
 from tests.support.dates import date
 from tests.support.feed import read, read_all, replay
 
@@ -162,7 +162,7 @@ def test_loses_nothing_while_eight_writers_write(api: Api, app: Flask) -> None:
 
 
 def test_each_kind_of_change_has_its_members(api: Api) -> None:
-    profile = {"name": "Ana", "email": None, "phone": None}
+    before = profile(name="Ana")
     api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": "1", "name": "Ana"}]})
     api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": "1", "phone": "7"}]})
     api.replace([{"document_id": "1", "segments": GOLD}])
@@ -170,8 +170,8 @@ def test_each_kind_of_change_has_its_members(api: Api) -> None:
     changes, _ = read(api)
     common = {"id", "at", "actor", "source", "changeSet"}
     assert [{name: change[name] for name in change if name not in common} for change in changes] == [
-        {"kind": "created", "document_id": "1", "after": profile},
-        {"kind": "profile", "document_id": "1", "before": profile, "after": {**profile, "phone": "7"}},
+        {"kind": "created", "document_id": "1", "after": before},
+        {"kind": "profile", "document_id": "1", "before": before, "after": {**before, "phone": "7"}},
         {"kind": "segments", "document_id": "1", "before": [], "after": GOLD},
         {"kind": "renamed", "document_id": "1", "newDocumentId": "2"},
     ]

@@ -18,6 +18,7 @@ from app.core.counts.recount import recount
 from app.core.database import now
 from app.core.errors import CustomerExists, CustomerNotFound, NotFound
 from app.core.history.retention import prune
+from app.core.models.customers import PROFILE_FIELD_NAMES
 from tests.support.clients import Api
 from tests.support.customers import TESTER, all_segments
 from tests.support.feed import Mirror, follow, read_all, stored_customers
@@ -40,9 +41,7 @@ def pairs(rng: random.Random) -> list[dict[str, str]]:
 
 
 def upsert(api: Api, rng: random.Random) -> None:
-    rows = [
-        {"document_id": id_, rng.choice(["name", "email", "phone"]): rng.choice(["A", "B", None])} for id_ in some(rng)
-    ]
+    rows = [{"document_id": id_, rng.choice(PROFILE_FIELD_NAMES): rng.choice(["A", "B", None])} for id_ in some(rng)]
     api.call("POST", "/api/v3/customers", json={"customers": rows})
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, reset_database, set_segments
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, profile, reset_database, set_segments
 from tests.support.imports import all_profiles
 
 ODD = [{"type": "a:b%", "value": ',";\n\r\n😀 مرحبا'}, {"type": "=1+1", "value": "@x"}]
@@ -31,9 +31,7 @@ def test_json_lines(shell: Shell) -> None:
     first = json.loads(shell("customers", "export", "--format", "jsonl").stdout.splitlines()[0])
     assert first == {
         "document_id": "a",
-        "name": 'Ana, la "Gó"\nmez',
-        "email": "ANA@x.co",
-        "phone": "+57",
+        **profile(name='Ana, la "Gó"\nmez', email="ANA@x.co", phone="+57"),
         "segments": [*GOLD, *ODD],
     }
 

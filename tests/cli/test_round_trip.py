@@ -11,7 +11,7 @@ from flask import Flask
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction
-from app.core.models.customers import Customer
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 from tests.support.clients import Shell
 from tests.support.customers import TESTER, reset_database
 from tests.support.html_client import Operator
@@ -41,12 +41,13 @@ TEXTS = [
 
 def all_customers() -> Any:
     db.session.rollback()
-    return {one.document_id: (one.name, one.email, one.phone, one.segments) for one in db.session.query(Customer).all()}
+    fields = (*PROFILE_FIELD_NAMES, "segments")
+    return {row.document_id: [getattr(row, name) for name in fields] for row in db.session.query(Customer).all()}
 
 
 @pytest.fixture
 def filled(app: Flask) -> Any:
-    rows = [{"document_id": f"{n}{text}", "name": text, "email": text, "phone": text} for n, text in enumerate(TEXTS)]
+    rows = [{"document_id": f"{n}{text}", **dict.fromkeys(PROFILE_FIELD_NAMES, text)} for n, text in enumerate(TEXTS)]
     run_in_transaction(lambda session: upsert_customers(session, [*rows, {"document_id": "bare"}]))
     segments = {
         row["document_id"]: [{"type": row["name"], "value": other} for other in (TEXTS[n - 1], "")]
@@ -69,7 +70,7 @@ def test_by_page(editor: Operator, app: Flask, filled: Any, format_: str) -> Non
     exported = editor.client.get(f"/customer-export?format={format_}").data
     run_in_transaction(lambda session: session.query(Customer).delete())
     url = upload(editor, exported, f"customers.{format_}")
-    preview(editor, url, ["document_id", "name", "email", "phone", "segments"] if format_ == "csv" else None)
+    preview(editor, url, ["document_id", *PROFILE_FIELD_NAMES, "segments"] if format_ == "csv" else None)
     apply(editor, url)
     assert all_customers() == filled
 

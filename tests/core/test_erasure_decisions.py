@@ -4,9 +4,10 @@ from flask import Flask
 from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer
 
 from app.core.database import db
+from app.core.models.customers import PROFILE_FIELD_NAMES
 
 ERASED = {
-    "customers": "document_id name email phone segments previous_segments",
+    "customers": f"document_id {' '.join(PROFILE_FIELD_NAMES)} segments previous_segments",
     "customer_search": "document_id email name terms",
     "customer_changes": "kind document_id before after",
     "idempotency_keys": "response",

@@ -24,7 +24,7 @@ TRANSLATED = [locale for locale in LANGUAGES if locale != "en"]
 def source_messages() -> set[Any]:
     """Every message that templates and views mark for translation."""
     mappings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["babel"]["mappings"]
-    keywords = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "marked": None}
+    keywords = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "marked": None, "ProfileField": (2,)}
     extracted = extract_from_dir(
         str(ROOT), method_map=[(mapping["pattern"], mapping["method"]) for mapping in mappings], keywords=keywords
     )

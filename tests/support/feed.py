@@ -4,14 +4,14 @@ from typing import Any
 from urllib.parse import quote
 
 from app.core.database import db
-from app.core.models.customers import Customer
+from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 from tests.support.clients import Api
 from tests.support.customers import Segments
 
-FIELDS = ("name", "email", "phone", "segments")
+FIELDS = (*PROFILE_FIELD_NAMES, "segments")
 
 Mirror = dict[str, dict[str, Any]]
-"""`{document_id: {"name", "email", "phone", "segments"}}`."""
+"""`{document_id: {…, "segments"}}`, with the fields of the profile."""
 
 
 def read(api: Api, after: str | None = None, limit: int = 1000, query: str = "") -> tuple[list[Any], str]:
@@ -63,5 +63,4 @@ def follow(mirror: Mirror, changes: list[Any]) -> Mirror:
 def stored_customers() -> Mirror:
     """Return the customers in the database, as a mirror of them must be."""
     db.session.rollback()
-    columns = (Customer.document_id, Customer.name, Customer.email, Customer.phone, Customer.segments)
-    return {row.document_id: {name: row._mapping[name] for name in FIELDS} for row in db.session.query(*columns)}
+    return {row.document_id: {name: getattr(row, name) for name in FIELDS} for row in db.session.query(Customer)}
