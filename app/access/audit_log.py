@@ -15,43 +15,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 
-EVENTS = {
-    "sign_in": "Signed in",
-    "sign_in_failed": "Sign-in failed",
-    "sign_out": "Signed out",
-    "session_ended": "Session ended",
-    "password_changed": "Password changed",
-    "operator_created": "Operator created",
-    "operator_invited": "Operator invited",
-    "invitation_reissued": "New invitation link",
-    "invitation_accepted": "Invitation accepted",
-    "role_changed": "Role changed",
-    "operator_deactivated": "Operator deactivated",
-    "operator_reactivated": "Operator reactivated",
-    "second_factor_added": "Second factor added",
-    "second_factor_removed": "Second factor removed",
-    "second_factor_failed": "Second factor failed",
-    "recovery_codes_created": "Recovery codes created",
-    "recovery_code_used": "Recovery code used",
-    "token_created": "Token created",
-    "token_changed": "Token limits changed",
-    "token_rotated": "Token secret rotated",
-    "token_revoked": "Token revoked",
-    "secret_shown": "Secret shown",
-    "webhook_created": "Webhook created",
-    "webhook_paused": "Webhook paused",
-    "webhook_resumed": "Webhook resumed",
-    "webhook_rotated": "Webhook secret rotated",
-    "webhook_deleted": "Webhook deleted",
-    "customers_exported": "Customers exported",
-    "customer_disclosed": "Customer disclosed",
-    "customer_erased": "Customer erased",
-    "history_pruned": "History deleted",
-    "audit_log_exported": "Audit log exported",
-    "audit_log_pruned": "Audit log entries deleted",
-}
-"""Labels by event."""
-
 PAGE_SIZE = 100
 
 

@@ -2,11 +2,12 @@
 
 from flask import Blueprint
 
-from app.pages import auth, charts, domain_texts, locale, shortcut, template_filters, theme
+from app.pages import audit_texts, auth, charts, domain_texts, locale, shortcut, template_filters, theme
 
 blueprint = Blueprint("pages", __name__)
 blueprint.before_request(auth.authenticate)
 blueprint.add_app_template_global(auth.can)
+audit_texts.register(blueprint)
 charts.register(blueprint)
 template_filters.register(blueprint)
 theme.register(blueprint)

@@ -7,14 +7,16 @@ from typing import Any
 
 import orjson
 from flask import Response, current_app, render_template, request, stream_with_context, url_for
+from flask_babel import lazy_gettext
 from werkzeug.datastructures import MultiDict
 from wtforms import DateField, Form, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import Optional
 
-from app.access.audit_log import EVENTS, PAGE_SIZE, AuditEvent, AuditFilter, list_events, record_event_now
+from app.access.audit_log import PAGE_SIZE, AuditEvent, AuditFilter, list_events, record_event_now
 from app.files.cells import escape_cell
 from app.pages import blueprint
+from app.pages.audit_texts import EVENTS
 from app.pages.auth import require_role
 from app.pages.template_filters import iso_timestamp
 
@@ -26,14 +28,14 @@ COLUMNS = ("id", "at", "event", "actor", "source", "address", "target", "before"
 
 class AuditFilterForm(Form):  # type: ignore[misc]
     event = SelectField(
-        "Event",
-        choices=[SelectChoice("", "All"), *(SelectChoice(*item) for item in EVENTS.items())],
+        lazy_gettext("Event"),
+        choices=[SelectChoice("", lazy_gettext("All")), *(SelectChoice(*item) for item in EVENTS.items())],
         validate_choice=False,  # an unknown event is ignored
     )
-    actor = StringField("User or token", render_kw={"maxlength": MAX_FILTER_LENGTH})
-    address = StringField("IP address", render_kw={"maxlength": MAX_FILTER_LENGTH})
-    since = DateField("From", [Optional()])
-    until = DateField("To", [Optional()])
+    actor = StringField(lazy_gettext("User or token"), render_kw={"maxlength": MAX_FILTER_LENGTH})
+    address = StringField(lazy_gettext("IP address"), render_kw={"maxlength": MAX_FILTER_LENGTH})
+    since = DateField(lazy_gettext("From"), [Optional()])
+    until = DateField(lazy_gettext("To"), [Optional()])
 
     def filters(self) -> AuditFilter:
         """Return the conditions of the valid fields."""
@@ -61,7 +63,6 @@ def audit_log() -> Any:
         "audit_log.html",
         form=form,
         events=events[:PAGE_SIZE],
-        labels=EVENTS,
         next_url=next_url,
         export_url=url_for("pages.audit_log_export", **arguments),
         retention_days=current_app.config["AUDIT_RETENTION_DAYS"],

@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import EmailField, SelectField
 from wtforms.fields import SelectChoice
@@ -17,18 +19,25 @@ from app.access.sessions import end_session, end_sessions, list_sessions
 from app.core.errors import DuplicateName
 from app.pages import blueprint
 from app.pages.auth import require_role
+from app.pages.domain_texts import translate_domain_text
 
 ROLE_DESCRIPTIONS = {
-    "viewer": "Viewer: can view",
-    "editor": "Editor: can edit segments and import",
-    "admin": "Admin: full access",
+    "viewer": lazy_gettext("Viewer: can view"),
+    "editor": lazy_gettext("Editor: can edit segments and import"),
+    "admin": lazy_gettext("Admin: full access"),
+}
+
+NEW_ROLE = {
+    "viewer": lazy_gettext("%(email)s is now a viewer."),
+    "editor": lazy_gettext("%(email)s is now an editor."),
+    "admin": lazy_gettext("%(email)s is now an admin."),
 }
 
 
 class InvitationForm(FlaskForm):  # type: ignore[misc]
-    email = EmailField("Email", [DataRequired("Enter a valid email.")])
+    email = EmailField(lazy_gettext("Email"), [DataRequired(lazy_gettext("Enter a valid email."))])
     role = SelectField(
-        "Role", choices=[SelectChoice(*choice) for choice in ROLE_DESCRIPTIONS.items()], default="editor"
+        lazy_gettext("Role"), choices=[SelectChoice(*choice) for choice in ROLE_DESCRIPTIONS.items()], default="editor"
     )
 
 
@@ -41,7 +50,7 @@ def operators() -> Any:
             secret = invite_operator(form.email.data, form.role.data)
             return _show_link(form.email.data, secret)
         except (InvalidEmail, DuplicateName) as error:
-            form.email.errors = [str(error)]
+            form.email.errors = [translate_domain_text(str(error))]
     return render_template("operators.html", form=form, operators=list_operators(), roles=ROLES)
 
 
@@ -64,7 +73,7 @@ def change_operator(operator_id: int, action: str) -> Any:
     try:
         flash(_apply_action(operator, action))
     except LastAdmin as error:
-        flash(f"{error} Nothing was changed.", "problem")
+        flash(translate_domain_text(f"{error} Nothing was changed."), "problem")
     one_operator = action in ("sign-out", "reset-second-factor")
     return redirect(url_for("pages.operator", operator_id=operator_id) if one_operator else url_for("pages.operators"))
 
@@ -86,23 +95,25 @@ def operator(operator_id: int) -> Any:
 @require_role("admin")
 def end_operator_session(operator_id: int, session_id: int) -> Any:
     end_session(operator_id, session_id, target=get_operator(operator_id).email)
-    flash("Session signed out.")
+    flash(_("Session signed out."))
     return redirect(url_for("pages.operator", operator_id=operator_id))
 
 
-def _apply_action(operator: Operator, action: str) -> str:
+def _apply_action(operator: Operator, action: str) -> Any:
     """Apply the action and return the message to show."""
     if action == "role":
         role = request.form.get("role", "")
         if role not in ROLES:
-            return "Choose a role. Nothing was changed."
+            return _("Choose a role. Nothing was changed.")
         set_role(operator.id, role)
-        return f"{operator.email} is now {'an' if role[0] in 'ae' else 'a'} {role}."
+        return NEW_ROLE[role] % {"email": operator.email}
     if action == "sign-out":
         end_sessions(operator.id, operator.email)
-        return f"{operator.email} was signed out everywhere."
+        return _("%(email)s was signed out everywhere.", email=operator.email)
     if action == "reset-second-factor":
         reset_second_factor(operator.id, operator.email)
-        return f"The second factor of {operator.email} was removed."
+        return _("The second factor of %(email)s was removed.", email=operator.email)
     set_active(operator.id, action == "activate")
-    return f"{operator.email} was {'reactivated' if action == 'activate' else 'deactivated and signed out'}."
+    if action == "activate":
+        return _("%(email)s was reactivated.", email=operator.email)
+    return _("%(email)s was deactivated and signed out.", email=operator.email)

@@ -2,20 +2,26 @@
 
 from datetime import timedelta
 
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import SelectField
 from wtforms.fields import SelectChoice
 
-OVERLAPS = {"0": "Immediately", "1": "In an hour", "24": "In 24 hours", "168": "In 7 days"}
+OVERLAPS = {
+    "0": lazy_gettext("Immediately"),
+    "1": lazy_gettext("In an hour"),
+    "24": lazy_gettext("In 24 hours"),
+    "168": lazy_gettext("In 7 days"),
+}
 """Labels by number of hours."""
 
 
 class RotationForm(FlaskForm):  # type: ignore[misc]
     overlap = SelectField(
-        "Old secret expires",
+        lazy_gettext("Old secret expires"),
         choices=[SelectChoice(*choice) for choice in OVERLAPS.items()],
         default="24",
-        description="Both work until then, so there's no downtime.",
+        description=lazy_gettext("Both work until then, so there's no downtime."),
     )
 
     def duration(self) -> timedelta:

@@ -30,6 +30,28 @@ SOURCES = {
     "command": lazy_gettext("Command line"),
 }
 ROLES = {"viewer": lazy_gettext("Viewer"), "editor": lazy_gettext("Editor"), "admin": lazy_gettext("Admin")}
+STATES = {
+    "active": lazy_gettext("Active"),
+    "deactivated": lazy_gettext("Deactivated"),
+    "delivered": lazy_gettext("Delivered"),
+    "expired": lazy_gettext("Expired"),
+    "failed": lazy_gettext("Failed"),
+    "invited": lazy_gettext("Invited"),
+    "paused": lazy_gettext("Paused"),
+    "pending": lazy_gettext("Pending"),
+    "revoked": lazy_gettext("Revoked"),
+}
+"""States of operators, tokens, webhooks and deliveries."""
+
+SIGN_IN_METHODS = {
+    "all": lazy_gettext("all"),
+    "authenticator app": lazy_gettext("Authenticator app"),
+    "passkey": lazy_gettext("Passkey"),
+    "password and code": lazy_gettext("Password and code"),
+    "password": lazy_gettext("Password"),
+    "recovery code": lazy_gettext("Recovery code"),
+    "single sign-on": lazy_gettext("Single sign-on"),
+}
 SIZE_UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 DAY_PATTERN = "d MMM y"
 TIME_PATTERN = "d MMM y, HH:mm"
@@ -44,14 +66,17 @@ def register(blueprint: Blueprint) -> None:
         format_segment,
         hue,
         iso_timestamp,
+        local_day,
         local_time,
+        milliseconds,
         number,
         percentage,
-        plural,
         relative_time,
         role_label,
+        sign_in_method,
         signed,
         source,
+        state_label,
         time_zone_name,
     ):
         blueprint.add_app_template_filter(template_filter)
@@ -77,15 +102,16 @@ def customer_count(value: int) -> str:
     return str(ngettext("%(count)s customer", "%(count)s customers", value, count=number(value)))
 
 
-def plural(value: int, singular: str, plural_form: str | None = None) -> str:
-    return f"{number(value)} {singular if value == 1 else plural_form or singular + 's'}"
-
-
 def file_size(size: int) -> str:
     """Return `2.6 kB`, `12 MB`, in units of 1,000 bytes."""
     unit, factor = next((unit for unit in SIZE_UNITS if size >= unit[1]), ("B", 1))
     value = size / factor
     return f"{format_decimal(round(value, 1 if value < 10 else 0))}\N{NO-BREAK SPACE}{unit}"
+
+
+def milliseconds(value: int) -> str:
+    """Return `1,042 ms`."""
+    return f"{number(value)}\N{NO-BREAK SPACE}ms"
 
 
 def percentage(part: int, whole: int) -> str:
@@ -108,6 +134,11 @@ def day(value: date) -> str:
     return str(format_date(value, DAY_PATTERN))
 
 
+def local_day(at: datetime) -> str:
+    """Return the day in the operator's time zone, `26 Nov 2026`."""
+    return day(to_user_timezone(at).date())
+
+
 def local_time(at: datetime) -> str:
     """Return `26 Nov 2026, 03:13 (Madrid)`."""
     return f"{format_datetime(at, TIME_PATTERN)} ({time_zone_name()})"
@@ -121,8 +152,7 @@ def time_zone_name(zone: str | None = None) -> str:
 def relative_time(at: datetime) -> str:
     """Return `5 minutes ago`, `yesterday`; after a week the day."""
     passed = now() - at
-    local_day = to_user_timezone(at).date()
-    days = (to_user_timezone(now()).date() - local_day).days
+    days = (to_user_timezone(now()).date() - to_user_timezone(at).date()).days
     if passed < timedelta(minutes=1):
         return str(_("just now"))
     if passed < timedelta(days=1):
@@ -132,7 +162,7 @@ def relative_time(at: datetime) -> str:
         return str(_("yesterday"))
     if days < 7:
         return str(format_timedelta(timedelta(days=-days), threshold=1, add_direction=True))
-    return day(local_day)
+    return local_day(at)
 
 
 def iso_timestamp(at: datetime) -> str:
@@ -150,6 +180,14 @@ def hue(type_: str) -> int:
 
 def role_label(name: str) -> str:
     return str(ROLES.get(name, name))
+
+
+def state_label(name: str) -> str:
+    return str(STATES.get(name, name))
+
+
+def sign_in_method(name: str) -> str:
+    return str(SIGN_IN_METHODS.get(name, name))
 
 
 def source(name: str) -> str:

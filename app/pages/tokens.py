@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import flash, redirect, render_template, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import Field, IntegerField, SelectField, SelectMultipleField, StringField, TextAreaField, ValidationError
 from wtforms.fields import SelectChoice
@@ -28,19 +30,25 @@ from app.core.database import now
 from app.core.errors import DuplicateName
 from app.pages import blueprint
 from app.pages.auth import require_role
+from app.pages.domain_texts import translate_domain_text
 from app.pages.rotation import RotationForm
-from app.pages.template_filters import day
+from app.pages.template_filters import local_day
 
 SCOPE_DESCRIPTIONS = {
-    "segments:read": "Read segments",
-    "segments:write": "Edit segments and undo changes",
-    "customers:read": "Read customers",
-    "customers:write": "Create and edit customers",
-    "changes:read": "Read the change feed",
-    "customers:erase": "Erase customers for good",
-    "webhooks:write": "Manage webhooks",
+    "segments:read": lazy_gettext("Read segments"),
+    "segments:write": lazy_gettext("Edit segments and undo changes"),
+    "customers:read": lazy_gettext("Read customers"),
+    "customers:write": lazy_gettext("Create and edit customers"),
+    "changes:read": lazy_gettext("Read the change feed"),
+    "customers:erase": lazy_gettext("Erase customers for good"),
+    "webhooks:write": lazy_gettext("Manage webhooks"),
 }
-EXPIRES = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
+EXPIRES = {
+    "30": lazy_gettext("In 30 days"),
+    "90": lazy_gettext("In 90 days"),
+    "365": lazy_gettext("In a year"),
+    "": lazy_gettext("Never"),
+}
 UNCHANGED = "unchanged"
 
 
@@ -53,37 +61,39 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
     """The limits of a token within its scopes."""
 
     guard_customers = IntegerField(
-        "Max. customers emptied per request",
-        [Optional(), NumberRange(0, 1_000_000_000, "Must be 0 or more.")],
-        description="Requests that remove all segments from more customers than this are rejected. "
-        "Leave empty for no limit.",
+        lazy_gettext("Max. customers emptied per request"),
+        [Optional(), NumberRange(0, 1_000_000_000, lazy_gettext("Must be 0 or more."))],
+        description=lazy_gettext(
+            "Requests that remove all segments from more customers than this are rejected. Leave empty for no limit."
+        ),
     )
     guard_percent = IntegerField(
-        "Max. % of customers emptied per request",
-        [Optional(), NumberRange(0, 100, "Must be 0 to 100.")],
-        description="20 is a good value for nightly syncs.",
+        lazy_gettext("Max. % of customers emptied per request"),
+        [Optional(), NumberRange(0, 100, lazy_gettext("Must be 0 to 100."))],
+        description=lazy_gettext("20 is a good value for nightly syncs."),
     )
     networks = TextAreaField(
-        "Allowed IP addresses",
-        description="One per line, such as 203.0.113.0/24 or 2001:db8::/32. Leave empty to allow any.",
+        lazy_gettext("Allowed IP addresses"),
+        description=lazy_gettext("One per line, such as 203.0.113.0/24 or 2001:db8::/32. Leave empty to allow any."),
     )
     types = TextAreaField(
-        "Segment types",
-        description="One per line, such as membership. Segments of other types stay as they are. "
-        "Leave empty to allow all.",
+        lazy_gettext("Segment types"),
+        description=lazy_gettext(
+            "One per line, such as membership. Segments of other types stay as they are. Leave empty to allow all."
+        ),
     )
 
     def validate_networks(self, field: Field) -> None:
         try:
             parse_networks(self.allowed_networks())
         except InvalidNetwork as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(translate_domain_text(str(error))) from None
 
     def validate_types(self, field: Field) -> None:
         try:
             parse_types(self.allowed_types())
         except InvalidType as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(translate_domain_text(str(error))) from None
 
     def allowed_networks(self) -> list[str]:
         return (self.networks.data or "").replace(",", "\n").split("\n")
@@ -98,24 +108,29 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
 
 class TokenForm(LimitsForm):
     name = StringField(
-        "Name",
-        [DataRequired("Enter a name."), Length(max=100)],
-        description="E.g. crm-nightly. Shown next to every change made with this token.",
+        lazy_gettext("Name"),
+        [
+            DataRequired(lazy_gettext("Enter a name.")),
+            Length(max=100, message=lazy_gettext("At most %(count)s characters.", count=100)),
+        ],
+        description=lazy_gettext("E.g. crm-nightly. Shown next to every change made with this token."),
     )
     scopes = Checkboxes(
-        "Permissions",
-        [DataRequired("Select at least one permission.")],
+        lazy_gettext("Permissions"),
+        [DataRequired(lazy_gettext("Select at least one permission."))],
         choices=[SelectChoice(*choice) for choice in SCOPE_DESCRIPTIONS.items()],
         default=["segments:write"],
     )
-    expires = SelectField("Expires", choices=[SelectChoice(*choice) for choice in EXPIRES.items()], default="365")
+    expires = SelectField(
+        lazy_gettext("Expires"), choices=[SelectChoice(*choice) for choice in EXPIRES.items()], default="365"
+    )
 
     def expires_in(self) -> timedelta | None:
         return timedelta(days=int(self.expires.data)) if self.expires.data else None
 
 
 class TokenLimitsForm(LimitsForm):
-    expires = SelectField("Expires", default=UNCHANGED)
+    expires = SelectField(lazy_gettext("Expires"), default=UNCHANGED)
 
     def __init__(self, token: ApiToken) -> None:
         super().__init__(
@@ -124,7 +139,7 @@ class TokenLimitsForm(LimitsForm):
             networks="\n".join(token.networks),
             types="\n".join(token.types),
         )
-        unchanged = f"Keep {day(token.expires_at.date())}" if token.expires_at else "Never"
+        unchanged = _("Keep %(day)s", day=local_day(token.expires_at)) if token.expires_at else lazy_gettext("Never")
         choices = {days: text for days, text in EXPIRES.items() if days or token.expires_at}
         self.expires.choices = [SelectChoice(*choice) for choice in {UNCHANGED: unchanged, **choices}.items()]
 
@@ -143,7 +158,7 @@ def tokens() -> Any:
         try:
             return _create(form)
         except DuplicateName as error:
-            form.name.errors = [str(error)]
+            form.name.errors = [translate_domain_text(str(error))]
     return render_template("tokens.html", form=form, tokens=list_tokens())
 
 
@@ -163,7 +178,7 @@ def token(token_id: int) -> Any:
     if form.validate_on_submit():
         expires_at = form.expires_at(token.expires_at)
         update_token(token_id, form.guard(), form.allowed_networks(), form.allowed_types(), expires_at)
-        flash("Saved. Applies to the next request.")
+        flash(_("Saved. Applies to the next request."))
         return redirect(url_for("pages.token", token_id=token_id))
     return render_template(
         "token.html",
@@ -194,8 +209,8 @@ def token_rotate(token_id: int) -> Any:
     return render_template(
         "secret_rotate.html",
         form=form,
-        title=f"Rotate the secret of {token.name}?",
-        explanation="The new secret is shown once. The token's name, limits and history stay.",
+        title=_("Rotate the secret of %(name)s?", name=token.name),
+        explanation=_("The new secret is shown once. The token's name, limits and history stay."),
         rotating=token,
         cancel_url=url_for("pages.token", token_id=token_id),
     )
@@ -208,6 +223,6 @@ def token_revoke(token_id: int) -> Any:
     form = FlaskForm()
     if form.validate_on_submit():
         revoke_token(token.name)
-        flash(f"Token {token.name} revoked.")
+        flash(_("Token %(name)s revoked.", name=token.name))
         return redirect(url_for("pages.tokens"))
     return render_template("token_revoke.html", token=token, form=form)

@@ -3,12 +3,15 @@
 from typing import Any
 
 from flask import current_app, flash, redirect, render_template, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import Field, URLField, ValidationError
 from wtforms.validators import DataRequired
 
 from app.pages import blueprint
 from app.pages.auth import require_role
+from app.pages.domain_texts import translate_domain_text
 from app.pages.rotation import RotationForm
 from app.webhooks.models import (
     MAX_PENDING_COUNTED,
@@ -31,17 +34,17 @@ MAX_DELIVERIES = 50
 
 class WebhookForm(FlaskForm):  # type: ignore[misc]
     url = URLField(
-        "URL",
-        [DataRequired("Enter a URL.")],
+        lazy_gettext("URL"),
+        [DataRequired(lazy_gettext("Enter a URL."))],
         filters=[lambda url: (url or "").strip()],
-        description="Endpoint URL, e.g. https://example.com/hook.",
+        description=lazy_gettext("Endpoint URL, e.g. https://example.com/hook."),
     )
 
     def validate_url(self, field: Field) -> None:
         try:
             resolve(parse_url(field.data, current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
         except DisallowedUrl as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(translate_domain_text(str(error))) from None
 
 
 @blueprint.route("/webhooks", methods=["GET", "POST"])
@@ -76,7 +79,7 @@ def webhook(webhook_id: int) -> Any:
 @require_role("admin")
 def webhook_pause(webhook_id: int, action: str) -> Any:
     set_paused(webhook_id, action == "pause")
-    flash("Paused. Changes will be delivered when you resume." if action == "pause" else "Resumed.")
+    flash(_("Paused. Changes will be delivered when you resume.") if action == "pause" else _("Resumed."))
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
@@ -84,7 +87,7 @@ def webhook_pause(webhook_id: int, action: str) -> Any:
 @require_role("admin")
 def webhook_resend(webhook_id: int, delivery_id: int) -> Any:
     redeliver(webhook_id, delivery_id)
-    flash("Queued.")
+    flash(_("Queued."))
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
@@ -100,8 +103,8 @@ def webhook_rotate(webhook_id: int) -> Any:
     return render_template(
         "secret_rotate.html",
         form=form,
-        title=f"Rotate the secret of {webhook.url}?",
-        explanation="The new secret is shown once. Requests are signed with both secrets until the old one expires.",
+        title=_("Rotate the secret of %(name)s?", name=webhook.url),
+        explanation=_("The new secret is shown once. Requests are signed with both secrets until the old one expires."),
         rotating=webhook,
         cancel_url=url_for("pages.webhook", webhook_id=webhook_id),
     )
@@ -114,6 +117,6 @@ def webhook_delete(webhook_id: int) -> Any:
     form = FlaskForm()
     if form.validate_on_submit():
         delete_webhook(webhook_id)
-        flash("Webhook deleted.")
+        flash(_("Webhook deleted."))
         return redirect(url_for("pages.webhooks"))
     return render_template("webhook_delete.html", webhook=webhook, form=form)

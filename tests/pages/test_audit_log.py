@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from app.access import audit_log
 from app.access.api_tokens import create_token
-from app.access.audit_log import EVENTS, AuditEvent, prune_audit_log
+from app.access.audit_log import AuditEvent, prune_audit_log
 from app.access.operators import create_operator, find_operator
 from app.core.database import db, now
+from app.pages.audit_texts import EVENTS
 from bench.servers.gunicorn import ROOT
 from tests.support.clients import Shell
 from tests.support.html_client import PASSWORD, Operator

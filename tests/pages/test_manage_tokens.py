@@ -63,7 +63,7 @@ def test_secret_is_shown_once_and_token_listed(admin: Operator, app: Flask) -> N
     secret = secret_in(create(admin, "segments:read"))
     page = admin.get("/tokens")
     assert secret not in page.html
-    for text in ("crm", "active", "Never used", "segments:read"):
+    for text in ("crm", "Active", "Never used", "segments:read"):
         assert text in page.text
     Api(app.test_client(), secret).get("/api/v3/segments")
     assert "Last used just now" in admin.get("/tokens").text
@@ -76,7 +76,7 @@ def test_revoking_asks_for_confirmation(admin: Operator, app: Flask) -> None:
     Api(app.test_client(), secret).get("/api/v3/segments")
     assert "Token crm revoked." in admin.submit(confirmation).text
     Api(app.test_client(), secret).get("/api/v3/segments", status=401, code="UNAUTHENTICATED")
-    assert "revoked" in admin.get("/tokens").text
+    assert "Revoked" in admin.get("/tokens").text
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_expiry_can_be_changed(app: Flask, admin: Operator) -> None:
     assert before is not None
     assert timedelta(days=334) < moved - before < timedelta(days=336)
     admin.submit(url, {**LIMITS, "expires": ""})
-    assert "never" in admin.get(url).text
+    assert "Never" in admin.get(url).text
 
 
 @pytest.mark.parametrize(
