@@ -23,6 +23,7 @@ from app.core.models.change_sets import ChangeSet, get_change_set
 from app.core.models.segments import SegmentPair
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
+from app.pages.domain_texts import translate_domain_text
 from app.pages.list_query import ListUrl, filter_parameters, parse_filter_form, start_of_day
 from app.pages.template_filters import SOURCES
 from app.web.cursors import encode_cursor
@@ -86,7 +87,7 @@ def _find(filter_: ChangeListFilter, errors: dict[str, str], before: int | None)
     try:
         return list_change_sets(filter_.change_set_filter(), before=before, limit=PAGE_SIZE + 1)
     except CustomerNotFound as error:
-        errors["customer"] = str(error)
+        errors["customer"] = translate_domain_text(str(error))
         return []
 
 

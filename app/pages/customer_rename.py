@@ -10,6 +10,7 @@ from app.core.models.customers import Customer, get_customer
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.customer import redirect_to_saved
+from app.pages.domain_texts import translate_domain_text
 
 URL = "/customer-rename/<document_id:document_id>"
 
@@ -33,5 +34,5 @@ def customer_rename_apply(document_id: str) -> Any:
     try:
         change_set_id = rename_customer(document_id, new, current_actor())
     except (CustomerExists, InvalidDocumentId) as error:
-        return _page(found, str(error))
+        return _page(found, translate_domain_text(str(error)))
     return redirect_to_saved(new, change_set_id)

@@ -165,15 +165,33 @@ TEXTS = (
     marked("More than %(count)s rows have errors; the last one: %(row_error)s"),
 )
 
+NOTES = (
+    marked("Changes the document_id of a customer"),
+    marked("Import of %(name)s"),
+    marked("Reverts change #%(id)s for this customer"),
+    marked("Sample data"),
+)
+"""Notes that the service itself writes at a change; others are words of its users."""
+
 
 def register(blueprint: Blueprint) -> None:
     blueprint.add_app_template_filter(translate_domain_text, "translated")
+    blueprint.add_app_template_filter(translate_note)
     blueprint.add_app_template_filter(translate_row_error)
 
 
 def translate_domain_text(text: str) -> str:
     """Return an English text of the domain in the operator's language; unchanged if no template matches it."""
-    for template, pattern in _patterns():
+    return _translate(text, TEXTS)
+
+
+def translate_note(note: str) -> str:
+    """Return the note of a change, in the operator's language if the service wrote it."""
+    return _translate(note, NOTES)
+
+
+def _translate(text: str, templates: tuple[str, ...]) -> str:
+    for template, pattern in _patterns(templates):
         match = pattern.fullmatch(text)
         if match:
             values = {name: _translate_value(name, value) for name, value in match.groupdict().items()}
@@ -203,10 +221,10 @@ def _translate_reason(error: str) -> str:
 
 
 @cache
-def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+def _patterns(templates: tuple[str, ...]) -> list[tuple[str, re.Pattern[str]]]:
     """Return each template and what it matches, the one with the longest literal text first."""
-    templates = sorted(TEXTS, key=lambda text: -len(_PLACEHOLDER.sub("", text)))
-    return [(template, _pattern(template)) for template in templates]
+    longest_first = sorted(templates, key=lambda text: -len(_PLACEHOLDER.sub("", text)))
+    return [(template, _pattern(template)) for template in longest_first]
 
 
 def _pattern(template: str) -> re.Pattern[str]:

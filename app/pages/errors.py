@@ -39,7 +39,7 @@ def handle_http_exception(error: HTTPException) -> tuple[str, int, dict[str, str
             "Maximum size is %(size)s bytes. Nothing was changed.", size=number(request.max_content_length or 0)
         ),
     }
-    return _error_page(kind, message.get(kind, error.description or error.name), error.code)
+    return _error_page(kind, message.get(kind, _("The request is invalid. Nothing was changed.")), error.code)
 
 
 def internal_error() -> tuple[str, int, dict[str, str]]:

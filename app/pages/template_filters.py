@@ -53,8 +53,9 @@ SIGN_IN_METHODS = {
     "single sign-on": lazy_gettext("Single sign-on"),
 }
 SIZE_UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+DAY_PATTERNS = {"pt": "d 'de' MMM 'de' y"}
 DAY_PATTERN = "d MMM y"
-TIME_PATTERN = "d MMM y, HH:mm"
+"""Of languages that are not in `DAY_PATTERNS`."""
 
 
 def register(blueprint: Blueprint) -> None:
@@ -131,7 +132,11 @@ def _percent(share: float) -> str:
 
 def day(value: date) -> str:
     """Return `26 Nov 2026`."""
-    return str(format_date(value, DAY_PATTERN))
+    return str(format_date(value, _day_pattern()))
+
+
+def _day_pattern() -> str:
+    return DAY_PATTERNS.get(get_locale().language, DAY_PATTERN)
 
 
 def local_day(at: datetime) -> str:
@@ -141,7 +146,7 @@ def local_day(at: datetime) -> str:
 
 def local_time(at: datetime) -> str:
     """Return `26 Nov 2026, 03:13 (Madrid)`."""
-    return f"{format_datetime(at, TIME_PATTERN)} ({time_zone_name()})"
+    return f"{format_datetime(at, f'{_day_pattern()}, HH:mm')} ({time_zone_name()})"
 
 
 def time_zone_name(zone: str | None = None) -> str:

@@ -7,7 +7,7 @@ async function post(url, form, payload) {
     body: JSON.stringify(payload),
   });
   if (response.redirected || !response.headers.get("Content-Type")?.startsWith("application/json")) {
-    throw new Error("Reload the page and try again.");
+    throw new Error(form.dataset.expired);
   }
   const result = await response.json();
   if (!response.ok) throw new Error(result.error);
@@ -37,7 +37,7 @@ async function submit(event) {
     const { next } = await (form.dataset.passkey === "create" ? createPasskey(form) : signInWithPasskey(form));
     location.assign(next);
   } catch (problem) {
-    error.textContent = problem.name === "NotAllowedError" ? "The passkey was not used. Try again." : problem.message;
+    error.textContent = problem.name === "NotAllowedError" ? form.dataset.notUsed : problem.message;
   }
 }
 

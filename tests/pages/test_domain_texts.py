@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask_babel import force_locale, ngettext
 
+from app.core.changes.replace_segments import replace_segments
 from app.core.errors import DomainError
 from app.files.formats import ENCODINGS
 from app.files.notes import TEXTS as FILE_NOTES
@@ -15,6 +16,7 @@ from app.files.notes import describe_notes
 from app.jobs.batches import SKIP_REASONS
 from app.pages.domain_texts import TEXTS, translate_domain_text, translate_row_error
 from app.pages.template_filters import number
+from tests.support.customers import GOLD, TESTER, add_customers
 from tests.support.html_client import Operator
 from tests.support.imports import preview, upload
 
@@ -152,3 +154,33 @@ def test_columns_are_refused_in_the_language_of_the_page(editor: Operator) -> No
     form = [("action", "check"), ("role", "document_id"), ("role", "type")]
     response = editor.post(url, form, status=422, headers=SPANISH)
     assert "Asigne tanto una columna de tipo como una de valor de segmento." in response.text
+
+
+def test_note_of_the_service_is_translated_and_that_of_a_user_is_not(admin: Operator) -> None:
+    add_customers("1")
+    for segments, note in ((GOLD, "Sample data"), ([], "Required.")):
+        replace_segments({"1": segments}, TESTER, note=note)
+    page = admin.get("/changes", headers=SPANISH).text
+    assert "Datos de ejemplo" in page
+    assert "Required." in page
+
+
+def test_slip_at_a_field_is_explained_in_the_language_of_the_page(admin: Operator) -> None:
+    add_customers("1", "2")
+    response = admin.post("/customer-rename/1", {"document_id": "2"}, status=422, headers=SPANISH)
+    assert "Otro cliente tiene el ID 2. No se cambió nada." in response.text
+    page = admin.get("/changes?customer=nobody", status=422, headers=SPANISH)
+    assert "Ningún cliente tiene este ID." in page.text
+
+
+def test_token_is_refused_in_the_language_of_the_page(admin: Operator) -> None:
+    form = {"name": "", "guard_percent": "many", "networks": "nowhere", "expires": "soon"}
+    page = admin.post("/tokens", form, status=200, headers=SPANISH).text
+    for text in (
+        "Escriba un nombre.",
+        "Seleccione al menos un permiso.",
+        "No es un valor entero válido.",
+        "nowhere no es una red como 203.0.113.0/24 o 2001:db8::/32.",
+        "Opción inválida",
+    ):
+        assert text in page

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from flask import Flask
 
 from app.core.errors import DomainError
 from app.pages.error_texts import ERROR_TEXTS
+from app.pages.template_filters import local_time
 from app.web.localization import CATALOGUES, LANGUAGES
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import Operator
@@ -114,3 +116,13 @@ def test_times_are_in_the_browsers_time_zone(viewer: Operator) -> None:
     assert "(Bogota)" in viewer.get("/customers/1").html
     viewer.client.set_cookie("time_zone", "Nowhere/<script>")
     assert "(UTC)" in viewer.get("/customers/1").html
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [("en", "26 Nov 2026, 21:13 (Bogota)"), ("es", "26 nov 2026, 21:13 (Bogota)"), ("pt-BR", "26 de nov. de 2026")],
+)
+def test_days_are_written_as_the_language_does(app: Flask, language: str, written: str) -> None:
+    headers = {"Accept-Language": language, "Cookie": "time_zone=America/Bogota"}
+    with app.test_request_context(headers=headers):
+        assert local_time(datetime(2026, 11, 27, 2, 13, tzinfo=UTC)).startswith(written)

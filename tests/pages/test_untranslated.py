@@ -1,9 +1,6 @@
-"""No English where it should not be: in templates outside of a translation, and on pages shown in Spanish."""
+"""No English on pages shown in Spanish."""
 
-import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -13,50 +10,12 @@ from app.access.invitations import invite_operator
 from app.core.changes.replace_segments import Guard
 from app.webhooks.models import create_webhook
 from app.webhooks.signing import new_secret
+from tests.pages.test_marked_texts import READ_ALOUD, SAME_IN_EVERY_LANGUAGE, WORD
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import Operator
 from tests.support.imports import apply, preview, upload
 
-TEMPLATES = Path(__file__).parent.parent.parent / "templates"
-
-NOT_YET_TRANSLATED = {"api_docs.html"}
-"""The page of the API, which is English as the API is."""
-
-SAME_IN_EVERY_LANGUAGE = {
-    *("API", "CSV", "CSV (Excel)", "Customer Segments", "· Customer Segments", "ID", "JSON Lines"),
-    *("Alt ↑", "Alt ↓", "Ctrl K", "Enter", "Esc", "Shift"),
-}
-"""Proper names, formats and keys."""
-
 SPANISH = {"Accept-Language": "es"}
-READ_ALOUD = ("aria-label", "alt", "placeholder", "title")
-WORD = re.compile(r"[A-Za-z]{2,}")
-
-
-def plain_texts(template: str) -> Iterator[str]:
-    """Yield the words of a template outside of its expressions, tags and code."""
-    template = re.sub(
-        r"{#.*?#}|{% block width %}.*?{% endblock %}|<code>.*?</code>|<(script|style)\b.*?</\1>",
-        " ",
-        template,
-        flags=re.DOTALL,
-    )
-    expressions = re.sub(r"{{.*?}}|{%.*?%}", "\0", template, flags=re.DOTALL)
-    attributes = re.findall(rf'(?:{"|".join(READ_ALOUD)})="([^"]*)"', expressions)
-    texts = re.sub(r"<[^>]*>", "\0", expressions).split("\0")
-    for text in (*texts, *attributes):
-        words = " ".join(text.replace("\0", " ").split())
-        if WORD.search(re.sub(r"&\w+;", "", words)) and words not in SAME_IN_EVERY_LANGUAGE:
-            yield words
-
-
-@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.html")), ids=lambda path: str(path.relative_to(TEMPLATES)))
-def test_every_text_of_a_template_is_marked(path: Path) -> None:
-    found = list(plain_texts(path.read_text()))
-    if str(path.relative_to(TEMPLATES)) in NOT_YET_TRANSLATED:
-        assert found, "translated: remove it from NOT_YET_TRANSLATED"
-    else:
-        assert found == []
 
 
 class Texts(HTMLParser):
