@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -27,6 +28,14 @@ def _rows(customers: Iterable[dict[str, Any]], for_spreadsheets: bool) -> Iterat
         yield [*(text and escape(text) for text in texts), escape_json(segments) if for_spreadsheets else segments]
 
 
+def table_chunks(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Yield lines for spreadsheets: a byte order mark, without which they do not recognise UTF-8, and safe cells."""
+    yield "\N{BYTE ORDER MARK}"
+    yield from _lines(
+        [escape_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in chain([header], rows)
+    )
+
+
 def rejected_csv_chunks(columns: Sequence[str] | None, rejected: Iterable[tuple[int, str, Any]]) -> Iterator[str]:
     """Yield rejected rows, in the file's own columns, with `line` and `error`.
 
@@ -45,7 +54,7 @@ def rejected_csv_chunks(columns: Sequence[str] | None, rejected: Iterable[tuple[
     return _lines(rows())
 
 
-def _lines(rows: Iterable[list[Any]], delimiter: str = ",") -> Iterator[str]:
+def _lines(rows: Iterable[Sequence[Any]], delimiter: str = ",") -> Iterator[str]:
     line = io.StringIO(newline="")
     writer = csv.writer(line, delimiter=delimiter)
     for row in rows:

@@ -29,6 +29,7 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     imports,
     operators,
     overview,
+    point_in_time,
     second_factor,
     segment_rename,
     segments,

@@ -20,6 +20,7 @@ from flask_babel import gettext as _
 
 from app.core.database import now
 from app.core.models.customers import PROFILE_FIELDS
+from app.pages.days import today
 from app.serialization.segment_notation import format_segment
 
 HUES = 8
@@ -82,6 +83,7 @@ def register(blueprint: Blueprint) -> None:
     ):
         blueprint.add_app_template_filter(template_filter)
     blueprint.add_app_template_global(now)
+    blueprint.add_app_template_global(today)
     blueprint.app_context_processor(lambda: {"profile_labels": [(field.name, field.label) for field in PROFILE_FIELDS]})
 
 

@@ -5,14 +5,14 @@ A change set appends its deltas once, to the ledger of counts; compaction moves 
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, Index, Select, Subquery, func, insert, select, union_all
+from sqlalchemy import CompoundSelect, Index, Select, Subquery, case, func, insert, or_, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.counts.segment_counts import SegmentCount, is_folded, is_recent
+from app.core.counts.segment_counts import SegmentCount, current_counts, is_folded, is_recent
 from app.core.database import Base, db
 from app.core.models.change_sets import ChangeSetPart
 from app.core.models.segments import SegmentPair
@@ -75,6 +75,29 @@ def _all_deltas() -> Subquery:
         select(*(getattr(model, name).label(name) for name in COLUMNS)) for model in (SegmentCount, SegmentDelta)
     )
     return union_all(recent.where(SegmentCount.part_id.is_not(None)), archived).subquery("deltas")
+
+
+def sizes_at(earlier: datetime, later: datetime) -> Select[Any]:
+    """Return a query for (type, value, earlier, later): how many customers had each segment at two moments.
+
+    The present counts without what changed since: exact for any moment whose later parts are still on record.
+    """
+    counts, deltas = current_counts(), _all_deltas()
+    now_ = select(counts.c.type, counts.c.value, counts.c.customers.label("earlier"), counts.c.customers.label("later"))
+    since = (
+        select(
+            deltas.c.type,
+            deltas.c.value,
+            (-deltas.c.delta).label("earlier"),
+            case((parts.at > later, -deltas.c.delta), else_=0).label("later"),
+        )
+        .join(ChangeSetPart, parts.id == deltas.c.part_id)
+        .where(parts.at > earlier)
+    )
+    rows = union_all(now_, since).subquery("rows")
+    sums = [func.sum(rows.c[name]).label(name) for name in ("earlier", "later")]
+    grouped = select(rows.c.type, rows.c.value, *sums).group_by(rows.c.type, rows.c.value)
+    return grouped.having(or_(*(total > 0 for total in sums)))
 
 
 def change_sets_affecting(pair: SegmentPair) -> Select[Any]:

@@ -101,6 +101,13 @@ def retained_since() -> datetime | None:
     return horizon.until if horizon else None
 
 
+def check_retained(moment: datetime) -> None:
+    """Raise NoLongerRetained for a moment before the record begins."""
+    until = retained_since()
+    if until and moment < until:
+        raise NoLongerRetained(f"Changes before {until:%Y-%m-%d %H:%M} UTC are no longer kept.")
+
+
 def segments_at(document_id: str, moment: datetime) -> Segments:
     """Return a customer's segments at a moment.
 
