@@ -20,7 +20,8 @@ __all__ = ["SETTINGS", "InvalidSettings", "Setting", "read_settings"]
 
 MIN_SECRET_LENGTH = 16
 
-LOCALES = ("en", "es", "pt_BR")
+LANGUAGES = {"en": "English", "es": "Español", "pt_BR": "Português"}
+"""The languages of the pages, by locale, each under its own name."""
 
 _HOST_NAME = re.compile(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
@@ -117,8 +118,8 @@ def _secrets(value: str) -> list[str]:
 
 
 def _locale(value: str) -> str:
-    if value not in LOCALES:
-        raise ValueError(f"must be one of {', '.join(LOCALES)}")
+    if value not in LANGUAGES:
+        raise ValueError(f"must be one of {', '.join(LANGUAGES)}")
     return value
 
 
@@ -180,8 +181,13 @@ SETTINGS = (
         "Hosts that webhooks may call inside the network or over plain HTTP: `host:port, …`",
         _hosts,
     ),
-    Setting("DEFAULT_LOCALE", "en", "Language of pages if the browser prefers none of `en`, `es`, `pt_BR`", _locale),
-    Setting("TIME_ZONE", "UTC", "Time zone of the times on pages", _time_zone),
+    Setting(
+        "DEFAULT_LOCALE",
+        "en",
+        "Language of pages if neither operator nor browser prefers one of `en`, `es`, `pt_BR`",
+        _locale,
+    ),
+    Setting("TIME_ZONE", "UTC", "Time zone of pages until a browser tells its own", _time_zone),
     Setting(
         "SECOND_FACTOR_ROLES", "", "Roles that need a second factor, such as `admin, editor`; none if empty", _roles
     ),

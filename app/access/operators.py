@@ -40,6 +40,8 @@ class Operator(Base):
     deactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     oidc_subject: Mapped[str | None] = mapped_column(unique=True)
     """Issuer and subject of the operator at the provider of single sign-on, separated by a space."""
+    locale: Mapped[str | None]
+    """The language that the operator chose; None for the browser's."""
 
     @property
     def state(self) -> str:
@@ -144,6 +146,15 @@ def set_role(operator_id: int, role: str) -> None:
             require_renewal(session, operator_id)
             record_event(session, "role_changed", operator.email, before={"role": before}, after={"role": role})
         require_an_admin(session)
+
+    run_in_transaction(work)
+
+
+def set_locale(operator_id: int, locale: str | None) -> None:
+    """Set the language in which an operator sees the pages; None for that of their browser. Raises NotFound."""
+
+    def work(session: Session) -> None:
+        get_operator(operator_id, session).locale = locale
 
     run_in_transaction(work)
 

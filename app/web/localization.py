@@ -13,9 +13,9 @@ from babel.support import Translations
 from flask import Flask
 from flask_babel import Babel, get_domain, refresh
 
+from app.settings import LANGUAGES
+
 CATALOGUES = Path(__file__).parent.parent / "translations"
-LANGUAGES = {"en": "English", "es": "Español", "pt_BR": "Português"}
-"""The languages of the pages, by locale, each under its own name."""
 
 
 def init_app(app: Flask, *, locale: Callable[[], str | None], time_zone: Callable[[], str | None]) -> None:

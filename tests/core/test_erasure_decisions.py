@@ -34,7 +34,7 @@ NO_CUSTOMER_DATA = {
     "idempotency_keys": "key request_digest",
     "jobs": "kind state created_by actor source phase lease",
     "operator_sessions": "digest browser address method previous_digest",
-    "operators": "email role password_hash invitation_digest oidc_subject",
+    "operators": "email role password_hash invitation_digest oidc_subject locale",
     "passkeys": "credential_id public_key name",
     "recovery_codes": "digest",
     "segment_counts": "actor type value",

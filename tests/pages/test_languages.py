@@ -14,7 +14,8 @@ from flask import Flask
 from app.core.errors import DomainError
 from app.pages.error_texts import ERROR_TEXTS
 from app.pages.template_filters import local_time
-from app.web.localization import CATALOGUES, LANGUAGES
+from app.settings import LANGUAGES
+from app.web.localization import CATALOGUES
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import Operator
 
@@ -78,6 +79,29 @@ def test_a_chosen_language_wins(viewer: Operator) -> None:
     assert "Aún no hay clientes" in viewer.get("/customers", headers={"Accept-Language": "en"}).text
     viewer.post("/locale", {"locale": "xx"})
     assert "Aún no hay clientes" in viewer.get("/customers").text
+
+
+def test_language_of_an_operator_follows_them_to_another_browser(viewer: Operator, app: Flask) -> None:
+    viewer.post("/locale", {"locale": "pt_BR"})
+    other = Operator(app.test_client(), viewer.email)
+    other.client.set_cookie("locale", "es")
+    assert '<html lang="es"' in other.get("/sign-in").html
+    other.sign_in()
+    assert '<html lang="pt-BR"' in other.get("/customers").html
+    assert '<option value="pt_BR" lang="pt-BR" selected>' in " ".join(other.get("/account").html.split())
+
+
+def test_operator_can_return_to_the_language_of_the_browser(viewer: Operator) -> None:
+    viewer.post("/locale", {"locale": "pt_BR"})
+    viewer.post("/locale", {"locale": ""})
+    assert '<html lang="es"' in viewer.get("/account", headers={"Accept-Language": "es"}).html
+
+
+def test_language_chosen_before_a_sign_in_is_kept_in_the_browser(app: Flask) -> None:
+    visitor = Operator(app.test_client())
+    visitor.token = visitor.get("/sign-in").field("csrf_token")
+    visitor.post("/locale", {"locale": "es", "next": "/sign-in"})
+    assert '<html lang="es"' in visitor.get("/sign-in").html
 
 
 def test_default_locale_applies_without_a_preference(
