@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from app.core.changes.replace_segments import replace_segments
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import largest_segments
-from app.core.history.segment_diff import diff_segments, rebase_change
+from app.core.history.segment_diff import changed_types, diff_segments, merge_changes, rebase_change
 from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import Customer, get_customer
 from app.core.models.segments import Segments
@@ -61,17 +61,35 @@ def _save(found: Customer, editor: Editor) -> Any:
         return _page(found, editor, 422)
     document_id, new = found.document_id, editor.segments()
     result = replace_segments({document_id: new}, current_actor(), as_of=editor.version)
-    if result.stale and get_customer(document_id).segments != new:
-        return _conflict(document_id, editor)
-    return redirect_to_saved(document_id, result.change_set_id)
+    if not result.stale:
+        return redirect_to_saved(document_id, result.change_set_id, editor.summary and f"{editor.summary}.")
+    current = get_customer(document_id)
+    if current.segments == new:
+        return redirect_to_saved(document_id, None)
+    return _save_merged(current, editor) or _conflict(document_id, editor)
 
 
-def redirect_to_saved(document_id: str, change_set_id: int | None) -> Any:
+def _save_merged(current: Customer, editor: Editor) -> Any:
+    """Keep the changes of both operators if they concern different types; None if there is a conflict."""
+    merged = merge_changes(editor.base, editor.segments(), current.segments)
+    if merged is None:
+        return None
+    latest = timeline(current.document_id, limit=1)
+    actor = latest[0].change_set.actor if latest else _("Someone else")
+    document_id, version = current.document_id, Version(current.part_id)
+    result = replace_segments({document_id: merged}, current_actor(), as_of=version)
+    if result.stale:
+        return None
+    message = _("%(actor)s changed other segments of this customer meanwhile. Both changes were kept.", actor=actor)
+    return redirect_to_saved(document_id, result.change_set_id, message)
+
+
+def redirect_to_saved(document_id: str, change_set_id: int | None, details: str = "") -> Any:
     """Redirect to the customer, with a message that the change was saved; `change_set_id` is None if there was none."""
     if change_set_id is None:
         flash(_("No changes to save."))
     else:
-        flash(_("Saved."), f"change-set-{change_set_id}")
+        flash(" ".join(filter(None, (_("Saved."), details))), f"change-set-{change_set_id}")
     return redirect(url_for("pages.customer", document_id=document_id))
 
 
@@ -90,6 +108,7 @@ def _conflict(document_id: str, editor: Editor) -> Any:
         combined=_rebased_editor(combined, found) if combined not in (mine, found.segments) else None,
         combined_difference=diff_segments(editor.base, combined),
         changed_by=latest[0].change_set if latest else None,
+        contested=changed_types(editor.base, mine) & changed_types(editor.base, found.segments),
     ), 409
 
 

@@ -1,14 +1,17 @@
 """The form of the segment editor: rows of type and value."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import SegmentSize
+from app.core.history.segment_diff import diff_segments
 from app.core.limits import MAX_SEGMENT_TEXT_LENGTH
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair, Segments
@@ -28,6 +31,8 @@ class EditorRow:
     value: str = ""
     original_index: int | None = None
     """Its index in the segments from which the form was made; None for a new row."""
+    removed: bool = False
+    """Whether saving removes the segment: until then the row stays visible."""
     error: str = ""
     similar: list[SegmentSize] = field(default_factory=list)
     """Existing segments with almost the same spelling."""
@@ -54,7 +59,7 @@ class Editor:
 
     def segments(self) -> Segments:
         """Return the edited segments. An untouched segment is returned as it was, line breaks included."""
-        return [self.segment(row) for row in self.rows if not self._is_blank(row)]
+        return [self.segment(row) for row in self.rows if not (row.removed or self._is_blank(row))]
 
     def segment(self, row: EditorRow) -> dict[str, str]:
         original = self.original(row)
@@ -72,7 +77,33 @@ class Editor:
 
     def _new_rows(self) -> list[EditorRow]:
         """Return the rows whose segment is not among the original ones."""
-        return [row for row in self.rows if not self._is_blank(row) and self.segment(row) not in self.base]
+        rows = [row for row in self.rows if not (row.removed or self._is_blank(row))]
+        return [row for row in rows if self.segment(row) not in self.base]
+
+    @property
+    def summary(self) -> str:
+        """Return `1 added, 2 removed`; an empty text if only the order differs, or nothing."""
+        signs = Counter(entry.sign for entry in diff_segments(self.base, self.segments()).changes)
+        added, removed = signs["added"], signs["removed"]
+        parts = (
+            (added, ngettext("{count} added", "{count} added", added)),
+            (removed, ngettext("{count} removed", "{count} removed", removed)),
+        )
+        return ", ".join(text.replace("{count}", number(count)) for count, text in parts if count)
+
+    @property
+    def repeated(self) -> set[int]:
+        """Return the indexes of the rows that repeat the segment of an earlier one."""
+        seen: set[SegmentPair] = set()
+        repeated = set()
+        for index, row in enumerate(self.rows):
+            if row.removed or self._is_blank(row):
+                continue
+            pair = SegmentPair.of(self.segment(row))
+            if pair in seen:
+                repeated.add(index)
+            seen.add(pair)
+        return repeated
 
     def validate(self) -> bool:
         """Return whether the form can be saved; invalid rows have an `error` afterwards."""
@@ -94,9 +125,9 @@ class Editor:
         return any(row.similar for row in self.rows)
 
     def apply_action(self, action: str) -> None:
-        """Add, remove or move a row, or use a similar segment: `add`, `remove-3`, `up-3`, `down-3`, `use-3-0`.
+        """Apply the button of a row: `add`, `remove-3`, `keep-3`, `up-3`, `down-3`, or `use-3-0` for a similar segment.
 
-        Unknown actions and rows are ignored.
+        A new row that is removed disappears. Unknown actions and rows are ignored.
         """
         name, _, argument = action.partition("-")
         if name == "add":
@@ -106,8 +137,10 @@ class Editor:
         index = _parse_number(row_number)
         if index is None or index >= len(self.rows):
             return
-        if name == "remove":
+        if name == "remove" and self.original(self.rows[index]) is None:
             del self.rows[index]
+        elif name in ("remove", "keep"):
+            self.rows[index].removed = name == "remove"
         elif name == "use":
             self._use_similar(self.rows[index], _parse_number(choice))
         elif name in ("up", "down"):
@@ -143,9 +176,13 @@ def make_editor(segments: Segments, part_id: int | None) -> Editor:
 def parse_editor(form: MultiDict[str, str]) -> Editor:
     """Return the submitted editor. Raises InvalidRequest for a form that is incomplete or was forged."""
     fields = [form.getlist(name) for name in ("type", "value", "original_index")]
+    fields.append(form.getlist("removed") or [""] * len(fields[0]))  # a page from before an update has none
     if len({len(values) for values in fields}) > 1:
         raise _incomplete()
-    rows = [EditorRow(type_, value, _parse_number(index)) for type_, value, index in zip(*fields, strict=True)]
+    rows = [
+        EditorRow(type_, value, _parse_number(index), removed == "yes")
+        for type_, value, index, removed in zip(*fields, strict=True)
+    ]
     return Editor(rows, _parse_base(form.get("base")), _parse_version(form.get("version")))
 
 

@@ -8,7 +8,21 @@ export const inputsOf = (row) => [...row.querySelectorAll("input.form-control")]
 export const segmentOf = (row) => inputsOf(row).map((input) => input.value);
 
 // Return the stored segment that the row shows or changes; undefined for a new row.
-export const originalOf = (row, storedSegments) => storedSegments[row.querySelector("input[type=hidden]").value];
+export const originalOf = (row, storedSegments) => storedSegments[row.querySelector("[name=original_index]").value];
+
+const removedField = (row) => row.querySelector("[name=removed]");
+
+// Return whether saving removes the segment of the row.
+export const isRemoved = (row) => removedField(row).value !== "";
+
+export function setRemoved(row, removed) {
+  removedField(row).value = removed ? "yes" : "";
+  row.classList.toggle("is-removed", removed);
+  for (const input of inputsOf(row)) input.readOnly = removed;
+  for (const button of row.querySelectorAll("[data-row-action]")) {
+    button.hidden = (button.dataset.rowAction === "keep") !== removed;
+  }
+}
 
 export function isChanged(row, storedSegments) {
   const original = originalOf(row, storedSegments);

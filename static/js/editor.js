@@ -1,10 +1,34 @@
 // The segment editor: add, move and remove rows in the page. Only saving sends the form.
 
-import { inputsOf, isChanged, renumber, segmentOf, stripNewlines } from "./editor-row.js";
+import {
+  inputsOf,
+  isChanged,
+  isRemoved,
+  originalOf,
+  renumber,
+  segmentOf,
+  setRemoved,
+  stripNewlines,
+} from "./editor-row.js";
 import { checkSpelling, suggestValues } from "./editor-suggestions.js";
+import { plural } from "./plural.js";
 import { guardUnsavedChanges } from "./unsaved-changes.js";
 
 const isFilled = (segment) => segment.some((text) => text !== "");
+
+// Return how often each of these segments is there, by its JSON.
+function countEach(segments) {
+  const counts = new Map();
+  for (const segment of segments) {
+    const key = JSON.stringify(segment);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+}
+
+// Return how many of the segments counted in `counts` are not among those in `others`.
+const countMissing = (counts, others) =>
+  [...counts].reduce((total, [key, count]) => total + Math.max(0, count - (others.get(key) ?? 0)), 0);
 
 class Editor {
   constructor(form) {
@@ -13,22 +37,53 @@ class Editor {
     this.unsavedNote = form.querySelector("[data-unsaved]");
     this.storedSegments = JSON.parse(form.elements.base.value);
     const stored = this.storedSegments.map(({ type, value }) => [stripNewlines(type), stripNewlines(value)]);
-    this.storedState = JSON.stringify(stored.filter(isFilled));
+    this.stored = stored.filter(isFilled);
+  }
+
+  // Return the segments that saving would store.
+  segments() {
+    return [...this.rows.children]
+      .filter((row) => !isRemoved(row))
+      .map(segmentOf)
+      .filter(isFilled);
   }
 
   hasChanges() {
-    const segments = [...this.rows.children].map(segmentOf);
-    return JSON.stringify(segments.filter(isFilled)) !== this.storedState;
+    return JSON.stringify(this.segments()) !== JSON.stringify(this.stored);
+  }
+
+  // Return what saving would change, such as "Unsaved changes: 1 added, 1 removed".
+  summary() {
+    const { unsaved, addedOne, addedOther, removedOne, removedOther } = this.unsavedNote.dataset;
+    if (addedOne === undefined) return unsaved;
+    const [before, after] = [countEach(this.stored), countEach(this.segments())];
+    const added = countMissing(after, before);
+    const removed = countMissing(before, after);
+    const parts = [];
+    if (added) parts.push(plural(added, { one: addedOne, other: addedOther }));
+    if (removed) parts.push(plural(removed, { one: removedOne, other: removedOther }));
+    return parts.length ? `${unsaved}: ${parts.join(", ")}` : unsaved;
   }
 
   // Update what depends on the rows: their numbers, their marks, and the note about unsaved changes.
   refresh() {
-    this.unsavedNote.textContent = this.hasChanges() ? this.unsavedNote.dataset.unsaved : "";
+    const note = this.hasChanges() ? this.summary() : "";
+    if (note !== this.unsavedNote.textContent) this.unsavedNote.textContent = note;
     this.form.querySelector("[data-no-rows]")?.toggleAttribute("hidden", this.rows.children.length > 0);
+    const seen = new Set();
     [...this.rows.children].forEach((row, index) => {
       row.classList.toggle("is-changed", isChanged(row, this.storedSegments));
       renumber(row, index);
+      this.markRepetition(row, seen);
     });
+  }
+
+  // Point out a row with the segment of an earlier one; `seen` has those of the rows above.
+  markRepetition(row, seen) {
+    const key = JSON.stringify(segmentOf(row));
+    const counts = isFilled(segmentOf(row)) && !isRemoved(row);
+    row.querySelector(".editor-repeated").hidden = !(counts && seen.has(key));
+    if (counts) seen.add(key);
   }
 
   addRow() {
@@ -37,11 +92,30 @@ class Editor {
     inputsOf(this.rows.lastElementChild)[0].focus();
   }
 
+  // A stored segment stays in view until the form is saved; a new row disappears.
   removeRow(row) {
+    if (originalOf(row, this.storedSegments)) {
+      setRemoved(row, true);
+      this.refresh();
+      row.querySelector("[data-row-action=keep]").focus();
+    } else {
+      this.deleteRow(row);
+    }
+  }
+
+  keepRow(row) {
+    setRemoved(row, false);
+    this.refresh();
+    row.querySelector("[data-row-action=remove]").focus();
+  }
+
+  deleteRow(row) {
     const neighbour = row.nextElementSibling ?? row.previousElementSibling;
     row.remove();
     this.refresh();
-    (neighbour?.querySelector("[data-row-action=remove]") ?? this.form.querySelector("[data-add]")).focus();
+    (
+      neighbour?.querySelector("[data-row-action=remove]:not([hidden])") ?? this.form.querySelector("[data-add]")
+    ).focus();
   }
 
   moveRow(row, direction) {
@@ -67,6 +141,7 @@ class Editor {
     const { rowAction, useType } = button.dataset;
     if ("add" in button.dataset) this.addRow();
     else if (rowAction === "remove") this.removeRow(row);
+    else if (rowAction === "keep") this.keepRow(row);
     else if (rowAction) this.moveRow(row, rowAction);
     else if (useType !== undefined) this.useSuggestion(row, button.dataset);
     else return;

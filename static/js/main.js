@@ -2,6 +2,7 @@
 
 import { initCopyButtons } from "./copy-button.js";
 import { loadDeferredCounts } from "./deferred-count.js";
+import { initDismissButtons } from "./dismiss.js";
 import { initEditors } from "./editor.js";
 import { initLiveSearch } from "./live-search.js";
 import { initMenus } from "./menu.js";
@@ -20,6 +21,7 @@ initCopyButtons();
 initLiveSearch();
 initSelection();
 initEditors();
+initDismissButtons();
 initUploads();
 loadDeferredCounts(document);
 pollProgress();

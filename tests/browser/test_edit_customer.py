@@ -91,25 +91,51 @@ def add_gold_as_another_operator(browser: Browser, service: Server) -> None:
 
 def test_edit_conflict_shows_both_versions(any_browser: BrowserSession, browser: Browser, service: Server) -> None:
     mine = clear(any_browser, ANOTHER)
-    add(mine, "interest", "WINE")
+    add(mine, "membership", "SILVER")
     add_gold_as_another_operator(browser, service)
     save(mine)
     expect(mine.get_by_role("heading", level=1)).to_have_text("Someone else edited this customer")
     expect(mine.get_by_text(f"operator {OTHER}")).to_be_visible()
     mine.get_by_role("button", name="Edit mine").click()
-    expect_values(mine, "WINE")
+    expect_values(mine, "SILVER")
     add(mine, "store", "STORE_1")
     save(mine)
-    expect_values(mine, "WINE", "STORE_1")
+    expect_values(mine, "SILVER", "STORE_1")
 
 
 def test_edit_conflict_offers_both_changes(any_browser: BrowserSession, browser: Browser, service: Server) -> None:
     mine = clear(any_browser, ANOTHER)
-    add(mine, "interest", "WINE")
+    add(mine, "membership", "SILVER")
     add_gold_as_another_operator(browser, service)
     save(mine)
     mine.get_by_role("button", name="Save combined").click()
+    expect_values(mine, "GOLD", "SILVER")
+
+
+def test_changes_of_different_types_are_both_kept(
+    any_browser: BrowserSession, browser: Browser, service: Server
+) -> None:
+    mine = clear(any_browser, ANOTHER)
+    add(mine, "interest", "WINE")
+    add_gold_as_another_operator(browser, service)
+    save(mine)
+    expect(mine.get_by_text("Both changes were kept.")).to_be_visible()
     expect_values(mine, "GOLD", "WINE")
+
+
+def test_a_removed_segment_can_be_kept(any_browser: BrowserSession) -> None:
+    page = clear(any_browser, LUCIA)
+    add(page, "membership", "GOLD")
+    add(page, "interest", "WINE")
+    save(page)
+    page.get_by_role("button", name="Remove membership GOLD").click()
+    expect(page.get_by_text("Unsaved changes: 1 removed")).to_be_visible()
+    add(page, "store", "STORE_1")
+    page.get_by_role("button", name="Remove interest WINE").click()
+    page.get_by_role("button", name="Keep interest WINE").click()
+    save(page)
+    expect(page.get_by_text("Saved. 1 added, 1 removed.")).to_be_visible()
+    expect_values(page, "WINE", "STORE_1")
 
 
 def test_filter_by_segment_and_export_its_members(any_browser: BrowserSession) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from bench.servers.gunicorn import Server
 from tests.support.browser import ADMIN, PHONE, BrowserSession, browser_session
-from tests.support.editor_page import LUCIA, add, clear, expect_values
+from tests.support.editor_page import LUCIA, add, clear, expect_values, save
 
 
 def test_live_search_updates_results_url_and_count(desktop: BrowserSession) -> None:
@@ -35,7 +35,7 @@ def test_count_is_loaded_after_the_page(desktop: BrowserSession) -> None:
 def test_unsaved_changes_are_marked_and_guarded(desktop: BrowserSession) -> None:
     page = clear(desktop, LUCIA)
     add(page, "membership", "GOLD")
-    expect(page.get_by_text("Unsaved changes")).to_be_visible()
+    expect(page.get_by_text("Unsaved changes: 1 added")).to_be_visible()
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.dismiss()))
     page.get_by_role("link", name="Segments", exact=True).click()
@@ -45,6 +45,30 @@ def test_unsaved_changes_are_marked_and_guarded(desktop: BrowserSession) -> None
     page.wait_for_load_state()
     assert dialogs == ["beforeunload"]
     expect_values(page)
+
+
+def test_message_stays_until_it_is_dismissed(desktop: BrowserSession) -> None:
+    page = clear(desktop, LUCIA)
+    add(page, "membership", "GOLD")
+    save(page)
+    page.get_by_role("button", name=re.compile("^Remove ")).first.click()
+    message = page.locator(".notice")
+    expect(message).to_contain_text("Saved. 1 added.")
+    expect(message.get_by_role("link", name="Undo")).to_be_visible()
+    message.get_by_role("button", name="Dismiss message").click()
+    expect(message).to_have_count(0)
+    page.get_by_role("link", name="Discard").click()
+
+
+def test_repeated_segment_is_pointed_out_while_typing(desktop: BrowserSession) -> None:
+    page = clear(desktop, LUCIA)
+    for _ in range(2):
+        add(page, "membership", "GOLD")
+    hint = page.get_by_text("This segment is listed twice.").locator("visible=true")
+    expect(hint).to_have_count(1)
+    page.get_by_role("button", name="Remove membership GOLD").last.click()
+    expect(hint).to_have_count(0)
+    page.get_by_role("link", name="Discard").click()
 
 
 def test_similar_segment_is_pointed_out_while_typing(desktop: BrowserSession) -> None:

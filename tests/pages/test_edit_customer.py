@@ -1,5 +1,6 @@
 """/customers/<document_id> without JavaScript: the editor, edit conflicts, provenance, history and undo."""
 
+import re
 import subprocess
 import sys
 from itertools import takewhile
@@ -21,7 +22,7 @@ from tests.support.customers import GOLD, SILVER, Segments, add_customers, all_s
 from tests.support.html_client import Operator, Page
 
 WINE: Segments = [{"type": "interest", "value": "WINE"}]
-FIELDS = ("base", "version", "original_index", "type", "value", "confirmed")
+FIELDS = ("base", "version", "original_index", "removed", "type", "value", "confirmed")
 
 
 def form_of(page: Page, start: int | None = None) -> list[tuple[str, str]]:
@@ -32,7 +33,7 @@ def form_of(page: Page, start: int | None = None) -> list[tuple[str, str]]:
 
 
 def with_row(form: list[tuple[str, str]], type_: str, value: str) -> list[tuple[str, str]]:
-    return [*form, ("original_index", ""), ("type", type_), ("value", value)]
+    return [*form, ("original_index", ""), ("removed", ""), ("type", type_), ("value", value)]
 
 
 def edited(editor: Operator, document_id: str, form: Any, action: str, status: int = 200) -> Page:
@@ -63,7 +64,7 @@ def test_row_buttons_change_the_form_without_saving(editor: Operator, ana: str) 
     page = edited(editor, ana, form_of(page), "up-2")
     assert "Unsaved changes" in page.text
     page = edited(editor, ana, form_of(page), "remove-0")
-    page = edited(editor, ana, form_of(page), "down-0")
+    page = edited(editor, ana, form_of(page), "down-1")
     for nonsense in ("up-0", "down-99", "remove-x", "dance", "use-0-0", "remove-"):
         page = edited(editor, ana, form_of(page), nonsense)
     assert all_segments() == {ana: [*GOLD, *SILVER, *WINE]}
@@ -125,38 +126,87 @@ def test_which_spellings_are_similar(app: Flask, ana: str, value: str, alike: bo
     assert similar_to(SegmentPair("membership", "GOLD")) == [], "a segment is not similar to itself"
 
 
-def test_a_concurrent_change_is_reported_as_edit_conflict(editor: Operator, ana: str) -> None:
+def test_a_removed_segment_stays_in_the_form_until_it_is_saved(editor: Operator, ana: str) -> None:
+    set_segments(ana, [*GOLD, *WINE])
+    page = edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), "remove-0")
+    assert [value for name, value in page.fields if name == "value"] == ["GOLD", "WINE"]
+    assert "Unsaved changes: 1 removed" in page.text
+    kept = edited(editor, ana, form_of(page), "keep-0")
+    assert "Unsaved changes" not in kept.text
+    page = edited(editor, ana, with_row(form_of(page), "store", "STORE_1"), "up-0")
+    assert "Unsaved changes: 1 added, 1 removed" in page.text
+    after = save(editor, ana, form_of(page))
+    assert "Saved. 1 added, 1 removed." in after.text
+    assert "Undo" in after.links
+    assert all_segments() == {ana: [*WINE, {"type": "store", "value": "STORE_1"}]}
+
+
+def test_a_removed_new_row_disappears(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
-    set_segments(ana, SILVER)
+    page = edited(editor, ana, form, "remove-1")
+    assert [value for name, value in page.fields if name == "value"] == ["GOLD"]
+
+
+def test_the_same_segment_twice_is_pointed_out(editor: Operator, ana: str) -> None:
+    set_segments(ana, [*GOLD, *GOLD])
+    hint = re.compile(r'class="editor-repeated [a-z-]+">')
+    page = editor.get(f"/customers/{ana}")
+    assert len(hint.findall(page.html)) == 1, "only the repetition"
+    assert not hint.findall(edited(editor, ana, form_of(page), "remove-0").html)
+
+
+def test_a_concurrent_change_is_reported_as_edit_conflict(editor: Operator, ana: str) -> None:
+    set_segments(ana, [*GOLD, *WINE])
+    form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "PLATINUM")
+    set_segments(ana, [*SILVER, *WINE])
     page = edited(editor, ana, form, "save", status=409)
-    assert all_segments() == {ana: SILVER}
-    for text in ("tester", "Original", "Their version (saved)", "Your version", "WINE", "SILVER"):
+    assert all_segments() == {ana: [*SILVER, *WINE]}
+    for text in ("tester", "You both changed membership .", "Their version (saved)", "PLATINUM both changed", "SILVER"):
         assert text in page.text
+    assert "WINE both changed" not in page.text
+    assert page.html.count("btn-primary") == 0, "no choice is suggested"
     save(editor, ana, form_of(page))
-    assert all_segments() == {ana: [*GOLD, *WINE]}
+    assert all_segments() == {ana: [*GOLD, *WINE, {"type": "membership", "value": "PLATINUM"}]}
+
+
+def test_concurrent_changes_of_different_types_are_both_kept(editor: Operator, ana: str) -> None:
+    set_segments(ana, [*GOLD, *WINE])
+    form = with_row(form_of(editor.get(f"/customers/{ana}")), "store", "STORE_1")
+    set_segments(ana, [*WINE, *SILVER])
+    page = save(editor, ana, form)
+    assert all_segments() == {ana: [*WINE, *SILVER, {"type": "store", "value": "STORE_1"}]}
+    assert "tester changed other segments of this customer meanwhile. Both changes were kept." in page.text
+
+
+def test_a_concurrent_change_of_the_order_alone_is_a_conflict(editor: Operator, ana: str) -> None:
+    set_segments(ana, [*GOLD, *WINE])
+    page = edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), "up-1")
+    set_segments(ana, [*GOLD, *WINE, {"type": "store", "value": "STORE_1"}])
+    edited(editor, ana, form_of(page), "save", status=409)
 
 
 def test_a_conflict_can_be_saved_combined(editor: Operator, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
-    form = with_row(form_of(editor.get(f"/customers/{ana}")), "store", "STORE_1")
+    form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "PLATINUM")
     set_segments(ana, [*WINE, *SILVER])
     page = edited(editor, ana, form, "save", status=409)
     assert "Save combined" in page.text
     *_, last = (n for n, (name, _) in enumerate(page.fields) if name == "base")
     save(editor, ana, form_of(page, last))
-    assert all_segments() == {ana: [*WINE, *SILVER, {"type": "store", "value": "STORE_1"}]}
+    assert all_segments() == {ana: [*WINE, *SILVER, {"type": "membership", "value": "PLATINUM"}]}
 
 
 def test_a_combination_equal_to_one_version_is_not_offered(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
-    set_segments(ana, [*GOLD, *WINE, *SILVER])
+    set_segments(ana, [*GOLD, *WINE, {"type": "interest", "value": "CHEESE"}])
     assert "Save combined" not in edited(editor, ana, form, "save", status=409).text
 
 
 def test_a_conflict_can_be_edited_and_conflict_again(editor: Operator, ana: str) -> None:
-    form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
+    platinum = [{"type": "membership", "value": "PLATINUM"}]
+    form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "PLATINUM")
     set_segments(ana, SILVER)
     page = edited(editor, ana, form, "save", status=409)
     again = edited(editor, ana, form_of(page), "edit")
@@ -164,7 +214,7 @@ def test_a_conflict_can_be_edited_and_conflict_again(editor: Operator, ana: str)
     page = edited(editor, ana, form_of(again), "save", status=409)
     assert all_segments() == {ana: GOLD}
     save(editor, ana, form_of(page))
-    assert all_segments() == {ana: WINE}
+    assert all_segments() == {ana: platinum}
 
 
 def test_equal_concurrent_changes_do_not_conflict(editor: Operator, ana: str) -> None:
@@ -208,14 +258,18 @@ def test_action_numbers_of_any_length_are_ignored(editor: Operator, ana: str) ->
     set_segments(ana, GOLD)
     for action in ("remove-" + "9" * 5_000, "use-0-" + "9" * 5_000, "up-²", "remove-٣"):
         edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), action)
-    form = [("base", "[]"), ("version", ""), *with_row([], "t", "v")[:-3], ("original_index", "9" * 5_000)]
+    form = [("base", "[]"), ("version", ""), ("removed", ""), ("original_index", "9" * 5_000)]
     edited(editor, ana, [*form, ("type", "t"), ("value", "v")], "add")
 
 
 def test_thousands_of_segments_can_be_edited(editor: Operator, ana: str) -> None:
     many = [{"type": "interest", "value": f"NUMBER {n}"} for n in range(1500)]
     set_segments(ana, many)
-    rows = [(name, value) for n, one in enumerate(many) for name, value in [("original_index", str(n)), *one.items()]]
+    rows = [
+        (name, value)
+        for n, one in enumerate(many)
+        for name, value in [("original_index", str(n)), ("removed", ""), *one.items()]
+    ]
     form = [("base", orjson.dumps(many).decode()), ("version", "1"), *rows]
     save_raw = editor.post(f"/customers/{ana}", [*with_row(form, "interest", "WINE"), ("action", "save")])
     assert save_raw.status_code == 302

@@ -23,7 +23,7 @@ def clear(session: BrowserSession, document_id: str) -> Page:
     remove = page.get_by_role("button", name=re.compile("^Remove "))
     for left in reversed(range(remove.count())):
         remove.first.click()
-        expect(remove).to_have_count(left)
+        expect(remove).to_have_count(left)  # a removed row has a button to keep it instead
     save(page)
     return page
 

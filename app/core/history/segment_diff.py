@@ -43,7 +43,7 @@ def revert_change(before: Segments, after: Segments, *, current: Segments) -> Se
     """
     if current == after:
         return before
-    touched = {type_ for type_ in _types(before) | _types(after) if _of_type(before, type_) != _of_type(after, type_)}
+    touched = changed_types(before, after)
     if all(_of_type(current, type_) == _of_type(before, type_) for type_ in touched):
         return current
     if any(_of_type(current, type_) != _of_type(after, type_) for type_ in touched):
@@ -64,6 +64,22 @@ def replace_types(segments: Segments, types: Collection[str], replacement: Segme
         elif (following := next(remaining, None)) is not None:
             replaced.append(following)
     return [*replaced, *remaining]
+
+
+def merge_changes(base: Segments, mine: Segments, theirs: Segments) -> Segments | None:
+    """Return two changes of the same `base` as one: `theirs`, with the types that `mine` changes as in `mine`.
+
+    None if both change the same type, or if `mine` changes nothing but the order of types, which `theirs` decides.
+    """
+    touched = changed_types(base, mine)
+    if not touched or touched & changed_types(base, theirs):
+        return None
+    return replace_types(theirs, touched, [segment for segment in mine if segment["type"] in touched])
+
+
+def changed_types(before: Segments, after: Segments) -> set[str]:
+    """Return the types whose values, or the order of them, differ."""
+    return {type_ for type_ in _types(before) | _types(after) if _of_type(before, type_) != _of_type(after, type_)}
 
 
 def _types(segments: Segments) -> set[str]:
