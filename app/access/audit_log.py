@@ -6,7 +6,7 @@ their own transaction, so that there is no change without an entry. The database
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
@@ -88,8 +88,9 @@ class AuditFilter:
     event: str | None = None
     actor: str | None = None
     address: str | None = None
-    since: date | None = None
-    until: date | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """The end, excluded."""
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
@@ -100,14 +101,10 @@ class AuditFilter:
         if self.address:
             found.append(AuditEvent.address == self.address)
         if self.since:
-            found.append(AuditEvent.at >= _midnight(self.since))
-        if self.until and self.until < date.max:
-            found.append(AuditEvent.at < _midnight(self.until + timedelta(days=1)))
+            found.append(AuditEvent.at >= self.since)
+        if self.until:
+            found.append(AuditEvent.at < self.until)
         return found
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, datetime.min.time(), now().tzinfo)
 
 
 def list_events(filters: AuditFilter, before_id: int | None = None, limit: int = PAGE_SIZE) -> list[AuditEvent]:

@@ -18,6 +18,7 @@ from app.files.cells import escape_cell
 from app.pages import blueprint
 from app.pages.audit_texts import EVENTS
 from app.pages.auth import require_role
+from app.pages.days import start_of_day, start_of_next_day
 from app.pages.template_filters import iso_timestamp
 
 MAX_FILTER_LENGTH = 300
@@ -42,7 +43,13 @@ class AuditFilterForm(Form):  # type: ignore[misc]
         self.validate()
         event = self.event.data if self.event.data in EVENTS else None
         since, until = (None if field.errors else field.data for field in (self.since, self.until))
-        return AuditFilter(event, _text(self.actor.data), _text(self.address.data), since, until)
+        return AuditFilter(
+            event,
+            _text(self.actor.data),
+            _text(self.address.data),
+            since and start_of_day(since),
+            until and start_of_next_day(until),
+        )
 
 
 def _text(value: str | None) -> str | None:

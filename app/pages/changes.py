@@ -1,7 +1,7 @@
 """Change sets: the list with its filter, one change set, and undo."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from flask import render_template
@@ -23,8 +23,9 @@ from app.core.models.change_sets import ChangeSet, get_change_set
 from app.core.models.segments import SegmentPair
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
+from app.pages.days import start_of_day, start_of_next_day
 from app.pages.domain_texts import translate_domain_text
-from app.pages.list_query import ListUrl, filter_parameters, parse_filter_form, start_of_day
+from app.pages.list_query import ListUrl, filter_parameters, parse_filter_form
 from app.pages.template_filters import SOURCES
 from app.web.cursors import encode_cursor
 
@@ -55,7 +56,7 @@ class ChangeListFilter:
             document_id=self.customer,
             segment=self.segment,
             since=start_of_day(self.since) if self.since else None,
-            until=start_of_day(self.until + timedelta(days=1)) if self.until else None,
+            until=start_of_next_day(self.until) if self.until else None,
         )
 
 

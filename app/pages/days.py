@@ -1,4 +1,4 @@
-"""Days of the operator's time zone in URLs, and the moments at which they end."""
+"""Days of the operator's time zone, and the moments at which they begin and end."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -42,9 +42,27 @@ def today() -> date:
     return now().astimezone(_zone()).date()
 
 
+def last_days(count: int) -> list[date]:
+    """Return the last days, today as the last one."""
+    return [today() - timedelta(days=ago) for ago in range(count - 1, -1, -1)]
+
+
+def start_of_day(day: date) -> datetime:
+    """Return the moment at which a day begins where the operator is."""
+    try:
+        return datetime.combine(day, time(), _zone()).astimezone(UTC)
+    except OverflowError:  # the first day or the last one that there is
+        return datetime.combine(day, time(), UTC)
+
+
+def start_of_next_day(day: date) -> datetime:
+    """Return the moment at which a day has passed where the operator is."""
+    return start_of_day(day + timedelta(days=1) if day < date.max else day)
+
+
 def end_of_day(day: date) -> datetime:
     """Return the moment at which a day ends where the operator is; of today, the present moment."""
-    return min(datetime.combine(day + timedelta(days=1), time(), _zone()).astimezone(UTC), now())
+    return min(start_of_next_day(day), now())
 
 
 def parse_two_days() -> tuple[Days, dict[str, str]]:

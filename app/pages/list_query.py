@@ -7,7 +7,7 @@ filter has is carried into links, export and bulk edits; nothing is listed by ha
 import types
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
-from datetime import UTC, date, datetime, time
+from datetime import date
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from flask import request, url_for
@@ -170,10 +170,6 @@ class ListUrl:
     def without(self, name: str, value: str) -> str:
         """Return the URL without one of several equal parameters."""
         return self.changed(**{name: [each for each in self.parameters.get(name, []) if each != value]})
-
-
-def start_of_day(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
 
 
 # The list of customers

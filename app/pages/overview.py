@@ -12,12 +12,13 @@ from app.core.counts.segment_deltas import largest_deltas
 from app.core.database import now
 from app.core.history.change_sets import (
     ChangeSetFilter,
-    count_changed_by_day,
+    count_changed_between,
     count_changed_by_source,
     list_change_sets,
 )
 from app.pages import blueprint
 from app.pages.auth import require_role
+from app.pages.days import last_days, start_of_day, start_of_next_day
 
 DAY = timedelta(days=1)
 CHART_DAYS = 14
@@ -29,15 +30,15 @@ MAX_RECENT_CHANGES = 6
 @require_role("viewer")
 def overview() -> Any:
     moment = now()
-    first_day = moment.replace(hour=0, minute=0, second=0, microsecond=0) - (CHART_DAYS - 1) * DAY
+    days = last_days(CHART_DAYS)
     return render_template(
         "overview.html",
         totals=totals(),
         sources=count_changed_by_source(moment - DAY),
         refusals=refusals_since((moment - DAY).date()),
-        deltas=largest_deltas((moment - DAY).date(), limit=MAX_SEGMENTS),
+        deltas=largest_deltas(moment - DAY, limit=MAX_SEGMENTS),
         recent=list_change_sets(ChangeSetFilter(), limit=MAX_RECENT_CHANGES),
-        days=[(first_day + n * DAY).date() for n in range(CHART_DAYS)],
-        changed_by_day=count_changed_by_day(first_day, CHART_DAYS),
+        days=days,
+        changed_by_day=count_changed_between([*map(start_of_day, days), start_of_next_day(days[-1])]),
         largest=largest_segments(limit=MAX_SEGMENTS),
     )

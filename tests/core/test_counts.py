@@ -88,7 +88,7 @@ def test_every_count_is_the_same_before_and_after_compaction(app: Flask) -> None
         by_set = deltas_by_change_set([2, 3, 4, 5])
         assert {id_: deltas[:2] for id_, deltas in by_set.items()} == deltas_by_change_set([2, 3, 4, 5], limit=2)
         trend = trends([gold, SegmentPair("no", "one")])
-        largest = largest_deltas(now().date(), limit=9)
+        largest = largest_deltas(now() - timedelta(days=1), limit=9)
         return [catalogue(limit=9), largest_segments(limit=9), count_holders(gold), trend, largest, by_set]
 
     before = read()

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from app.access.api_tokens import create_token
+from app.access.audit_log import set_origin
 from app.access.invitations import invite_operator
 from app.core.changes.replace_segments import Guard
 from app.webhooks.models import create_webhook
@@ -123,6 +124,7 @@ def shop(admin: Operator) -> Operator:
     create_token("crm", types=["membership"], guard=Guard(percent=20), networks=["10.0.0.0/8"])
     salt, digest, _ = new_secret("x" * 32)
     create_webhook("https://x.co/hook", salt, digest, ["membership"])
+    set_origin("system", "system")
     invite_operator("ben@x.co", "viewer")
     return admin
 

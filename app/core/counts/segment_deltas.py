@@ -5,16 +5,16 @@ A change set appends its deltas once, to the ledger of counts; compaction moves 
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import CompoundSelect, Index, Select, Subquery, case, func, insert, or_, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.counts.segment_counts import SegmentCount, current_counts, is_folded, is_recent
+from app.core.counts.segment_counts import SegmentCount, current_counts, is_recent
 from app.core.database import Base, db
-from app.core.models.change_sets import ChangeSetPart
+from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.segments import SegmentPair
 
 parts = ChangeSetPart.__table__.c
@@ -165,13 +165,9 @@ def _merged(lists: list[list[Delta]]) -> list[Delta]:
     return sorted(merged, key=lambda delta: (-abs(delta.customers), delta.type, delta.value))
 
 
-def largest_deltas(since: date, *, limit: int) -> list[ActorDelta]:
-    """Return the largest deltas since a day began, summed by actor and segment."""
-    ledger = SegmentCount.__table__.c
-    columns = (ledger.actor, ledger.type, ledger.value, ledger.delta)
-    rows = union_all(
-        select(*columns).where(is_folded, ledger.day >= since), select(*columns).where(is_recent, ledger.day >= since)
-    ).subquery("rows")
+def largest_deltas(since: datetime, *, limit: int) -> list[ActorDelta]:
+    """Return the largest deltas of the changes since a moment, summed by actor and segment."""
+    rows = union_all(*(_deltas_since(model, since) for model in (SegmentCount, SegmentDelta))).subquery("rows")
     customers = func.sum(rows.c.delta)
     query = (
         select(rows.c.actor, rows.c.type, rows.c.value, customers)
@@ -181,3 +177,13 @@ def largest_deltas(since: date, *, limit: int) -> list[ActorDelta]:
         .limit(limit)
     )
     return [ActorDelta(actor, type_, value, int(delta)) for actor, type_, value, delta in db.session.execute(query)]
+
+
+def _deltas_since(model: type[SegmentCount | SegmentDelta], since: datetime) -> Select[Any]:
+    deltas = model.__table__.c
+    return (
+        select(ChangeSet.actor, deltas.type, deltas.value, deltas.delta)
+        .join(ChangeSetPart, parts.change_set_id == ChangeSet.id)
+        .join(model, deltas.part_id == parts.id)
+        .where(parts.at >= since)
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice, pairwise
 from typing import Any
 
@@ -150,11 +150,10 @@ def count_changed_by_source(since: datetime) -> list[tuple[str, int, int]]:
     return [(source, sets, int(n)) for source, sets, n in db.session.execute(query)]
 
 
-def count_changed_by_day(since: datetime, days: int) -> list[int]:
-    """Return how many customers changed in each of the days that begin at `since`."""
-    starts = [since + timedelta(days=n) for n in range(days + 1)]
+def count_changed_between(starts: list[datetime]) -> list[int]:
+    """Return how many customers changed from each moment until the next one, in ascending order."""
     sums = [
         func.coalesce(func.sum(ChangeSet.changed).filter(ChangeSet.at >= start, ChangeSet.at < end), 0)
         for start, end in pairwise(starts)
     ]
-    return [int(changed) for changed in db.session.execute(select(*sums).where(ChangeSet.at >= since)).one()]
+    return [int(changed) for changed in db.session.execute(select(*sums).where(ChangeSet.at >= starts[0])).one()]
