@@ -22,6 +22,7 @@ from app.pages import (  # noqa: E402, F401 - they register their routes on `blu
     change_set_undo,
     changes,
     customer,
+    customer_erase,
     customer_profile,
     customer_rename,
     customer_undo,

@@ -1,5 +1,6 @@
 """One customer: profile, segments with the editor, and history."""
 
+from itertools import chain
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
@@ -8,6 +9,7 @@ from flask_babel import gettext as _
 from app.core.changes.replace_segments import replace_segments
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import largest_segments
+from app.core.history.customer_history import customer_history
 from app.core.history.segment_diff import changed_types, diff_segments, merge_changes, rebase_change
 from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import Customer, get_customer
@@ -17,7 +19,7 @@ from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, make_editor, parse_editor
 from app.web.cursors import encode_cursor
 
-TIMELINE_SIZE = 20
+HISTORY_SIZE = 20
 MAX_SUGGESTIONS = 100
 
 
@@ -29,15 +31,17 @@ def customer(document_id: str) -> Any:
 
 
 def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
-    before = list_query.cursor("before", int, int)
-    entries = timeline(found.document_id, limit=TIMELINE_SIZE + 1, before=before and (before[0], before[1]))
+    before = list_query.cursor("before", int, int, int, int)
+    start = before and ((before[0], before[1]), (before[2], before[3]))
+    history = customer_history(found.document_id, limit=HISTORY_SIZE, start=start)
     return render_template(
         "customer.html",
         customer=found,
         editor=editor,
         origins={(held.type, held.value): held.since for held in provenance(found.document_id)},
-        entries=[(entry, diff_segments(entry.before, entry.after)) for entry in entries[:TIMELINE_SIZE]],
-        older=encode_cursor(*entries[TIMELINE_SIZE - 1].key) if len(entries) > TIMELINE_SIZE else None,
+        history=history,
+        diff=diff_segments,
+        older=history.next_entries and encode_cursor(*chain.from_iterable(history.next_entries)),
         suggested=largest_segments(limit=MAX_SUGGESTIONS),
     ), status
 

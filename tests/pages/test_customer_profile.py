@@ -46,3 +46,12 @@ def test_viewers_cannot_edit_contact_details(viewer: Operator, ana: str) -> None
         viewer.get(url, status=403)
         viewer.post(url, {"name": "x"}, status=403)
     assert "Edit contact details" not in viewer.get(f"/customers/{ana}").links
+
+
+def test_the_history_shows_changes_of_the_profile(editor: Operator) -> None:
+    editor.post("/customer-new", {"document_id": "n-1", "name": "Eva"})
+    editor.post("/customer-profile/n-1", {"name": "Eva Díaz", "email": "", "phone": ""})
+    editor.post("/customer-rename/n-1", {"document_id": "n-2"})
+    text = editor.get("/customers/n-2").text
+    for difference in ("before ID n-1", "after ID n-2", "before Name Eva", "after Name Eva Díaz", "created Eva"):
+        assert difference in text

@@ -52,6 +52,7 @@ DETAILS = {
     "customer": LUCIA,
     "customer_undo": "/changes/1/undo/1232-2323",
     "customer_rename": "/customer-rename/1232-2323",
+    "customer_erase": "/customer-erase/1232-2323",
     "segment": GOLD,
     "segment with a small share": "/segments/affiliation/NEW_CUSTOMER",
     "segment_movements": f"{GOLD}/days",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Integer, cast, literal, select
+from sqlalchemy import Integer, Select, cast, literal, select
 
 from app.core import dialects
 from app.core.database import db
@@ -38,6 +38,12 @@ def timeline(document_id: str, *, limit: int, before: EntryKey | None = None) ->
     start = _newest(document_id) if before is None else _previous(before)
     if start is None:
         return []
+    rows = db.session.execute(walk_chain(start, limit))
+    return [_timeline_entry(change_set, part.at, entry) for change_set, part, entry in rows]
+
+
+def walk_chain(start: EntryKey, limit: int) -> Select[ChangeSet, ChangeSetPart, CustomerChange]:
+    """Return the query for a chain's entries from `start` on, newest first, each with its change set and part."""
     entry = CustomerChange.__table__.c
     part_id, number = cast(literal(start[0]), dialects.Id), cast(literal(start[1]), Integer)
     walk = select(part_id.label("part_id"), number.label("number"), literal(1).label("n")).cte("walk", recursive=True)
@@ -46,19 +52,18 @@ def timeline(document_id: str, *, limit: int, before: EntryKey | None = None) ->
         .join(walk, (entry.part_id == walk.c.part_id) & (entry.number == walk.c.number))
         .where(walk.c.n < limit)
     )
-    query = (
-        select(ChangeSet, ChangeSetPart.at, CustomerChange)
+    return (
+        select(ChangeSet, ChangeSetPart, CustomerChange)
         .select_from(walk)
         .join(CustomerChange, (entry.part_id == walk.c.part_id) & (entry.number == walk.c.number))
         .join(ChangeSetPart, ChangeSetPart.id == entry.part_id)
         .join(ChangeSet, ChangeSet.id == ChangeSetPart.change_set_id)
         .order_by(walk.c.n)
     )
-    return [_timeline_entry(*row) for row in db.session.execute(query)]
 
 
 def _timeline_entry(change_set: ChangeSet, at: datetime, entry: CustomerChange) -> TimelineEntry:
-    previous = _key(entry.previous_part_id, entry.previous_number)
+    previous = chain_key(entry.previous_part_id, entry.previous_number)
     return TimelineEntry(change_set, at, (entry.part_id, entry.number), entry.before, entry.after, previous)
 
 
@@ -75,15 +80,16 @@ def _newest(document_id: str) -> EntryKey | None:
     found = db.session.execute(query).one_or_none()
     if found is None:
         raise CustomerNotFound("No customer has this document_id.")
-    return _key(*found)
+    return chain_key(*found)
 
 
 def _previous(key: EntryKey) -> EntryKey | None:
     entry = db.session.get(CustomerChange, key)
-    return _key(entry.previous_part_id, entry.previous_number) if entry else None
+    return chain_key(entry.previous_part_id, entry.previous_number) if entry else None
 
 
-def _key(part_id: int | None, number: int | None) -> EntryKey | None:
+def chain_key(part_id: int | None, number: int | None) -> EntryKey | None:
+    """Return the key that a pointer names; None at the end of the chain."""
     return None if part_id is None or number is None else (part_id, number)
 
 
