@@ -23,6 +23,7 @@ MIN_SECRET_LENGTH = 16
 LANGUAGES = {"en": "English", "es": "Español", "pt_BR": "Português"}
 """The languages of the pages, by locale, each under its own name."""
 
+_ROLE_NAMES = ", ".join(f"`{role}`" for role in ROLES)
 _HOST_NAME = re.compile(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -194,7 +195,7 @@ SETTINGS = (
     Setting("OIDC_ISSUER", "", "Provider of single sign-on, such as `https://login.example.com`; off if empty"),
     Setting("OIDC_CLIENT_ID", "", "Client id at the provider"),
     Setting("OIDC_CLIENT_SECRET", "", "Client secret at the provider"),
-    Setting("OIDC_ROLE_CLAIM", "", "Claim with the role (`viewer`, `editor`, `admin`); if empty, roles are set here"),
+    Setting("OIDC_ROLE_CLAIM", "", f"Claim with the role ({_ROLE_NAMES}); if empty, roles are set here"),
     Setting("AUDIT_RETENTION_DAYS", "400", "Days after which entries of the audit log are deleted", _at_least(1)),
     Setting("HISTORY_RETENTION_DAYS", "0", "Days after which changes are deleted; never if 0", _at_least(0)),
     Setting("LOG_FORMAT", "text", "`text` or `json`", _log_format),

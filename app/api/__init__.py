@@ -1,6 +1,7 @@
 """The JSON API: every URL under /api. A view reads the request, calls the core, and answers."""
 
 from flask import Flask
+from werkzeug.utils import find_modules, import_string
 
 from app.api import auth, etag, rate_limit, token_requests
 from app.api.api_blueprint import ApiBlueprint
@@ -11,22 +12,10 @@ blueprint.after_request(rate_limit.add_headers)
 blueprint.after_request(token_requests.log_request)
 blueprint.after_request(etag.apply_etag)
 
-from app.api import (  # noqa: E402, F401 - they register their routes
-    catalogue,
-    change_set_entries,
-    changes,
-    customer,
-    customers,
-    diff,
-    jobs,
-    members,
-    openapi,
-    revert,
-    segment_rename,
-    segments,
-    webhooks,
-    whole_customers,
-)
+from app.api import openapi  # noqa: E402 - it needs the blueprint
+
+for module in find_modules(__name__):  # they register their routes on `blueprint`
+    import_string(module)
 
 
 def init_app(app: Flask) -> None:

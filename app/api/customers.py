@@ -1,5 +1,6 @@
 """Customers: listed and searched; created and updated by document_id. Their segments have endpoints of their own."""
 
+import dataclasses
 from typing import Any
 
 from flask import Response, jsonify
@@ -42,9 +43,15 @@ from app.web.cursors import encode_cursor
 
 class FilterQuery(QuerySchema):
     q = text("Parts of the id, name, e-mail or phone, without case, accents and punctuation; every word must occur.")
-    segment = SegmentFilter("`type:value` that the customers have; repeatable.")
+    segment = SegmentFilter("`type:value` that the customers have; repeatable.", attribute="segments")
     without = SegmentFilter("`type:value` that the customers do not have; repeatable.")
     has = Choice("any", "none", description="Whether the customers have any segments.")
+
+
+def parse_filter(query: dict[str, Any]) -> Filter:
+    """Return the filter of a FilterQuery: each field of Filter is a parameter."""
+    values = {field.name: query[field.name] for field in dataclasses.fields(Filter)}
+    return Filter(**{name: value for name, value in values.items() if value is not None})
 
 
 class CustomersQuery(FilterQuery, PageQuery):
@@ -87,9 +94,8 @@ def customers(query: dict[str, Any]) -> Response:
 
     By document_id; those for whom all filters are true.
     """
-    filters = Filter(query["q"] or "", query["segment"], query["without"], query["has"])
     limit = query["limit"]
-    found = find_customers(filters, Order(), after=query["cursor"], limit=limit + 1)
+    found = find_customers(parse_filter(query), Order(), after=query["cursor"], limit=limit + 1)
     next_ = encode_cursor(found[limit - 1].document_id) if len(found) > limit else None
     return jsonify(customers=[_customer_json(row) for row in found[:limit]], next=next_)
 

@@ -174,8 +174,8 @@ class Cursor(fields.String):
 class SegmentFilter(fields.List[Any]):
     """`type:value`, any number of times; the pairs, each once."""
 
-    def __init__(self, description: str) -> None:
-        super().__init__(_SegmentText(), load_default=tuple, metadata={"description": description})
+    def __init__(self, description: str, **options: Any) -> None:
+        super().__init__(_SegmentText(), load_default=tuple, metadata={"description": description}, **options)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return tuple(dict.fromkeys(super()._deserialize(value, *args, **kwargs)))

@@ -13,7 +13,7 @@ from app.api import blueprint
 from app.api.api_blueprint import Answer
 from app.api.auth import current_client
 from app.api.customer import PreconditionFailed, check_precondition_of, if_match
-from app.api.customers import FilterQuery
+from app.api.customers import FilterQuery, parse_filter
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import encode_position
 from app.api.parameters import QuerySchema
@@ -60,7 +60,7 @@ def export_customers(query: dict[str, Any]) -> Response:
     All customers that match, as JSON Lines, in one consistent state. The header `Change-Cursor` is the cursor from
     which to follow the change feed.
     """
-    filters = Filter(query["q"] or "", query["segment"], query["without"], query["has"])
+    filters = parse_filter(query)
     cursor = encode_position(begin_snapshot())
     response = Response(stream_with_context(_lines(filters)), mimetype="application/x-ndjson")
     response.headers["Change-Cursor"] = cursor

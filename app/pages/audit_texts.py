@@ -7,7 +7,8 @@ from flask import Blueprint
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app.pages.template_filters import ROLES, SIGN_IN_METHODS, local_time, number
+from app.pages.role_texts import ROLE_NAMES
+from app.pages.template_filters import SIGN_IN_METHODS, local_time, number
 
 EVENTS = {
     "sign_in": lazy_gettext("Signed in"),
@@ -68,7 +69,12 @@ DETAILS = {
 }
 """Labels by the name of a detail."""
 
-WORDS = {"role": ROLES, "method": SIGN_IN_METHODS, "kind": SIGN_IN_METHODS, "sessions": {"all": lazy_gettext("all")}}
+WORDS = {
+    "role": ROLE_NAMES,
+    "method": SIGN_IN_METHODS,
+    "kind": SIGN_IN_METHODS,
+    "sessions": {"all": lazy_gettext("all")},
+}
 """Labels of stored words, by the name of their detail."""
 
 ACTORS = {"anonymous": lazy_gettext("anonymous"), "system": lazy_gettext("system")}

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import structlog
 from flask import current_app, g, redirect, request, session, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
 from app.access.audit_log import set_origin
@@ -18,6 +17,7 @@ from app.access.sessions import renew_secret
 from app.core.database import now
 from app.core.errors import Forbidden
 from app.core.models.change_sets import Actor
+from app.pages.role_texts import ROLE_TEXTS
 from app.pages.template_filters import role_label
 from app.web.server_environ import HEADERS_ONLY
 
@@ -27,9 +27,6 @@ PUBLIC = "public"
 SESSION_KEY = "sign_in"
 CONFIRMED_KEY = "password_confirmed_at"
 CONFIRMATION_LIFETIME = timedelta(minutes=10)
-
-REQUIRED = {"editor": lazy_gettext("Only editors can do this."), "admin": lazy_gettext("Only admins can do this.")}
-"""What an operator with a lower role is told, by the role that a page requires."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -85,7 +82,7 @@ def authenticate() -> Response | None:
         raise NotAllowed(
             _(
                 "%(required)s Your role is %(role)s. Nothing was changed.",
-                required=REQUIRED[role],
+                required=ROLE_TEXTS[role].required,
                 role=role_label(operator.role),
             )
         )

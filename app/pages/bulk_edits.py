@@ -18,6 +18,7 @@ from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, EditorRow, parse_editor
+from app.pages.filter_texts import active_filters
 from app.pages.jobs import job_context, start_job
 from app.pages.list_query import InvalidRequest, parse_customer_list
 
@@ -45,7 +46,7 @@ def _form(editor: Editor, error: str | None = None, status: int = 200) -> Any:
         editor=editor,
         error=error,
         document_ids=document_ids,
-        filter=filter_,
+        filters=list(active_filters(filter_)) if filter_ is not None else None,
         count=count_customers(filter_, limit=MAX_COUNTED) if filter_ is not None else None,
         operation=request.form.get("operation", "add"),
         operations=OPERATIONS,

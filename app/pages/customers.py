@@ -25,6 +25,7 @@ from app.core.search.filters import Filter
 from app.files.export import csv_chunks
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
+from app.pages.filter_texts import CHOICES, SEGMENT_CONDITIONS, active_filters
 from app.pages.list_query import (
     CustomerListQuery,
     InvalidRequest,
@@ -38,7 +39,6 @@ PAGE_SIZE = 50
 MAX_COUNTED = 10_000
 MAX_SEARCHED = 20_000
 MAX_SUGGESTIONS = 12
-CONDITIONS = ("segment", "without")
 
 
 @blueprint.get("/customers")
@@ -65,6 +65,9 @@ def _page(query: CustomerListQuery, errors: dict[str, str]) -> Any:
         "customers.html",
         query=query,
         errors=errors,
+        conditions=SEGMENT_CONDITIONS,
+        choices=CHOICES,
+        active=list(active_filters(query.filter)),
         customers=rows,
         count=None if errors else _count(query, len(rows), has_next),
         previous_url=urls.changed(before=query.cursor(rows[0])) if has_previous and rows else None,
@@ -78,7 +81,7 @@ def _page(query: CustomerListQuery, errors: dict[str, str]) -> Any:
 def _add_segment_filter(query: CustomerListQuery) -> Any:
     """Redirect to the list with one more segment in its filter."""
     condition = request.args.get("condition", "segment")
-    if condition not in CONDITIONS:
+    if condition not in SEGMENT_CONDITIONS:
         raise InvalidRequest(_("Choose a condition from the list."))
     try:
         added = format_segment(_find_segment(list_query.text("add_segment")))

@@ -20,24 +20,15 @@ from app.core.errors import DuplicateName
 from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.domain_texts import translate_domain_text
-
-ROLE_DESCRIPTIONS = {
-    "viewer": lazy_gettext("Viewer: can view"),
-    "editor": lazy_gettext("Editor: can edit segments and import"),
-    "admin": lazy_gettext("Admin: full access"),
-}
-
-NEW_ROLE = {
-    "viewer": lazy_gettext("%(email)s is now a viewer."),
-    "editor": lazy_gettext("%(email)s is now an editor."),
-    "admin": lazy_gettext("%(email)s is now an admin."),
-}
+from app.pages.role_texts import ROLE_TEXTS
 
 
 class InvitationForm(FlaskForm):  # type: ignore[misc]
     email = EmailField(lazy_gettext("Email"), [DataRequired(lazy_gettext("Enter a valid email."))])
     role = SelectField(
-        lazy_gettext("Role"), choices=[SelectChoice(*choice) for choice in ROLE_DESCRIPTIONS.items()], default="editor"
+        lazy_gettext("Role"),
+        choices=[SelectChoice(role, texts.description) for role, texts in ROLE_TEXTS.items()],
+        default="editor",
     )
 
 
@@ -106,7 +97,7 @@ def _apply_action(operator: Operator, action: str) -> Any:
         if role not in ROLES:
             return _("Choose a role. Nothing was changed.")
         set_role(operator.id, role)
-        return NEW_ROLE[role] % {"email": operator.email}
+        return ROLE_TEXTS[role].assigned % {"email": operator.email}
     if action == "sign-out":
         end_sessions(operator.id, operator.email)
         return _("%(email)s was signed out everywhere.", email=operator.email)

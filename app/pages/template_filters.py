@@ -21,6 +21,7 @@ from flask_babel import gettext as _
 from app.core.database import now
 from app.core.models.customers import PROFILE_FIELDS
 from app.pages.days import today
+from app.pages.role_texts import ROLE_NAMES
 from app.serialization.segment_notation import format_segment
 
 HUES = 8
@@ -30,7 +31,6 @@ SOURCES = {
     "import": lazy_gettext("Import"),
     "command": lazy_gettext("Command line"),
 }
-ROLES = {"viewer": lazy_gettext("Viewer"), "editor": lazy_gettext("Editor"), "admin": lazy_gettext("Admin")}
 STATES = {
     "active": lazy_gettext("Active"),
     "deactivated": lazy_gettext("Deactivated"),
@@ -186,7 +186,7 @@ def hue(type_: str) -> int:
 
 
 def role_label(name: str) -> str:
-    return str(ROLES.get(name, name))
+    return str(ROLE_NAMES.get(name, name))
 
 
 def state_label(name: str) -> str:

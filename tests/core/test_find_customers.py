@@ -1,5 +1,7 @@
 """Finding customers: the same ones on both databases, in the same order, each once."""
 
+import dataclasses
+import json
 import random
 from collections.abc import Iterator
 from itertools import pairwise
@@ -249,13 +251,14 @@ CUSTOMERS = st.lists(
     max_size=8,
     unique_by=lambda row: row["document_id"],
 )
-ANY_FILTER = st.builds(
-    Filter,
-    q=st.one_of(st.just(""), WORDS, st.lists(WORDS, max_size=3).map(" ".join)),
-    segments=st.lists(st.sampled_from(PAIRS), max_size=2, unique=True).map(tuple),
-    without=st.lists(st.sampled_from(PAIRS), max_size=2, unique=True).map(tuple),
-    has=st.sampled_from([None, None, "any", "none"]),
-)
+FIELDS: dict[str, Any] = {
+    "q": st.one_of(st.just(""), WORDS, st.lists(WORDS, max_size=3).map(" ".join)),
+    "segments": st.lists(st.sampled_from(PAIRS), max_size=2, unique=True).map(tuple),
+    "without": st.lists(st.sampled_from(PAIRS), max_size=2, unique=True).map(tuple),
+    "has": st.sampled_from([None, None, "any", "none"]),
+}
+ANY_FILTER = st.builds(Filter, **{field.name: FIELDS.get(field.name, ...) for field in dataclasses.fields(Filter)})
+"""Fields that are not in FIELDS have any value of their type."""
 FEW_EXAMPLES = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -281,6 +284,8 @@ def check_predicate(rows: list[dict[str, Any]], filters: Filter) -> None:
     assert count_customers(filters, limit=100) == Count(len(expected), exact=True)
     assert [row["document_id"] for row in iter_customers(filters)] == expected
     assert list(iter_ids(filters)) == expected
+    assert Filter.from_dict(json.loads(json.dumps(filters.to_dict()))) == filters
+    assert bool(filters) or expected == sorted(stored)
 
 
 @given(rows=CUSTOMERS, several=st.lists(ANY_FILTER, min_size=1, max_size=6))

@@ -12,6 +12,7 @@ from math import isqrt
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, or_, select, tuple_
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.core import dialects
 from app.core.counts.customer_totals import totals
@@ -29,6 +30,9 @@ search = CustomerSearch.__table__.c
 MIN_SCAN = 1_000
 SELECTIVE_LENGTH = 6
 """Words with a digit and at least this long are ids, e-mails or phones, or the larger part of one."""
+
+FILTER_COLUMNS = (customers.segments,)
+"""What `_matching_columns` reads."""
 
 CustomerRow = Row[Any]
 """document_id, the profile, segments, changed_at, change_set_id, sort_name; actor and source of the last change."""
@@ -62,7 +66,7 @@ class Count:
 
 def known_count(filters: Filter) -> Count | None:
     """Return how many customers match if the ledgers of counts say so, or None if they would have to be counted."""
-    if parse_query(filters.q) or filters.without or len(filters.segments) > 1:
+    if parse_query(filters.q) or filters != Filter(filters.q, segments=filters.segments[:1], has=filters.has):
         return None
     if filters.segments:
         return None if filters.has == "none" else Count(count_holders(filters.segments[0]), exact=True)
@@ -145,7 +149,7 @@ def _scan_in_order(filters: Filter, order: Order, after: tuple[str, ...] | None,
     keys = (search.document_id,) if order.by == "id" and query else _sort_keys(order)
     table = keys[0].table
     in_search = table is search.id.table
-    columns = [search.terms] if in_search else [customers.segments]
+    columns = [search.terms] if in_search else FILTER_COLUMNS
     scanned = select(*dict.fromkeys([table.c.document_id, *keys, *columns]))
     if after is not None:
         scanned = scanned.where(_after_cursor(keys, order, after))
@@ -153,7 +157,7 @@ def _scan_in_order(filters: Filter, order: Order, after: tuple[str, ...] | None,
     matches = select(rows.c.document_id)
     if query:
         matches = matches.where(*_matching_terms(query, rows.c.terms))
-    others = [*_matching_symbols(query), *_matching_segments(filters, rows.c.get("segments", customers.segments))]
+    others = [*_matching_symbols(query), *_matching_columns(filters, customers if in_search else rows.c)]
     if others and in_search:
         matches = matches.join(Customer, customers.document_id == rows.c.document_id)
     position = tuple(rows.c[key.name] for key in keys)
@@ -166,11 +170,11 @@ def _match_by_index(filters: Filter, order: Order, after: tuple[str, ...] | None
     Materialized, or a planner might scan the order after all. For segments alone SQLite has no index: there, scanning
     the order finds a page sooner than collecting all matches.
     """
-    query, with_segments = parse_query(filters.q), _matching_segments(filters)
+    query, others = parse_query(filters.q), _matching_columns(filters, customers)
     key = search.document_id if query or order.by == "name" else customers.document_id
-    conditions = [*_matching_terms(query, search.terms, indexed=True), *_matching_symbols(query), *with_segments]
+    conditions = [*_matching_terms(query, search.terms, indexed=True), *_matching_symbols(query), *others]
     hits = select(key, *([search.name] if order.by == "name" else [])).where(*conditions)
-    if key.table is search.id.table and (with_segments or query.symbols):
+    if key.table is search.id.table and (others or query.symbols):
         hits = hits.join(Customer, customers.document_id == key)
     found = hits.cte("hits").prefix_with("MATERIALIZED", dialect="*" if query else "postgresql")
     keys = (found.c.document_id,) if order.by == "id" else (found.c.name, found.c.document_id)
@@ -197,7 +201,9 @@ def _matching_symbols(query: Query) -> list[ColumnElement[bool]]:
     return [or_(*(dialects.contains_text(column, symbol) for column in columns)) for symbol in query.symbols]
 
 
-def _matching_segments(filters: Filter, segments: ColumnElement[Any] = customers.segments) -> list[ColumnElement[bool]]:
+def _matching_columns(filters: Filter, columns: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
+    """Return all of `Filter.matches` but the text, as conditions on FILTER_COLUMNS of `customers` or of a subquery."""
+    segments = columns.segments
     empty = segments == dialects.json_value([])
     conditions = [
         dialects.contains_segment(segments, pair, indexed=indexed) for pair, indexed in _by_index(filters.segments)

@@ -1,7 +1,7 @@
 """Which customers a list holds, and in which order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from app.core.models.segments import SegmentPair, Segments
@@ -31,18 +31,19 @@ class Filter:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the filter as JSON, for `from_dict`."""
-        pairs = {name: [pair.to_dict() for pair in getattr(self, name)] for name in ("segments", "without")}
-        return {"q": self.q, "has": self.has, **pairs}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        pairs = {name: [pair.to_dict() for pair in value] for name, value in values.items() if isinstance(value, tuple)}
+        return values | pairs
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "Filter":
+    def from_dict(cls, values: dict[str, Any]) -> "Filter":
         """Return the filter that `to_dict` described."""
-        pairs = {name: tuple(map(SegmentPair.of, fields[name])) for name in ("segments", "without")}
-        return cls(**{**fields, **pairs})
+        pairs = {name: tuple(map(SegmentPair.of, value)) for name, value in values.items() if isinstance(value, list)}
+        return cls(**values | pairs)
 
     def __bool__(self) -> bool:
         """Return whether there is any condition."""
-        return bool(parse_query(self.q) or self.segments or self.without or self.has)
+        return bool(parse_query(self.q)) or replace(self, q="") != Filter()
 
 
 @dataclass(frozen=True)
