@@ -16,7 +16,7 @@ from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, next_curs
 from app.api.write_headers import HeaderSchema
 from app.core.errors import InvalidInput, TooLarge, UnsupportedMediaType
 from app.core.limits import MAX_ERROR_DETAILS
-from app.files.formats import UnreadableFile
+from app.files.formats import KnownFormat, UnreadableFile
 from app.files.reading import open_stream
 from app.jobs.compare_file import iter_differences
 from app.jobs.stage_file import StagingOptions, stage_file
@@ -69,7 +69,7 @@ def compare(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     limit, (after,) = query["limit"], query["cursor"] or (0,)
     source_limit = current_app.config["MAX_BODY_BYTES"]
     with (
-        open_stream(request.stream, max_uncompressed=source_limit) as source,  # type: ignore[arg-type]
+        open_stream(request.stream, known=KnownFormat(workbooks=False), max_uncompressed=source_limit) as source,  # type: ignore[arg-type]
         stage_file(
             source, lambda _position: None, StagingOptions(needs_segments=True, max_rejected=MAX_ERROR_DETAILS)
         ) as staging,

@@ -20,7 +20,6 @@ from app.core.search.customers import iter_customers
 from app.core.search.filters import Filter
 from app.files.export import csv_chunks
 from app.files.notes import describe_notes
-from app.files.reading import open_path
 from app.jobs.apply_file import apply_file
 from app.jobs.customer_traces import erase_from_jobs
 from app.jobs.stage_file import StagingOptions, stage_file
@@ -42,7 +41,7 @@ def import_(file: str, options: FileOptions) -> None:
     if nothing was applied.
     """
     with (
-        open_path(file, encoding=options.encoding, delimiter=options.delimiter) as source,
+        options.open(file) as source,
         progress("Reading", source.size) as reading,
         stage_file(source, reading, StagingOptions(options.roles, options.clear_empty)) as staging,
     ):

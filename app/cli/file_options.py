@@ -1,6 +1,7 @@
 """The options of commands that read a file: how it is written, where that cannot be detected."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import click
 
 from app.files.columns import COLUMN_ROLES, SEGMENT_OF, TAGS_OF
-from app.files.formats import DELIMITERS, ENCODINGS
+from app.files.formats import DELIMITERS, ENCODINGS, KnownFormat
+from app.files.reading import Source, open_path
 
 DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -19,6 +21,11 @@ class FileOptions:
     delimiter: str | None
     roles: list[str] | None
     clear_empty: bool
+    sheet: str | None
+
+    def open(self, path: str) -> AbstractContextManager[Source]:
+        """Open the file as the options say. Raises UnreadableFile."""
+        return open_path(path, KnownFormat(self.encoding, self.delimiter, self.sheet))
 
 
 def _delimiter(_context: Any, _option: Any, value: str | None) -> str | None:
@@ -50,6 +57,7 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="ROLE,ROLE,…",
         help="What each column holds, in order; nothing to ignore one. Default: detected from the header.",
     )
+    @click.option("--sheet", help="Of a workbook. Default: the first that is not empty.")
     @click.option("--keep-empty", is_flag=True, help="Empty cells leave the field unchanged instead of clearing it.")
     @wraps(command)
     def with_options(
@@ -58,8 +66,9 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
         delimiter: str | None,
         roles: list[str] | None,
         keep_empty: bool,
+        sheet: str | None,
         **kwargs: Any,
     ) -> Any:
-        return command(*args, options=FileOptions(encoding, delimiter, roles, not keep_empty), **kwargs)
+        return command(*args, options=FileOptions(encoding, delimiter, roles, not keep_empty, sheet), **kwargs)
 
     return with_options

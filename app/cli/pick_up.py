@@ -76,6 +76,7 @@ def pick_up_command(  # noqa: PLR0913 - one parameter per option
             "delimiter": options.delimiter,
             "roles": options.roles,
             "clear_empty": options.clear_empty,
+            "sheet": options.sheet,
         },
     )
     with _stopped_by_signals() as stop:

@@ -14,7 +14,6 @@ from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, repo
 from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
 from app.files.notes import describe_notes
-from app.files.reading import open_path
 from app.files.staging import Staging
 from app.jobs.apply_file import ApplyResult, apply_file
 from app.jobs.compare_file import iter_differences
@@ -49,7 +48,7 @@ def apply_(file: str, *, dry_run: bool, as_of: datetime | None, options: FileOpt
     written to FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was applied.
     """
     with (
-        open_path(file, encoding=options.encoding, delimiter=options.delimiter) as source,
+        options.open(file) as source,
         progress("Reading", source.size) as reading,
         stage_file(source, reading, StagingOptions(options.roles, needs_segments=True)) as staging,
     ):
@@ -91,7 +90,7 @@ def diff_(file: str, *, options: FileOptions) -> None:
     stdout; `stored` is null for an id that no customer has. Exits with 1 if there are differences or rejected rows.
     """
     with (
-        open_path(file, encoding=options.encoding, delimiter=options.delimiter) as source,
+        options.open(file) as source,
         progress("Reading", source.size) as reading,
         stage_file(source, reading, StagingOptions(options.roles, needs_segments=True)) as staging,
     ):

@@ -37,6 +37,14 @@ MAX_FORM_BYTES = 4 * 1024 * 1024
 MAX_UPLOAD_BYTES = 1024 * 1024 * 1024
 """A file to import; larger files are imported with the command."""
 
+MAX_WORKBOOK_BYTES = 20 * 1024 * 1024
+"""A workbook, which is read as a whole: some 400,000 rows. Larger ones are saved as CSV."""
+
+MAX_WORKBOOK_ROWS = 100_000
+"""Customers in an exported workbook, which is written as a whole before the first byte is sent."""
+
+MAX_UNCOMPRESSED_WORKBOOK_BYTES = 400 * 1024 * 1024
+
 MAX_UNCOMPRESSED_BYTES = 8 * 1024**3
 """What a compressed file may unfold to."""
 

@@ -1,6 +1,7 @@
 """What each column of a CSV holds, and what a row, of a CSV or of JSON Lines, says about a customer."""
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -38,6 +39,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "type": ("tipo", "segmenttype", "tipodesegmento"),
     "value": ("valor", "segmentvalue", "valordesegmento"),
 }
+_ROUNDED = re.compile(r"[0-9]+([.,][0-9]+)?E\+[0-9]+")
+"""How a spreadsheet writes a large number: what stood there is lost."""
+
 _ADDED_TO_REJECTED = ("line", "error")
 """The columns that we add to a file of rejected rows."""
 
@@ -108,7 +112,7 @@ def make_row_parser(
 
     With `clear_empty`, an empty cell clears the field of the customer; otherwise it leaves it unchanged.
     """
-    if format.kind != "csv" or roles is None:
+    if not format.has_columns or roles is None:
         return lambda line: _json_entry(_checked_row(line))
     return CsvRows(roles, notes, clear_empty=clear_empty).entry
 
@@ -174,6 +178,7 @@ class CsvRows:
     def _trim(self, cell: str) -> str:
         trimmed = trim_cell(cell)
         self.notes.trimmed += trimmed != cell
+        self.notes.rounded_numbers += "E+" in trimmed and _ROUNDED.fullmatch(trimmed) is not None
         return trimmed
 
     def _segments(self, cells: list[str]) -> Segments | None:

@@ -1,13 +1,16 @@
-"""Customers, and rejected rows, as CSV that `app.files.reading` reads again."""
+"""Customers, and rejected rows, as CSV and workbooks that `app.files.reading` reads again."""
 
 import csv
 import io
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import IO, Any
 
 import orjson
+import xlsxwriter
 
+from app.core.limits import MAX_WORKBOOK_ROWS
 from app.core.models.customers import PROFILE_FIELD_NAMES
 from app.files.cells import escape_cell, escape_for_import, escape_json, protect_raw_cell
 
@@ -34,6 +37,25 @@ def table_chunks(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterat
     yield from _lines(
         [escape_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in chain([header], rows)
     )
+
+
+class WorkbookTooSmall(Exception):
+    """A workbook cannot hold the customers: there are too many, or one has too many segments for a cell."""
+
+
+def write_workbook(customers: Iterable[dict[str, Any]]) -> IO[bytes]:
+    """Return an open temporary file, an .xlsx in which every cell is text. Raises WorkbookTooSmall."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
+    with xlsxwriter.Workbook(file, {"constant_memory": True, "strings_to_urls": False}) as workbook:
+        sheet = workbook.add_worksheet()
+        for number, row in enumerate(_rows(customers, for_spreadsheets=False)):
+            if number > MAX_WORKBOOK_ROWS:
+                raise WorkbookTooSmall
+            for column, cell in enumerate(row):
+                if cell and sheet.write_string(number, column, cell):
+                    raise WorkbookTooSmall
+    file.seek(0)
+    return file
 
 
 def rejected_csv_chunks(columns: Sequence[str] | None, rejected: Iterable[tuple[int, str, Any]]) -> Iterator[str]:

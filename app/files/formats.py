@@ -29,6 +29,7 @@ SAMPLED_LINES = 20
 _BODY = re.compile(rb'\s*\{\s*"customers"\s*:')
 _ARRAY = re.compile(rb"\s*\[\s*\{")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How .xlsx, .xlsb and .ods, which are zip archives, and .xls begin."""
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
 _MAX_CONTROL = 1 / 12
 """The share of control characters above which a file is not text: of compressed data, one byte in nine is one."""
@@ -45,37 +46,55 @@ class UnreadableFile(BadRequest):
 
 @dataclass(frozen=True)
 class FileFormat:
-    """How a file is written; all but `kind` concern CSV only."""
+    """How a file is written; `encoding` and `delimiter` concern CSV only."""
 
-    kind: Literal["csv", "json lines", "json body", "json array"]
+    kind: Literal["csv", "json lines", "json body", "json array", "workbook"]
     encoding: str = "utf-8"
     delimiter: str = ","
     header: bool = True
-    """Whether the file has a row with the names of the columns."""
+    """Whether a CSV or workbook has a row with the names of the columns."""
+    sheet: str | None = None
+    """Which sheet of a workbook; None for the first that is not empty."""
+
+    @property
+    def has_columns(self) -> bool:
+        """Return whether rows consist of cells."""
+        return self.kind in ("csv", "workbook")
 
 
-def detect_format(start: bytes, *, encoding: str | None = None, delimiter: str | None = None) -> FileFormat:
-    """Return the format of a file that begins like this; what is given is not detected.
+@dataclass(frozen=True)
+class KnownFormat:
+    """What is known of a file's format, and not to be detected."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    workbooks: bool = True
+    """Whether workbooks are read."""
+
+
+def detect_format(start: bytes, known: KnownFormat = KnownFormat()) -> FileFormat:
+    """Return the format of a file that begins like this.
 
     Raises UnreadableFile if it is not text.
     """
     if start.startswith(_WORKBOOKS):
-        raise UnreadableFile(
-            "Excel workbooks aren't supported. In Excel choose Save as › CSV UTF-8, then upload that file."
-        )
+        if not known.workbooks:
+            raise UnreadableFile("Workbooks aren't read here. Send CSV or JSON Lines.")
+        return FileFormat("workbook", sheet=known.sheet)
     if _BODY.match(start):
         return FileFormat("json body")
     if _ARRAY.match(start):
         return FileFormat("json array")
     if start.lstrip().startswith(b"{"):
         return FileFormat("json lines")
-    encoding = encoding or _detect_encoding(start)
+    encoding = known.encoding or _detect_encoding(start)
     text = start.decode(encoding, errors="replace").lstrip("\ufeff")
     if len(_CONTROL.findall(text)) > len(text) * _MAX_CONTROL:
         raise UnreadableFile("This isn't a text file. Upload CSV or JSON Lines.")
     if encoding != "utf-8" and text.lstrip().startswith(("{", "[")):
         raise UnreadableFile(f"JSON must be UTF-8; this file is {ENCODINGS[encoding]}. Save it as UTF-8.")
-    return FileFormat("csv", encoding, delimiter or _detect_delimiter(text))
+    return FileFormat("csv", encoding, known.delimiter or _detect_delimiter(text))
 
 
 def _detect_delimiter(text: str) -> str:

@@ -137,7 +137,13 @@ def csv_rows(
     # Bytes that the encoding does not have become lone surrogates, which are found row by row.
     errors = "surrogatepass" if format.encoding.startswith("utf-16") else "surrogateescape"
     reader = _CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
-    rows = _split_rows(reader, format.delimiter)
+    return table_rows(_split_rows(reader, format.delimiter), format, notes, is_header)
+
+
+def table_rows(
+    rows: Iterator[Line], format: FileFormat, notes: FileNotes, is_header: Callable[[list[str]], bool]
+) -> tuple[Iterator[Line], list[str]]:
+    """Return the rows below the header, with as many cells as it has, and the columns that it names."""
     start = list(islice(rows, 1))
     if start and start[0].error:
         raise UnreadableFile(f"The first line is not CSV: {start[0].error}")

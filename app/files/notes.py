@@ -22,6 +22,8 @@ class FileNotes:
     empty_words: int = 0
     invalid_emails: int = 0
     repeated_segments: int = 0
+    rounded_numbers: int = 0
+    """Numbers of a workbook with more digits than a spreadsheet keeps, or of a CSV such as 1.23E+12."""
 
     def note_segments(self, segments: Segments) -> None:
         self.repeated_segments += len({(pair["type"], pair["value"]) for pair in segments}) < len(segments)
@@ -76,6 +78,12 @@ TEXTS: dict[str, Callable[[Plural, int, str], str]] = {
     "repeated_segments": lambda ngettext, n, count: ngettext(
         "%(count)s customer with the same segment more than once, kept as in the file",
         "%(count)s customers with the same segment more than once, kept as in the file",
+        n,
+        count=count,
+    ),
+    "rounded_numbers": lambda ngettext, n, count: ngettext(
+        "%(count)s number that a spreadsheet may have rounded, such as 1.23E+12: format the column as text",
+        "%(count)s numbers that a spreadsheet may have rounded, such as 1.23E+12: format the columns as text",
         n,
         count=count,
     ),

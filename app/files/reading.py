@@ -1,4 +1,4 @@
-"""Opening files: CSV, JSON Lines and the endpoint's JSON body, plain or gzipped, as a stream of numbered rows."""
+"""Opening files: CSV, JSON Lines, the endpoint's JSON body and workbooks, gzipped or not, as numbered rows."""
 
 import gzip
 import io
@@ -6,13 +6,16 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any, cast
 
 from app.files.columns import is_header
-from app.files.formats import FileFormat, UnreadableFile, detect_format
-from app.files.lines import Line, csv_rows, json_array, json_lines
+from app.files.formats import FileFormat, KnownFormat, UnreadableFile, detect_format
+from app.files.lines import Line, csv_rows, json_array, json_lines, table_rows
 from app.files.notes import FileNotes
+from app.files.workbooks import open_workbook
+
+_DETECTED = KnownFormat()
 
 SNIFF_SIZE = 64 * 1024
 """Bytes at the beginning from which the format is detected."""
@@ -25,20 +28,22 @@ class Source:
     lines: Iterator[Line]
     format: FileFormat
     columns: list[str] | None
-    """The header of a CSV; None for JSON."""
+    """The header of a CSV or a sheet; None for JSON."""
     position: Callable[[], int]
     size: int | None
     notes: FileNotes = field(default_factory=FileNotes)
+    sheets: list[str] = field(default_factory=list)
+    """The sheets of a workbook."""
 
 
 @contextmanager
-def open_path(path: str, *, encoding: str | None = None, delimiter: str | None = None) -> Iterator[Source]:
+def open_path(path: str, known: KnownFormat = _DETECTED) -> Iterator[Source]:
     """Open the file at `path`, `-` for standard input. Raises UnreadableFile, also while reading."""
     try:
         raw = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed by `open_stream`
     except OSError as error:
         raise UnreadableFile(f"{path} cannot be opened: {error.strerror}.") from None
-    with open_stream(cast(io.RawIOBase, raw), encoding=encoding, delimiter=delimiter) as source:
+    with open_stream(cast(io.RawIOBase, raw), known=known) as source:
         yield source
 
 
@@ -47,8 +52,7 @@ def open_stream(
     raw: io.RawIOBase,
     format: FileFormat | None = None,
     *,
-    encoding: str | None = None,
-    delimiter: str | None = None,
+    known: KnownFormat = _DETECTED,
     max_uncompressed: float = float("inf"),
 ) -> Iterator[Source]:
     """Read an open file in this format, or as detected, and close it. Raises UnreadableFile.
@@ -66,7 +70,7 @@ def open_stream(
             open_files.callback(plain.close)
             try:
                 start = _start(plain)
-                format = format or detect_format(start, encoding=encoding, delimiter=delimiter)
+                format = format or detect_format(start, known)
                 yield _source(plain, format, position, size, open_files)
             except (gzip.BadGzipFile, zlib.error, EOFError, OSError, UnicodeError) as error:
                 raise UnreadableFile(f"The file cannot be read: {error}.") from None
@@ -115,5 +119,9 @@ def _source(
     if of_json:
         return Source(of_json(stream, format), format, None, position, size)
     notes = FileNotes()
+    if format.kind == "workbook":
+        workbook = open_workbook(stream, format.sheet, notes)
+        lines, columns = table_rows(workbook.rows, format, notes, is_header)
+        return Source(lines, replace(format, sheet=workbook.sheet), columns, position, size, notes, workbook.sheets)
     lines, columns = csv_rows(stream, format, open_files, notes, is_header)
     return Source(lines, format, columns, position, size, notes)

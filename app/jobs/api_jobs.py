@@ -28,8 +28,9 @@ from app.core.database import db, run_in_transaction
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor, FeedPosition
 from app.core.models.customers import select_segments
-from app.core.models.segments import SegmentPair, Segments
+from app.core.models.segments import Segments, add_segments, remove_segments
 from app.files.columns import CustomerEntry
+from app.files.formats import KnownFormat
 from app.files.reading import open_stream
 from app.files.staging import Staging
 from app.jobs.apply_job import BatchResult, Plan, apply_job
@@ -107,12 +108,10 @@ class ApiJob:
 
     def new_segments(self, before: Segments, sent: Segments) -> Segments:
         """Return the segments of a customer after the job."""
-        pairs = {SegmentPair.of(segment) for segment in (before if self.action == "merge" else sent)}
         if self.action == "merge":
-            added = dict.fromkeys(SegmentPair.of(segment) for segment in sent)
-            return [*before, *(pair.to_dict() for pair in added if pair not in pairs)]
+            return add_segments(before, sent)
         if self.action == "remove":
-            return [segment for segment in before if SegmentPair.of(segment) not in pairs]
+            return remove_segments(before, sent)
         return merge_types(before, sent, self.types) if self.types else sent
 
 
@@ -152,9 +151,8 @@ def check_api_job(run: JobRun) -> None:
         max_rejected=MAX_REJECTED_ROWS,
     )
     reader = UploadReader(run.job.id, job.size)
-    with open_stream(
-        reader, encoding=written.encoding, delimiter=written.delimiter, max_uncompressed=MAX_UNCOMPRESSED_BYTES
-    ) as source:
+    known = KnownFormat(written.encoding, written.delimiter, written.sheet, workbooks=written is not DETECTED)
+    with open_stream(reader, known=known, max_uncompressed=MAX_UNCOMPRESSED_BYTES) as source:
         run.start_phase("reading", job.size)
         with stage_file(source, run.report_progress, options) as staging:
             run.start_phase("comparing", staging.count_customers())

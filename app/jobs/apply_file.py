@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes.batched_change import BatchedChange, end_early, open_batch
 from app.core.changes.change_set_builder import ChangeSetBuilder
-from app.core.changes.preview import ChangePreview, CustomerState, preview_batch
+from app.core.changes.preview import ChangePreview, Combine, CustomerState, preview_batch, replace_all
 from app.core.changes.profiles import UpsertResult, existing_ids, lock_customers, upsert_customers
 from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
@@ -38,9 +38,11 @@ class ApplyResult:
 
 
 def preview_file(
-    staging: Staging, progress: Progress, *, create: bool
+    staging: Staging, progress: Progress, *, create: bool, combine: Combine = replace_all
 ) -> Iterator[tuple[ChangePreview, dict[str, Any]]]:
     """Compare every customer of the file with what is stored; nothing is locked or written.
+
+    `combine` computes the segments of a customer from those before and those in the file.
 
     Yields the preview so far, and the customers of a batch that will change, as `apply_previewed` takes them.
     """
@@ -49,19 +51,20 @@ def preview_file(
         for entry in batch.values():
             staging.notes.note_segments(entry.segments or [])
         payload = {id_: (entry.profile, entry.segments) for id_, entry in batch.items()}
-        affected = preview_batch(preview, payload, create=create)
+        affected = preview_batch(preview, payload, create=create, combine=combine)
         done += len(batch)
         progress(done)
-        yield preview, {id_: _item(batch[id_], before) for id_, before in affected.items()}
+        yield preview, {id_: _item(batch[id_], before, combine) for id_, before in affected.items()}
 
 
-def _item(entry: CustomerEntry, before: CustomerState | None) -> dict[str, Any]:
+def _item(entry: CustomerEntry, before: CustomerState | None, combine: Combine) -> dict[str, Any]:
     """Return what to write to a customer, and what the preview assumed: None if the customer does not exist."""
     expected = None
+    segments = None if entry.segments is None else combine(before.segments if before else [], entry.segments)
     if before:
         profile = {name: before.profile[name] for name in entry.profile}
         expected = {"profile": profile, "segments": None if entry.segments is None else before.segments}
-    return {"profile": entry.profile, "segments": entry.segments, "expected": expected}
+    return {"profile": entry.profile, "segments": segments, "expected": expected}
 
 
 def apply_previewed(change_set: ChangeSetBuilder, batch: Mapping[str, Any]) -> dict[str, str]:

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import ChangeSetBuilder
-from app.core.changes.preview import ChangePreview
+from app.core.changes.preview import ChangePreview, Combine, replace_all
 from app.core.database import run_in_transaction
 from app.core.limits import MAX_COLUMN_NAME_LENGTH, MAX_COLUMNS, MAX_REJECTED_ROWS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor
+from app.core.models.segments import add_segments, remove_segments
 from app.files.columns import detect_columns
 from app.files.formats import FileFormat, UnreadableFile
 from app.files.reading import Source, open_stream
@@ -27,6 +28,9 @@ from app.jobs.stage_file import StagingOptions, stage_file
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejected, store_upload
 
+Mode = Literal["add", "replace", "remove"]
+MODES: dict[Mode, Combine] = {"add": add_segments, "replace": replace_all, "remove": remove_segments}
+
 SAMPLE_ROWS = 5
 MAX_SAMPLE_LENGTH = 200
 
@@ -40,11 +44,15 @@ class ImportPayload:
     """Bytes as uploaded."""
     create: bool = True
     """Whether customers that do not exist are created."""
+    mode: Mode = "replace"
+    """What the segments in the file do to those that a customer has."""
     clear_empty: bool = True
     """Whether an empty cell clears the field."""
     format: FileFormat | None = None
+    sheets: list[str] = field(default_factory=list)
+    """The sheets of a workbook."""
     columns: list[str] | None = None
-    """The header of a CSV; None for JSON."""
+    """The header of a CSV or a sheet; None for JSON."""
     roles: list[str] | None = None
     """What each column holds: one of `COLUMN_ROLES`, or a segment type."""
     sample: list[list[str]] | None = None
@@ -87,11 +95,14 @@ def inspect_upload(job_id: int, payload: ImportPayload, format: FileFormat | Non
         if columns == [] or not (columns or sample):
             raise UnreadableFile("The file is empty.")
         _check_columns(columns or [])
+        roles = detect_columns(columns) if columns is not None else None
         return replace(
             payload,
             format=source.format,
+            sheets=source.sheets,
             columns=columns,
-            roles=detect_columns(columns) if columns is not None else None,
+            roles=roles,
+            mode="add" if "type" in (roles or ()) else "replace",
             sample=[[cell[:MAX_SAMPLE_LENGTH] for cell in row] for row in sample],
         )
 
@@ -112,7 +123,9 @@ def preview_import(run: JobRun) -> None:
     with _stage(run, payload) as staging:
         run.start_phase("comparing", staging.count_customers())
         writer = BatchWriter(run)
-        for preview, customers in preview_file(staging, run.report_progress, create=payload.create):  # noqa: B007
+        create = payload.create and payload.mode != "remove"
+        previews = preview_file(staging, run.report_progress, create=create, combine=MODES[payload.mode])
+        for preview, customers in previews:  # noqa: B007
             writer.add(customers)
         writer.close()
         preview.rejected = staging.rejected_count()

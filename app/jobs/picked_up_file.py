@@ -21,6 +21,7 @@ class PickedUpFile:
     delimiter: str | None = None
     roles: list[str] | None = None
     clear_empty: bool = True
+    sheet: str | None = None
 
 
 DETECTED = PickedUpFile("", "")

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from flask import Response, redirect, render_template, request, stream_with_context, url_for
 from flask_babel import gettext as _
+from werkzeug.wsgi import FileWrapper
 
 from app.access.audit_log import record_event_now
 from app.core.counts.customer_totals import totals
@@ -22,7 +23,7 @@ from app.core.search.customers import (
     known_count,
 )
 from app.core.search.filters import Filter
-from app.files.export import csv_chunks
+from app.files.export import WorkbookTooSmall, csv_chunks, write_workbook
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
 from app.pages.filter_texts import CHOICES, SEGMENT_CONDITIONS, active_filters
@@ -133,10 +134,10 @@ def customer_count() -> Any:
 @blueprint.get("/customer-export")
 @require_role("viewer")
 def customer_export() -> Response:
-    """Stream all customers of the list as a file that can be imported again: CSV, or `?format=jsonl`."""
+    """Stream all customers of the list as a file that can be imported again: `?format=csv`, `jsonl` or `xlsx`."""
     filter_, format_ = parse_customer_list().filter, list_query.text("format") or "csv"
     if format_ not in EXPORT_FORMATS:
-        raise InvalidRequest(_("Choose CSV or JSON Lines."))
+        raise InvalidRequest(_("Choose CSV, Excel or JSON Lines."))
     mimetype, write = EXPORT_FORMATS[format_]
     record_event_now("customers_exported", after={"format": format_, "filtered": bool(filter_)})
     return Response(
@@ -156,7 +157,16 @@ def _json_lines(filter_: Filter) -> Iterator[bytes]:
         yield orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def _workbook(filter_: Filter) -> Iterator[bytes]:
+    try:
+        file = write_workbook(iter_customers(filter_))
+    except WorkbookTooSmall:
+        raise InvalidRequest(_("A workbook can't hold these customers. Export CSV instead.")) from None
+    return FileWrapper(file)
+
+
 EXPORT_FORMATS: dict[str, tuple[str, Callable[[Filter], Iterator[Any]]]] = {
     "csv": ("text/csv", _csv),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _workbook),
     "jsonl": ("application/x-ndjson", _json_lines),
 }

@@ -122,7 +122,14 @@ TEXTS = (
     marked("The first line is not CSV: %(reason)s"),
     marked("%(path)s cannot be opened: %(error)s."),
     marked("The uncompressed file exceeds %(count)s bytes. Split it."),
-    marked("Excel workbooks aren't supported. In Excel choose Save as › CSV UTF-8, then upload that file."),
+    marked("The workbook can't be read. In your spreadsheet choose Save as › CSV UTF-8, then upload that file."),
+    marked("The workbook has no sheets."),
+    marked("Workbooks aren't read here. Send CSV or JSON Lines."),
+    marked("The workbook has no such sheet."),
+    marked(
+        "The workbook is larger than %(count)s MB, or would be too large when unpacked. "
+        "In your spreadsheet choose Save as › CSV UTF-8, then upload that file."
+    ),
     marked("This isn't a text file. Upload CSV or JSON Lines."),
     marked("JSON must be UTF-8; this file is %(encoding)s. Save it as UTF-8."),
     marked("The first line has %(count)s columns; at most %(maximum)s are supported."),

@@ -14,7 +14,7 @@ from app.files.columns import COLUMN_ROLES, IGNORED, SEGMENT_OF, TAGS_OF, valida
 from app.files.export import rejected_csv_chunks
 from app.files.formats import DELIMITERS, ENCODINGS, FileFormat, UnreadableFile
 from app.files.notes import describe_notes
-from app.jobs.imports import ImportPayload, create_import, inspect_upload
+from app.jobs.imports import MODES, ImportPayload, Mode, create_import, inspect_upload
 from app.jobs.jobs import Job, cancel, get_job, list_jobs, resume, transition
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import has_upload, iter_rejected
@@ -48,6 +48,11 @@ DELIMITER_LABELS = {
     ";": lazy_gettext("semicolon"),
     "\t": lazy_gettext("tab"),
     "|": lazy_gettext("bar"),
+}
+MODE_TEXTS: dict[Mode, tuple[Any, Any]] = {
+    "add": (lazy_gettext("Add"), lazy_gettext("Customers keep the segments that they have.")),
+    "replace": (lazy_gettext("Replace all"), lazy_gettext("Customers lose the segments that are not in the file.")),
+    "remove": (lazy_gettext("Remove"), lazy_gettext("Customers lose the segments in the file. Nobody is created.")),
 }
 STATE_LABELS = {
     JobState.UPLOADING: lazy_gettext("Uploading"),
@@ -114,10 +119,16 @@ def _page(job: Job, error: str | None = None, status: int = 200, payload: Import
         role_labels=ROLE_LABELS,
         segment_of=SEGMENT_OF,
         tags_of=TAGS_OF,
+        modes=[(mode, *MODE_TEXTS[mode]) for mode in _modes(payload)],
         notes=_notes(job),
         delimiters=[(sign, name, DELIMITER_LABELS[sign]) for sign, name in DELIMITER_NAMES.items()],
         encodings=ENCODINGS,
     ), status
+
+
+def _modes(payload: ImportPayload) -> list[Mode]:
+    """Return the modes in the order in which they are offered."""
+    return ["add", "replace", "remove"] if "type" in (payload.roles or ()) else ["replace", "add", "remove"]
 
 
 def _notes(job: Job) -> list[str]:
@@ -161,25 +172,38 @@ def import_update(import_id: int) -> Any:
 def _reread(job: Job, payload: ImportPayload) -> Any:
     """Read the file again in the format of the form."""
     try:
-        payload = inspect_upload(job.id, payload, _format())
+        payload = inspect_upload(job.id, payload, _format(payload))
     except UnreadableFile as unreadable:
         return _page(job, _("With these settings: %(reason)s", reason=translate_domain_text(str(unreadable))), 422)
     transition(job.id, JobState.DRAFT, from_=(JobState.DRAFT,), payload=payload.to_dict())
     return redirect(url_for("pages.import_detail", import_id=job.id))
 
 
-def _format() -> FileFormat:
+def _format(payload: ImportPayload) -> FileFormat:
+    header, sheet = request.form.get("header") != "none", request.form.get("sheet")
+    if payload.format and payload.format.kind == "workbook":
+        return FileFormat("workbook", header=header, sheet=sheet if sheet in payload.sheets else None)
     encoding, name = request.form.get("encoding", ""), request.form.get("delimiter", "")
     delimiter = next((sign for sign in DELIMITERS if DELIMITER_NAMES[sign] == name), None)
     if encoding not in ENCODINGS or delimiter is None:
         raise InvalidRequest(_("Unknown format."))
-    return FileFormat("csv", encoding, delimiter, header=request.form.get("header") != "none")
+    return FileFormat("csv", encoding, delimiter, header=header)
+
+
+def _mode(name: str) -> Mode:
+    for mode in MODES:
+        if mode == name:
+            return mode
+    raise InvalidRequest(_("Part of the form is missing. Reload the page and try again."))
 
 
 def _check(job: Job, payload: ImportPayload) -> Any:
     """Start the preview with the roles of the form."""
     payload = replace(
-        payload, create=request.form.get("create") == "yes", clear_empty=request.form.get("keep-empty") != "yes"
+        payload,
+        create=request.form.get("create") == "yes",
+        mode=_mode(request.form.get("mode", "replace")),
+        clear_empty=request.form.get("keep-empty") != "yes",
     )
     if payload.columns is not None:
         roles = request.form.getlist("role")

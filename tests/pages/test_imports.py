@@ -56,6 +56,7 @@ def test_spreadsheet_is_imported_step_by_step(editor: Operator) -> None:
         "changed": 2,
         "gain": 1,
         "lose": 1,
+        "segments_lost": 1,
         "affected": 2,
         "unchanged": 0,
         "not_found": 0,

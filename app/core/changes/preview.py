@@ -1,7 +1,7 @@
 """Previews: how many customers a prepared change would create, update or leave unchanged, with examples."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class ChangePreview:
     duplicates: int = 0
     rejected: int = 0
     """Rows of a file: those of a customer with an earlier row, and those with errors."""
+    segments_lost: int = 0
+    """Segments that the customers in `lose` would lose, in all."""
     deltas: Counter[SegmentPair] = field(default_factory=Counter)
     """By how many customers each segment would grow or shrink."""
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -50,6 +52,7 @@ class ChangePreview:
         self.changed += times
         self.gain += times if has - had else 0
         self.lose += times if had - has else 0
+        self.segments_lost += times * len(had - has)
         for pair in has - had:
             self.deltas[pair] += times
         for pair in had - has:
@@ -72,6 +75,13 @@ class ChangePreview:
 Rows = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
 """`{document_id: (profile, segments)}`; None for segments that stay."""
 
+Combine = Callable[[Segments, Segments], Segments]
+"""Returns the segments of a customer from those before and those sent."""
+
+
+def replace_all(_before: Segments, sent: Segments) -> Segments:
+    return sent
+
 
 @dataclass(frozen=True)
 class CustomerState:
@@ -81,7 +91,9 @@ class CustomerState:
     segments: Segments
 
 
-def preview_batch(preview: ChangePreview, rows: Rows, *, create: bool) -> dict[str, CustomerState | None]:
+def preview_batch(
+    preview: ChangePreview, rows: Rows, *, create: bool, combine: Combine = replace_all
+) -> dict[str, CustomerState | None]:
     """Add to the preview what saving these profiles and segments would do. It only reads.
 
     Returns the customers who would change, as they are now; None for those who do not exist.
@@ -96,7 +108,7 @@ def preview_batch(preview: ChangePreview, rows: Rows, *, create: bool) -> dict[s
             preview.not_found += 1
             continue
         before = row.segments if row else []
-        after = before if segments is None else segments
+        after = before if segments is None else combine(before, segments)
         updated = row is not None and any(getattr(row, name) != value for name, value in changes.items())
         preview.created += row is None
         preview.updated += updated

@@ -26,3 +26,15 @@ class SegmentPair(NamedTuple):
 def distinct_pairs(segments: Iterable[Mapping[str, str]]) -> list[SegmentPair]:
     """Return the pairs of a customer's segments in their order, each once."""
     return list(dict.fromkeys(map(SegmentPair.of, segments)))
+
+
+def add_segments(before: Segments, added: Segments) -> Segments:
+    """Return a customer's segments with those added at the end that they do not have, each once."""
+    existing = set(map(SegmentPair.of, before))
+    return [*before, *(pair.to_dict() for pair in distinct_pairs(added) if pair not in existing)]
+
+
+def remove_segments(before: Segments, removed: Segments) -> Segments:
+    """Return a customer's segments without these."""
+    pairs = set(map(SegmentPair.of, removed))
+    return [segment for segment in before if SegmentPair.of(segment) not in pairs]
