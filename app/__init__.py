@@ -7,13 +7,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_bootstrap import Bootstrap5
 from flask_migrate import Migrate
 
 from app import api, cli, errors, pages
+from app.access.idempotency import erase_from_responses
 from app.core import dialects, encryption
+from app.core.changes.erasure_log import use_erasure_log
+from app.core.changes.traces import use_erasers
 from app.core.database import db, engine_options
+from app.jobs.customer_traces import erase_from_jobs
 from app.pages import single_sign_on
 from app.settings import read_settings
 from app.web import (
@@ -74,6 +78,8 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     with app.app_context():
         dialects.configure_engine(db.engine)
     encryption.use_secret_keys(secret_keys.secret_keys)
+    use_erasure_log(lambda: current_app.config["ERASURE_LOG"])
+    use_erasers((erase_from_responses, erase_from_jobs))
     metrics.init_app(app)
     cancellation.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)

@@ -13,6 +13,7 @@ from flask import Flask, current_app
 from app.access.audit_log import prune_audit_log
 from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
+from app.core.changes.erasure_log import remove_old_erasures
 from app.core.counts.compaction import compact_when_due
 from app.core.database import db, now
 from app.core.errors import Unavailable
@@ -58,6 +59,7 @@ def apply_retention(stop: Stop) -> bool:
     delete_expired_uploads()
     end_abandoned_change_sets()
     remove_old_deletions()
+    remove_old_erasures()
     if days := current_app.config["HISTORY_RETENTION_DAYS"]:
         prune(now() - timedelta(days=days))
     stop.wait(RETENTION_INTERVAL_S)

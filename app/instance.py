@@ -45,15 +45,27 @@ def load_or_create_secret(path: Path) -> str:
         raise InvalidSettings(f"The secret key {path} cannot be read: {error.strerror}. Change its owner.") from None
 
 
+def _sqlite_file(database_url: str) -> Path | None:
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return None
+    return Path(url.database)
+
+
+def beside_sqlite(database_url: str, suffix: str) -> Path | None:
+    """Return the file with this suffix beside a SQLite database; None for another database."""
+    path = _sqlite_file(database_url)
+    return path and path.with_name(path.name + suffix)
+
+
 def prepare_sqlite(database_url: str) -> None:
     """Create the file of a SQLite database with access for its owner only, or check an existing file.
 
     SQLite gives its auxiliary files the same permissions. Raises InvalidSettings.
     """
-    url = make_url(database_url)
-    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+    path = _sqlite_file(database_url)
+    if path is None:
         return
-    path = Path(url.database)
     try:
         if not path.exists():
             path.touch(mode=0o600)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.access.operators import ROLES
-from app.instance import InvalidSettings, create_folder, load_or_create_secret, prepare_sqlite
+from app.instance import InvalidSettings, beside_sqlite, create_folder, load_or_create_secret, prepare_sqlite
 
 __all__ = ["SETTINGS", "InvalidSettings", "Setting", "read_settings"]
 
@@ -198,6 +198,12 @@ SETTINGS = (
     Setting("OIDC_ROLE_CLAIM", "", f"Claim with the role ({_ROLE_NAMES}); if empty, roles are set here"),
     Setting("AUDIT_RETENTION_DAYS", "400", "Days after which entries of the audit log are deleted", _at_least(1)),
     Setting("HISTORY_RETENTION_DAYS", "0", "Days after which changes are deleted; never if 0", _at_least(0)),
+    Setting(
+        "ERASURE_LOG",
+        "",
+        "File that records erasures, for restored backups; beside a SQLite database if empty, else none",
+        Path,
+    ),
     Setting("LOG_FORMAT", "text", "`text` or `json`", _log_format),
     Setting("ENVIRONMENT_NAME", "", "A badge on every page, such as `staging` or `production`"),
 )
@@ -230,6 +236,7 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
         settings["DATABASE_URL"] = f"sqlite:///{instance / 'customer-segments.db'}"
         settings["SECRET_KEY"] = settings["SECRET_KEY"] or load_or_create_secret(instance / "secret_key")
     prepare_sqlite(settings["DATABASE_URL"])
+    settings["ERASURE_LOG"] = settings["ERASURE_LOG"] or beside_sqlite(settings["DATABASE_URL"], ".erasures")
     settings["EMBEDDED"] = embedded
     settings["WEB_CONCURRENCY"] = settings["WEB_CONCURRENCY"] or os.cpu_count() or 1
     return settings

@@ -4,7 +4,7 @@ The response is stored in the transaction that does the work: a repeat gets the 
 between the commit and the response.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import ForeignKey, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
+from app.core.changes.traces import Traces
 from app.core.database import Base, UtcDateTime, now, run_in_transaction
 from app.core.errors import DomainError
 
@@ -93,20 +94,36 @@ def _replay(row: IdempotencyKey, request: IdempotentRequest) -> StoredResponse:
     return StoredResponse(row.response or "", row.change_set_id, replayed=True)
 
 
-def erase_from_responses(session: Session, document_ids: Collection[str]) -> None:
+def erase_from_responses(session: Session, traces: Traces) -> None:
     """Remove erased customers from the lists of all stored responses; a repeat is still answered (contract §8)."""
-    ids = set(document_ids)
     columns = (IdempotencyKey.token_id, IdempotencyKey.key, IdempotencyKey.response)
     for token_id, key, response in session.execute(select(*columns).where(IdempotencyKey.response.is_not(None))).all():
         stored = orjson.loads(response or "null")
-        remaining = _without(stored, ids)
+        remaining = _without(stored, traces.ids)
         if remaining != stored:
             this_key = IdempotencyKey.token_id == token_id, IdempotencyKey.key == key
             text = orjson.dumps(remaining).decode()
             session.execute(update(IdempotencyKey).where(*this_key).values(response=text))
 
 
-def _without(value: Any, document_ids: set[str]) -> Any:
+def disclose_from_responses(session: Session, traces: Traces) -> list[dict[str, Any]]:
+    """Return the stored responses that name a customer, with nothing of others."""
+    query = select(IdempotencyKey.created_at, IdempotencyKey.response).where(IdempotencyKey.response.is_not(None))
+    found = [(at, list(_iter_about(orjson.loads(text or "null"), traces.ids))) for at, text in session.execute(query)]
+    return [{"at": at.isoformat(), "named": named} for at, named in found if named]
+
+
+def _iter_about(value: Any, document_ids: frozenset[str]) -> Iterator[Any]:
+    """Yield what `_without` removes."""
+    items = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    for item in items:
+        if isinstance(value, list) and _is_about(item, document_ids):
+            yield item
+        else:
+            yield from _iter_about(item, document_ids)
+
+
+def _without(value: Any, document_ids: frozenset[str]) -> Any:
     """Return a JSON value without the ids, and without the objects about them, in all its lists."""
     if isinstance(value, list):
         return [_without(item, document_ids) for item in value if not _is_about(item, document_ids)]
@@ -115,6 +132,6 @@ def _without(value: Any, document_ids: set[str]) -> Any:
     return value
 
 
-def _is_about(item: Any, document_ids: set[str]) -> bool:
+def _is_about(item: Any, document_ids: frozenset[str]) -> bool:
     document_id = item.get("document_id") if isinstance(item, dict) else item
     return isinstance(document_id, str) and document_id in document_ids

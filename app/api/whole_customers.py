@@ -8,7 +8,6 @@ import orjson
 from flask import Response, jsonify, stream_with_context
 
 from app.access.audit_log import record_event_now
-from app.access.idempotency import erase_from_responses
 from app.api import blueprint
 from app.api.api_blueprint import Answer
 from app.api.auth import current_client
@@ -25,7 +24,6 @@ from app.core.history.feed import begin_snapshot
 from app.core.models.customers import PROFILE_FIELD_NAMES
 from app.core.search.customers import iter_customers
 from app.core.search.filters import Filter
-from app.jobs.customer_traces import erase_from_jobs
 from app.serialization.change_set_json import serialize_id
 
 
@@ -108,9 +106,7 @@ def erase(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> R
     remains for 30 days, with its id encrypted in the database. With If-Match, only a customer with this ETag is erased.
     """
     check = partial(check_precondition_of, document_id=document_id)
-    result = erase_customers(
-        [document_id], current_client().actor(), check, elsewhere=(erase_from_responses, erase_from_jobs)
-    )
+    result = erase_customers([document_id], current_client().actor(), check)
     if not result.erased:
         raise CustomerNotFound("No customer has this document_id.")
     record_event_now("customer_erased", after={"customers": 1})  # never the id

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import click
+import flask_migrate
 from sqlalchemy import inspect
 
 from app.access.operators import Operator
-from app.cli.terminal import fail, reports_errors, say
+from app.cli.customers import erase_recorded
+from app.cli.terminal import fail, pluralize, reports_errors, say
+from app.core.changes.erasure_log import recorded_erasures
 from app.core.database import db
 from app.core.dialects import backup as files
 from app.core.models.customers import has_customers
@@ -30,10 +33,14 @@ def backup(file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @reports_errors
 def restore(file: Path) -> None:
-    """Fill an empty SQLite database from a backup FILE. Stop the service first."""
+    """Fill an empty SQLite database from a backup FILE. Stop the service first.
+
+    Customers who were erased after the backup was made are erased again, if the erasure log is there.
+    """
     if not files.is_file_database(db.engine):
         command = _command("pg_restore --clean --if-exists --no-owner --dbname", file)
-        fail(f"The database is PostgreSQL. Use its own program:\n{command}")
+        again = "  flask customers erase --again"
+        fail(f"The database is PostgreSQL. Use its own program, then erase again who was erased:\n{command}\n{again}")
     if _is_used():
         fail(f"The database {db.engine.url.database} is not empty. Stop the service and move the file away first.")
     db.session.remove()
@@ -42,7 +49,12 @@ def restore(file: Path) -> None:
         files.copy_from(file, db.engine)
     except files.InvalidBackup as error:
         fail(str(error))
-    say(f"Restored {file}. Now bring it to the newest schema: flask db upgrade")
+    say(f"Restored {file}.")
+    if any(recorded_erasures()):
+        flask_migrate.upgrade()
+        say(f"{pluralize(erase_recorded(), 'customer')} erased again, whom the backup still had.")
+    else:
+        say("Now bring it to the newest schema: flask db upgrade")
 
 
 def _is_used() -> bool:

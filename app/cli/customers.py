@@ -9,19 +9,19 @@ import orjson
 from flask.cli import AppGroup
 
 from app.access.audit_log import record_event_now
-from app.access.idempotency import erase_from_responses
+from app.access.idempotency import disclose_from_responses
 from app.cli.file_options import DELIMITER_NAMES, FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
 from app.core.changes.document_ids import rename_customer
-from app.core.changes.erasure import disclose_customer, erase_customers, purge_deleted
+from app.core.changes.erasure import Disclose, disclose_customer, erase_again, erase_customers, purge_deleted
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import iter_customers
 from app.core.search.filters import Filter
 from app.files.export import csv_chunks
 from app.files.notes import describe_notes
 from app.jobs.apply_file import apply_file
-from app.jobs.customer_traces import erase_from_jobs
+from app.jobs.customer_traces import disclose_from_jobs
 from app.jobs.stage_file import StagingOptions, stage_file
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 
@@ -113,16 +113,20 @@ def change_id(old: str, new: str) -> None:
 @customers.command("erase")
 @click.argument("document_ids", nargs=-1, metavar="[ID]…")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="One ID per line.")
+@click.option("--again", is_flag=True, help="After a restored backup: those who were erased since it was made.")
 @reports_errors
-def erase(document_ids: tuple[str, ...], file: Path | None) -> None:
+def erase(document_ids: tuple[str, ...], file: Path | None, again: bool) -> None:
     """Erase customers: profile, segments, and all that is recorded about them, under every ID they had.
 
     IDs that no customer has go to stdout, and the exit code is 1 then.
     """
+    if again:
+        say(f"{pluralize(erase_recorded(), 'customer')} erased again.")
+        return
     ids = [*document_ids, *(file.read_text("utf-8").splitlines() if file else ())]
     if not ids:
         raise click.UsageError("Name customers, or a file with one ID per line.")
-    result = erase_customers(filter(None, ids), cli_actor(), elsewhere=(erase_from_responses, erase_from_jobs))
+    result = erase_customers(filter(None, ids), cli_actor())
     record_event_now("customer_erased", after={"customers": result.erased})  # never the ids
     purge_deleted()
     click.echo(f"{pluralize(result.erased, 'customer')} erased.", err=True)
@@ -132,11 +136,21 @@ def erase(document_ids: tuple[str, ...], file: Path | None) -> None:
         raise SystemExit(SOME_REJECTED)
 
 
+def erase_recorded() -> int:
+    """Erase the customers again who were erased after the backup that was restored; return how many."""
+    count = erase_again(cli_actor())
+    if count:
+        record_event_now("customer_erased", after={"customers": count})
+        purge_deleted()
+    return count
+
+
 @customers.command("disclose")
 @click.argument("document_id", metavar="ID")
 @reports_errors
 def disclose(document_id: str) -> None:
     """Print everything that is stored about the customer ID, as JSON."""
-    disclosure = disclose_customer(document_id)
+    elsewhere: dict[str, Disclose] = {"jobs": disclose_from_jobs, "responses": disclose_from_responses}
+    disclosure = disclose_customer(document_id, elsewhere)
     record_event_now("customer_disclosed")
     click.echo(orjson.dumps(disclosure, option=orjson.OPT_INDENT_2).decode())

@@ -98,18 +98,18 @@ def json_lines(stream: IO[bytes], _format: FileFormat) -> Iterator[Line]:
 # CSV
 
 
-class _TooLong(Exception):
-    pass
+class TooLong(Exception):
+    """A line is longer than MAX_LINE_BYTES."""
 
 
-class _CountingReader:
+class CountingReader:
     """The lines of a text for a CSV reader: counted, with those of the current row, in case it is invalid."""
 
     def __init__(self, text: IO[str]) -> None:
         self._text, self.number = text, 0
         self.row: list[str] = []
 
-    def __iter__(self) -> "_CountingReader":
+    def __iter__(self) -> "CountingReader":
         return self
 
     def __next__(self) -> str:
@@ -121,7 +121,7 @@ class _CountingReader:
         if len(line) == MAX_LINE_BYTES and not line.endswith(("\n", "\r")):
             while line and not line.endswith(("\n", "\r")):
                 line = self._text.readline(MAX_LINE_BYTES)
-            raise _TooLong
+            raise TooLong
         return line
 
 
@@ -136,7 +136,7 @@ def csv_rows(
     csv.field_size_limit(MAX_LINE_BYTES)
     # Bytes that the encoding does not have become lone surrogates, which are found row by row.
     errors = "surrogatepass" if format.encoding.startswith("utf-16") else "surrogateescape"
-    reader = _CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
+    reader = CountingReader(open_files.enter_context(io.TextIOWrapper(stream, format.encoding, errors, newline="")))
     return table_rows(_split_rows(reader, format.delimiter), format, notes, is_header)
 
 
@@ -159,7 +159,7 @@ def table_rows(
     return _fitting_rows(chain(start, rows), columns, format, notes), columns
 
 
-def _split_rows(reader: _CountingReader, delimiter: str) -> Iterator[Line]:
+def _split_rows(reader: CountingReader, delimiter: str) -> Iterator[Line]:
     """Yield the rows that are not blank, split into cells or with an error."""
     rows = csv.reader(reader, delimiter=delimiter, strict=True)
     while True:
@@ -169,7 +169,7 @@ def _split_rows(reader: _CountingReader, delimiter: str) -> Iterator[Line]:
             cells = next(rows)
         except StopIteration:
             return
-        except _TooLong:
+        except TooLong:
             yield Line(number, None, reader.row[-1][:MAX_RAW_LENGTH], TOO_LONG)
         except csv.Error as error:
             yield _not_csv(number, error, reader, delimiter)
@@ -205,7 +205,7 @@ def _fit(line: Line, width: int, format: FileFormat) -> Line:
     return Line(line.number, cells, error=error)
 
 
-def _not_csv(number: int, error: csv.Error, reader: _CountingReader, delimiter: str) -> Line:
+def _not_csv(number: int, error: csv.Error, reader: CountingReader, delimiter: str) -> Line:
     """Return a row with misplaced quotes. If it is one line, it is split into cells as well as possible."""
     if reader.number == number:
         return Line(number, next(csv.reader(reader.row, delimiter=delimiter), []), error=f"Invalid CSV: {error}.")

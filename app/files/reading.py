@@ -61,17 +61,30 @@ def open_stream(
     """
     size = _size(raw)
     position = raw.tell if size else (lambda: 0)
+    with open_plain(raw, format, known=known, max_uncompressed=max_uncompressed) as opened:
+        plain, format = opened
+        with ExitStack() as open_files:
+            yield _source(plain, format, position, size, open_files)
+
+
+@contextmanager
+def open_plain(
+    raw: io.RawIOBase,
+    format: FileFormat | None = None,
+    *,
+    known: KnownFormat = _DETECTED,
+    max_uncompressed: float = float("inf"),
+) -> Iterator[tuple["io.BufferedReader[Any]", FileFormat]]:
+    """Open a file as uncompressed bytes after a byte order mark, with its format. Raises UnreadableFile."""
     with io.BufferedReader(raw, SNIFF_SIZE) as compressed:
         gzipped = compressed.peek(2)[:2] == b"\x1f\x8b"
         plain = compressed
         if gzipped:
             plain = io.BufferedReader(cast(io.RawIOBase, _BoundedGzip(compressed, max_uncompressed)), SNIFF_SIZE)
-        with ExitStack() as open_files:
-            open_files.callback(plain.close)
+        with plain:
             try:
                 start = _start(plain)
-                format = format or detect_format(start, known)
-                yield _source(plain, format, position, size, open_files)
+                yield plain, format or detect_format(start, known)
             except (gzip.BadGzipFile, zlib.error, EOFError, OSError, UnicodeError) as error:
                 raise UnreadableFile(f"The file cannot be read: {error}.") from None
 

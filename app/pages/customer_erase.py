@@ -6,11 +6,9 @@ from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
 from app.access.audit_log import record_event_now
-from app.access.idempotency import erase_from_responses
 from app.core.changes.erasure import erase_customers
 from app.core.errors import CustomerNotFound
 from app.core.models.customers import Customer, get_customer
-from app.jobs.customer_traces import erase_from_jobs
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 
@@ -34,7 +32,7 @@ def customer_erase_apply(document_id: str) -> Any:
     found = get_customer(document_id)
     if request.form.get("document_id", "").strip() != document_id.strip():
         return _page(found, _("Enter the ID of this customer."))
-    result = erase_customers([document_id], current_actor(), elsewhere=(erase_from_responses, erase_from_jobs))
+    result = erase_customers([document_id], current_actor())
     if not result.erased:
         raise CustomerNotFound("No customer has this document_id.")
     record_event_now("customer_erased", after={"customers": 1})  # never the id

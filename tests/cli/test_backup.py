@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import flask_migrate
@@ -10,10 +11,11 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.core.database import db
+from app.core.changes import erasure_log
+from app.core.database import db, now
 from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Shell
-from tests.support.customers import GOLD, add_customers, set_segments
+from tests.support.customers import GOLD, add_customers, all_segments, set_segments
 
 
 @contextmanager
@@ -48,6 +50,33 @@ def test_a_restored_database_equals_the_original(backup: Path, tmp_path: Path) -
     with embedded(tmp_path / "new.db") as app:
         Shell(app, tmp_path)("restore", str(backup))
     assert dump(tmp_path / "new.db") == dump(tmp_path / "shop.db") == dump(backup)
+
+
+def test_who_was_erased_after_a_backup_is_erased_again_when_it_is_restored(backup: Path, tmp_path: Path) -> None:
+    with embedded(tmp_path / "shop.db") as app:
+        add_customers("bo")
+        Shell(app, tmp_path)("customers", "erase", "ana")
+        assert b"ana" not in (tmp_path / "shop.db.erasures").read_bytes()
+        assert (tmp_path / "shop.db.erasures").stat().st_mode & 0o777 == 0o600
+    for file in tmp_path.glob("shop.db*"):
+        if file.name != "shop.db.erasures":
+            file.unlink()
+    with embedded(tmp_path / "shop.db") as app:
+        result = Shell(app, tmp_path)("restore", str(backup))
+        assert "1 customer erased again" in result.stderr
+        assert all_segments() == {}
+        add_customers("ana")
+        Shell(app, tmp_path)("customers", "erase", "--again")
+        assert all_segments() == {"ana": []}
+
+
+def test_a_record_of_an_erasure_goes_after_ninety_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with embedded(tmp_path / "shop.db"):
+        for days in (91, 89, 0):
+            monkeypatch.setattr(erasure_log, "now", lambda days=days: now() - timedelta(days=days))
+            erasure_log.record_erasure(erasure_log.Erased([1], [f"{days}"]))
+        erasure_log.remove_old_erasures()
+        assert [erased.ids for erased in erasure_log.recorded_erasures()] == [["89"], ["0"]]
 
 
 def test_only_the_owner_can_read_a_backup(backup: Path) -> None:

@@ -12,6 +12,7 @@ from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.profiles import existing_ids, record_entries, upsert_customers
 from app.core.changes.replace_segments import apply_update
 from app.core.changes.segment_updates import PreparedUpdate
+from app.core.changes.traces import Traces, erase_elsewhere
 from app.core.counts.customer_totals import append_totals
 from app.core.database import now
 from app.core.models.current_customers import Current
@@ -22,15 +23,15 @@ from app.core.models.sealed_deletions import Deletion
 customers, entries = Customer.__table__, CustomerChange.__table__
 
 
-def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, Deletion]]) -> set[str]:
-    """Delete customers, their segments and every entry about them; one entry each records that they are deleted.
+def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, Deletion]]) -> Traces:
+    """Delete customers, their segments and all else that is kept of them; one entry each records that they are deleted.
 
-    Returns every document_id that they have or had.
+    Returns what identifies them.
     """
     if not doomed:
-        return set()
+        return Traces.of((), ())
     session = change_set.session
-    former_ids = _delete_entries(session, [customer for customer, _ in doomed])
+    traces = _delete_entries(session, [customer for customer, _ in doomed])
     ids = select(dialects.json_strings([customer.document_id for customer, _ in doomed]).c.value)
     session.execute(delete(customers).where(customers.c.document_id.in_(ids)))
     texts = [orjson.dumps(customer.segments).decode() for customer, _ in doomed]
@@ -46,14 +47,16 @@ def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, D
         for number, (customer, deletion) in zip(numbers, doomed, strict=True)
     ]
     record_entries(change_set, "deleted", rows)
-    return former_ids | {customer.document_id for customer, _ in doomed}
+    erase_elsewhere(session, traces)
+    return traces
 
 
-def _delete_entries(session: Session, doomed: Iterable[Current]) -> set[str]:
-    """Delete all entries of customers, those of both chains, from their newest to their oldest; return their ids."""
+def _delete_entries(session: Session, doomed: list[Current]) -> Traces:
+    """Delete all entries of customers, those of both chains, from their newest to their oldest."""
+    ids, profiles = [customer.document_id for customer in doomed], [customer.profile for customer in doomed]
     heads = {key for customer in doomed for key in _heads(customer)}
     if not heads:
-        return set()
+        return Traces.of(ids, profiles)
     head = dialects.json_elements([list(key) for key in sorted(heads)]).c.value
     start = select(
         cast(head[0].as_integer(), dialects.Id).label("part_id"), cast(head[1].as_integer(), Integer).label("number")
@@ -66,8 +69,14 @@ def _delete_entries(session: Session, doomed: Iterable[Current]) -> set[str]:
         )
     )
     keys = select(walk.c.part_id, walk.c.number).where(walk.c.part_id.is_not(None))
-    deleted = delete(entries).where(tuple_(entry.part_id, entry.number).in_(keys)).returning(entry.document_id)
-    return set(session.scalars(deleted))
+    deleted = (
+        delete(entries)
+        .where(tuple_(entry.part_id, entry.number).in_(keys))
+        .returning(entry.document_id, entry.before, entry.after)
+    )
+    former = session.execute(deleted).all()
+    former_profiles = (profile for row in former for profile in (row.before, row.after))
+    return Traces.of([*ids, *(row.document_id for row in former)], [*profiles, *former_profiles])
 
 
 def _heads(customer: Current) -> Iterable[EntryKey]:

@@ -1,8 +1,9 @@
 """Erasure and disclosure of customers: contract §8."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import and_, select
@@ -11,6 +12,8 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.delete_customers import delete_customers
+from app.core.changes.erasure_log import Erased, record_erasure, recorded_erasures
+from app.core.changes.traces import Traces
 from app.core.database import db, run_in_transaction
 from app.core.errors import CustomerNotFound
 from app.core.models.change_sets import Actor, ChangeSet, ChangeSetPart
@@ -35,35 +38,42 @@ class ErasureResult:
     not_found: list[str] = field(default_factory=list)
 
 
-Erase = Callable[[Session, set[str]], None]
-"""Erases customers, by every document_id that they have or had, from what a service keeps; part of a transaction."""
-
-
 def erase_customers(
     document_ids: Iterable[str],
     actor: Actor,
     check: Callable[[Session], None] = lambda _session: None,
-    *,
-    elsewhere: Iterable[Erase] = (),
 ) -> ErasureResult:
     """Delete customers and all entries about them, under every id they had.
 
     One `deleted` entry of each remains for some time, with its id encrypted. Counts stay right, and other customers'
     changes of the same change sets can still be reverted. In batches, each committed by itself; `check` is called at
-    the beginning of each, and each of `elsewhere` at its end. Raises Unavailable, and what `check` raises.
+    the beginning of each. Raises Unavailable, and what `check` raises.
     """
-    result, erasers = ErasureResult(), tuple(elsewhere)
+    result = ErasureResult()
     ids = list(dict.fromkeys(document_ids))
     for start in range(0, len(ids), BATCH_SIZE):
         batch = ids[start : start + BATCH_SIZE]
-        erased, change_set_id = run_in_transaction(
-            partial(_erase, document_ids=batch, actor=actor, check=check, elsewhere=erasers)
-        )
+        erased, change_set_id = run_in_transaction(partial(_erase, document_ids=batch, actor=actor, check=check))
         result.erased += len(erased)
         result.not_found += [document_id for document_id in batch if document_id not in erased]
         if change_set_id is not None:
             result.change_set_ids.append(change_set_id)
     return result
+
+
+def erase_again(actor: Actor) -> int:
+    """Erase the customers of the erasure log who exist again since a backup was restored; return how many.
+
+    A new customer with the document_id of an erased one has another internal number, and is kept. Raises Unavailable.
+    """
+    doomed: list[str] = []
+    for erased in recorded_erasures():
+        query = select(customers.document_id, customers.id).where(
+            customers.document_id.in_(select(dialects.json_strings(erased.ids).c.value))
+        )
+        doomed += [row.document_id for row in db.session.execute(query) if row.id in erased.numbers]
+    db.session.rollback()
+    return erase_customers(doomed, actor).erased
 
 
 def purge_deleted() -> None:
@@ -77,15 +87,13 @@ def _erase(
     document_ids: Sequence[str],
     actor: Actor,
     check: Callable[[Session], None],
-    elsewhere: Iterable[Erase],
 ) -> tuple[set[str], int | None]:
     check(session)
     with open_change_set(session, actor) as change_set:
         found = select_current(session, [id_ for id_ in document_ids if is_storable(id_)])
-        ids = delete_customers(change_set, [(customer, Deletion(customer.document_id)) for customer in found])
+        traces = delete_customers(change_set, [(customer, Deletion(customer.document_id)) for customer in found])
         if found:
-            for erase in elsewhere:
-                erase(session, ids)
+            record_erasure(Erased([customer.id for customer in found], sorted(traces.ids)))
     return {customer.document_id for customer in found}, change_set.id if found else None
 
 
@@ -101,8 +109,15 @@ def select_current(session: Session, document_ids: list[str]) -> list[Current]:
     return [Current.of(row) for row in session.execute(query)]
 
 
-def disclose_customer(document_id: str) -> dict[str, Any]:
-    """Return everything that is stored about a customer, as JSON. Raises CustomerNotFound."""
+Disclose = Callable[[Session, Traces], list[dict[str, Any]]]
+"""Returns what a package keeps of a customer, as JSON."""
+
+
+def disclose_customer(document_id: str, elsewhere: Mapping[str, Disclose] = MappingProxyType({})) -> dict[str, Any]:
+    """Return everything that is stored about a customer, as JSON, with what is kept `elsewhere` under these names.
+
+    Raises CustomerNotFound.
+    """
     query = select_customers().where(customers.document_id == document_id)
     row = db.session.execute(query).one_or_none() if is_storable(document_id) else None
     if row is None:
@@ -111,13 +126,17 @@ def disclose_customer(document_id: str) -> dict[str, Any]:
     found_by = db.session.get_one(CustomerSearch, customer.id)
     changes = [*_iter_chain(customer.profile_part_id, customer.profile_entry_number)]
     changes += _iter_chain(customer.part_id, customer.entry_number)
+    entries_of = [entry for _position, _number, entry in sorted(changes, key=lambda change: change[:2])]
+    profiles = [customer.profile, *(entry[name] for entry in entries_of for name in ("before", "after"))]
+    traces = Traces.of([customer.document_id, *(entry["document_id"] for entry in entries_of)], profiles)
     return {
         "document_id": customer.document_id,
         **customer.profile,
         "segments": customer.segments,
         "internalId": customer.id,
         "search": {"name": found_by.name, "email": found_by.email, "terms": found_by.terms},
-        "changes": [entry for _position, _number, entry in sorted(changes, key=lambda change: change[:2])],
+        "changes": entries_of,
+        **{name: disclose(db.session(), traces) for name, disclose in elsewhere.items()},
     }
 
 
