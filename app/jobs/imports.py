@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.preview import ChangePreview, Combine, replace_all
+from app.core.counts.segment_counts import existing_types
 from app.core.database import run_in_transaction
 from app.core.limits import MAX_COLUMN_NAME_LENGTH, MAX_COLUMNS, MAX_REJECTED_ROWS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor
 from app.core.models.segments import add_segments, remove_segments
-from app.files.columns import detect_columns
+from app.files.columns import IGNORED, SEGMENT_OF, detect_columns
 from app.files.formats import FileFormat, UnreadableFile
 from app.files.reading import Source, open_stream
 from app.files.staging import Staging
@@ -95,7 +96,7 @@ def inspect_upload(job_id: int, payload: ImportPayload, format: FileFormat | Non
         if columns == [] or not (columns or sample):
             raise UnreadableFile("The file is empty.")
         _check_columns(columns or [])
-        roles = detect_columns(columns) if columns is not None else None
+        roles = _detect_roles(columns) if columns is not None else None
         return replace(
             payload,
             format=source.format,
@@ -105,6 +106,18 @@ def inspect_upload(job_id: int, payload: ImportPayload, format: FileFormat | Non
             mode="add" if "type" in (roles or ()) else "replace",
             sample=[[cell[:MAX_SAMPLE_LENGTH] for cell in row] for row in sample],
         )
+
+
+def _detect_roles(columns: list[str]) -> list[str]:
+    """Return the role of each column by its name, which may be a segment type that customers have."""
+    roles = detect_columns(columns)
+    if {"segments", "type", "row"} & set(roles):
+        return roles
+    types = existing_types({name for name, role in zip(columns, roles, strict=True) if role == IGNORED and name})
+    return [
+        SEGMENT_OF + name if role == IGNORED and name in types and columns.count(name) == 1 else role
+        for name, role in zip(columns, roles, strict=True)
+    ]
 
 
 def _check_columns(columns: list[str]) -> None:

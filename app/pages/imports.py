@@ -108,12 +108,14 @@ def import_detail(import_id: int) -> Any:
 def _page(job: Job, error: str | None = None, status: int = 200, payload: ImportPayload | None = None) -> Any:
     payload = payload or ImportPayload.from_dict(job.payload)
     with_rejected = job.state in STATES_WITH_REJECTED
+    columns = _columns(payload)
     return render_template(
         "import.html",
         **job_context(job),
         payload=payload,
         error=error,
-        columns=_columns(payload),
+        columns=columns,
+        ignored_columns=[name for name, role, _cells in columns if name and role == IGNORED],
         rejected=list(iter_rejected(job.id, MAX_REJECTED_SHOWN)) if with_rejected else [],
         has_upload=has_upload(job.id),
         role_labels=ROLE_LABELS,

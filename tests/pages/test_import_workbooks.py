@@ -127,3 +127,12 @@ def chosen_mode(editor: Operator, content: str) -> str:
     """Return the mode that the page of the file proposes."""
     text = editor.client.get(upload(editor, content)).text
     return str(re.findall(r'value="(\w+)"\s+aria-describedby="mode-\w+-help"\s+checked', text)[0])
+
+
+def test_column_named_like_a_type_that_customers_have_is_matched(editor: Operator) -> None:
+    add_customers("1")
+    set_segments("1", GOLD)
+    url = upload(editor, "document_id,membership,region\n1,SILVER,NORTH\n")
+    selected = re.findall(r'<option value="([^"]*)"\s+selected', editor.client.get(url).text)
+    assert selected[:3] == ["document_id", "segment:membership", ""]
+    assert "Ignored columns: region" in preview(editor, url, ["document_id", "segment:membership", ""]).text

@@ -6,7 +6,7 @@ are some thousand. A count is a folded sum and the recent rows. A customer who h
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -156,6 +156,13 @@ def largest_segments(*, limit: int, type_: str | None = None) -> list[SegmentSiz
     counts = current_counts()
     customers = func.sum(counts.c.customers)
     return _fetch(_sizes(counts, type_).order_by(customers.desc(), counts.c.type, counts.c.value).limit(limit))
+
+
+def existing_types(names: Collection[str]) -> set[str]:
+    """Return those of these names that are the type of a segment which somebody has."""
+    counts = current_counts()
+    sizes = _sizes(counts, None).where(counts.c.type.in_(names)).subquery()
+    return set(db.session.scalars(select(sizes.c.type).distinct())) if names else set()
 
 
 def count_holders(pair: SegmentPair) -> int:
