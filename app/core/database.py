@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
+EVIDENCE_KEY = "evidence"
+"""The key of a session's `info` with a query for a row that the transaction inserted, see `dialects.was_committed`."""
+
 
 class Base(DeclarativeBase):
     __table__: ClassVar[Table]
@@ -137,7 +140,7 @@ def _commit(session: Session) -> None:
     except DBAPIError as error:
         if not (transaction_id and error.connection_invalidated):
             raise
-        if not dialects.was_committed(db.engine, transaction_id):
+        if not dialects.was_committed(db.engine, transaction_id, session.info.get(EVIDENCE_KEY)):
             raise
         log.warning("commit_answer_lost", transaction=transaction_id)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, false, literal, make_url, select, text
 from sqlalchemy.engine import URL
 
 from app import create_app
@@ -16,7 +17,7 @@ from app.access.api_tokens import create_token
 from app.access.operators import create_operator
 from app.core import database
 from app.core.changes.replace_segments import replace_segments
-from app.core.database import check_database, db
+from app.core.database import check_database, db, now, run_in_transaction
 from app.core.dialects import connections
 from app.core.errors import Unavailable, UnsupportedDatabase
 from app.core.models.change_sets import ChangeSet
@@ -285,8 +286,37 @@ def test_writers_hold_one_connection(app: Flask, ana: str) -> None:
     assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
+LONG_AGO, LATER = "2000-01-01", now() + timedelta(days=1)
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("begun", "evidence", "committed"),
+    [
+        ("infinity", None, True),
+        (LONG_AGO, select(literal(now() - timedelta(days=9000))), True),
+        (LONG_AGO, select(literal(LATER)), False),
+        (LONG_AGO, select(literal(LATER)).where(false()), False),
+    ],
+)
+def test_after_a_crash_the_number_of_a_transaction_may_be_that_of_another(
+    app: Flask, ana: str, begun: str, evidence: Any, committed: bool
+) -> None:
+    """The server gives the numbers of transactions that it lost to others: a row of our own must tell."""
+    number = run_in_transaction(lambda session: session.scalar(text("SELECT pg_current_xact_id()::text")))
+    assert connections.was_committed(db.engine, f"{number} {begun}", evidence) is committed
+
+
+@on_postgresql
+def test_a_transaction_that_a_crash_took_back_is_not_committed(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connections.was_committed(db.engine, "99999999999 infinity") is False
+    number = run_in_transaction(lambda session: session.scalar(text("SELECT pg_current_xact_id()::text")))
+    with pytest.raises(Unavailable):
+        connections.was_committed(db.engine, f"{number} {LONG_AGO}")
+
+
 def test_unavailable_is_raised_when_the_outcome_of_a_commit_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "COMMIT_LOOKUP_S", 0.1)
     engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with pytest.raises(Unavailable):
-        connections.was_committed(engine, "1")
+        connections.was_committed(engine, "1 2026-01-01")

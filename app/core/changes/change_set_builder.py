@@ -14,7 +14,7 @@ from app.core import dialects
 from app.core.changes.type_limits import loses_all
 from app.core.counts.customer_totals import INSERT_TOTALS, totals_parameters
 from app.core.counts.segment_counts import INSERT_DELTAS, SegmentDeltas, delta_parameters
-from app.core.database import UtcDateTime, now
+from app.core.database import EVIDENCE_KEY, UtcDateTime, now
 from app.core.models.change_sets import (
     APPLYING,
     DONE,
@@ -97,6 +97,7 @@ class ChangeSetBuilder:
 
         The last act of the transaction: it holds the locks of all its customers, and that of positions only from here.
         """
+        self.session.info[EVIDENCE_KEY] = select(parts.c.at).where(parts.c.id == self.part_id)
         totals = {name: getattr(self, name) for name in TOTALS}
         count = self.changed + self.created + self.updated
         parameters = {

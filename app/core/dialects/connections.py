@@ -3,10 +3,11 @@
 import select
 import sqlite3
 import time
+from datetime import datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, Select, event, text
 from sqlalchemy.engine import Connection, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -29,6 +30,8 @@ ANSWER_TIMEOUT_S = 35
 Keepalives do not notice a server that has stopped behind a network that still acknowledges packets.
 """
 
+INVALID_PARAMETER_VALUE = "22023"
+
 COMMIT_LOOKUP_S = 10
 """How long to find out whether a transaction was committed whose answer was lost."""
 
@@ -41,18 +44,18 @@ NO_POOLER = "direct"
 LOCK_TIMEOUT = "lock_timeout"
 TRANSACTION_ID = "transaction_id"
 """What a PostgreSQL connection's `info` holds: whether no pooler stands before the server, the session's lock timeout,
-and the number of the transaction that writes."""
+and the number of the transaction that writes and when it began."""
 
 FEW_CUSTOMERS = 1_000
 
-_BEGIN_WRITING = f"""SELECT pg_current_xact_id()::text,
+_BEGIN_WRITING = f"""SELECT pg_current_xact_id()::text || ' ' || now()::text,
     set_config('enable_nestloop', CASE WHEN counted BETWEEN 0 AND {FEW_CUSTOMERS} THEN 'off' ELSE 'on' END, true),
     set_config('plan_cache_mode', CASE WHEN counted <= {FEW_CUSTOMERS} THEN 'force_custom_plan' ELSE 'auto' END, true)
     FROM (VALUES (1)) AS one LEFT JOIN (SELECT reltuples AS counted FROM pg_class
     WHERE oid = to_regclass('customers')) AS statistics ON true"""  # noqa: S608 - a constant
-"""The number of the transaction. Where the statistics say that there are few customers, it has no nested loops, and its
-plans are not kept.
+"""The number of the transaction and its beginning.
 
+Where the statistics say that there are few customers, it has no nested loops, and its plans are not kept.
 They may be of a time when the table was nearly empty. The planner would compare each customer of a batch with each
 stored, 5,000 with 23,570: 40 s. If there are few indeed, it does not matter how they are joined.
 """
@@ -254,17 +257,42 @@ def _last_value(driver: psycopg.Connection[Any], statements: str) -> Any:
     return row and row[0]
 
 
-def was_committed(engine: Engine, transaction_id: str) -> bool:
-    """Return whether a transaction was committed whose answer was lost. Raises Unavailable if that stays unknown."""
+_COMMIT_STATUS = text(
+    """SELECT pg_xact_status(CAST(:number AS xid8)) AS status,
+    greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)) AS started,
+    greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)) > CAST(:begun AS timestamptz)
+    AS restarted"""
+)
+"""The server resets its statistics when it recovers from a crash, also if the process that listens survived it."""
+
+
+def was_committed(engine: Engine, transaction_id: str, evidence: Select[Any] | None = None) -> bool:
+    """Return whether a transaction was committed whose answer was lost. Raises Unavailable if that stays unknown.
+
+    A server that crashed gives the numbers of transactions that it lost to others. Then only `evidence` tells: a query
+    for the moment at which a row was written that the transaction inserted, and whose key others may get, too.
+    """
+    number, _, begun = transaction_id.partition(" ")
     deadline = time.monotonic() + COMMIT_LOOKUP_S
     while time.monotonic() < deadline:
         try:
             with autocommit_reads(engine).connect() as connection:
-                query = "SELECT pg_xact_status(%s::xid8)"
-                status = connection.exec_driver_sql(query, (transaction_id,)).scalar()
-        except (DBAPIError, PoolTimeout):
-            status = "unreachable"
-        if status in ("committed", "aborted"):
-            return bool(status == "committed")
+                row = connection.execute(_COMMIT_STATUS, {"number": number, "begun": begun}).one()
+                if row.status == "committed" and row.restarted:
+                    return _has_evidence(connection, evidence, row.started)
+        except (DBAPIError, PoolTimeout) as error:
+            if getattr(getattr(error, "orig", None), "sqlstate", None) == INVALID_PARAMETER_VALUE:
+                return False  # no transaction had this number yet: the server lost it
+            time.sleep(0.2)
+            continue
+        if row.status in ("committed", "aborted"):
+            return bool(row.status == "committed")
         time.sleep(0.2)
     raise Unavailable
+
+
+def _has_evidence(connection: Connection, evidence: Select[Any] | None, started: datetime) -> bool:
+    if evidence is None:
+        raise Unavailable
+    written_at = connection.execute(evidence).scalar()
+    return written_at is not None and written_at < started
