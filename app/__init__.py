@@ -16,7 +16,7 @@ from app.access.idempotency import erase_from_responses
 from app.core import dialects, encryption
 from app.core.changes.erasure_log import use_erasure_log
 from app.core.changes.traces import use_erasers
-from app.core.database import db, engine_options
+from app.core.database import db, engine_options, replica_bind
 from app.jobs.customer_traces import erase_from_jobs
 from app.pages import single_sign_on
 from app.settings import read_settings
@@ -56,6 +56,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
         SQLALCHEMY_DATABASE_URI=app.config["DATABASE_URL"],
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(app.config["DATABASE_URL"]),
+        SQLALCHEMY_BINDS=replica_bind(app.config["DATABASE_READ_URL"]),
     )
     app.json = OrjsonProvider(app)
     app.jinja_environment = StripIndentEnvironment
@@ -76,7 +77,8 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     db.init_app(app)
     errors.tolerate_failing_teardown(app)
     with app.app_context():
-        dialects.configure_engine(db.engine)
+        for engine in db.engines.values():
+            dialects.configure_engine(engine)
     encryption.use_secret_keys(secret_keys.secret_keys)
     use_erasure_log(lambda: current_app.config["ERASURE_LOG"])
     use_erasers((erase_from_responses, erase_from_jobs))

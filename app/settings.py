@@ -65,6 +65,13 @@ def _database_url(value: str) -> str:
     raise ValueError("must begin with postgresql:// or sqlite:///")
 
 
+def _replica_url(value: str) -> str:
+    url = _database_url(value)
+    if make_url(url).get_backend_name() == "sqlite":
+        raise ValueError("must begin with postgresql://")
+    return url
+
+
 def _normalize_database_url(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
@@ -151,6 +158,12 @@ class Setting:
 SETTINGS = (
     Setting("DATABASE_URL", "", "`postgresql://…` for production; SQLite under `instance/` if empty", _database_url),
     Setting(
+        "DATABASE_READ_URL",
+        "",
+        "A replica of `DATABASE_URL` for lists, charts, the catalogue and exports of pages; none if empty",
+        _replica_url,
+    ),
+    Setting(
         "SECRET_KEY",
         "",
         "Signs sessions and cursors, at least 16 characters; generated once in `instance/` for the embedded database,"
@@ -225,6 +238,8 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
     embedded = not environ.get("DATABASE_URL", "").strip()
     if not (embedded or environ.get("SECRET_KEY", "").strip()):
         problems.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
+    if settings.get("DATABASE_READ_URL") and "postgresql" not in (settings.get("DATABASE_URL") or ""):
+        problems.append("DATABASE_READ_URL needs a DATABASE_URL of PostgreSQL, whose replica it is.")
     if settings["OIDC_ISSUER"] and not (settings["OIDC_CLIENT_ID"] and settings["OIDC_CLIENT_SECRET"]):
         problems.append("OIDC_CLIENT_ID and OIDC_CLIENT_SECRET are required with an OIDC_ISSUER.")
     if settings.get("METRICS_BIND") and settings["METRICS_BIND"][1] == settings.get("PORT"):

@@ -36,6 +36,11 @@ def set_origin(actor: str, source: str, address: str | None = None) -> None:
     _origin.set(Origin(actor, source, address))
 
 
+def current_actor() -> str:
+    """Return the name of who acts in this request or command."""
+    return _origin.get().actor
+
+
 class AuditEvent(Base):
     __tablename__ = "audit_events"
     __table_args__ = ({"sqlite_autoincrement": True},)

@@ -12,6 +12,7 @@ from app.api.schemas import AnswerSchema, Segment, array_of, count, next_cursor
 from app.core.counts.segment_counts import catalogue
 from app.core.models.segments import SegmentPair
 from app.web.cursors import encode_cursor
+from app.web.replica_reads import from_replica
 
 
 class CatalogueQuery(PageQuery):
@@ -43,6 +44,7 @@ class Catalogue(AnswerSchema):
         ),
     ),
 )
+@from_replica
 def segments(query: dict[str, Any]) -> Response:
     """The catalogue
 

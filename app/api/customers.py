@@ -39,6 +39,7 @@ from app.core.search.filters import Filter, Order
 from app.serialization.change_set_json import format_rfc3339, serialize_id
 from app.serialization.request_schemas import UpsertCustomersSchema, parse_customers
 from app.web.cursors import encode_cursor
+from app.web.replica_reads import from_replica
 
 
 class FilterQuery(QuerySchema):
@@ -89,6 +90,7 @@ class Customers(AnswerSchema):
     ),
     example_query="?q=gomez&segment=membership:GOLD",
 )
+@from_replica
 def customers(query: dict[str, Any]) -> Response:
     """List and search customers
 

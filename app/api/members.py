@@ -33,6 +33,7 @@ from app.jobs.states import JobState
 from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import RequestSchema, Text, validate_body
 from app.web.cursors import encode_cursor
+from app.web.replica_reads import from_replica
 
 MEMBERS_URL = "/v3/segments/<segment_part:type>/<segment_part:value>/members"
 NOT_AN_ID = "Must be an id, or an object with document_id."
@@ -79,6 +80,7 @@ class MemberPage(AnswerSchema):
     ),
     errors=(NoLongerRetained,),
 )
+@from_replica
 def members(query: dict[str, Any], type: str, value: str) -> Response:
     """The members of a segment
 

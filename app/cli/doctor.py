@@ -16,11 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.access.operators import Operator
 from app.cli.terminal import reports_errors
 from app.core.database import db
-from app.core.dialects.diagnostics import ServerFacts, server_facts
+from app.core.dialects.diagnostics import ServerFacts, replica_facts, server_facts
+from app.core.replicas import ReplicaErrors, impatient, replica
 from app.web.health import is_migrated
 
 MIN_FREE_BYTES = 1024**3
 MAX_CLOCK_DIFFERENCE_S = 5
+MAX_REPLICA_LAG_S = 30
 
 
 class Finding(NamedTuple):
@@ -61,11 +63,32 @@ def _database() -> Iterator[Finding]:
         yield Finding("database", type(error).__name__, "Start the database, or correct DATABASE_URL.")
         return
     yield from _server(facts)
+    yield from _replica()
     yield _check("schema", is_migrated(), "newest", "older or missing", "Run: flask db upgrade")
     if "operators" in inspect(db.engine).get_table_names():
         admin = db.session.query(Operator.id).filter_by(role="admin").first() is not None
         remedy = "" if admin else "Run: flask operators create EMAIL --role admin"
         yield Finding("admin", "present" if admin else "none", remedy, is_error=False)
+
+
+def _replica() -> Iterator[Finding]:
+    engine = replica()
+    if engine is None:
+        return
+    try:
+        with db.engine.connect() as primary, impatient(engine).connect() as connection:
+            facts = replica_facts(primary, connection)
+    except ReplicaErrors as error:
+        yield Finding("replica", type(error).__name__, "Start the replica, or correct DATABASE_READ_URL.")
+        return
+    remedy = "Let DATABASE_READ_URL name a replica of the server and database of DATABASE_URL."
+    yield _check("replica", facts.same_cluster, "of the same database", "of another database", remedy)
+    remedy = "" if facts.is_replica else "Let DATABASE_READ_URL name the replica, or remove it."
+    yield Finding("replica in recovery", "yes" if facts.is_replica else "no: a primary", remedy, is_error=False)
+    late = facts.lag_seconds > MAX_REPLICA_LAG_S
+    remedy = "Look at pg_stat_replication on the primary, and at the log of the replica." if late else ""
+    lag = f"{facts.lag_seconds:.1f} s, {facts.lag_bytes} bytes behind"
+    yield Finding("replica lag", lag, remedy, is_error=False)
 
 
 def _server(facts: ServerFacts) -> Iterator[Finding]:

@@ -20,6 +20,12 @@ from app.core.errors import Unavailable, UnsupportedDatabase
 
 MAX_ATTEMPTS = 4
 
+REPLICA = "replica"
+"""The bind key of the database that replicates the first one, if there is one."""
+
+REPLICA_CONNECT_ARGS = {"connect_timeout": 2}
+"""A read waits this long for an absent replica, and is then answered by the primary."""
+
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -51,7 +57,7 @@ class _Database(SQLAlchemy):
             _forget_session()
 
 
-db = _Database(model_class=Base)
+db = _Database(model_class=Base, session_options={"expire_on_commit": False})
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -91,6 +97,14 @@ def engine_options(url: str) -> dict[str, Any]:
     }
 
 
+def replica_bind(url: str | None) -> dict[str, dict[str, Any]]:
+    """Return the bind of the replica for Flask-SQLAlchemy, or none."""
+    if url is None:
+        return {}
+    options = engine_options(url)
+    return {REPLICA: {"url": url, **options, "connect_args": options["connect_args"] | REPLICA_CONNECT_ARGS}}
+
+
 def run_in_transaction(
     work: Callable[[Session], T], *, commit: bool = True, wait: bool = True, maintenance: bool = False
 ) -> T:
@@ -116,6 +130,14 @@ def run_in_transaction(
             return result
 
     return _with_retries(transaction, MAX_ATTEMPTS if wait else 1)
+
+
+def finish_reading() -> None:
+    """End the transaction that reads through `db.session`. Objects loaded there keep their values."""
+    try:
+        db.session.commit()
+    except DBAPIError:
+        _forget_session()
 
 
 def _end_reading() -> None:

@@ -28,6 +28,7 @@ from app.pages.domain_texts import translate_domain_text
 from app.pages.list_query import ListUrl, filter_parameters, parse_filter_form
 from app.pages.template_filters import SOURCES
 from app.web.cursors import encode_cursor
+from app.web.replica_reads import from_replica
 
 PAGE_SIZE = 50
 CUSTOMERS_PAGE_SIZE = 50
@@ -62,6 +63,7 @@ class ChangeListFilter:
 
 @blueprint.get("/changes")
 @require_role("viewer")
+@from_replica
 def changes() -> Any:
     filter_, errors = parse_filter_form(ChangeListFilter)
     before = list_query.cursor("before", int)

@@ -1,6 +1,7 @@
 """The list of customers: search, filters, sort order, count and export."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import orjson
@@ -35,6 +36,7 @@ from app.pages.list_query import (
     parse_customer_list_form,
 )
 from app.serialization.segment_notation import format_segment
+from app.web.replica_reads import from_replica, stream_from_replica
 
 PAGE_SIZE = 50
 MAX_COUNTED = 10_000
@@ -44,6 +46,7 @@ MAX_SUGGESTIONS = 12
 
 @blueprint.get("/customers")
 @require_role("viewer")
+@from_replica
 def customers() -> Any:
     query, errors = parse_customer_list_form()
     if "add_segment" in request.args and not errors:
@@ -125,6 +128,7 @@ def _count(query: CustomerListQuery, rows: int, has_next: bool) -> Count | None:
 
 @blueprint.get("/customer-count")
 @require_role("viewer")
+@from_replica
 def customer_count() -> Any:
     """Return how many customers match, for a page that is already displayed."""
     count = count_customers(parse_customer_list().filter, limit=MAX_COUNTED)
@@ -139,33 +143,40 @@ def customer_export() -> Response:
     if format_ not in EXPORT_FORMATS:
         raise InvalidRequest(_("Choose CSV, Excel or JSON Lines."))
     mimetype, write = EXPORT_FORMATS[format_]
+    rows = stream_from_replica(lambda: iter_customers(filter_))
     record_event_now("customers_exported", after={"format": format_, "filtered": bool(filter_)})
     return Response(
-        stream_with_context(write(filter_)),
+        stream_with_context(write(rows)),
         mimetype=mimetype,
         headers={"Content-Disposition": f"attachment; filename=customers.{format_}"},
     )
 
 
-def _csv(filter_: Filter) -> Iterator[str]:
-    yield "\N{BYTE ORDER MARK}"  # without it, spreadsheets do not recognise UTF-8
-    yield from csv_chunks(iter_customers(filter_), for_spreadsheets=True)
+Rows = Generator[dict[str, Any], None, None]
 
 
-def _json_lines(filter_: Filter) -> Iterator[bytes]:
-    for customer in iter_customers(filter_):
-        yield orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE)
+def _csv(rows: Rows) -> Iterator[str]:
+    with closing(rows):
+        yield "\N{BYTE ORDER MARK}"  # without it, spreadsheets do not recognise UTF-8
+        yield from csv_chunks(rows, for_spreadsheets=True)
 
 
-def _workbook(filter_: Filter) -> Iterator[bytes]:
+def _json_lines(rows: Rows) -> Iterator[bytes]:
+    with closing(rows):
+        for customer in rows:
+            yield orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _workbook(rows: Rows) -> Iterator[bytes]:
     try:
-        file = write_workbook(iter_customers(filter_))
+        with closing(rows):
+            file = write_workbook(rows)
     except WorkbookTooSmall:
         raise InvalidRequest(_("A workbook can't hold these customers. Export CSV instead.")) from None
     return FileWrapper(file)
 
 
-EXPORT_FORMATS: dict[str, tuple[str, Callable[[Filter], Iterator[Any]]]] = {
+EXPORT_FORMATS: dict[str, tuple[str, Callable[[Rows], Iterator[Any]]]] = {
     "csv": ("text/csv", _csv),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _workbook),
     "jsonl": ("application/x-ndjson", _json_lines),

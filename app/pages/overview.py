@@ -19,6 +19,7 @@ from app.core.history.change_sets import (
 from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.days import last_days, start_of_day, start_of_next_day
+from app.web.replica_reads import from_replica
 
 DAY = timedelta(days=1)
 CHART_DAYS = 14
@@ -28,6 +29,7 @@ MAX_RECENT_CHANGES = 6
 
 @blueprint.get("/")
 @require_role("viewer")
+@from_replica
 def overview() -> Any:
     moment = now()
     days = last_days(CHART_DAYS)

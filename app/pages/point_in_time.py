@@ -25,6 +25,7 @@ from app.pages.days import Days, end_of_day, parse_two_days, parse_two_valid_day
 from app.pages.list_query import ListUrl, parse_filter_form
 from app.pages.template_filters import local_time
 from app.web.cursors import encode_cursor
+from app.web.replica_reads import from_replica
 
 PAGE_SIZE = 100
 MAX_MOVEMENTS = 50
@@ -34,6 +35,7 @@ SEGMENT_URL = "/segments/<segment_part:type>/<segment_part:value>/days"
 
 @blueprint.get("/segment-days")
 @require_role("viewer")
+@from_replica
 def segment_days() -> Any:
     """Show the sizes of all segments on two days."""
     days, errors = parse_two_days()
@@ -75,6 +77,7 @@ def segment_days_export() -> Response:
 
 @blueprint.get(SEGMENT_URL)
 @require_role("viewer")
+@from_replica
 def segment_movements(type: str, value: str) -> Any:
     """Show who came to a segment and who left it between two days."""
     pair, (days, errors) = SegmentPair(type, value), parse_two_days()

@@ -19,6 +19,7 @@ from app.pages import blueprint, list_query
 from app.pages.auth import require_role
 from app.pages.list_query import ListUrl, filter_parameters, parse_filter
 from app.web.cursors import encode_cursor
+from app.web.replica_reads import from_replica
 
 PAGE_SIZE = 50
 MEMBERS_PAGE_SIZE = 20
@@ -34,6 +35,7 @@ class CatalogueFilter:
 
 @blueprint.get("/segments")
 @require_role("viewer")
+@from_replica
 def segments() -> Any:
     filter_, after = parse_filter(CatalogueFilter), list_query.cursor("after", str, str)
     rows = catalogue(SegmentPair(*after) if after else None, limit=PAGE_SIZE + 1, type_=filter_.type)
@@ -51,6 +53,7 @@ def segments() -> Any:
 
 @blueprint.get("/similar-segments")
 @require_role("viewer")
+@from_replica
 def similar_segments() -> Any:
     """Show segments that may be one and the same with different spellings."""
     return render_template("similar_segments.html", groups=find_all_similar()[:MAX_GROUPS])
@@ -58,6 +61,7 @@ def similar_segments() -> Any:
 
 @blueprint.get("/segments/<segment_part:type>/<segment_part:value>")
 @require_role("viewer")
+@from_replica
 def segment(type: str, value: str) -> Any:
     pair = SegmentPair(type, value)
     trend = trends([pair]).get(pair)

@@ -14,6 +14,7 @@ from app.core.search.filters import Filter, Order
 from app.core.search.terms import fold_accents
 from app.pages import blueprint, list_query
 from app.pages.auth import current_operator, require_role
+from app.web.replica_reads import from_replica
 
 MAX_HITS = 5
 SEARCHED_SEGMENTS = 1_000
@@ -46,6 +47,7 @@ DESTINATIONS = (
 
 @blueprint.get("/search-hits")
 @require_role("viewer")
+@from_replica
 def search_hits() -> Any:
     """Return the hits as an HTML fragment; without `q`, the pages and actions that are open to the operator."""
     q = list_query.text("q")[:MAX_QUERY_LENGTH]

@@ -36,8 +36,9 @@ class Cancellation:
 
 def init_app(app: Flask) -> None:
     with app.app_context():
-        event.listen(db.engine, "checkout", _on_checkout)
-        event.listen(db.engine, "checkin", _on_checkin)
+        for engine in db.engines.values():
+            event.listen(engine, "checkout", _on_checkout)
+            event.listen(engine, "checkin", _on_checkin)
 
 
 def _on_checkout(connection: Any, record: Any, _proxy: Any) -> None:

@@ -30,6 +30,8 @@ from app.core import dialects
 from app.core.changes.change_set_builder import CHANGE_SETS_KEY
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
+from app.core.dialects.diagnostics import replica_facts
+from app.core.replicas import ReplicaErrors, impatient, replica
 from app.jobs.jobs import Job
 from app.jobs.states import JobState
 from app.web import metric_files
@@ -56,7 +58,8 @@ blueprint = Blueprint("metrics", __name__)
 def init_app(app: Flask) -> None:
     app.after_request(_count)
     with app.app_context():
-        event.listen(db.engine, "handle_error", _count_retry)
+        for engine in db.engines.values():
+            event.listen(engine, "handle_error", _count_retry)
     if not event.contains(Session, "after_commit", _count_customers):
         event.listen(Session, "after_commit", _count_customers)
 
@@ -67,7 +70,7 @@ def _count(response: Response) -> Response:
     with suppress(OSError):  # no space for another value: the response matters more
         REQUESTS.labels(method, route, response.status_code).inc()
         REQUEST_DURATION.labels(route).observe(time.perf_counter() - g.started)
-        CONNECTIONS.set(_in_use(db.engine))
+        CONNECTIONS.set(sum(map(_in_use, db.engines.values())))
     return response
 
 
@@ -93,7 +96,7 @@ def metrics() -> Response:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    exposition = generate_latest(registry) + generate_latest(_database_gauges())
+    exposition = generate_latest(registry) + generate_latest(_database_gauges()) + generate_latest(_replica_gauges())
     return Response(exposition, content_type=CONTENT_TYPE_LATEST)
 
 
@@ -109,6 +112,22 @@ def _database_gauges() -> CollectorRegistry:
             gauge.labels(str(state)).set(jobs.get(str(state), 0))
         pending = Gauge("webhook_deliveries_pending", "Webhook deliveries to be sent.", registry=registry)
         pending.set(deliveries.get(PENDING, 0))
+    return registry
+
+
+def _replica_gauges() -> CollectorRegistry:
+    """Return whether the replica answers and how far it is behind; nothing if there is none."""
+    registry, engine = CollectorRegistry(), replica()
+    if engine is None:
+        return registry
+    up = Gauge("replica_up", "Whether the replica of the database answers.", registry=registry)
+    with suppress(*ReplicaErrors), impatient(engine).connect() as connection:
+        facts = replica_facts(db.session.connection(), connection)
+        up.set(1)
+        seconds = Gauge("replica_lag_seconds", "Age of the last transaction replayed; 0 if all are.", registry=registry)
+        seconds.set(facts.lag_seconds)
+        size = Gauge("replica_lag_bytes", "Write-ahead log that the replica has not replayed.", registry=registry)
+        size.set(facts.lag_bytes)
     return registry
 
 

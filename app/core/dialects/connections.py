@@ -138,6 +138,11 @@ def autocommit_reads(engine: Engine) -> Engine:
     return engine.execution_options(autocommit_read=True)
 
 
+def impatient_reads(engine: Engine, seconds: float) -> Engine:
+    """Return the engine for single statements that read and fail when the server takes longer than this."""
+    return engine.execution_options(autocommit_read=True, answer_timeout=seconds)
+
+
 # SQLite
 
 
@@ -217,7 +222,7 @@ def _begin_postgresql(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     # Only statements that are short and repeated all day. Those of lists are planned for the values at hand.
     driver.prepare_threshold = PREPARE_THRESHOLD if (writing or read) and info[NO_POOLER] else None
-    driver.answer_timeout = None if options.get("maintenance") else ANSWER_TIMEOUT_S
+    driver.answer_timeout = None if options.get("maintenance") else options.get("answer_timeout", ANSWER_TIMEOUT_S)
     info.pop(TRANSACTION_ID, None)
     if read:
         return
