@@ -175,6 +175,7 @@ TEXTS = (
 NOTES = (
     marked("Changes the document_id of a customer"),
     marked("Import of %(name)s"),
+    marked("Import %(id)s: %(name)s"),
     marked("Reverts change #%(id)s for this customer"),
     marked("Sample data"),
 )

@@ -177,6 +177,7 @@ def test_token_is_refused_in_the_language_of_the_page(admin: Operator) -> None:
     form = {"name": "", "guard_percent": "many", "networks": "nowhere", "expires": "soon"}
     page = admin.post("/tokens", form, status=200, headers=SPANISH).text
     for text in (
+        "Hay un problema",
         "Escriba un nombre.",
         "Seleccione al menos un permiso.",
         "No es un valor entero válido.",

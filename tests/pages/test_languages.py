@@ -29,7 +29,10 @@ def source_messages() -> set[Any]:
     mappings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["babel"]["mappings"]
     keywords = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "marked": None, "ProfileField": (2,)}
     extracted = extract_from_dir(
-        str(ROOT), method_map=[(mapping["pattern"], mapping["method"]) for mapping in mappings], keywords=keywords
+        str(ROOT),
+        method_map=[(mapping["pattern"], mapping["method"]) for mapping in mappings],
+        options_map={mapping["pattern"]: mapping for mapping in mappings},
+        keywords=keywords,
     )
     return {message if isinstance(message, str) else tuple(message[:2]) for _, _, message, _, _ in extracted}
 

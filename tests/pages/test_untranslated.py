@@ -57,7 +57,6 @@ DATA = {
         "membership",
         "membership GOLD",
         "spring.csv",
-        "Import 1: spring.csv",
         "tester",
     ),
     *(

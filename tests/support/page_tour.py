@@ -7,6 +7,7 @@ in every language.
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 import pyotp
 from playwright.sync_api import Browser, Locator, Page
@@ -65,9 +66,10 @@ DETAILS = {
 """Pages that exist only in a shop with customers."""
 
 
-def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[PageState]:
+def page_tour(browser: Browser, server: Server, *, full: bool, locale: str = "en-US") -> Iterator[PageState]:
     """Yield each page state. The caller may resize and recolour the page, but must not navigate."""
-    with browser_session(browser, server.address) as visitor, browser_session(browser, server.address, ADMIN) as admin:
+    session = partial(browser_session, browser, server.address, locale=locale)
+    with session() as visitor, session(ADMIN) as admin:
         yield from _sign_in(visitor)
         for name, path in {**LISTS, **(DETAILS if full else {})}.items():
             admin.go(path)
@@ -87,9 +89,9 @@ def page_tour(browser: Browser, server: Server, *, full: bool) -> Iterator[PageS
         if full:
             yield from _similar_segments(admin)
             yield from _editor(admin)
-            with browser_session(browser, server.address, EDITOR) as other:
+            with session(EDITOR) as other:
                 yield from _conflict(admin, other)
-    with browser_session(browser, server.address, VIEWER) as viewer:
+    with session(VIEWER) as viewer:
         yield from _viewer(viewer, full)
 
 
@@ -370,7 +372,7 @@ def _editor(session: BrowserSession) -> Iterator[PageState]:
     yield "customer just saved", session
     for type_, value in (("membership", "GOLDD"), ("", UNBREAKABLE), ("interest", UNBREAKABLE)):
         _add_row(page, type_, value)
-    page.locator(".similar-segment").first.wait_for()
+    page.locator(".similar-segment").locator("visible=true").first.wait_for()
     yield "customer with unsaved changes", session
     _press(page, _button(page, "save"))
     yield "customer with errors", session
