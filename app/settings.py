@@ -228,24 +228,24 @@ def read_settings(environ: Mapping[str, str], instance: Path) -> dict[str, Any]:
     Raises InvalidSettings, which names every invalid variable.
     """
     settings: dict[str, Any] = {}
-    problems = []
+    errors = []
     for setting in SETTINGS:
         value = environ.get(setting.name, "").strip() or setting.default
         try:
             settings[setting.name] = setting.parse(value) if value else None
         except ValueError as error:
-            problems.append(f"{setting.name} {error}.")
+            errors.append(f"{setting.name} {error}.")
     embedded = not environ.get("DATABASE_URL", "").strip()
     if not (embedded or environ.get("SECRET_KEY", "").strip()):
-        problems.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
+        errors.append("SECRET_KEY is required with a DATABASE_URL: set it to a long random text and keep it.")
     if settings.get("DATABASE_READ_URL") and "postgresql" not in (settings.get("DATABASE_URL") or ""):
-        problems.append("DATABASE_READ_URL needs a DATABASE_URL of PostgreSQL, whose replica it is.")
+        errors.append("DATABASE_READ_URL needs a DATABASE_URL of PostgreSQL, whose replica it is.")
     if settings["OIDC_ISSUER"] and not (settings["OIDC_CLIENT_ID"] and settings["OIDC_CLIENT_SECRET"]):
-        problems.append("OIDC_CLIENT_ID and OIDC_CLIENT_SECRET are required with an OIDC_ISSUER.")
+        errors.append("OIDC_CLIENT_ID and OIDC_CLIENT_SECRET are required with an OIDC_ISSUER.")
     if settings.get("METRICS_BIND") and settings["METRICS_BIND"][1] == settings.get("PORT"):
-        problems.append("METRICS_BIND must have another port than PORT.")
-    if problems:
-        raise InvalidSettings(" ".join(problems))
+        errors.append("METRICS_BIND must have another port than PORT.")
+    if errors:
+        raise InvalidSettings(" ".join(errors))
     if embedded:
         create_folder(instance)
         settings["DATABASE_URL"] = f"sqlite:///{instance / 'customer-segments.db'}"

@@ -98,10 +98,10 @@ def measure(kind: str, browsers: dict[int, FlaskClient], rounds: int) -> None:
             for name, path in pages(stored).items():
                 started = time.perf_counter()
                 response = client.get(path, headers={"X-Part": "results"})
-                taken = time.perf_counter() - started
+                duration = time.perf_counter() - started
                 assert response.status_code == 200, (path, response.status)
                 if turn >= 3:
-                    times[name, stored].append(taken * 1000)
+                    times[name, stored].append(duration * 1000)
     few, many = browsers
     print(f"\n{kind}: medians of {rounds} rounds in ms\n")
     print(f"{'':28}{few:>12,}{many:>12,}{'ratio':>8}")

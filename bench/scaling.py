@@ -92,8 +92,8 @@ def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: P
     large = sizes[1]
     requests = [*((10_000, size) for size in sizes), (1_000, large), (50_000, large)]
 
-    def request(sent: int, stored: int) -> Work:
-        return services[stored].replacing(dataset.nightly(stored, sent, rng))
+    def request(customers: int, stored: int) -> Work:
+        return services[stored].replacing(dataset.nightly(stored, customers, rng))
 
     with ExitStack() as stack:
         services = {
@@ -127,8 +127,8 @@ def _bare(connection: Any, stored: int, rng: random.Random) -> Work:
     return bare_statement(connection, POSTGRESQL, dataset.nightly(stored, 10_000, rng))
 
 
-def _of(sent: int, stored: int) -> str:
-    return f"{sent:,} of {stored:,}"
+def _of(customers: int, stored: int) -> str:
+    return f"{customers:,} of {stored:,}"
 
 
 def shared_database(server: str, stored: int) -> str:

@@ -33,8 +33,8 @@ def start(report: Report, url: str, rounds: int) -> None:
     report.target("median", statistics.median(seconds[1:]), maximum=1.0)
 
 
-def memory(report: Report, url: str, stored: int, folder: Path, sent: int = 50_000) -> None:
-    body = orjson.dumps({"customers": dataset.nightly(stored, sent, random.Random(6))})
+def memory(report: Report, url: str, stored: int, folder: Path, customers: int = 50_000) -> None:
+    body = orjson.dumps({"customers": dataset.nightly(stored, customers, random.Random(6))})
     with service(url, stored, folder) as ours:
         ours.replacing(dataset.nightly(stored, 1, random.Random(7)))()
         (worker,) = ours.server.workers()
@@ -43,7 +43,9 @@ def memory(report: Report, url: str, stored: int, folder: Path, sent: int = 50_0
         call(ours.server.address, "POST", SEGMENTS, ours.headers, body)
         peak = _kilobytes(worker, "VmHWM")
     sized = f"a body of {len(body) / 2**20:.1f} MiB"
-    report.section("Memory", f"One request of {sent:,} customers, {sized}, to a worker that has served one before.")
+    report.section(
+        "Memory", f"One request of {customers:,} customers, {sized}, to a worker that has served one before."
+    )
     report.table("", "MiB")
     report.row("worker before", before >> 10)
     report.row("worker at its peak", peak >> 10)

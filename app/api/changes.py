@@ -145,7 +145,7 @@ def entry_json(entry: FeedEntry) -> dict[str, Any]:
     return {**common, "newDocumentId": entry.after["document_id"]} if entry.kind == "renamed" else common
 
 
-class ChangeSet(AnswerSchema):
+class ChangeSetSchema(AnswerSchema):
     id = string()
     state = enum("Whether it is still being applied.", APPLYING, DONE, CANCELLED)
     at = timestamp("When it was made.")
@@ -169,7 +169,7 @@ class ChangeSet(AnswerSchema):
     path_parameters=(CHANGE_SET_ID,),
     answers=(
         Answer(
-            ChangeSet,
+            ChangeSetSchema,
             "Who made it, when and how, and how many customers it changed.",
             {
                 "id": "42",

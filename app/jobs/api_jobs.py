@@ -33,7 +33,7 @@ from app.files.columns import CustomerEntry
 from app.files.formats import KnownFormat
 from app.files.reading import open_stream
 from app.files.staging import Staging
-from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job, create_job, transition, transition_in
 from app.jobs.picked_up_file import DETECTED, PickedUpFile, earlier_change_sets
@@ -240,7 +240,7 @@ def apply_api_job(run: JobRun) -> None:
         skipped = dict.fromkeys(result.not_found, "missing") | dict.fromkeys(result.stale, "stale")
         return BatchResult(len(batch), skipped)
 
-    apply_job(run, Plan(job.reason, count, batches, apply))
+    apply_job(run, ApplyPlan(job.reason, count, batches, apply))
 
 
 def _change_segments(change_set: ChangeSetBuilder, job: ApiJob, batch: dict[str, Segments]) -> ReplaceResult:

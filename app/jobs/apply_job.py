@@ -35,7 +35,7 @@ class BatchResult:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ApplyPlan:
     """What a job applies."""
 
     note: str | None
@@ -48,7 +48,7 @@ class Plan:
     initial_result: dict[str, int] = field(default_factory=dict)
 
 
-def apply_job(run: JobRun, plan: Plan) -> None:
+def apply_job(run: JobRun, plan: ApplyPlan) -> None:
     """Apply the remaining batches of a job; it ends as `done`, or `cancelled` when that was requested."""
     run.start_phase("applying", plan.customers, done=run.job.done)
     while True:
@@ -60,7 +60,7 @@ def apply_job(run: JobRun, plan: Plan) -> None:
         dialects.yield_to_writers(db.engine)
 
 
-def _apply_next(session: Session, run: JobRun, plan: Plan) -> Job:
+def _apply_next(session: Session, run: JobRun, plan: ApplyPlan) -> Job:
     """Apply one batch in this transaction; return the job after it."""
     job = session.scalar(select(Job).where(jobs.c.id == run.job.id, jobs.c.lease == run.lease))
     if job is None:
@@ -85,7 +85,7 @@ def _apply_next(session: Session, run: JobRun, plan: Plan) -> Job:
     return _write(session, run, job, state=JobState.DONE if is_last else JobState.APPLYING)
 
 
-def change_of(job: Job, plan: Plan) -> BatchedChange:
+def change_of(job: Job, plan: ApplyPlan) -> BatchedChange:
     """Return the change set of a job as its committed batches left it."""
     return BatchedChange(job.to_actor(), plan.note, plan.reverts, job.change_set_id)
 

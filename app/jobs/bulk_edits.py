@@ -20,7 +20,7 @@ from app.core.models.customers import Customer
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 from app.core.search.customers import iter_ids, known_count
 from app.core.search.filters import Filter
-from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job
 from app.jobs.runner import JobRun
@@ -159,7 +159,7 @@ def apply_bulk_edit(run: JobRun) -> None:
         return BatchResult(len(batch), skipped)
 
     already = {"unchanged": (run.job.preview or {})["unchanged"]}
-    apply_job(run, Plan(describe(edit), count, batches, apply, initial_result=already))
+    apply_job(run, ApplyPlan(describe(edit), count, batches, apply, initial_result=already))
 
 
 def _sort_out(change_set: ChangeSetBuilder, edit: BulkEdit, document_ids: list[str]) -> tuple[dict[str, str], int]:

@@ -20,7 +20,7 @@ from app.files.formats import FileFormat, UnreadableFile
 from app.files.reading import Source, open_stream
 from app.files.staging import Staging
 from app.jobs.apply_file import apply_previewed, preview_file
-from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job, create_job, transition
 from app.jobs.runner import JobRun
@@ -163,7 +163,7 @@ def apply_import(run: JobRun) -> None:
         return BatchResult(len(batch), apply_previewed(change_set, batch))
 
     found = {name: (run.job.preview or {})[name] for name in ("not_found", "duplicates", "rejected")}
-    apply_job(run, Plan(f"Import {job_id}: {payload.name}", customers, batches, apply, initial_result=found))
+    apply_job(run, ApplyPlan(f"Import {job_id}: {payload.name}", customers, batches, apply, initial_result=found))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from app.core.changes.replace_segments import ReplaceResult, replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.models.change_sets import Actor
 from app.core.models.segments import SegmentPair
-from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import count_batches, insert_batches, load_batch, store_skipped
 from app.jobs.jobs import Job, insert_job, jobs
 from app.jobs.runner import JobRun
@@ -42,7 +42,7 @@ def apply_members(run: JobRun) -> None:
         return BatchResult(len(batch), skipped, {"added": added.changed, "removed": removed.changed})
 
     unchanged = {"unchanged": (run.job.preview or {})["unchanged"]}
-    apply_job(run, Plan(payload["reason"], customers, batches, apply, initial_result=unchanged))
+    apply_job(run, ApplyPlan(payload["reason"], customers, batches, apply, initial_result=unchanged))
 
 
 def _apply(

@@ -23,7 +23,7 @@ from app.core.changes.revert import (
 from app.core.database import db, run_in_transaction
 from app.core.limits import BATCH_SIZE, MAX_REPORTED_IDS
 from app.core.models.change_sets import DONE, Actor, ChangeSetPart
-from app.jobs.apply_job import BatchResult, Plan, apply_job
+from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job
 from app.jobs.runner import JobRun
@@ -109,7 +109,7 @@ def apply_revert_job(run: JobRun) -> None:
         totals = {name: getattr(result, name) for name in ("customers", "profiles", "deleted")}
         return BatchResult(len(batch), dict.fromkeys(result.conflicts, "conflict"), totals)
 
-    apply_job(run, Plan(job.reason, customers, batches, apply, reverts=job.change_set_id))
+    apply_job(run, ApplyPlan(job.reason, customers, batches, apply, reverts=job.change_set_id))
 
 
 # At once, as a command does

@@ -13,7 +13,7 @@ SEGMENT_CONDITIONS = {"segment": lazy_gettext("Has segment"), "without": lazy_ge
 """By parameter: what a segment added to it means."""
 
 
-class Choice(NamedTuple):
+class FilterChoice(NamedTuple):
     """A parameter with a few values: its label, and that of each value, of which "" is the default."""
 
     label: Any
@@ -21,7 +21,7 @@ class Choice(NamedTuple):
 
 
 CHOICES = {
-    "has": Choice(
+    "has": FilterChoice(
         lazy_gettext("Segments"),
         {
             "": lazy_gettext("All customers"),

@@ -40,7 +40,7 @@ class Response:
 
 def post(target: Target, addresses: list[str], headers: Mapping[str, str], body: bytes) -> Response:
     """Send a request. Raises DeliveryError."""
-    connection = _Connection(target, addresses)
+    connection = _PinnedConnection(target, addresses)
     alarm = Timer(TIMEOUT_S, connection.abort)  # a socket's own timeout restarts with every byte
     alarm.daemon = True
     alarm.start()
@@ -59,7 +59,7 @@ def post(target: Target, addresses: list[str], headers: Mapping[str, str], body:
         connection.close()
 
 
-class _Connection(HTTPConnection):
+class _PinnedConnection(HTTPConnection):
     """A connection to the addresses that were checked, even if the name resolves differently a moment later."""
 
     def __init__(self, target: Target, addresses: list[str]) -> None:
@@ -100,7 +100,7 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _describe_error(error: Exception, connection: _Connection) -> str:
+def _describe_error(error: Exception, connection: _PinnedConnection) -> str:
     if connection.aborted or isinstance(error, TimeoutError):
         return f"no response within {TIMEOUT_S:.0f} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):

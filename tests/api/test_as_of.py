@@ -23,9 +23,9 @@ def test_customers_changed_later_are_stale(api: Api) -> None:
     snapshot = datetime.now(UTC)
     set_segments("late", SILVER)
     entries = [{"document_id": id_, "segments": GOLD} for id_ in ("late", "early", "never", "x")]
-    answer = api.replace(entries, at(snapshot)).json
-    assert answer["updatedCustomers"] == ["early", "never"]
-    assert answer["report"] | {"changeSet": None} == {
+    result = api.replace(entries, at(snapshot)).json
+    assert result["updatedCustomers"] == ["early", "never"]
+    assert result["report"] | {"changeSet": None} == {
         "changed": 2,
         "unchanged": 0,
         "notFound": ["x"],
@@ -39,9 +39,9 @@ def test_customers_changed_later_are_stale(api: Api) -> None:
 def test_customer_with_equal_segments_is_stale_too(api: Api, ana: str) -> None:
     snapshot = datetime.now(UTC)
     set_segments(ana, GOLD)
-    answer = api.replace([{"document_id": ana, "segments": GOLD}], at(snapshot)).json
-    assert answer["updatedCustomers"] == []
-    assert answer["report"]["stale"] == [ana]
+    result = api.replace([{"document_id": ana, "segments": GOLD}], at(snapshot)).json
+    assert result["updatedCustomers"] == []
+    assert result["report"]["stale"] == [ana]
 
 
 def test_any_offset_means_the_same_moment(api: Api, ana: str) -> None:
@@ -63,7 +63,7 @@ def test_a_time_may_be_spelled_as_rfc_3339_allows(api: Api, ana: str) -> None:
         assert report["stale"] == [ana]
 
 
-def test_it_is_decided_when_the_row_is_written(api: Api, app: Flask, ana: str) -> None:
+def test_staleness_is_decided_when_the_row_is_written(api: Api, app: Flask, ana: str) -> None:
     """The request waits for an operator's change to commit, and then must not overwrite it."""
     snapshot = datetime.now(UTC)
     answers = []
@@ -73,16 +73,16 @@ def test_it_is_decided_when_the_row_is_written(api: Api, app: Flask, ana: str) -
         entries = [{"document_id": ana, "segments": GOLD}]
         answers.append(Api(app.test_client(), token).replace(entries, at(snapshot)).json)
 
-    with another_writer(ana) as other:
+    with another_writer(ana) as writer:
         nightly = threading.Thread(target=call)
         nightly.start()
         time.sleep(0.5)
-        zone = "" if isinstance(other, sqlite3.Connection) else "+00"
+        zone = "" if isinstance(writer, sqlite3.Connection) else "+00"
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}{zone}"
         columns = "id, change_set_id, position, tag, at, entries, deletions"
-        other.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, '{now}', 0, 0)")
-        other.execute(f"UPDATE customers SET part_id = 9 WHERE document_id = '{ana}'")
-        other.execute("COMMIT")
+        writer.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, '{now}', 0, 0)")
+        writer.execute(f"UPDATE customers SET part_id = 9 WHERE document_id = '{ana}'")
+        writer.execute("COMMIT")
         nightly.join(timeout=20)
     assert answers[0]["report"]["stale"] == [ana]
     assert all_segments() == {ana: []}
@@ -95,14 +95,14 @@ def test_a_change_that_waited_and_committed_later_is_stale(api: Api, app: Flask,
         with app.app_context():
             set_segments(ana, SILVER)
 
-    with another_writer(ana) as other:
+    with another_writer(ana) as writer:
         operator = threading.Thread(target=save)
         operator.start()
         time.sleep(0.5)
-        noted = datetime.now(UTC)
-        other.execute("COMMIT")
+        snapshot = datetime.now(UTC)
+        writer.execute("COMMIT")
         operator.join(timeout=20)
-    assert api.replace([{"document_id": ana, "segments": GOLD}], at(noted)).json["report"]["stale"] == [ana]
+    assert api.replace([{"document_id": ana, "segments": GOLD}], at(snapshot)).json["report"]["stale"] == [ana]
     assert all_segments() == {ana: SILVER}
 
 

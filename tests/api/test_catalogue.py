@@ -35,9 +35,9 @@ def test_page_by_page_in_the_order_of_bytes(api: Api) -> None:
     set_segments("3", [{"type": "t", "value": value} for value in values])
     found, cursor = [], ""
     while cursor is not None:
-        answer = api.get(f"{URL}?type=t&limit=3&cursor={cursor}").json
-        found += [segment["value"] for segment in answer["segments"]]
-        cursor = answer["next"]
+        result = api.get(f"{URL}?type=t&limit=3&cursor={cursor}").json
+        found += [segment["value"] for segment in result["segments"]]
+        cursor = result["next"]
     assert found == sorted(values, key=str.encode)
 
 

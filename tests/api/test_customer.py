@@ -21,10 +21,10 @@ def put(api: Api, document_id: str, body: Any, **kwargs: Any) -> Any:
 
 def test_a_customer_is_read_with_an_etag(api: Api, ana: str) -> None:
     set_segments(ana, GOLD)
-    answer = api.get(url(ana))
+    response = api.get(url(ana))
     stored = profile(name="Ana Gómez", email="Ana@Example.com")
-    assert answer.json == {"document_id": ana, **stored, "segments": GOLD}
-    api.get(url(ana), status=304, headers={"If-None-Match": answer.headers["ETag"]})
+    assert response.json == {"document_id": ana, **stored, "segments": GOLD}
+    api.get(url(ana), status=304, headers={"If-None-Match": response.headers["ETag"]})
     api.get(url("nobody"), status=404, code="CUSTOMER_NOT_FOUND")
 
 
@@ -53,9 +53,9 @@ def test_put_with_if_match_changes_only_the_customer_with_that_etag(api: Api, an
 
 
 def test_a_dry_run_of_put_writes_nothing(api: Api, ana: str) -> None:
-    answer = put(api, ana, {"name": "x", "segments": GOLD}, query="?dry_run=true")
-    assert (answer.json["name"], answer.json["segments"]) == ("x", GOLD)
-    assert "Change-Set" not in answer.headers
+    response = put(api, ana, {"name": "x", "segments": GOLD}, query="?dry_run=true")
+    assert (response.json["name"], response.json["segments"]) == ("x", GOLD)
+    assert "Change-Set" not in response.headers
     assert api.get(url(ana)).json["name"] == "Ana Gómez"
     put(api, "new", {}, query="?dry_run=true")
     assert all_segments() == {ana: []}
@@ -108,28 +108,28 @@ def test_a_rename_keeps_the_customer_and_refuses_an_id_in_use(api: Api, ana: str
     api.call("POST", f"{url('x')}/rename", json={"document_id": "y"}, status=404, code="CUSTOMER_NOT_FOUND")
     assert api.call("POST", f"{rename}?dry_run=true", json={"document_id": "3"}).json == {"changeSet": None}
     key = {"Idempotency-Key": "k"}
-    answer = api.call("POST", rename, json={"document_id": "3"}, headers=key)
-    assert answer.json == {"changeSet": answer.headers["Change-Set"]}
-    assert api.call("POST", rename, json={"document_id": "3"}, headers=key).json == answer.json
+    response = api.call("POST", rename, json={"document_id": "3"}, headers=key)
+    assert response.json == {"changeSet": response.headers["Change-Set"]}
+    assert api.call("POST", rename, json={"document_id": "3"}, headers=key).json == response.json
     assert all_segments() == {"2": [], "3": GOLD}
 
 
 def test_many_are_looked_up_by_id(api: Api, ana: str) -> None:
     add_customers("segments", "a")
-    answer: Any = api.call(
+    result: Any = api.call(
         "POST", "/api/v3/customers/lookup", json={"document_ids": ["segments", "x", ana, "segments", "\0"]}
     ).json
-    assert [customer["document_id"] for customer in answer["customers"]] == ["segments", ana]
-    assert answer["notFound"] == ["x", "\0"]
-    assert answer["customers"][1]["name"] == "Ana Gómez"
+    assert [customer["document_id"] for customer in result["customers"]] == ["segments", ana]
+    assert result["notFound"] == ["x", "\0"]
+    assert result["customers"][1]["name"] == "Ana Gómez"
 
 
 def test_many_are_looked_up_by_email(api: Api, ana: str) -> None:
     add_customers("2", email="ANA@example.com")
     body = {"emails": ["x@example.com", "ana@EXAMPLE.com"]}
-    answer: Any = api.call("POST", "/api/v3/customers/lookup", json=body).json
-    assert [customer["document_id"] for customer in answer["customers"]] == [ana, "2"]
-    assert answer["notFound"] == ["x@example.com"]
+    result: Any = api.call("POST", "/api/v3/customers/lookup", json=body).json
+    assert [customer["document_id"] for customer in result["customers"]] == [ana, "2"]
+    assert result["notFound"] == ["x@example.com"]
 
 
 @pytest.mark.parametrize(

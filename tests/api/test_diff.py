@@ -24,7 +24,7 @@ def lines(**segments: Segments | None) -> bytes:
     return b"\n".join(json.dumps({"document_id": id_, "segments": value}).encode() for id_, value in segments.items())
 
 
-SENT = {"a": GOLD, "b": SILVER, "c": [], "d": [], "x": GOLD}
+SNAPSHOT = {"a": GOLD, "b": SILVER, "c": [], "d": [], "x": GOLD}
 DIFFERENCES = [
     {"document_id": "b", "sent": SILVER, "stored": GOLD},
     {"document_id": "c", "sent": [], "stored": GOLD},
@@ -34,30 +34,30 @@ DIFFERENCES = [
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_differences_are_named_and_nothing_is_written(api: Api, compress: bool) -> None:
-    body = gzip.compress(lines(**SENT)) if compress else lines(**SENT)
+    body = gzip.compress(lines(**SNAPSHOT)) if compress else lines(**SNAPSHOT)
     headers = {"Content-Type": "application/x-ndjson", **({"Content-Encoding": "gzip"} if compress else {})}
     before = all_segments()
     with capture_queries() as statements:
-        answer = api.call("POST", URL, data=body, headers=headers).json
-    assert answer == {"differences": DIFFERENCES, "next": None}
+        result = api.call("POST", URL, data=body, headers=headers).json
+    assert result == {"differences": DIFFERENCES, "next": None}
     assert not [statement for statement in statements if statement.startswith(("INSERT INTO c", "UPDATE c", "DELETE"))]
     assert all_segments() == before
 
 
 def test_json_body_and_csv_are_compared(api: Api) -> None:
-    customers = [{"document_id": id_, "segments": segments} for id_, segments in SENT.items()]
+    customers = [{"document_id": id_, "segments": segments} for id_, segments in SNAPSHOT.items()]
     assert api.call("POST", URL, json={"customers": customers}).json["differences"] == DIFFERENCES
     csv = b"document_id,type,value\na,membership,GOLD\nb,membership,SILVER\n"
-    answer = api.call("POST", URL, data=csv, headers={"Content-Type": "text/csv"}).json
-    assert answer["differences"] == DIFFERENCES[:1]
+    result = api.call("POST", URL, data=csv, headers={"Content-Type": "text/csv"}).json
+    assert result["differences"] == DIFFERENCES[:1]
 
 
 def test_pages_follow_by_cursor_with_the_same_body(api: Api) -> None:
     headers, found, cursor = {"Content-Type": "application/x-ndjson"}, [], ""
     for _page in range(3):
-        answer = api.call("POST", f"{URL}?limit=1&cursor={cursor}", data=lines(**SENT), headers=headers).json
-        found += answer["differences"]
-        cursor = answer["next"]
+        result = api.call("POST", f"{URL}?limit=1&cursor={cursor}", data=lines(**SNAPSHOT), headers=headers).json
+        found += result["differences"]
+        cursor = result["next"]
     assert (found, cursor) == (DIFFERENCES, None)
 
 
@@ -70,8 +70,8 @@ def test_order_of_segments_is_a_difference(api: Api) -> None:
 def test_rows_with_errors_are_refused(api: Api) -> None:
     headers = {"Content-Type": "application/x-ndjson"}
     body = lines(a=GOLD) + b'\n{"document_id": "b"}'
-    answer = api.call("POST", URL, data=body, headers=headers, status=400, code="VALIDATION_ERROR").json
-    assert answer["error"]["details"][0]["path"] == "line 2"
+    result = api.call("POST", URL, data=body, headers=headers, status=400, code="VALIDATION_ERROR").json
+    assert result["error"]["details"][0]["path"] == "line 2"
     api.call("POST", URL, data=b"", headers=headers, status=400, code="UNREADABLE_FILE")
     api.call(
         "POST", URL, data=b"x", headers={"Content-Type": "application/xml"}, status=415, code="UNSUPPORTED_MEDIA_TYPE"
@@ -80,7 +80,7 @@ def test_rows_with_errors_are_refused(api: Api) -> None:
 
 def test_by_command(shell: Shell) -> None:
     path = Path(shell.folder) / "night.jsonl"
-    path.write_bytes(lines(**SENT))
+    path.write_bytes(lines(**SNAPSHOT))
     result = shell("segments", "diff", str(path), exit_code=1)
     assert [json.loads(line) for line in result.stdout.splitlines()] == DIFFERENCES
     assert "5 customers compared, 3 differ." in result.stderr

@@ -29,7 +29,7 @@ class Reader:
     def __init__(self, app: Flask, shell: Shell) -> None:
         self.app, self.shell, self.folder = app, shell, shell.folder
         self.variables = {"URL": HOST}
-        self.answer: TestResponse | None = None
+        self.response: TestResponse | None = None
         self.calls = 0
 
     def run(self, command: str) -> None:
@@ -62,21 +62,21 @@ class Reader:
                 url = argument
         self.calls += 1
         path = url.removeprefix(HOST)
-        self.answer = self.app.test_client().open(path, method=method, headers=headers, data=body)
-        self.variables["CHANGE_SET"] = self.answer.headers.get("Change-Set", "")
-        self.variables["JOB"] = str((self.answer.json or {}).get("id"))
-        self.variables["NEXT"] = str((self.answer.json or {}).get("next"))
+        self.response = self.app.test_client().open(path, method=method, headers=headers, data=body)
+        self.variables["CHANGE_SET"] = self.response.headers.get("Change-Set", "")
+        self.variables["JOB"] = str((self.response.json or {}).get("id"))
+        self.variables["NEXT"] = str((self.response.json or {}).get("next"))
 
     def read(self, text: str, info: str) -> None:
-        """A file, or the answer to the last call, with its status unless that is 200."""
+        """A file, or the response to the last call, with its status unless that is 200."""
         if info.endswith(".json"):
             (self.folder / info).write_text(text)
             return
-        assert self.answer is not None
-        assert self.answer.status_code == int(info or 200), self.answer.text
+        assert self.response is not None
+        assert self.response.status_code == int(info or 200), self.response.text
         documented = json.loads(text)
-        assert masked(documented, self.answer.json) == documented
-        self.answer = None
+        assert masked(documented, self.response.json) == documented
+        self.response = None
 
 
 def masked(documented: Any, real: Any) -> Any:
@@ -102,11 +102,11 @@ def test_every_call_has_the_documented_response(app: Flask, shell: Shell) -> Non
     blocks = re.findall(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
     for language, info, text in blocks:
         if language == "sh":
-            assert reader.answer is None, "every call is followed by its answer"
+            assert reader.response is None, "every call is followed by its response"
             reader.run(text.strip())
         else:
             reader.read(text, info)
-    assert reader.answer is None
+    assert reader.response is None
     assert reader.calls == GUIDE.count("\ncurl ") >= 15
 
 

@@ -53,8 +53,8 @@ def eraser(app: Flask) -> Api:
 @pytest.fixture
 def person(eraser: Api) -> str:
     """A customer with a past under two ids, changed together with another one."""
-    other = {"document_id": "other", "name": "Other"}
-    eraser.call("POST", "/api/v3/customers", json={"customers": [PERSON, other]})
+    second = {"document_id": "other", "name": "Other"}
+    eraser.call("POST", "/api/v3/customers", json={"customers": [PERSON, second]})
     eraser.call("POST", "/api/v3/customers", json={"customers": [{**PERSON, "name": "Perpetua Q."}]})
     for segments in (GOLD, SILVER):
         eraser.replace([{"document_id": id_, "segments": segments} for id_ in ("erase-me-77", "other")])
@@ -106,7 +106,7 @@ def test_cursors_stay_valid_and_reverts_of_others_work(eraser: Api, person: str)
     assert recount(TESTER) == []
 
 
-def test_the_deleted_entry_goes_after_thirty_days(eraser: Api, person: str) -> None:
+def test_the_entry_of_the_erasure_is_deleted_after_thirty_days(eraser: Api, person: str) -> None:
     change_set = int(erase(eraser, person).json["changeSet"])
     date(change_set, now() - timedelta(days=29))
     assert remove_old_deletions() == 0
@@ -340,7 +340,7 @@ def test_disclosure_has_what_jobs_and_responses_keep(shell: Shell, eraser: Api, 
 
 
 @pytest.mark.parametrize("headers", [{"Guard": "override"}, {"Idempotency-Key": "erase-1"}])
-def test_refuses_headers_that_it_cannot_honour(eraser: Api, ana: str, headers: dict[str, str]) -> None:
+def test_unsupported_headers_and_parameters_are_refused(eraser: Api, ana: str, headers: dict[str, str]) -> None:
     url = f"/api/v3/customers/{ana}"
     response = eraser.call("DELETE", url, headers=headers, status=400, code="VALIDATION_ERROR")
     assert response.json["error"]["details"][0]["path"] in headers  # type: ignore[index]
@@ -385,8 +385,8 @@ def test_a_stored_response_keeps_other_ids_and_is_replayed(eraser: Api, person: 
 
 
 def test_jobs_keep_nothing_of_an_erased_customer(app: Flask, eraser: Api, person: str) -> None:
-    other = [2, "Invalid.", ["other", "Other"]]
-    rejected = [(1, "Invalid.", [" erase-me-77", "Perpetua"]), tuple(other), (3, "Invalid.", '{"id":"new-id-78"')]
+    unrelated = [2, "Invalid.", ["other", "Other"]]
+    rejected = [(1, "Invalid.", [" erase-me-77", "Perpetua"]), tuple(unrelated), (3, "Invalid.", '{"id":"new-id-78"')]
 
     def add(session: Session) -> int:
         job_id = insert_job(session, JobKind.IMPORT, TESTER, {}, JobState.DONE)
@@ -398,7 +398,7 @@ def test_jobs_keep_nothing_of_an_erased_customer(app: Flask, eraser: Api, person
     job_id = run_in_transaction(add)
     store_upload(job_id, io.BytesIO(b"document_id\nnew-id-78\n"))
     erase(eraser, person)
-    assert [list(row) for row in iter_rejected(job_id)] == [other]
+    assert [list(row) for row in iter_rejected(job_id)] == [unrelated]
     assert list(iter_skipped(job_id)) == [("other", "missing")]
     assert not has_upload(job_id)
     assert count_batches(job_id) == (0, 0)

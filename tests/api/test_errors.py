@@ -28,7 +28,7 @@ def post(api: Api, body: str | bytes, status: int, code: str, **headers: str) ->
     return response.json["error"]  # type: ignore[index, no-any-return]
 
 
-def one(segments: str, document_id: str = '"1232-2323"') -> str:
+def body_of(segments: str, document_id: str = '"1232-2323"') -> str:
     return f'{{"customers": [{{"document_id": {document_id}, "segments": {segments}}}]}}'
 
 
@@ -38,15 +38,15 @@ def one(segments: str, document_id: str = '"1232-2323"') -> str:
         pytest.param(b"", id="empty"),
         pytest.param(b" ", id="blank"),
         pytest.param(b"customers=1", id="not JSON"),
-        pytest.param(one("[]").encode()[:-1], id="cut off"),
-        pytest.param(one("[]").encode() + b"x", id="more after it"),
+        pytest.param(body_of("[]").encode()[:-1], id="cut off"),
+        pytest.param(body_of("[]").encode() + b"x", id="more after it"),
         pytest.param(b'{"customers": NaN}', id="NaN"),
-        pytest.param(one("[]", '"\xff"').encode("latin-1"), id="latin-1"),
-        pytest.param(one("[]").encode("utf-16"), id="utf-16"),
-        pytest.param(one("[]", r'"\ud8"').encode(), id="half an escape"),
-        pytest.param(one("[]", '"\ud800"').encode("utf-8", "surrogatepass"), id="a bare lone surrogate"),
-        pytest.param(one("[]", '"\0"').encode(), id="a bare U+0000"),
-        pytest.param(one("[]", '"\0\0"').encode(), id="two of them"),
+        pytest.param(body_of("[]", '"\xff"').encode("latin-1"), id="latin-1"),
+        pytest.param(body_of("[]").encode("utf-16"), id="utf-16"),
+        pytest.param(body_of("[]", r'"\ud8"').encode(), id="half an escape"),
+        pytest.param(body_of("[]", '"\ud800"').encode("utf-8", "surrogatepass"), id="a bare lone surrogate"),
+        pytest.param(body_of("[]", '"\0"').encode(), id="a bare U+0000"),
+        pytest.param(body_of("[]", '"\0\0"').encode(), id="two of them"),
         pytest.param(b"[" * 100_000, id="100,000 brackets"),
         pytest.param(b'{"customers":' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="100,000 brackets, closed"),
         pytest.param(b'{"customers": 1%s}' % (b"0" * 5_000), id="a 5,000-digit number"),
@@ -70,28 +70,28 @@ def test_refuses_malformed_json(api: Api, body: bytes) -> None:
         ('{"customers": [null]}', "customers[0]", "Invalid input type."),
         ('{"customers": [[]]}', "customers[0]", "Invalid input type."),
         ('{"customers": [{"segments": []}]}', "customers[0].document_id", "Missing data for required field."),
-        (one("[]", "1"), "customers[0].document_id", "Not a valid string."),
-        (one("[]", "null"), "customers[0].document_id", "Field may not be null."),
-        (one("[]", '"\\u0000"'), "customers[0].document_id", "U+0000 and lone surrogates cannot be stored."),
+        (body_of("[]", "1"), "customers[0].document_id", "Not a valid string."),
+        (body_of("[]", "null"), "customers[0].document_id", "Field may not be null."),
+        (body_of("[]", '"\\u0000"'), "customers[0].document_id", "U+0000 and lone surrogates cannot be stored."),
         ('{"customers": [{"document_id": "x"}]}', "customers[0].segments", "Missing data for required field."),
-        (one('""'), "customers[0].segments", "Not a valid list."),
-        (one("false"), "customers[0].segments", "Not a valid list."),
-        (one("0"), "customers[0].segments", "Not a valid list."),
-        (one("{}"), "customers[0].segments", "Not a valid list."),
-        (one("[null]"), "customers[0].segments[0]", "Invalid input type."),
-        (one('["GOLD"]'), "customers[0].segments[0]", "Invalid input type."),
-        (one('[{"value": "x"}]'), "customers[0].segments[0].type", "Missing data for required field."),
-        (one('[{"type": "x"}]'), "customers[0].segments[0].value", "Missing data for required field."),
-        (one('[{"type": "x", "value": null}]'), "customers[0].segments[0].value", "Field may not be null."),
+        (body_of('""'), "customers[0].segments", "Not a valid list."),
+        (body_of("false"), "customers[0].segments", "Not a valid list."),
+        (body_of("0"), "customers[0].segments", "Not a valid list."),
+        (body_of("{}"), "customers[0].segments", "Not a valid list."),
+        (body_of("[null]"), "customers[0].segments[0]", "Invalid input type."),
+        (body_of('["GOLD"]'), "customers[0].segments[0]", "Invalid input type."),
+        (body_of('[{"value": "x"}]'), "customers[0].segments[0].type", "Missing data for required field."),
+        (body_of('[{"type": "x"}]'), "customers[0].segments[0].value", "Missing data for required field."),
+        (body_of('[{"type": "x", "value": null}]'), "customers[0].segments[0].value", "Field may not be null."),
         (
-            one('[{"type": "x", "value": 18446744073709551616}]'),
+            body_of('[{"type": "x", "value": 18446744073709551616}]'),
             "customers[0].segments[0].value",
             "Not a valid string.",
         ),
-        (one('[{"type": "x", "value": true}]'), "customers[0].segments[0].value", "Not a valid string."),
-        (one('[{"type": ["x"], "value": "x"}]'), "customers[0].segments[0].type", "Not a valid string."),
+        (body_of('[{"type": "x", "value": true}]'), "customers[0].segments[0].value", "Not a valid string."),
+        (body_of('[{"type": ["x"], "value": "x"}]'), "customers[0].segments[0].type", "Not a valid string."),
         (
-            one('[{"type": "x", "value": "a\\u0000"}]'),
+            body_of('[{"type": "x", "value": "a\\u0000"}]'),
             "customers[0].segments[0].value",
             "U+0000 and lone surrogates cannot be stored.",
         ),
@@ -108,7 +108,7 @@ def test_refuses_the_wrong_shape(api: Api, body: str, path: str, message: str) -
 )
 @pytest.mark.parametrize("where", ["customers[0].document_id", "customers[0].segments[0].type"])
 def test_refuses_lone_surrogates(api: Api, where: str, text: str) -> None:
-    body = one("[]", f'"{text}"') if "document_id" in where else one(f'[{{"type": "{text}", "value": ""}}]')
+    body = body_of("[]", f'"{text}"') if "document_id" in where else body_of(f'[{{"type": "{text}", "value": ""}}]')
     error = post(api, body, 400, "VALIDATION_ERROR")
     assert error["details"] == [{"path": where, "message": "U+0000 and lone surrogates cannot be stored."}]
 
@@ -152,12 +152,12 @@ def test_stops_counting_problems_at_the_limit(api: Api) -> None:
     ],
 )
 def test_refuses_other_media_types(api: Api, headers: dict[str, str]) -> None:
-    post(api, one("[]"), 415, "UNSUPPORTED_MEDIA_TYPE", **headers)
+    post(api, body_of("[]"), 415, "UNSUPPORTED_MEDIA_TYPE", **headers)
 
 
 @pytest.mark.parametrize(
     "body",
-    [one("[]").encode(), gzip.compress(one("[]").encode())[:-9], b"\x1f\x8b"],
+    [body_of("[]").encode(), gzip.compress(body_of("[]").encode())[:-9], b"\x1f\x8b"],
     ids=["not gzip", "cut off", "only its first bytes"],
 )
 def test_refuses_broken_gzip(api: Api, body: bytes) -> None:
@@ -181,12 +181,12 @@ def test_refuses_very_many_tiny_gzips_in_a_row(api: Api) -> None:
 
 
 def test_refuses_a_body_over_the_limit(api: Api) -> None:
-    error = post(api, one("[]") + " " * 33_554_432, 413, "TOO_LARGE")
+    error = post(api, body_of("[]") + " " * 33_554_432, 413, "TOO_LARGE")
     assert "33554432" in error["message"]
 
 
 def test_refuses_a_chunked_body_over_the_limit(api: Api) -> None:
-    stream = io.BytesIO(one("[]").encode() + b" " * 40_000_000)
+    stream = io.BytesIO(body_of("[]").encode() + b" " * 40_000_000)
     chunked = {"wsgi.input_terminated": True}
     response = api.call(
         "POST", URL, input_stream=stream, environ_overrides=chunked, headers=JSON, status=413, code="TOO_LARGE"
@@ -263,23 +263,25 @@ def test_a_fault_of_ours_names_the_request_and_nothing_else(
         ("?as_of=9999-12-31T23:59:59-01:00", "as_of"),
     ],
 )
-def test_refuses_a_query_it_does_not_understand(api: Api, query: str, path: str) -> None:
+def test_invalid_query_is_400_with_its_path(api: Api, query: str, path: str) -> None:
     error = api.replace([{"document_id": "1232-2323", "segments": GOLD}], query, status=400, code="VALIDATION_ERROR")
     assert error.json["error"]["details"][0]["path"] == path
 
 
-@pytest.mark.parametrize("sent", ["sane-1.2:3", "x" * 128])
-def test_the_callers_request_id_comes_back(api: Api, sent: str) -> None:
+@pytest.mark.parametrize("request_id", ["sane-1.2:3", "x" * 128])
+def test_the_callers_request_id_comes_back(api: Api, request_id: str) -> None:
     assert (
-        api.get(URL, status=405, code="METHOD_NOT_ALLOWED", headers={"X-Request-Id": sent}).headers["X-Request-Id"]
-        == sent
+        api.get(URL, status=405, code="METHOD_NOT_ALLOWED", headers={"X-Request-Id": request_id}).headers[
+            "X-Request-Id"
+        ]
+        == request_id
     )
 
 
-@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "<script>", "é"])
-def test_an_odd_request_id_is_replaced(api: Api, sent: str) -> None:
-    response = api.get(URL, status=405, code="METHOD_NOT_ALLOWED", headers={"X-Request-Id": sent})
-    assert response.headers["X-Request-Id"] != sent
+@pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "<script>", "é"])
+def test_an_odd_request_id_is_replaced(api: Api, request_id: str) -> None:
+    response = api.get(URL, status=405, code="METHOD_NOT_ALLOWED", headers={"X-Request-Id": request_id})
+    assert response.headers["X-Request-Id"] != request_id
 
 
 def test_repeated_keys_are_one(api: Api, ana: str) -> None:

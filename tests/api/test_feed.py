@@ -209,10 +209,10 @@ def test_filters_keep_kinds_customers_and_types(api: Api) -> None:
 
 def test_after_now_returns_the_current_cursor(api: Api, ana: str) -> None:
     set_segments(ana, GOLD)
-    answer = api.get("/api/v3/changes?after=now").json
-    assert answer["changes"] == []
+    result = api.get("/api/v3/changes?after=now").json
+    assert result["changes"] == []
     set_segments(ana, SILVER)
-    assert [change["after"] for change in read(api, answer["next"])[0]] == [SILVER]
+    assert [change["after"] for change in read(api, result["next"])[0]] == [SILVER]
 
 
 def test_a_cursor_of_a_part_that_a_restored_backup_does_not_have_is_410(api: Api, ana: str) -> None:

@@ -15,7 +15,9 @@ NAMES = [name for name in blueprint.operations if name != "describe"]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_is_as_described(app: Flask, name: str, mode: GenerationMode) -> None:
     caller = Caller(fill())
-    (operation,) = (one for one in operations(in_process(app)) if one.definition.raw["operationId"] == name)
+    (operation,) = (
+        described for described in operations(in_process(app)) if described.definition.raw["operationId"] == name
+    )
     caller.send_generated(operation, mode, FEW)
 
 

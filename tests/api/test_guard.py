@@ -20,32 +20,32 @@ def nightly(app: Flask, shell: Shell) -> Api:
     return api
 
 
-def sent(carrying: int) -> list[dict[str, Any]]:
+def rows(carrying: int) -> list[dict[str, Any]]:
     return [{"document_id": id_, "segments": SILVER if n < carrying else []} for n, id_ in enumerate(IDS)]
 
 
 def test_a_truncated_file_is_refused_with_a_report_and_changes_nothing(nightly: Api) -> None:
     before = all_segments()
-    answer: Any = nightly.client.post(
-        "/api/v3/customers/segments", json={"customers": sent(10)}, headers=nightly.headers
+    response: Any = nightly.client.post(
+        "/api/v3/customers/segments", json={"customers": rows(10)}, headers=nightly.headers
     )
-    assert answer.status_code == 409
-    assert answer.json["error"]["code"] == "CHANGE_TOO_LARGE"
-    assert "90 customers" in answer.json["error"]["message"]
+    assert response.status_code == 409
+    assert response.json["error"]["code"] == "CHANGE_TOO_LARGE"
+    assert "90 customers" in response.json["error"]["message"]
     report = {"changed": 100, "unchanged": 0, "notFound": [], "duplicates": [], "stale": [], "changeSet": None}
-    assert answer.json["report"] == report
+    assert response.json["report"] == report
     assert all_segments() == before
 
 
-def test_goes_through_when_the_guard_is_overridden(nightly: Api) -> None:
-    nightly.replace(sent(10), headers={"Guard": "override"})
+def test_replacement_is_accepted_when_the_guard_is_overridden(nightly: Api) -> None:
+    nightly.replace(rows(10), headers={"Guard": "override"})
     assert sum(segments == [] for segments in all_segments().values()) == 90
 
 
-def test_up_to_the_guard_it_goes_through(nightly: Api) -> None:
-    nightly.replace(sent(80))
+def test_replacement_up_to_the_guard_is_accepted(nightly: Api) -> None:
+    nightly.replace(rows(80))
     assert sum(segments == [] for segments in all_segments().values()) == 20
-    nightly.replace(sent(80))  # who had none has lost none
+    nightly.replace(rows(80))  # who had none has lost none
 
 
 def test_can_be_a_number_and_holds_for_a_dry_run(app: Flask, shell: Shell, ana: str) -> None:
@@ -53,14 +53,14 @@ def test_can_be_a_number_and_holds_for_a_dry_run(app: Flask, shell: Shell, ana: 
     api.updated([{"document_id": ana, "segments": GOLD}])
     body = {"customers": [{"document_id": ana, "segments": None}]}
     for query in ("", "?dry_run=true"):
-        answer = app.test_client().post(f"/api/v3/customers/segments{query}", json=body, headers=api.headers)
-        assert answer.status_code == 409
+        response = app.test_client().post(f"/api/v3/customers/segments{query}", json=body, headers=api.headers)
+        assert response.status_code == 409
     patch = {"customers": [{"document_id": ana, "add": [], "remove": GOLD}]}
     assert app.test_client().patch("/api/v3/customers/segments", json=patch, headers=api.headers).status_code == 409
     assert all_segments() == {ana: GOLD}
 
 
-def test_it_is_off_unless_set(api: Api, ana: str) -> None:
+def test_guard_is_off_by_default(api: Api, ana: str) -> None:
     api.updated([{"document_id": ana, "segments": GOLD}])
     api.updated([{"document_id": ana, "segments": []}])
     assert all_segments() == {ana: []}

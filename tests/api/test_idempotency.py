@@ -17,10 +17,10 @@ KEY = {"Idempotency-Key": "night 2026-11-23"}
 
 
 def test_repeat_returns_the_first_response_and_changes_nothing(api: Api, ana: str) -> None:
-    sent = [{"document_id": ana, "segments": GOLD}, {"document_id": "nobody", "segments": []}]
-    first = api.replace(sent, "?report=true", headers=KEY)
+    rows = [{"document_id": ana, "segments": GOLD}, {"document_id": "nobody", "segments": []}]
+    first = api.replace(rows, "?report=true", headers=KEY)
     set_segments(ana, SILVER)
-    again = api.replace(sent, "?report=true", headers=KEY)
+    again = api.replace(rows, "?report=true", headers=KEY)
     assert (again.json, again.headers["Change-Set"]) == (first.json, first.headers["Change-Set"])
     assert again.mimetype == "application/json"
     assert all_segments() == {ana: SILVER}, "it was not done again"
@@ -103,19 +103,19 @@ def test_a_refusal_and_a_dry_run_use_up_no_key(api: Api, ana: str) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "é"])
 def test_a_key_is_printable_and_not_too_long(api: Api, ana: str, key: str) -> None:
-    sent = [{"document_id": ana, "segments": GOLD}]
-    error: Any = api.replace(sent, headers={"Idempotency-Key": key}, status=400, code="VALIDATION_ERROR").json
+    rows = [{"document_id": ana, "segments": GOLD}]
+    error: Any = api.replace(rows, headers={"Idempotency-Key": key}, status=400, code="VALIDATION_ERROR").json
     assert error["error"]["details"][0]["path"] == "Idempotency-Key"
-    api.replace(sent, headers={"Idempotency-Key": "~ " * 127 + "x"})
+    api.replace(rows, headers={"Idempotency-Key": "~ " * 127 + "x"})
 
 
-def test_five_at_once_are_done_once_and_answered_alike(app: Flask, api: Api, ana: str) -> None:
+def test_concurrent_requests_with_one_key_run_once_with_equal_responses(app: Flask, api: Api, ana: str) -> None:
     answers: list[Any] = []
 
     def send() -> None:
-        one = Api(app.test_client(), api.headers["Authorization"].removeprefix("Bearer "))
-        answer = one.replace([{"document_id": ana, "segments": GOLD}], "?report=true", headers=KEY)
-        answers.append((answer.json, answer.headers["Change-Set"]))
+        client = Api(app.test_client(), api.headers["Authorization"].removeprefix("Bearer "))
+        response = client.replace([{"document_id": ana, "segments": GOLD}], "?report=true", headers=KEY)
+        answers.append((response.json, response.headers["Change-Set"]))
 
     callers = [threading.Thread(target=send) for _ in range(5)]
     for caller in callers:
@@ -123,7 +123,7 @@ def test_five_at_once_are_done_once_and_answered_alike(app: Flask, api: Api, ana
     for caller in callers:
         caller.join()
     assert len(answers) == 5
-    assert all(answer == answers[0] for answer in answers)
+    assert all(response == answers[0] for response in answers)
     assert count_change_sets() == 1
 
 
@@ -131,13 +131,13 @@ def test_replays_after_a_crash_before_the_response(api: Api, ana: str, monkeypat
     def die(*_: object) -> None:
         raise SystemExit
 
-    sent = [{"document_id": ana, "segments": GOLD}]
+    rows = [{"document_id": ana, "segments": GOLD}]
     with monkeypatch.context() as dying:
         dying.setattr(writes, "_respond", die)  # what comes right after the commit
         with pytest.raises(SystemExit):
-            api.replace(sent, "?report=true", headers=KEY)
+            api.replace(rows, "?report=true", headers=KEY)
     assert all_segments() == {ana: GOLD}
-    answer: Any = api.replace(sent, "?report=true", headers=KEY).json
-    assert answer["updatedCustomers"] == [ana]
-    assert answer["report"]["changed"] == 1
+    result: Any = api.replace(rows, "?report=true", headers=KEY).json
+    assert result["updatedCustomers"] == [ana]
+    assert result["report"]["changed"] == 1
     assert count_change_sets() == 1

@@ -16,18 +16,18 @@ URL = "/api/v3/customers"
 
 
 def ids(api: Api, query: str = "") -> list[str]:
-    answer: Any = api.get(f"{URL}?{query}").json
-    return [customer["document_id"] for customer in answer["customers"]]
+    result: Any = api.get(f"{URL}?{query}").json
+    return [customer["document_id"] for customer in result["customers"]]
 
 
 def test_lists_customers_with_profile_and_segments(api: Api, ana: str) -> None:
-    answer: Any = api.get(URL).json
+    result: Any = api.get(URL).json
     profile = {**dict.fromkeys(PROFILE_FIELD_NAMES), "name": "Ana Gómez", "email": "Ana@Example.com"}
-    assert answer == {"customers": [{"document_id": ana, **profile, "segments": [], "changedAt": None}], "next": None}
+    assert result == {"customers": [{"document_id": ana, **profile, "segments": [], "changedAt": None}], "next": None}
     set_segments(ana, GOLD)
-    answer = api.get(URL).json
-    assert answer["customers"][0]["segments"] == GOLD
-    assert answer["customers"][0]["changedAt"].endswith("Z")
+    result = api.get(URL).json
+    assert result["customers"][0]["segments"] == GOLD
+    assert result["customers"][0]["changedAt"].endswith("Z")
 
 
 def test_filters_hold_together(api: Api) -> None:
@@ -50,13 +50,13 @@ def test_pages_are_complete_while_others_write(api: Api, query: str) -> None:
     fill_demo(400, lambda _done: None)
     whole = ids(api, query)
     seen: list[str] = []
-    answer: Any = api.get(f"{URL}?{query}&limit=7").json
+    result: Any = api.get(f"{URL}?{query}&limit=7").json
     while True:
-        seen += [customer["document_id"] for customer in answer["customers"]]
+        seen += [customer["document_id"] for customer in result["customers"]]
         add_customers(f"0-{len(seen):04}", name="Ana, new and ahead of them all")
-        if not answer["next"]:
+        if not result["next"]:
             break
-        answer = api.get(f"{URL}?{query}&limit=7&cursor={answer['next']}").json
+        result = api.get(f"{URL}?{query}&limit=7&cursor={result['next']}").json
     assert seen == whole
     assert len(seen) > 7
 
@@ -81,13 +81,13 @@ def test_refuses(api: Api, query: str, path: str) -> None:
 
 def test_cursor_is_valid_for_its_own_list_only(app: Flask, api: Api) -> None:
     add_customers("1", "2")
-    answer: Any = api.get(f"{URL}?limit=1").json
-    made_up = "WyIyIl0." + answer["next"].split(".")[1]  # another place, with this one's signature
+    result: Any = api.get(f"{URL}?limit=1").json
+    made_up = "WyIyIl0." + result["next"].split(".")[1]  # another place, with this one's signature
     set_segments("1", [*GOLD, *SILVER])
     of_segments: Any = api.get("/api/v3/segments?limit=1").json
     with app.test_request_context("/customers"):
         of_a_page = encode_cursor("1")
-    for cursor in (of_segments["next"], of_a_page, answer["next"][:-1], "WyIxIl0", made_up):
+    for cursor in (of_segments["next"], of_a_page, result["next"][:-1], "WyIxIl0", made_up):
         api.get(f"{URL}?cursor={cursor}", status=400, code="VALIDATION_ERROR")
 
 

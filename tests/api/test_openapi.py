@@ -25,9 +25,9 @@ UNDESCRIBED = ("api.docs", "api.docs_asset")
 
 @pytest.fixture
 def specification(app: Flask) -> Any:
-    answer = app.test_client().get("/api/v3/openapi.json")
-    assert answer.status_code == 200, "it needs no token"
-    return answer.json
+    response = app.test_client().get("/api/v3/openapi.json")
+    assert response.status_code == 200, "it needs no token"
+    return response.json
 
 
 def operations(specification: Any) -> Iterator[tuple[str, str, Any]]:
@@ -99,8 +99,8 @@ def test_every_answer_is_described_with_its_headers_and_an_example(specification
         assert sample["source"].startswith("curl ")
         assert sample["source"] in operation["description"], "which is all that the page shows"
         assert not operation["x-scope"] or f"`{operation['x-scope']}`" in operation["description"]
-        for status, answer in operation["responses"].items():
-            described = resolved(specification, answer)
+        for status, response in operation["responses"].items():
+            described = resolved(specification, response)
             assert described["description"], (operation["operationId"], status)
             assert "X-Request-Id" in described["headers"]
             if status == "304":
@@ -132,18 +132,18 @@ def test_links_lead_to_operations(specification: Any) -> None:
     links = [
         link["operationId"]
         for _path, _method, operation in operations(specification)
-        for status, answer in operation["responses"].items()
+        for status, response in operation["responses"].items()
         if status.startswith("2")
-        for link in answer["links"].values()
+        for link in response["links"].values()
     ]
     assert {"readChangeSet", "revertChangeSet", "readSegments", "listChanges"} <= set(links) <= names
 
 
-def resolved(specification: Any, answer: Any) -> Any:
+def resolved(specification: Any, response: Any) -> Any:
     """Return what a reference to a component stands for."""
-    if "$ref" not in answer:
-        return answer
-    return specification["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    if "$ref" not in response:
+        return response
+    return specification["components"]["responses"][response["$ref"].rpartition("/")[2]]
 
 
 @pytest.mark.parametrize("name", blueprint.operations)
@@ -162,13 +162,13 @@ def test_its_curl_works_and_answers_like_the_example(
     url = urlsplit(next(part for part in curl if part.startswith("https://")))
     body = json.loads(curl[curl.index("-d") + 1]) if "-d" in curl else None
     target = f"{url.path}?{url.query}" if url.query else url.path
-    answer = blueprint.operations[name].answers[0]
-    response = api.call(curl[curl.index("-X") + 1], target, status=answer.status, **({"json": body} if body else {}))
-    if answer.schema is None:
-        assert response.text.splitlines()[0] == answer.example.splitlines()[0]
+    result = blueprint.operations[name].answers[0]
+    response = api.call(curl[curl.index("-X") + 1], target, status=result.status, **({"json": body} if body else {}))
+    if result.schema is None:
+        assert response.text.splitlines()[0] == result.example.splitlines()[0]
         return
-    assert shape(json.loads(response.text.splitlines()[0])) == shape(answer.example), "JSON Lines: each line"
-    assert answer.schema(unknown=RAISE).validate(answer.example) == {}
+    assert shape(json.loads(response.text.splitlines()[0])) == shape(result.example), "JSON Lines: each line"
+    assert result.schema(unknown=RAISE).validate(result.example) == {}
 
 
 def shape(value: Any) -> Any:

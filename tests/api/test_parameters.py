@@ -64,10 +64,10 @@ def test_a_repeated_parameter_is_refused(api: Api, ana: str) -> None:
 
 def test_a_dry_run_of_an_upsert_writes_nothing(api: Api, ana: str) -> None:
     body = {"customers": [{"document_id": ana, "name": "Ana G."}, {"document_id": "new"}, {"document_id": "new"}]}
-    answer = api.call("POST", "/api/v3/customers?dry_run=true&report=true", json=body)
+    response = api.call("POST", "/api/v3/customers?dry_run=true&report=true", json=body)
     counts = {"created": 1, "updated": 1, "unchanged": 0}
-    assert answer.json == {**counts, "report": {"duplicates": ["new"], "changeSet": None}}
-    assert "Change-Set" not in answer.headers
+    assert response.json == {**counts, "report": {"duplicates": ["new"], "changeSet": None}}
+    assert "Change-Set" not in response.headers
     assert all_segments() == {ana: []}
     done = api.call("POST", "/api/v3/customers?report=true", json=body)
     assert done.json == {**counts, "report": {"duplicates": ["new"], "changeSet": done.headers["Change-Set"]}}
@@ -82,17 +82,17 @@ def test_a_write_that_has_no_guard_refuses_the_header(api: Api, header: dict[str
 
 
 def test_another_value_of_the_guard_header_is_refused(api: Api, ana: str) -> None:
-    sent = [{"document_id": ana, "segments": GOLD}]
-    response = api.replace(sent, headers={"Guard": "Override"}, status=400, code="VALIDATION_ERROR")
+    rows = [{"document_id": ana, "segments": GOLD}]
+    response = api.replace(rows, headers={"Guard": "Override"}, status=400, code="VALIDATION_ERROR")
     assert first_path(response) == "Guard"
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_byte_order_mark_before_the_json_is_accepted(api: Api, ana: str, packed: bool) -> None:
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_byte_order_mark_before_the_json_is_accepted(api: Api, ana: str, compressed: bool) -> None:
     body = b'\xef\xbb\xbf{"customers": [{"document_id": "1232-2323", "segments": []}]}'
-    headers = {**JSON, "Content-Encoding": "gzip"} if packed else JSON
-    answer = api.call("POST", URL, data=gzip.compress(body) if packed else body, headers=headers)
-    assert answer.json == {"updatedCustomers": [ana]}
+    headers = {**JSON, "Content-Encoding": "gzip"} if compressed else JSON
+    response = api.call("POST", URL, data=gzip.compress(body) if compressed else body, headers=headers)
+    assert response.json == {"updatedCustomers": [ana]}
 
 
 @pytest.mark.parametrize("query", ["document_id=1232-2323&email=", "document_id=&email=ana@example.com"])
@@ -101,8 +101,8 @@ def test_an_empty_field_beside_another_is_ignored(api: Api, ana: str, query: str
 
 
 def test_empty_fields_of_a_list_mean_the_default(api: Api, ana: str) -> None:
-    answer: Any = api.get("/api/v3/customers?q=&has=&limit=&cursor=").json
-    assert [customer["document_id"] for customer in answer["customers"]] == [ana]
+    result: Any = api.get("/api/v3/customers?q=&has=&limit=&cursor=").json
+    assert [customer["document_id"] for customer in result["customers"]] == [ana]
 
 
 def test_an_unencoded_plus_in_an_email_is_forgiven(api: Api) -> None:
@@ -128,8 +128,8 @@ def test_the_reason_of_a_change_is_kept_with_the_change_set(api: Api, ana: str) 
     notes = [api.get(f"/api/v3/change-sets/{n}").json["note"] for n in range(1, 5)]  # type: ignore[index]
     assert notes == ["Corrección de año"] * 4
     too_long = {"Change-Reason": "x" * 501}
-    sent = [{"document_id": ana, "segments": GOLD}]
-    assert first_path(api.replace(sent, headers=too_long, status=400, code="VALIDATION_ERROR")) == "Change-Reason"
+    rows = [{"document_id": ana, "segments": GOLD}]
+    assert first_path(api.replace(rows, headers=too_long, status=400, code="VALIDATION_ERROR")) == "Change-Reason"
 
 
 def test_every_write_has_a_schema_of_its_headers(api: Api) -> None:

@@ -83,9 +83,9 @@ def test_equal_pairs_are_all_removed_and_none_is_added_twice(api: Api) -> None:
 @pytest.mark.usefixtures("shop")
 def test_a_dry_run_answers_the_same_and_writes_nothing(api: Api) -> None:
     before = all_segments(), count_change_sets()
-    answer = put(api, ["c", "unknown"], "?dry_run=true")
-    assert answer.json == {"added": 1, "removed": 2, "unchanged": 0, "notFound": ["unknown"], "changeSet": None}
-    assert "Change-Set" not in answer.headers
+    response = put(api, ["c", "unknown"], "?dry_run=true")
+    assert response.json == {"added": 1, "removed": 2, "unchanged": 0, "notFound": ["unknown"], "changeSet": None}
+    assert "Change-Set" not in response.headers
     assert (all_segments(), count_change_sets()) == before
 
 
@@ -95,9 +95,9 @@ def test_a_dry_run_answers_the_same_and_writes_nothing(api: Api) -> None:
 )
 @pytest.mark.parametrize("media_type", [JSON_LINES, "application/jsonl"])
 def test_json_lines_have_an_id_each(api: Api, lines: str, media_type: str) -> None:
-    answer = api.call("PUT", URL, data=lines.encode(), headers={"Content-Type": media_type})
-    assert answer.json is not None
-    assert (answer.json["added"], answer.json["removed"], answer.json["unchanged"]) == (1, 1, 1)
+    response = api.call("PUT", URL, data=lines.encode(), headers={"Content-Type": media_type})
+    assert response.json is not None
+    assert (response.json["added"], response.json["removed"], response.json["unchanged"]) == (1, 1, 1)
 
 
 @pytest.mark.usefixtures("shop")
@@ -113,8 +113,8 @@ def test_json_lines_have_an_id_each(api: Api, lines: str, media_type: str) -> No
 )
 def test_malformed_lines_are_named_and_change_nothing(api: Api, lines: str, code: str, text: str) -> None:
     before = all_segments()
-    answer = api.call("PUT", URL, data=lines, headers={"Content-Type": JSON_LINES}, status=400, code=code)
-    error = answer.json["error"]  # type: ignore[index]
+    response = api.call("PUT", URL, data=lines, headers={"Content-Type": JSON_LINES}, status=400, code=code)
+    error = response.json["error"]  # type: ignore[index]
     assert text in error["message"] or text == " ".join(detail["path"] for detail in error["details"])
     assert all_segments() == before
 

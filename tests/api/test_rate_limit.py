@@ -45,7 +45,7 @@ def test_retry_after_is_long_enough(limited: Flask, api: Api, ana: str, monkeypa
     assert api.get(url(ana)).headers["RateLimit-Remaining"] == "2"
 
 
-def test_it_is_off_by_default(api: Api, ana: str) -> None:
+def test_rate_limit_is_off_by_default(api: Api, ana: str) -> None:
     assert "RateLimit-Limit" not in api.get(url(ana)).headers
 
 
@@ -70,8 +70,8 @@ def test_the_workers_of_a_server_count_together(app: Flask, api: Api, ana: str, 
         def call(_: int) -> tuple[int, str]:
             request = urllib.request.Request(server.address + url(ana), headers=api.headers)
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
-                    return answer.status, answer.headers["RateLimit-Remaining"]
+                with urllib.request.urlopen(request, timeout=20) as response:
+                    return response.status, response.headers["RateLimit-Remaining"]
             except urllib.error.HTTPError as refused:
                 with refused:
                     return refused.code, refused.headers["RateLimit-Remaining"]

@@ -104,7 +104,7 @@ def test_rejects_another_body(api: Api, body: dict[str, Any], path: str) -> None
     assert response.json["error"]["details"][0]["path"] == path  # type: ignore[index]
 
 
-def test_what_it_cannot_honour_is_refused(app: Flask, api: Api) -> None:
+def test_unsupported_headers_and_parameters_are_refused(app: Flask, api: Api) -> None:
     rename(api, PLATINUM, status=400, code="VALIDATION_ERROR", headers={"Guard": "override"})
     api.call("POST", f"{URL}?dry_run=true", json=PLATINUM, status=400, code="VALIDATION_ERROR")
     reader = api_with(app, create_token("reader", scopes=("segments:read",)))

@@ -48,8 +48,8 @@ def test_clears(api: Api, ana: str, nothing: Any) -> None:
 )
 def test_keeps_segments_exactly_as_sent(api: Api, ana: str, segments: list[dict[str, str]]) -> None:
     assert api.updated([{"document_id": ana, "segments": segments}]) == [ana]
-    answer = api.get(f"/api/customers/segments?document_id={ana}").json
-    assert answer == {"segments": segments}
+    result = api.get(f"/api/customers/segments?document_id={ana}").json
+    assert result == {"segments": segments}
     assert api.updated([{"document_id": ana, "segments": segments}]) == [ana], "again, and nothing differs"
     assert api.replace([{"document_id": ana, "segments": segments}], "?report=true").json["report"]["unchanged"] == 1
 
@@ -72,8 +72,8 @@ def test_answers_in_the_order_of_first_occurrence(api: Api) -> None:
     add_customers("b", "a", "c", "10", "9")
     set_segments("c", GOLD)
     order = ["c", "9", "unknown", "a", "10", "a", "b", "c"]
-    answer = api.updated([{"document_id": document_id, "segments": GOLD} for document_id in order])
-    assert answer == ["c", "9", "a", "10", "b"]
+    response = api.updated([{"document_id": document_id, "segments": GOLD} for document_id in order])
+    assert response == ["c", "9", "a", "10", "b"]
 
 
 def test_never_creates_customers(api: Api) -> None:

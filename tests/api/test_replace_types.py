@@ -32,24 +32,24 @@ def test_new_segments_fill_the_places_of_those_they_replace(current: Any, new: A
 
 def test_segments_of_other_types_stay_in_their_places(api: Api, ana: str) -> None:
     set_segments(ana, [WINE, *GOLD, NORTH, TEA])
-    sent = [{"document_id": ana, "segments": SILVER}, {"document_id": "nobody", "segments": SILVER}]
-    answer: Any = api.replace(sent, "?types=membership,region&report=true").json
-    assert answer["updatedCustomers"] == [ana]
-    assert answer["report"]["changed"] == 1
-    assert answer["report"]["notFound"] == ["nobody"]
+    rows = [{"document_id": ana, "segments": SILVER}, {"document_id": "nobody", "segments": SILVER}]
+    result: Any = api.replace(rows, "?types=membership,region&report=true").json
+    assert result["updatedCustomers"] == [ana]
+    assert result["report"]["changed"] == 1
+    assert result["report"]["notFound"] == ["nobody"]
     assert all_segments() == {ana: [WINE, *SILVER, TEA]}
 
 
 def test_a_dry_run_of_types_writes_nothing(api: Api, ana: str) -> None:
     set_segments(ana, [WINE, *GOLD])
-    answer: Any = api.replace([{"document_id": ana, "segments": SILVER}], "?types=membership&dry_run=true").json
-    assert (answer["report"]["changed"], answer["report"]["changeSet"]) == (1, None)
+    result: Any = api.replace([{"document_id": ana, "segments": SILVER}], "?types=membership&dry_run=true").json
+    assert (result["report"]["changed"], result["report"]["changeSet"]) == (1, None)
     assert all_segments() == {ana: [WINE, *GOLD]}
 
 
 def test_a_segment_of_another_type_is_refused_with_its_path(api: Api, ana: str) -> None:
-    sent = [{"document_id": ana, "segments": GOLD}, {"document_id": "x", "segments": [*GOLD, WINE]}]
-    error: Any = api.replace(sent, "?types=membership", status=400, code="VALIDATION_ERROR").json
+    rows = [{"document_id": ana, "segments": GOLD}, {"document_id": "x", "segments": [*GOLD, WINE]}]
+    error: Any = api.replace(rows, "?types=membership", status=400, code="VALIDATION_ERROR").json
     assert [detail["path"] for detail in error["error"]["details"]] == ["customers[1].segments[1].type"]
     assert all_segments() == {ana: []}
 
@@ -68,9 +68,9 @@ def test_the_guard_counts_who_loses_all_segments_of_the_types(app: Flask, shell:
     set_segments("1", [WINE, *GOLD])
     set_segments("2", [WINE])
     cleared = {"customers": [{"document_id": "1", "segments": []}, {"document_id": "2", "segments": []}]}
-    answer: Any = api.client.post("/api/v3/customers/segments?types=membership", json=cleared, headers=api.headers)
-    assert answer.status_code == 409
-    assert "1 customer would" in answer.json["error"]["message"]
+    response: Any = api.client.post("/api/v3/customers/segments?types=membership", json=cleared, headers=api.headers)
+    assert response.status_code == 409
+    assert "1 customer would" in response.json["error"]["message"]
     assert all_segments() == {"1": [WINE, *GOLD], "2": [WINE]}
     api.replace([{"document_id": "2", "segments": []}], "?types=membership")
 
@@ -108,10 +108,10 @@ def test_types_of_a_request_are_among_those_of_the_token(limited: Api, ana: str)
     assert all_segments() == {ana: [WINE, *SILVER, NORTH]}
     for query in ("?types=interest", "?types=membership,interest", "?types="):
         assert paths(limited.replace([row], query, status=403, code="FORBIDDEN")) == ["types"]
-    other = limited.replace(
+    refused = limited.replace(
         [{"document_id": ana, "segments": [NORTH]}], "?types=membership", status=400, code="VALIDATION_ERROR"
     )
-    assert paths(other) == ["customers[0].segments[0].type"]
+    assert paths(refused) == ["customers[0].segments[0].type"]
     assert all_segments() == {ana: [WINE, *SILVER, NORTH]}
 
 
@@ -175,13 +175,13 @@ def revert_url(response: Any) -> str:
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])
 def test_revert_by_a_limited_token_may_not_change_other_types(limited: Api, api: Api, query: str) -> None:
     add_customers("1", "2")
-    mine = api.replace([{"document_id": "1", "segments": GOLD}])
+    change = api.replace([{"document_id": "1", "segments": GOLD}])
     mixed = api.replace([{"document_id": id_, "segments": [*GOLD, *tail]} for id_, tail in (("1", []), ("2", [WINE]))])
     before = all_segments()
     response = limited.call("POST", revert_url(mixed) + query, status=403, code="FORBIDDEN")
     assert paths(response) == ["change_set_id"]
     assert all_segments() == before
-    assert limited.call("POST", revert_url(mine) + query).json["changed"] == 1  # type: ignore[index]
+    assert limited.call("POST", revert_url(change) + query).json["changed"] == 1  # type: ignore[index]
 
 
 def test_revert_by_a_limited_token_keeps_later_changes_of_other_types(limited: Api, ana: str) -> None:

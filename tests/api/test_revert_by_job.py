@@ -25,8 +25,8 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def by_job(api: Api, change_set: str, *, query: str = "", **headers: str) -> dict[str, Any]:
     """Revert a change set by a job, run it, and return it as the API shows it."""
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    started = api.call("POST", f"/api/v3/change-sets/{change_set}/revert{query}", headers=sent, status=202)
+    http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    started = api.call("POST", f"/api/v3/change-sets/{change_set}/revert{query}", headers=http_headers, status=202)
     assert started.json["state"] == "checking"
     while run_job():
         pass

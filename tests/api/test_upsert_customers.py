@@ -66,9 +66,9 @@ def test_the_longest_of_everything_can_be_stored(api: Api) -> None:
     assert api.updated([{"document_id": facts["document_id"], "segments": GOLD}])
 
 
-def test_it_is_on_record_and_undoable(api: Api, ana: str) -> None:
-    sent = {"customers": [{"document_id": ana, "name": "Ana G."}, {"document_id": "new"}]}
-    assert api.call("POST", "/api/v3/customers", json=sent).headers["Change-Set"] == "1"
+def test_upsert_is_recorded_and_can_be_reverted(api: Api, ana: str) -> None:
+    body = {"customers": [{"document_id": ana, "name": "Ana G."}, {"document_id": "new"}]}
+    assert api.call("POST", "/api/v3/customers", json=body).headers["Change-Set"] == "1"
     change_set = api.get("/api/v3/change-sets/1").json
     assert change_set is not None
     assert (change_set["actor"], change_set["changed"], change_set["created"], change_set["updated"]) == (

@@ -63,9 +63,9 @@ def test_the_secret_is_answered_once(admin: Api, receiver: Receiver) -> None:
     assert (webhook["url"], webhook["types"], webhook["state"]) == (receiver.url, ["membership"], "active")
     listed = admin.get(URL)
     assert listed.json == {"webhooks": [webhook]}
-    one = admin.get(f"{URL}/{webhook['id']}")
-    assert one.json == webhook
-    assert secret not in listed.text + one.text
+    single = admin.get(f"{URL}/{webhook['id']}")
+    assert single.json == webhook
+    assert secret not in listed.text + single.text
     set_paused(int(webhook["id"]), True)
     assert admin.get(f"{URL}/{webhook['id']}").json == {**webhook, "state": "paused"}
 
@@ -194,7 +194,7 @@ def test_the_scope_is_never_given_by_default(app: Flask, shell: Shell, api: Api,
     create(api_with(app, chosen), receiver)
 
 
-def test_what_it_cannot_honour_is_refused(admin: Api, receiver: Receiver) -> None:
+def test_unsupported_headers_and_parameters_are_refused(admin: Api, receiver: Receiver) -> None:
     body = {"url": receiver.url}
     for headers in ({"Idempotency-Key": "k"}, {"Guard": "override"}):
         admin.call("POST", URL, json=body, headers=headers, status=400, code="VALIDATION_ERROR")

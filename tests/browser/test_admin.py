@@ -88,9 +88,9 @@ def test_api_documentation_sends_a_request_with_the_token(browser: Browser, serv
         page.locator("#operations-Segments-listSegments .opblock-summary-control").click()
         page.get_by_role("button", name="Try it out").click()
         page.get_by_role("button", name="Execute").click()
-        answer = page.locator(".live-responses-table .response").first
-        expect(answer).to_contain_text("200")
-        expect(answer).to_contain_text("membership")
+        response = page.locator(".live-responses-table .response").first
+        expect(response).to_contain_text("200")
+        expect(response).to_contain_text("membership")
         page.emulate_media(color_scheme="dark")
         expect(page.locator("html")).to_have_class("dark-mode")
         page.set_viewport_size({"width": 390, "height": 900})

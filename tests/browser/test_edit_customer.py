@@ -82,45 +82,45 @@ def test_saving_points_out_a_similar_segment(any_browser: BrowserSession) -> Non
 
 
 def add_gold_as_another_operator(browser: Browser, service: Server) -> None:
-    with browser_session(browser, service.address, OTHER) as other:
-        theirs = other.go(f"/customers/{ANOTHER}")
-        add(theirs, "membership", "GOLD")
-        save(theirs)
-        expect(theirs.get_by_text("Saved.")).to_be_visible()
+    with browser_session(browser, service.address, OTHER) as colleague:
+        colleague_page = colleague.go(f"/customers/{ANOTHER}")
+        add(colleague_page, "membership", "GOLD")
+        save(colleague_page)
+        expect(colleague_page.get_by_text("Saved.")).to_be_visible()
 
 
 def test_edit_conflict_shows_both_versions(any_browser: BrowserSession, browser: Browser, service: Server) -> None:
-    mine = clear(any_browser, ANOTHER)
-    add(mine, "membership", "SILVER")
+    page = clear(any_browser, ANOTHER)
+    add(page, "membership", "SILVER")
     add_gold_as_another_operator(browser, service)
-    save(mine)
-    expect(mine.get_by_role("heading", level=1)).to_have_text("Someone else edited this customer")
-    expect(mine.get_by_text(f"operator {OTHER}")).to_be_visible()
-    mine.get_by_role("button", name="Edit mine").click()
-    expect_values(mine, "SILVER")
-    add(mine, "store", "STORE_1")
-    save(mine)
-    expect_values(mine, "SILVER", "STORE_1")
+    save(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Someone else edited this customer")
+    expect(page.get_by_text(f"operator {OTHER}")).to_be_visible()
+    page.get_by_role("button", name="Edit mine").click()
+    expect_values(page, "SILVER")
+    add(page, "store", "STORE_1")
+    save(page)
+    expect_values(page, "SILVER", "STORE_1")
 
 
 def test_edit_conflict_offers_both_changes(any_browser: BrowserSession, browser: Browser, service: Server) -> None:
-    mine = clear(any_browser, ANOTHER)
-    add(mine, "membership", "SILVER")
+    page = clear(any_browser, ANOTHER)
+    add(page, "membership", "SILVER")
     add_gold_as_another_operator(browser, service)
-    save(mine)
-    mine.get_by_role("button", name="Save combined").click()
-    expect_values(mine, "GOLD", "SILVER")
+    save(page)
+    page.get_by_role("button", name="Save combined").click()
+    expect_values(page, "GOLD", "SILVER")
 
 
 def test_changes_of_different_types_are_both_kept(
     any_browser: BrowserSession, browser: Browser, service: Server
 ) -> None:
-    mine = clear(any_browser, ANOTHER)
-    add(mine, "interest", "WINE")
+    page = clear(any_browser, ANOTHER)
+    add(page, "interest", "WINE")
     add_gold_as_another_operator(browser, service)
-    save(mine)
-    expect(mine.get_by_text("Both changes were kept.")).to_be_visible()
-    expect_values(mine, "GOLD", "WINE")
+    save(page)
+    expect(page.get_by_text("Both changes were kept.")).to_be_visible()
+    expect_values(page, "GOLD", "WINE")
 
 
 def test_a_removed_segment_can_be_kept(any_browser: BrowserSession) -> None:

@@ -74,7 +74,7 @@ def test_a_record_of_an_erasure_goes_after_ninety_days(tmp_path: Path, monkeypat
     with embedded(tmp_path / "shop.db"):
         for days in (91, 89, 0):
             monkeypatch.setattr(erasure_log, "now", lambda days=days: now() - timedelta(days=days))
-            erasure_log.record_erasure(erasure_log.Erased([1], [f"{days}"]))
+            erasure_log.record_erasure(erasure_log.ErasureRecord([1], [f"{days}"]))
         erasure_log.remove_old_erasures()
         assert [erased.ids for erased in erasure_log.recorded_erasures()] == [["89"], ["0"]]
 

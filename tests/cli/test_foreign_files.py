@@ -47,7 +47,7 @@ def test_headers_and_byte_order_marks_of_joined_files_are_skipped(shell: Shell) 
     assert "2 lines with the header again skipped" in result.stderr
 
 
-def test_spaces_and_invisible_characters_around_texts_are_removed_and_said(shell: Shell) -> None:
+def test_spaces_and_invisible_characters_around_texts_are_removed_and_reported(shell: Shell) -> None:
     content = 'document_id,name,email\n W1 , Ana ," a@x.com "\nW2\u00a0,Bea,b@x.com\u00a0\nW3\u200b,Cea,c@x.com\n'
     result = imported(shell, content.encode())
     assert all_profiles() == {
@@ -60,7 +60,7 @@ def test_spaces_and_invisible_characters_around_texts_are_removed_and_said(shell
 
 @pytest.mark.parametrize("for_spreadsheets", [[], ["--for-spreadsheets"]])
 @pytest.mark.parametrize("delimiter", ["comma", "semicolon"])
-def test_own_export_comes_back_exactly(shell: Shell, for_spreadsheets: list[str], delimiter: str) -> None:
+def test_own_export_is_imported_exactly(shell: Shell, for_spreadsheets: list[str], delimiter: str) -> None:
     texts = [" x ", "x\u00a0", "\u200bx", "'x", "''x", "'t Hooft", "'12", "00012", "1e5", "1-2", "a;=1", "a;'=1", "=1"]
     for text in texts:
         add_customers(text, name=text, phone=text)
@@ -169,7 +169,7 @@ def test_apostrophe_of_a_name_is_kept(shell: Shell) -> None:
     assert all_profiles() == {"1": ("'t Hooft", None, None)}
 
 
-def test_lines_above_the_header_are_skipped_and_said(shell: Shell) -> None:
+def test_lines_above_the_header_are_skipped_and_reported(shell: Shell) -> None:
     result = imported(shell, b"Customers of 2026;;\n\nPrinted today;;\nid;name;email\n1;Ana;\n")
     assert all_profiles() == {"1": ("Ana", None, None)}
     assert "2 lines above the header skipped" in result.stderr
@@ -184,12 +184,12 @@ def test_empty_cells_clear_fields_unless_they_are_kept(shell: Shell) -> None:
 
 
 def test_words_for_nothing_and_invalid_emails_are_said(shell: Shell) -> None:
-    said = imported(shell, b"document_id,name,email\n1,NULL,not-an-email\n2,#N/A,a@x.co\n").stderr
-    assert "2 cells with a word such as NULL or #N/A" in said
-    assert "1 email that is not an email address" in said
+    report = imported(shell, b"document_id,name,email\n1,NULL,not-an-email\n2,#N/A,a@x.co\n").stderr
+    assert "2 cells with a word such as NULL or #N/A" in report
+    assert "1 email that is not an email address" in report
 
 
-def test_preview_says_what_is_odd(editor: Operator) -> None:
+def test_preview_names_similar_and_repeated_segments(editor: Operator) -> None:
     add_customers("1")
     set_segments("1", [{"type": "tier", "value": "T1"}])
     url = upload(editor, "document_id,type,value\nLV1,tier ,T1\nBULK,a,1\nBULK,a,1\nBULK,b,2\n")

@@ -167,13 +167,13 @@ def test_older_file_does_not_overwrite_a_newer_one(shell: Shell, folder: Path) -
 def test_runs_at_the_same_time_take_each_file_once(folder: Path) -> None:
     for n in range(40):
         put(folder, f"{n}.jsonl", rows(a=GOLD))
-    taken: list[str] = []
+    names: list[str] = []
     barrier = threading.Barrier(8)
 
     def take() -> None:
         barrier.wait()
         for file in take_files(folder, min_age=0, report_future=print):
-            taken.append(file.name.partition("-")[2])
+            names.append(file.name.partition("-")[2])
             file.finish("done", {}, None)
 
     threads = [threading.Thread(target=take) for _ in range(8)]
@@ -181,17 +181,17 @@ def test_runs_at_the_same_time_take_each_file_once(folder: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(taken) == sorted(f"{n}.jsonl" for n in range(40))
+    assert sorted(names) == sorted(f"{n}.jsonl" for n in range(40))
     assert list((folder / "working").iterdir()) == []
 
 
-def test_file_that_another_run_holds_is_left_to_it(shell: Shell, folder: Path) -> None:
+def test_file_claimed_by_another_run_is_skipped(shell: Shell, folder: Path) -> None:
     put(folder, "night.jsonl", rows(a=GOLD))
-    held: Iterator[Any] = take_files(folder, min_age=0, report_future=print)
-    next(held)
+    files: Iterator[Any] = take_files(folder, min_age=0, report_future=print)
+    next(files)
     run(shell, folder)
     assert all_segments()["a"] == []
-    held.close()  # type: ignore[attr-defined]
+    files.close()  # type: ignore[attr-defined]
     run(shell, folder)
     assert all_segments()["a"] == GOLD
 

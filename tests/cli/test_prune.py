@@ -45,7 +45,7 @@ def test_deletes_older_change_sets_and_keeps_customers(shell: Shell, aged: dict[
     assert "0 change sets" in shell("changes", "prune", "--older-than", "90d").stdout
 
 
-def test_goes_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_is_deleted_in_batches(shell: Shell, aged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH_SIZE", 1)
     assert "4 change sets with 6 changes deleted" in shell("changes", "prune", "--older-than", "1h").stdout
     assert db.session.scalar(select(func.count()).select_from(RetentionHorizon)) == 1

@@ -22,13 +22,13 @@ def lucia(shell: Shell) -> str:
     return "1"
 
 
-def test_segments_and_history_stay_with_her(shell: Shell, lucia: str) -> None:
+def test_segments_and_history_stay_with_the_renamed_customer(shell: Shell, lucia: str) -> None:
     assert "Change set 3" in shell("customers", "change-id", lucia, "AB/2").stdout
     db.session.rollback()
     assert all_segments() == {"AB/2": GOLD}
     assert [step.after for step in timeline("AB/2", limit=9)] == [GOLD, SILVER]
-    assert [held.since.id for held in provenance("AB/2") if held.since] == [2]
-    assert [one.document_id for one in find_customers(Filter(q="ab"), Order(), limit=9)] == ["AB/2"]
+    assert [segment.since.id for segment in provenance("AB/2") if segment.since] == [2]
+    assert [customer.document_id for customer in find_customers(Filter(q="ab"), Order(), limit=9)] == ["AB/2"]
     assert find_customers(Filter(q="1"), Order(), limit=9) == []
     assert revert(2, TESTER).conflicts == []
     assert all_segments() == {"AB/2": SILVER}
@@ -73,7 +73,7 @@ def test_rename_on_the_customer_page(editor: Operator, lucia: str) -> None:
     assert "1 to 512" in editor.post("/customer-rename/3", {"document_id": " "}, status=422).text
 
 
-def test_it_is_on_record(editor: Operator, lucia: str) -> None:
+def test_rename_is_recorded(editor: Operator, lucia: str) -> None:
     editor.post("/customer-rename/1", {"document_id": "2"})
     page = editor.get("/changes/3").text
     assert "Changes the document_id of a customer" in page

@@ -50,7 +50,7 @@ def filled(app: Flask) -> Any:
     rows = [{"document_id": f"{n}{text}", **dict.fromkeys(PROFILE_FIELD_NAMES, text)} for n, text in enumerate(TEXTS)]
     run_in_transaction(lambda session: upsert_customers(session, [*rows, {"document_id": "bare"}]))
     segments = {
-        row["document_id"]: [{"type": row["name"], "value": other} for other in (TEXTS[n - 1], "")]
+        row["document_id"]: [{"type": row["name"], "value": value} for value in (TEXTS[n - 1], "")]
         for n, row in enumerate(rows)
     }
     replace_segments(segments, TESTER)

@@ -19,12 +19,12 @@ from tests.support.customers import GOLD, SILVER, add_customers, all_segments, s
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 50)
     monkeypatch.setattr(database, "MAX_ATTEMPTS", 2)
 
 
-def test_past_the_timeout_it_says_so(api: Api, ana: str, impatient: None) -> None:
+def test_write_past_the_busy_timeout_is_503(api: Api, ana: str, short_timeouts: None) -> None:
     set_segments(ana, SILVER)
     with another_writer(ana):
         response = api.replace([{"document_id": ana, "segments": GOLD}], status=503, code="UNAVAILABLE")
@@ -42,8 +42,8 @@ def test_reads_do_not_wait_for_writers(api: Api, ana: str) -> None:
 
 
 def test_waits_for_another_writer(api: Api, ana: str) -> None:
-    with another_writer(ana) as other:
-        release = threading.Timer(0.5, other.execute, ["COMMIT"])
+    with another_writer(ana) as writer:
+        release = threading.Timer(0.5, writer.execute, ["COMMIT"])
         release.start()
         assert api.updated([{"document_id": ana, "segments": GOLD}]) == [ana]
         release.join()
@@ -52,15 +52,15 @@ def test_waits_for_another_writer(api: Api, ana: str) -> None:
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
 def test_tries_again_after_a_deadlock(api: Api, app: Flask) -> None:
     add_customers("1", "2")
-    with another_writer("2") as other:
+    with another_writer("2") as writer:
         answers: list[Any] = []
         entries = [{"document_id": document_id, "segments": GOLD} for document_id in ("2", "1")]
         caller = threading.Thread(target=lambda: answers.append(Api(app.test_client(), token).updated(entries)))
         token = api.headers["Authorization"].removeprefix("Bearer ")
         caller.start()
         time.sleep(0.5)  # it holds 1 by now, and waits for 2
-        other.execute("UPDATE customers SET name = 'Ana' WHERE document_id = '1'")  # waits, until the caller is undone
-        other.commit()
+        writer.execute("UPDATE customers SET name = 'Ana' WHERE document_id = '1'")  # waits, until the caller is undone
+        writer.commit()
         caller.join(timeout=20)
     assert answers == [["2", "1"]]
     assert all_segments() == {"1": GOLD, "2": GOLD}
@@ -70,9 +70,9 @@ def test_tries_again_after_a_deadlock(api: Api, app: Flask) -> None:
 def test_a_connection_that_the_server_closed_is_replaced(api: Api, ana: str) -> None:
     api.get(f"/api/customers/segments?document_id={ana}")
     db.session.remove()
-    with psycopg.connect(db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+    with psycopg.connect(db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as writer:
         ours = "datname = current_database() AND pid <> pg_backend_pid()"
-        other.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {ours}")
+        writer.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {ours}")
     api.get(f"/api/customers/segments?document_id={ana}")
     assert api.updated([{"document_id": ana, "segments": GOLD}]) == [ana]
 

@@ -59,13 +59,13 @@ def test_each_quarter_over_http(months: list[Path], api: Api) -> None:
     state: dict[str, Segments] = all_segments()
     for month in months[2::3]:
         state, changed = expected(state, month)
-        sent = rows(month)
+        entries = rows(month)
         reports = []
-        for start in range(0, len(sent), BATCH):
-            batch = sent[start : start + BATCH]
-            answer = api.replace(batch, "?report=true").json
-            assert answer["updatedCustomers"] == [row["document_id"] for row in batch]
-            reports.append(answer["report"])
+        for start in range(0, len(entries), BATCH):
+            batch = entries[start : start + BATCH]
+            result = api.replace(batch, "?report=true").json
+            assert result["updatedCustomers"] == [row["document_id"] for row in batch]
+            reports.append(result["report"])
         assert sum(report["changed"] for report in reports) == changed
         assert all_segments() == state
         assert sum(written(report["changeSet"]) for report in reports) == changed

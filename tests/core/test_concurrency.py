@@ -66,16 +66,16 @@ def test_no_change_is_lost(app: Flask, pair_of_workers: tuple[Work, Work]) -> No
     end = time.monotonic() + SECONDS
     failures: list[BaseException] = []
 
-    def work(seed: int, one: Work) -> None:
+    def work(seed: int, change: Work) -> None:
         rng = random.Random(seed)
         with app.app_context():
             try:
                 while time.monotonic() < end:
-                    one(rng)
+                    change(rng)
             except BaseException as failure:
                 failures.append(failure)
 
-    workers = [threading.Thread(target=work, args=(seed, one)) for seed, one in enumerate(pair_of_workers)]
+    workers = [threading.Thread(target=work, args=(seed, change)) for seed, change in enumerate(pair_of_workers)]
     for worker in workers:
         worker.start()
     for worker in workers:

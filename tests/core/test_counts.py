@@ -29,7 +29,7 @@ from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 def sums() -> dict[str, int]:
     db.session.rollback()
     query = select(SegmentCount.value, func.sum(SegmentCount.delta)).group_by(SegmentCount.value)
-    return {value: int(held) for value, held in db.session.execute(query)}
+    return {value: int(customers) for value, customers in db.session.execute(query)}
 
 
 def rows() -> int:
@@ -105,12 +105,12 @@ def test_every_count_is_the_same_before_and_after_compaction(app: Flask) -> None
 def test_compaction_is_due_by_the_number_of_recent_rows(app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "MAX_RECENT", 10)
     monkeypatch.setattr(background, "COMPACTION_INTERVAL_S", 0)
-    most = 0
+    largest = 0
     for n in range(20):
         set_segments(ana, [{"type": "n", "value": str(n % 2)}])
-        most = max(most, recent_rows())
+        largest = max(largest, recent_rows())
         background.compact_ledger(background.Stop())
-    assert most <= 11
+    assert largest <= 11
     assert count_holders(SegmentPair("n", "1")) == 1
     assert count_holders(SegmentPair("n", "0")) == 0
 

@@ -22,10 +22,10 @@ def shop(app: Flask) -> None:
 @pytest.mark.parametrize("customers", [1, MANY])
 def test_replacing_segments(shop: None, api: Api, app: Flask, customers: int) -> None:
     """The token, the change set's number, the change, its deltas; BEGIN and COMMIT are not counted."""
-    sent = [{"document_id": f"{number:03}", "segments": [*GOLD, *SILVER]} for number in range(customers)]
+    rows = [{"document_id": f"{number:03}", "segments": [*GOLD, *SILVER]} for number in range(customers)]
     api.get("/api/customers/segments?document_id=000")  # the first use of a token is recorded
     with capture_queries() as statements:
-        api.replace(sent)
+        api.replace(rows)
     # SQLite has no statement that writes to two tables.
     assert len(statements) == (4 if app.config["DATABASE_URL"].startswith("postgresql") else 10), statements
 

@@ -84,9 +84,9 @@ def test_a_long_past_is_walked_to_its_end(app: Flask, ana: str, monkeypatch: pyt
 
 
 def test_unknown_customers(app: Flask) -> None:
-    for look in (lambda: timeline("x", limit=1), lambda: segments_at("x", START), lambda: provenance("x")):
+    for read in (lambda: timeline("x", limit=1), lambda: segments_at("x", START), lambda: provenance("x")):
         with pytest.raises(CustomerNotFound):
-            look()
+            read()
 
 
 def test_pruned_moments_are_no_longer_known(past: str) -> None:

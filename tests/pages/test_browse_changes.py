@@ -30,12 +30,12 @@ def test_lists_change_sets_and_their_customers(viewer: Operator) -> None:
     assert {"#1", "#2"} <= page.links.keys()
     assert "GOLD +3" in page.text
     assert "GOLD −1" in page.text
-    one = viewer.get("/changes/1")
-    assert "token crm-nightly · API" in one.text
-    assert "3 customers updated" in one.text
-    assert {"a", "b", "c"} <= one.links.keys()
-    assert "added membership GOLD" in one.text
-    assert "Undo" not in one.text, "a viewer cannot undo"
+    page = viewer.get("/changes/1")
+    assert "token crm-nightly · API" in page.text
+    assert "3 customers updated" in page.text
+    assert {"a", "b", "c"} <= page.links.keys()
+    assert "added membership GOLD" in page.text
+    assert "Undo" not in page.text, "a viewer cannot undo"
 
 
 @pytest.mark.parametrize("folded", [False, True])

@@ -4,7 +4,7 @@ import csv
 import io
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from flask import Flask
@@ -32,8 +32,8 @@ def test_search_lists_matching_customers(viewer: Operator, ana: str) -> None:
 
 
 def test_an_exact_id_opens_the_customer(viewer: Operator, ana: str) -> None:
-    answer = viewer.client.get("/customers", query_string={"q": f" {ana} "})
-    assert answer.headers["Location"] == f"/customers/{ana}"
+    response = viewer.client.get("/customers", query_string={"q": f" {ana} "})
+    assert response.headers["Location"] == f"/customers/{ana}"
     assert viewer.client.get(f"/customers?q={ana}", headers={"X-Fragment": "results"}).status_code == 200
     assert "No customers found" in viewer.get(f"/customers?q={ana}&has=any").text, "the filter is not ignored"
 
@@ -42,15 +42,15 @@ def test_filters_are_added_and_removed_one_by_one(viewer: Operator, ana: str) ->
     add_customers("2", name="Ana Silver")
     set_segments(ana, GOLD)
     set_segments("2", SILVER)
-    answer = viewer.client.get("/customers?q=ana&add_segment=membership:GOLD&condition=segment&sort=name")
-    page = viewer.get(answer.headers["Location"])
+    response = viewer.client.get("/customers?q=ana&add_segment=membership:GOLD&condition=segment&sort=name")
+    page = viewer.get(response.headers["Location"])
     assert "1 customer" in page.text
     page = viewer.get(page.links["Remove filter: Has segment membership:GOLD"])
     assert "2 customers" in page.text
     page = viewer.get(page.links["Clear search “ana”"])
     assert "Clear filters" not in page.text
-    answer = viewer.client.get("/customers?add_segment=membership:GOLD&condition=without")
-    assert "Ana Silver" in viewer.get(answer.headers["Location"]).text
+    response = viewer.client.get("/customers?add_segment=membership:GOLD&condition=without")
+    assert "Ana Silver" in viewer.get(response.headers["Location"]).text
     assert "No customers found" in viewer.get("/customers?has=none").text
 
 
@@ -82,8 +82,8 @@ def test_a_count_is_exact_or_a_lower_bound(viewer: Operator, app: Flask, monkeyp
 
 def test_a_filter_matches_a_segment_by_its_value(viewer: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
-    answer = viewer.client.get("/customers?add_segment=gold")
-    assert ana in viewer.get(answer.headers["Location"]).links
+    response = viewer.client.get("/customers?add_segment=gold")
+    assert ana in viewer.get(response.headers["Location"]).links
     assert "No segment matches “BRONZE”." in viewer.get("/customers?add_segment=BRONZE", status=422).text
     set_segments(ana, [*GOLD, {"type": "tier", "value": "GOLD"}])
     page = viewer.get("/customers?add_segment=GOLD", status=422)
@@ -119,10 +119,16 @@ class ExtendedFilter(Filter):
     except_segment: SegmentPair | None = None
 
 
+def example_of(hint: Any) -> str:
+    """Return a parameter that is parsed as this type."""
+    single = (get_args(hint) or (hint,))[0]
+    return "2026-11-01" if single is date else get_args(single)[0] if get_origin(single) is Literal else "a:b"
+
+
 @pytest.mark.parametrize("filter_class", [Filter, ChangeListFilter, CatalogueFilter, ExtendedFilter])
 def test_every_field_of_a_filter_is_a_parameter_of_its_urls(app: Flask, filter_class: Any) -> None:
-    values = {"has": "any", "since": "2026-11-01", "until": "2026-11-02"}
-    query = {name: values.get(name, "a:b") for name in map(parameter_name, fields(filter_class))}
+    types = get_type_hints(filter_class)
+    query = {parameter_name(field): example_of(types[field.name]) for field in fields(filter_class)}
     with app.test_request_context("/customers", query_string=query):
         filter_ = parse_filter(filter_class)
         assert {name: value for name, (value,) in filter_parameters(filter_).items()} == query
@@ -145,13 +151,13 @@ def test_the_export_is_safe_in_a_spreadsheet_and_can_be_imported_again(
     add_customers("=1+1", name='=HYPERLINK("http://x")', email="-a@b.c", phone="+57 300")
     add_customers("2", name="'quoted", email="@x")
     set_segments("=1+1", [*GOLD, {"type": "=t", "value": '@v,"\n😀'}])
-    answer = viewer.client.get("/customer-export?q=")
-    assert answer.headers["Content-Disposition"] == "attachment; filename=customers.csv"
-    rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"), newline="")))
+    response = viewer.client.get("/customer-export?q=")
+    assert response.headers["Content-Disposition"] == "attachment; filename=customers.csv"
+    rows = list(csv.reader(io.StringIO(response.text.removeprefix("\ufeff"), newline="")))
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
     only = viewer.client.get("/customer-export?segment=membership:GOLD").text
     assert "quoted" not in only
-    done = shell("customers", "import", shell.file("again.csv", answer.data)).stdout
+    done = shell("customers", "import", shell.file("again.csv", response.data)).stdout
     assert "0 customers created, 0 updated, 2 unchanged; segments of 0 customers changed" in done
 
 

@@ -64,7 +64,7 @@ BEFORE = {"a": GOLD, "b": [*GOLD, *WINE], "c": SILVER, "d": []}
         ("add", WINE, "", "all_matching=yes&without=interest:WINE&q=c", {"c": [*SILVER, *WINE]}, (1, 0, 0)),
     ],
 )  # fmt: skip
-def test_edit_does_what_the_preview_said(
+def test_bulk_edit_applies_its_preview(
     editor: Operator, verb: str, segments: Any, ids: str, query: str, after: Any, expected: tuple[int, ...]
 ) -> None:
     page = make(editor, verb, segments, ids, query)
@@ -208,11 +208,11 @@ def test_renamed_segment_keeps_its_position(editor: Operator) -> None:
 
 
 def test_merged_spellings_can_be_undone(editor: Operator) -> None:
-    other = {"type": "membership", "value": "Gold "}
-    set_segments("c", [other, *WINE])
-    set_segments("d", [other, *GOLD, other])
+    misspelt = {"type": "membership", "value": "Gold "}
+    set_segments("c", [misspelt, *WINE])
+    set_segments("d", [misspelt, *GOLD, misspelt])
     before = all_segments()
-    rename(editor, other, GOLD[0])
+    rename(editor, misspelt, GOLD[0])
     assert all_segments() == BEFORE | {"c": [*GOLD, *WINE], "d": GOLD}
     editor.post("/changes/6/undo")
     assert all_segments() == before
@@ -261,6 +261,6 @@ def test_rename_is_equal_on_both_databases(segments: Any, old: Any, new: Any) ->
     edit = BulkEdit("rename", [old, new], Filter())
     query = db.select(dialects.json_text(edit.new_segments())).where(Customer.document_id == "a")
     db.session.rollback()
-    held = new in segments
-    expected = [new if one == old else one for one in segments if one != old or not held]
+    has_new = new in segments
+    expected = [new if segment == old else segment for segment in segments if segment != old or not has_new]
     assert json.loads(db.session.scalar(query) or "") == expected

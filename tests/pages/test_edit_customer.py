@@ -95,8 +95,8 @@ def test_a_similar_spelling_must_be_confirmed(editor: Operator, ana: str) -> Non
     page = edited(editor, ana, form, "save", status=422)
     assert "Did you mean membership: GOLD (2 customers)?" in page.text
     assert all_segments()[ana] == []
-    taken = edited(editor, ana, form_of(page), "use-0-0")
-    save(editor, ana, form_of(taken))
+    page = edited(editor, ana, form_of(page), "use-0-0")
+    save(editor, ana, form_of(page))
     assert all_segments()[ana] == GOLD
     page = edited(editor, ana, with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "GOLDD"), "save", 422)
     save(editor, ana, form_of(page))  # confirmed

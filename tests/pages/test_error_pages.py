@@ -36,8 +36,8 @@ def test_unsupported_method_is_405(viewer: Operator) -> None:
 
 def test_too_large_form_is_413(editor: Operator, ana: str) -> None:
     set_segments(ana, GOLD)
-    answer = editor.post(f"/customers/{ana}", {"type": "x" * 5_000_000}, status=413)
-    assert "Maximum size is 4,194,304 bytes. Nothing was changed." in checked(answer).text
+    response = editor.post(f"/customers/{ana}", {"type": "x" * 5_000_000}, status=413)
+    assert "Maximum size is 4,194,304 bytes. Nothing was changed." in checked(response).text
     assert all_segments() == {ana: GOLD}
 
 
@@ -58,8 +58,8 @@ def test_an_internal_error_reveals_only_the_request_id(
         raise fault
 
     monkeypatch.setattr(overview, "largest_deltas", broken)
-    answer = viewer.client.get("/", headers={"X-Request-Id": "abc-123"})
-    page = checked(answer)
-    assert answer.status_code in (500, 503)
+    response = viewer.client.get("/", headers={"X-Request-Id": "abc-123"})
+    page = checked(response)
+    assert response.status_code in (500, 503)
     assert "abc-123" in page.text
     assert "secret" not in page.html

@@ -332,8 +332,8 @@ def test_expired_and_discarded_files_are_deleted(editor: Operator) -> None:
         db.session.execute(update(Job).where(Job.id == int(number)).values(values))
     db.session.commit()
     newest = upload(editor, SPREADSHEET)[-1]
-    kept = db.session.scalars(select(UploadChunk.job_id).order_by(UploadChunk.job_id)).all()
-    assert kept == [int(needed), int(newest)]
+    job_ids = db.session.scalars(select(UploadChunk.job_id).order_by(UploadChunk.job_id)).all()
+    assert job_ids == [int(needed), int(newest)]
 
 
 def test_second_apply_is_409(editor: Operator) -> None:
@@ -349,8 +349,8 @@ def test_second_apply_is_409(editor: Operator) -> None:
 def test_actor_of_the_change_is_who_applied_it(editor: Operator, app: Flask) -> None:
     url = upload(editor, SPREADSHEET)
     preview(editor, url, ROLES)
-    other = signed_in(app.test_client(), "editor", "other@example.com")
-    page = apply(other, url)
+    second_editor = signed_in(app.test_client(), "editor", "other@example.com")
+    page = apply(second_editor, url)
     assert "Uploaded by operator editor@example.com" in page.text
     assert "Applied by operator other@example.com" in page.text
     assert db.session.scalars(select(ChangeSet.actor)).all() == ["operator other@example.com"]

@@ -265,8 +265,8 @@ def test_page_lists_recent_requests_without_personal_data(app: Flask, admin: Ope
 
 
 def test_last_50_requests_of_each_token_are_kept(app: Flask, api: Api, admin: Operator) -> None:
-    other = Api(app.test_client(), secret_in(create(admin, "segments:read")))
-    other.get("/api/v3/segments")
+    second_client = Api(app.test_client(), secret_in(create(admin, "segments:read")))
+    second_client.get("/api/v3/segments")
     for n in range(70):
         api.get("/api/v3/segments")
         if n == 30:

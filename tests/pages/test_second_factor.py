@@ -100,7 +100,7 @@ def test_setting_up_ends_the_other_sessions_and_renews_this_one(app: Flask, view
     assert elsewhere.client.get("/account").status_code == 302
 
 
-def test_removed_app_is_not_asked_for(app: Flask, viewer: Operator) -> None:
+def test_removed_app_is_not_required(app: Flask, viewer: Operator) -> None:
     _, codes = set_up_app(viewer)
     viewer.post("/account/second-factor/app", status=400)  # a second app would replace the first
     assert "Authenticator app removed." in viewer.submit("/account/second-factor/app/remove").text

@@ -307,7 +307,7 @@ def test_change_of_password_gives_the_session_a_new_secret(app: Flask, viewer: O
 
 
 def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app: Flask, viewer: Operator) -> None:
-    begun = viewer.submit("/account/second-factor/app").html
+    setup = viewer.submit("/account/second-factor/app").html
     environ = {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": "a new key of more than 16 letters"}
     renewed = create_app({**environ, "SECRET_KEY_FALLBACKS": app.config["SECRET_KEY"]})
     renewed.test_client_class = Client
@@ -315,7 +315,7 @@ def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app:
     for cookie in ("customer-segments", "device"):
         browser.client.set_cookie(cookie, viewer.client.get_cookie(cookie).value)
     browser.token = viewer.token
-    secret = re.search("[A-Z2-7]{32}", begun)
+    secret = re.search("[A-Z2-7]{32}", setup)
     assert secret is not None
     assert secret[0] in browser.get("/account/second-factor/app/confirm").html
     browser.post("/sign-out")
@@ -326,8 +326,8 @@ def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app:
     client = without.test_client()
     client.set_cookie("customer-segments", viewer.client.get_cookie("customer-segments").value)
     assert client.get("/account").status_code == 302
-    for other in (renewed, without):
-        with other.app_context():
+    for application in (renewed, without):
+        with application.app_context():
             db.engine.dispose()
 
 
@@ -335,10 +335,10 @@ def test_operator_ends_their_own_sessions_only(app: Flask, viewer: Operator) -> 
     elsewhere = Operator(app.test_client(), viewer.email)
     elsewhere.sign_in(headers={"User-Agent": "Netscape 4"})
     assert "Netscape 4" in viewer.get("/account").text
-    other = db.session.scalars(select(OperatorSession.id).where(OperatorSession.browser == "Netscape 4")).one()
-    signed_in(app.test_client(), "editor").post(f"/account/sessions/{other}/end")
+    session_id = db.session.scalars(select(OperatorSession.id).where(OperatorSession.browser == "Netscape 4")).one()
+    signed_in(app.test_client(), "editor").post(f"/account/sessions/{session_id}/end")
     assert elsewhere.client.get("/account").status_code == 200, "the session of another operator is not ended"
-    viewer.post(f"/account/sessions/{other}/end")
+    viewer.post(f"/account/sessions/{session_id}/end")
     assert elsewhere.client.get("/account").status_code == 302
 
 

@@ -113,10 +113,13 @@ def test_deactivated_operator_is_refused(app: Flask, sso_app: Flask, provider: P
 def test_callback_without_its_state_is_refused(app: Flask, sso_app: Flask, provider: Provider) -> None:
     provider.add_user("s-6", "mia@example.com", segments_role="viewer")
     back = sign_in(sso_app, provider, "s-6").back  # type: ignore[attr-defined]
-    other = Operator(sso_app.test_client())
-    assert other.client.get(back).headers["Location"] == "/sign-in"
-    assert "Single sign-on failed." in other.get("/sign-in").text
-    assert other.client.get("/sign-in/single-sign-on/callback?error=access_denied").headers["Location"] == "/sign-in"
+    second_browser = Operator(sso_app.test_client())
+    assert second_browser.client.get(back).headers["Location"] == "/sign-in"
+    assert "Single sign-on failed." in second_browser.get("/sign-in").text
+    assert (
+        second_browser.client.get("/sign-in/single-sign-on/callback?error=access_denied").headers["Location"]
+        == "/sign-in"
+    )
 
 
 def test_provider_that_does_not_answer_is_reported(app: Flask) -> None:

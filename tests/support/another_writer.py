@@ -15,14 +15,14 @@ def another_writer(*document_ids: str) -> Iterator[Any]:
     """Yield a connection that locks these customers (on SQLite: everything) until it commits."""
     url = db.engine.url
     if url.get_backend_name() == "sqlite":
-        other: Any = sqlite3.connect(str(url.database), isolation_level=None, check_same_thread=False)
-        other.execute("BEGIN IMMEDIATE")
+        connection: Any = sqlite3.connect(str(url.database), isolation_level=None, check_same_thread=False)
+        connection.execute("BEGIN IMMEDIATE")
     else:
-        other = psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
-        other.execute("SET LOCAL deadlock_timeout = '60s'")  # the other side finds the deadlock
+        connection = psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+        connection.execute("SET LOCAL deadlock_timeout = '60s'")  # the other side finds the deadlock
         for document_id in document_ids:
-            other.execute("SELECT 1 FROM customers WHERE document_id = %s FOR UPDATE", [document_id])
+            connection.execute("SELECT 1 FROM customers WHERE document_id = %s FOR UPDATE", [document_id])
     try:
-        yield other
+        yield connection
     finally:
-        other.close()
+        connection.close()

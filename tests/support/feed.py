@@ -17,9 +17,9 @@ Mirror = dict[str, dict[str, Any]]
 def read(api: Api, after: str | None = None, limit: int = 1000, query: str = "") -> tuple[list[Any], str]:
     """Return one page of the feed and the cursor after it."""
     url = f"/api/v3/changes?limit={limit}{query}" + (f"&after={quote(after)}" if after else "")
-    answer = api.get(url).json
-    assert len(answer["changes"]) <= limit
-    return answer["changes"], answer["next"]
+    result = api.get(url).json
+    assert len(result["changes"]) <= limit
+    return result["changes"], result["next"]
 
 
 def read_all(api: Api, after: str | None = None, limit: int = 1000, query: str = "") -> tuple[list[Any], str]:

@@ -33,7 +33,7 @@ from tests.support.customers import TESTER
 from tests.support.webhooks import add_webhook
 
 DESCRIPTION = "/api/v3/openapi.json"
-HELD = [  # not that every undeclared parameter is refused: the documented operation ignores some
+CHECKS = [  # not that every undeclared parameter is refused: the documented operation ignores some
     checks.not_a_server_error,
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -73,8 +73,8 @@ class Caller:
         self.answered: Counter[tuple[str, int]] = Counter()
 
     def send(self, case: Case) -> None:
-        answer = case.call_and_validate(headers=self.headers, checks=HELD)
-        self.answered[case.operation.label, answer.status_code] += 1
+        result = case.call_and_validate(headers=self.headers, checks=CHECKS)
+        self.answered[case.operation.label, result.status_code] += 1
 
     def send_all(self, schema: BaseSchema, each: int) -> None:
         """To every operation, `each` cases as described and as many that are not."""
@@ -116,7 +116,7 @@ class Caller:
                 return {"headers": caller.headers}
 
             def validate_response(self, response: Any, case: Case, **kwargs: Any) -> None:
-                case.validate_response(response, checks=HELD, headers=caller.headers)
+                case.validate_response(response, checks=CHECKS, headers=caller.headers)
                 caller.answered[case.operation.label, response.status_code] += 1
 
         for seed in range(0, scenarios, FEW):
@@ -144,8 +144,10 @@ def operations(schema: BaseSchema) -> Iterator[Any]:
 
 
 def never_answered_by_200(caller: Caller, schema: BaseSchema) -> set[str]:
-    """Operations of which only refusals were seen: not that what they answer is as described."""
-    return {one.label for one in operations(schema)} - {one for one, status in caller.answered if status == 200}
+    """Return the operations without a response of 200, whose results were not checked."""
+    return {operation.label for operation in operations(schema)} - {
+        label for label, status in caller.answered if status == 200
+    }
 
 
 def main() -> None:

@@ -89,8 +89,8 @@ def page_tour(browser: Browser, server: Server, *, full: bool, locale: str = "en
         if full:
             yield from _similar_segments(admin)
             yield from _editor(admin)
-            with session(EDITOR) as other:
-                yield from _conflict(admin, other)
+            with session(EDITOR) as colleague:
+                yield from _conflict(admin, colleague)
     with session(VIEWER) as viewer:
         yield from _viewer(viewer, full)
 
@@ -378,12 +378,12 @@ def _editor(session: BrowserSession) -> Iterator[PageState]:
     yield "customer with errors", session
 
 
-def _conflict(session: BrowserSession, other: BrowserSession) -> Iterator[PageState]:
-    mine, theirs = session.go(LUCIA), other.go(LUCIA)
-    _change_first_value(theirs, "STORE_007")
-    _press(theirs, _button(theirs, "save"))
-    _change_first_value(mine, "STORE_008")
-    _press(mine, _button(mine, "save"))
+def _conflict(session: BrowserSession, colleague: BrowserSession) -> Iterator[PageState]:
+    page, colleague_page = session.go(LUCIA), colleague.go(LUCIA)
+    _change_first_value(colleague_page, "STORE_007")
+    _press(colleague_page, _button(colleague_page, "save"))
+    _change_first_value(page, "STORE_008")
+    _press(page, _button(page, "save"))
     yield "conflict", session
 
 

@@ -27,11 +27,11 @@ def add_webhook(url: str, types: Sequence[str] = ()) -> str:
 
 def deliver(limit: int = 100) -> int:
     """Send until no delivery is due; return how many were sent."""
-    for sent in range(limit):
+    for count in range(limit):
         db.session.remove()
         if not deliver_webhooks(NEVER_STOPS):
             db.session.remove()
-            return sent
+            return count
     raise AssertionError(f"more than {limit}")
 
 

@@ -69,11 +69,11 @@ def test_many_clients_wait_while_others_are_served_and_all_get_the_change(runnin
     for _ in range(20):
         assert get(running, api, f"/api/v3/customers/{ana}/segments").content == {"segments": []}
     api.replace([{"document_id": ana, "segments": GOLD}])
-    for answer in [waiter.answer() for waiter in waiters]:
-        assert [(entry["document_id"], entry["after"]) for entry in answer.content["changes"]] == [(ana, GOLD)]
-        assert "RateLimit-Remaining" in answer.headers
-    last = get(running, api, f"/api/v3/changes?after={answer.content['next']}")
-    assert last.content == {"changes": [], "next": answer.content["next"]}
+    for response in [waiter.answer() for waiter in waiters]:
+        assert [(entry["document_id"], entry["after"]) for entry in response.content["changes"]] == [(ana, GOLD)]
+        assert "RateLimit-Remaining" in response.headers
+    last = get(running, api, f"/api/v3/changes?after={response.content['next']}")
+    assert last.content == {"changes": [], "next": response.content["next"]}
     assert int(last.headers["RateLimit-Remaining"]) == 1000 - WAITING - 20 - 1, "a waiting request counts once"
 
 
@@ -85,9 +85,9 @@ def test_other_changes_do_not_end_a_filtered_wait(running: Server, api: Api, ana
     time.sleep(1.5)  # for several looks at the feed
     set_segments("other", SILVER)
     set_segments(ana, SILVER)
-    answer = waiter.answer().content
-    assert [(entry["document_id"], entry["after"]) for entry in answer["changes"]] == [(ana, SILVER)]
-    assert read(api, answer["next"]) == ([], answer["next"])
+    result = waiter.answer().content
+    assert [(entry["document_id"], entry["after"]) for entry in result["changes"]] == [(ana, SILVER)]
+    assert read(api, result["next"]) == ([], result["next"])
 
 
 def test_a_revoked_token_gets_no_changes(running: Server, api: Api, ana: str) -> None:
@@ -98,8 +98,8 @@ def test_a_revoked_token_gets_no_changes(running: Server, api: Api, ana: str) ->
     time.sleep(2)  # until the request, whose token was accepted, has looked at the feed and waits
     revoke_token("mirror")
     set_segments(ana, GOLD)
-    answer = waiter.answer()
-    assert (answer.status, answer.content["error"]["code"]) == (401, "UNAUTHENTICATED")
+    response = waiter.answer()
+    assert (response.status, response.content["error"]["code"]) == (401, "UNAUTHENTICATED")
 
 
 def is_used(token: str) -> bool:
@@ -110,8 +110,8 @@ def is_used(token: str) -> bool:
 
 def test_without_a_change_the_answer_has_no_entries_and_the_same_cursor(running: Server, api: Api, ana: str) -> None:
     _, end = read(api)
-    answer = Waiter(running, api, after=end, wait=1).answer().content
-    assert answer == {"changes": [], "next": end}
+    result = Waiter(running, api, after=end, wait=1).answer().content
+    assert result == {"changes": [], "next": end}
 
 
 def test_a_stopping_server_answers_at_once(running: Server, api: Api, ana: str) -> None:

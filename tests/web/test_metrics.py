@@ -27,9 +27,9 @@ def test_requests_and_customers_are_counted(app: Flask, api: Api, ana: str) -> N
     api.replace([{"document_id": ana, "segments": GOLD}])
     api.replace([{"document_id": ana, "segments": []}], "?dry_run=true")
     api.replace([], status=400, code="VALIDATION_ERROR")
-    answer = app.test_client().get("/metrics")
-    assert answer.mimetype == "text/plain"
-    after = parse(answer.text)
+    response = app.test_client().get("/metrics")
+    assert response.mimetype == "text/plain"
+    after = parse(response.text)
 
     def increase(name: str) -> float:
         return after[name] - before.get(name, 0)
@@ -58,9 +58,9 @@ def test_metrics_are_served_without_the_database(app: Flask, monkeypatch: pytest
         raise OperationalError("", {}, Exception())
 
     monkeypatch.setattr(db.session, "scalars", fail)
-    answer = app.test_client().get("/metrics")
-    assert answer.status_code == 200
-    assert "segment_count_ledger_rows" not in answer.text
+    response = app.test_client().get("/metrics")
+    assert response.status_code == 200
+    assert "segment_count_ledger_rows" not in response.text
 
 
 def test_requests_of_all_workers_are_summed(tmp_path: Path) -> None:

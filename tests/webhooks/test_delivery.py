@@ -73,7 +73,9 @@ def describe(status: int) -> str:
 
 def states() -> list[tuple[str, int, str | None]]:
     db.session.rollback()
-    return [(one.state, one.attempts, one.last_response) for one in reversed(list_deliveries(1, 100))]
+    return [
+        (delivery.state, delivery.attempts, delivery.last_response) for delivery in reversed(list_deliveries(1, 100))
+    ]
 
 
 def test_message_contains_the_totals_and_no_personal_data(api: Api, ana: str, receiver: Receiver, secret: str) -> None:
@@ -86,8 +88,8 @@ def test_message_contains_the_totals_and_no_personal_data(api: Api, ana: str, re
     described = api.get("/api/v3/change-sets/1").json
     assert described is not None
     assert described["actor"] == "token crm-nightly"
-    sent = {name: value for name, value in described.items() if name not in ("actor", "note")}
-    assert received.json() == {"type": "change_set", "timestamp": described["at"], "data": {"changeSet": sent}}
+    summary = {name: value for name, value in described.items() if name not in ("actor", "note")}
+    assert received.json() == {"type": "change_set", "timestamp": described["at"], "data": {"changeSet": summary}}
     assert ana not in received.body.decode()
     assert states() == [("delivered", 1, "204 No Content")]
     assert deliver() == 0
@@ -159,10 +161,10 @@ def test_delivery_is_retried_until_accepted_and_in_order(ana: str, receiver: Rec
         end_retry_delay()
     assert deliver() == 3
     assert receiver.accepted() == ["1", "2", "3"]
-    assert len({one.headers["webhook-id"] for one in receiver.received[:10]}) == 1
-    assert all(is_authentic(secret, one) for one in receiver.received)
+    assert len({request.headers["webhook-id"] for request in receiver.received[:10]}) == 1
+    assert all(is_authentic(secret, request) for request in receiver.received)
     assert [state[:2] for state in states()] == [("delivered", 10), ("delivered", 1), ("delivered", 1)]
-    assert {one.path for one in receiver.received} == {"/hook?shop=1"}, "redirects are not followed"
+    assert {request.path for request in receiver.received} == {"/hook?shop=1"}, "redirects are not followed"
 
 
 def test_retry_delay_doubles_up_to_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +208,7 @@ def test_concurrent_processes_send_each_delivery_once(app: Flask, ana: str, rece
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    ids = [one.headers["webhook-id"] for one in receiver.received]
+    ids = [request.headers["webhook-id"] for request in receiver.received]
     assert len(ids) == len(set(ids)) == 20
     by_webhook: dict[int, list[int]] = {}
     for delivery in db.session.scalars(select(WebhookDelivery).order_by(WebhookDelivery.last_attempt_at)):
@@ -250,7 +252,7 @@ def test_change_set_that_commits_late_is_not_skipped(app: Flask, receiver: Recei
         committing.start()
         assert deliver() == 2
         committing.join()
-    positions = {one.id: one.position for one in db.session.scalars(select(ChangeSet))}
+    positions = {change_set.id: change_set.position for change_set in db.session.scalars(select(ChangeSet))}
     assert positions[late.id] < max(positions.values())
     assert receiver.accepted() == [str(id_) for id_ in sorted(positions, key=lambda id_: positions[id_])]
 
@@ -395,7 +397,7 @@ def test_deliveries_continue_after_a_restart_of_gunicorn(
         logs.append(server.log.read_text())
     assert receiver.accepted() == ["1", "2", "3"]
     assert len(receiver.received) == 12
-    assert all(is_authentic(secret, one) for one in receiver.received)
+    assert all(is_authentic(secret, request) for request in receiver.received)
     assert '"event": "webhook"' in logs[1]
     assert "/hook" not in "".join(logs)
     assert "background_task_failed" not in "".join(logs)

@@ -187,15 +187,15 @@ def test_unknown_host_is_disallowed() -> None:
 
 
 @contextmanager
-def listening(answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> Iterator[Target]:
-    """Run a server that handles its first connection with `answer`."""
+def listening(respond: Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> Iterator[Target]:
+    """Run a server that handles its first connection with `respond`."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         try:
             connection, _ = listener.accept()
             with context.wrap_socket(connection, server_side=True) if context else connection as stream:
-                answer(stream)
+                respond(stream)
         except OSError:
             pass  # the client closed the connection
 
@@ -248,13 +248,14 @@ def endless(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [(silent, "no response"), (dripping, "no response"), (broken, "broke"), (nonsense, "broke")]
+    ("respond", "expected"),
+    [(silent, "no response"), (dripping, "no response"), (broken, "broke"), (nonsense, "broke")],
 )
 def test_unresponsive_receiver_times_out(
-    answer: Callable[[socket.socket], None], expected: str, monkeypatch: pytest.MonkeyPatch
+    respond: Callable[[socket.socket], None], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
-    with listening(answer) as target:
+    with listening(respond) as target:
         started = time.monotonic()
         with pytest.raises(DeliveryError, match=expected):
             post(target, ["127.0.0.1"], {}, b"{}")
@@ -301,11 +302,11 @@ def test_certificate_must_be_valid_for_the_name(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
-    def answer(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         whole_request(connection)
         connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
-    with listening(answer, context) as target:
+    with listening(respond, context) as target:
         if expected:
             with pytest.raises(DeliveryError, match=f"certificate was not accepted: .*{expected}"):
                 post(target, ["127.0.0.1"], {}, b"{}")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.delete_customers import delete_customers
-from app.core.changes.erasure_log import Erased, record_erasure, recorded_erasures
+from app.core.changes.erasure_log import ErasureRecord, record_erasure, recorded_erasures
 from app.core.changes.traces import Traces
 from app.core.database import db, run_in_transaction
 from app.core.errors import CustomerNotFound
@@ -93,7 +93,7 @@ def _erase(
         found = select_current(session, [id_ for id_ in document_ids if is_storable(id_)])
         traces = delete_customers(change_set, [(customer, Deletion(customer.document_id)) for customer in found])
         if found:
-            record_erasure(Erased([customer.id for customer in found], sorted(traces.ids)))
+            record_erasure(ErasureRecord([customer.id for customer in found], sorted(traces.ids)))
     return {customer.document_id for customer in found}, change_set.id if found else None
 
 

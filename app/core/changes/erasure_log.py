@@ -26,7 +26,7 @@ RETENTION = timedelta(days=90)
 
 
 @dataclass(frozen=True)
-class Erased:
+class ErasureRecord:
     """Customers who were erased: their internal numbers, and all document_ids they had."""
 
     numbers: list[int]
@@ -46,7 +46,7 @@ def use_erasure_log(path: Callable[[], Path | None]) -> None:
     _path = path
 
 
-def record_erasure(erased: Erased) -> None:
+def record_erasure(erased: ErasureRecord) -> None:
     """Append customers to the log, and wait until the disk has it. Raises Unavailable."""
     path = _path()
     if path is None:
@@ -61,14 +61,14 @@ def record_erasure(erased: Erased) -> None:
         raise Unavailable from error
 
 
-def recorded_erasures() -> Iterable[Erased]:
+def recorded_erasures() -> Iterable[ErasureRecord]:
     """Yield what the log has, oldest first; lines under a lost SECRET_KEY are left out."""
     path = _path()
     if path is None or not path.exists():
         return
     for line in path.read_text().splitlines():
         try:
-            yield Erased(**orjson.loads(cipher(PURPOSE).decrypt(line.partition(" ")[2])))
+            yield ErasureRecord(**orjson.loads(cipher(PURPOSE).decrypt(line.partition(" ")[2])))
         except SecretKeyLost:
             continue
 

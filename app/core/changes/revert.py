@@ -11,7 +11,7 @@ from app.core.changes.delete_customers import delete_customers, restore_customer
 from app.core.changes.document_ids import rename_customer_in
 from app.core.changes.profiles import existing_ids, upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
-from app.core.changes.revert_plan import READ_AT_ONCE, Plan, check_types, next_entries, plan_batch, select_entries
+from app.core.changes.revert_plan import READ_AT_ONCE, RevertPlan, check_types, next_entries, plan_batch, select_entries
 from app.core.changes.segment_updates import REPLACE_EXPECTED
 from app.core.database import JsonText, db, run_in_transaction
 from app.core.errors import CustomerExists, NotEnded
@@ -199,7 +199,7 @@ def _preview_batch(
     return {row.document_id: (row.customer_id, outcomes.get(row.customer_id, "conflict")) for row in rows}
 
 
-def _carry_out(undo: ChangeSetBuilder, plans: list[Plan], result: RevertResult) -> None:
+def _carry_out(undo: ChangeSetBuilder, plans: list[RevertPlan], result: RevertResult) -> None:
     restored = restore_customers(undo, [plan.restore for plan in plans if plan.restore])
     result.conflicts += restored.conflicts
     doomed = [
@@ -222,7 +222,7 @@ def _carry_out(undo: ChangeSetBuilder, plans: list[Plan], result: RevertResult) 
     undo.unchanged += unchanged
 
 
-def _revert_segments(undo: ChangeSetBuilder, plans: Iterable[Plan]) -> list[str]:
+def _revert_segments(undo: ChangeSetBuilder, plans: Iterable[RevertPlan]) -> list[str]:
     """Write the segments; return the document_ids of customers that changed since they were read."""
     payload = {
         plan.document_id: {"expected": plan.current.segments, "segments": plan.segments}
@@ -235,7 +235,7 @@ def _revert_segments(undo: ChangeSetBuilder, plans: Iterable[Plan]) -> list[str]
     return [document_id for document_id in payload if document_id not in changed]
 
 
-def _rename(undo: ChangeSetBuilder, plans: Iterable[Plan]) -> tuple[set[str], list[str]]:
+def _rename(undo: ChangeSetBuilder, plans: Iterable[RevertPlan]) -> tuple[set[str], list[str]]:
     """Give customers their old document_ids; return who was renamed, and who cannot be: the id is another's now."""
     renamed, conflicts = set(), []
     for plan in plans:

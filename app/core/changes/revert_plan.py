@@ -33,7 +33,7 @@ class RevertConflict(Exception):
 
 
 @dataclass
-class Plan:
+class RevertPlan:
     """What to write for one customer; all of it, or nothing for a conflict."""
 
     current: Current | None
@@ -81,18 +81,20 @@ class Plan:
         return not (self.profile or self.delete or self.restore) and self.segments is None and self.new_id is None
 
 
-def plan_revert(changes: list[CustomerChange], current: Current | None, set_parts: Collection[int | None]) -> Plan:
+def plan_revert(
+    changes: list[CustomerChange], current: Current | None, set_parts: Collection[int | None]
+) -> RevertPlan:
     """Return the plan for a customer, from the entries of the change set, newest first. Raises RevertConflict."""
     newest = changes[0]
     if current is None:
         deletion = unseal(newest.before) if newest.kind == "deleted" else None
         if deletion and deletion.profile is not None:
-            return Plan(None, restore=deletion)
+            return RevertPlan(None, restore=deletion)
         raise RevertConflict(newest.document_id)
     if any(change.kind == "created" for change in changes):
         if not (_only_in(current, set_parts) and _is_as_left(current, changes)):
             raise RevertConflict(current.document_id)
-        return Plan(current, delete=True)
+        return RevertPlan(current, delete=True)
     segments, profile, document_id = current.segments, dict(current.profile), current.document_id
     for change in changes:
         if change.kind == "segments":
@@ -101,7 +103,7 @@ def plan_revert(changes: list[CustomerChange], current: Current | None, set_part
             profile |= _revert_profile(change, profile, current)
         elif change.kind == "renamed":
             document_id = _revert_rename(change, document_id, current)
-    return Plan(
+    return RevertPlan(
         current,
         segments if segments != current.segments else None,
         {name: value for name, value in profile.items() if value != current.profile[name]},
@@ -149,11 +151,11 @@ def _revert_rename(change: CustomerChange, document_id: str, current: Current) -
 
 def plan_batch(
     session: Session, change_set_id: int, rows: list[CustomerChange], *, lock: bool = True
-) -> tuple[dict[int, Plan], list[str]]:
+) -> tuple[dict[int, RevertPlan], list[str]]:
     """Return the plans of the customers of these entries, by internal number, and the ids of those in conflict."""
     current = _select_current(session, rows, lock=lock)
     set_parts = set(session.scalars(select(parts.id).where(parts.change_set_id == change_set_id)))
-    plans: dict[int, Plan] = {}
+    plans: dict[int, RevertPlan] = {}
     conflicts: list[str] = []
     for customer_id, changes in groupby(rows, key=lambda row: row.customer_id):
         try:
@@ -163,7 +165,7 @@ def plan_batch(
     return plans, conflicts
 
 
-def check_types(plans: Iterable[Plan], types: Collection[str]) -> None:
+def check_types(plans: Iterable[RevertPlan], types: Collection[str]) -> None:
     """Raise TypeForbidden if segments of other types than these would change."""
     if types and any(plan.changes_other_types(types) for plan in plans):
         raise TypeForbidden([("change_set_id", "Changed segments of other types.")])

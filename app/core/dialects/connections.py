@@ -165,7 +165,7 @@ def _begin_sqlite(connection: Connection) -> None:
 # PostgreSQL
 
 
-class _Connection(psycopg.Connection[Any]):
+class _SupervisedConnection(psycopg.Connection[Any]):
     """A connection that is closed when the server is silent for too long."""
 
     answer_timeout: float | None = ANSWER_TIMEOUT_S
@@ -179,7 +179,7 @@ class _Connection(psycopg.Connection[Any]):
 
 
 def _open_postgresql(_dialect: Dialect, record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
-    connection = _Connection.connect(*args, **parameters)
+    connection = _SupervisedConnection.connect(*args, **parameters)
     try:
         _set_up(connection, record)
     except BaseException:
