@@ -16,7 +16,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    bindparam,
     cast,
     delete,
     func,
@@ -33,7 +32,7 @@ from app.core.errors import Conflict
 from app.core.limits import BATCH_SIZE
 
 Progress = Callable[[int], None]
-Row = dict[str, Any]
+Row = tuple[Any, ...]
 
 NullableJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """JSON whose absence is NULL, not the JSON null."""
@@ -42,6 +41,11 @@ unfinished = Table("unfinished_copy", MetaData(), Column("table_name", String, p
 """In the target while a copy is under way: the tables that are complete."""
 
 DIGEST_BITS = 256
+
+
+class SourceChanging(Conflict):
+    code = "SOURCE_CHANGING"
+    explanation = "The database to copy is being changed."
 
 
 class TargetInUse(Conflict):
@@ -60,12 +64,17 @@ def copy_database(
     """Copy all rows of these tables, which exist in both databases; return the digest of each table.
 
     The tables are in the order of their foreign keys. `progress(name)` is a context manager that yields a function for
-    the number of copied rows. A copy that was interrupted is continued. The source is read as of one moment.
+    the number of copied rows. A copy that was interrupted is continued. Nobody can write to the source meanwhile.
 
-    Raises TargetInUse, and CopyDiffers if a digest is not that of the original.
+    Raises SourceChanging, TargetInUse, and CopyDiffers if a digest is not that of the original, because the source was
+    changed after an interruption; the target is emptied then.
     """
     ordered, digests = list(tables), {}
-    with dialects.for_maintenance(source).connect() as reader, dialects.for_maintenance(target).connect() as writer:
+    with dialects.for_snapshot(source).connect() as reader, dialects.for_maintenance(target).connect() as writer:
+        try:
+            dialects.hold_still(reader, ordered)
+        except dialects.SourceInUse:
+            raise SourceChanging("The database is being changed. Stop the service first.") from None
         _begin(target, writer, ordered)
         complete = set(writer.scalars(select(unfinished.c.table_name)))
         for table in ordered:
@@ -74,7 +83,11 @@ def copy_database(
                     _copy_table(reader, writer, table, advance)
                 digests[table.name] = digest(reader, table)
                 if digest(writer, table) != digests[table.name]:
-                    raise CopyDiffers(f"The table {table.name} differs from the original. Was it changed meanwhile?")
+                    _start_again(writer, ordered)
+                    raise CopyDiffers(
+                        f"The original of the table {table.name} was changed after the interruption. The target was"
+                        " emptied. Stop the service, and run the command again to copy everything."
+                    )
         dialects.continue_numbers(writer, dialects.last_numbers(reader, ordered))
         unfinished.drop(writer)
         writer.commit()
@@ -91,16 +104,21 @@ def _begin(target: Engine, writer: Connection, tables: list[Table]) -> None:
     writer.commit()
 
 
+def _start_again(writer: Connection, tables: list[Table]) -> None:
+    """Empty the target: rows of different moments do not fit together."""
+    for table in (unfinished, *reversed(tables)):
+        writer.execute(delete(table))
+    writer.commit()
+
+
 def _copy_table(reader: Connection, writer: Connection, table: Table, advance: Progress) -> None:
     after = _last_key(writer, table)
     if after is None:
         writer.execute(delete(table))
     copied = writer.scalar(select(func.count()).select_from(table)) or 0
-    statement = insert(table).values(
-        {column.name: bindparam(column.name, type_=_written_type(column)) for column in table.columns}
-    )
+    types = [_written_type(column) for column in table.columns]
     for batch in _batches(reader, table, after):
-        writer.execute(statement, batch)
+        dialects.insert_rows(writer, table, types, batch)
         writer.commit()
         copied += len(batch)
         advance(copied)
@@ -124,7 +142,7 @@ def _batches(reader: Connection, table: Table, after: tuple[Any, ...] | None) ->
         query = query.where(tuple_(*keys) > tuple_(*after))
     result = reader.execute(query, execution_options={"yield_per": BATCH_SIZE})
     for rows in result.partitions():
-        yield [dict(zip(table.columns.keys(), map(_parse, table.columns, row), strict=True)) for row in rows]
+        yield [tuple(map(_parse, table.columns, row)) for row in rows]
 
 
 def _is_json(column: Column[Any]) -> bool:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy import Connection, NullPool, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from app import create_app
 from app.access.api_tokens import create_token
@@ -16,6 +18,7 @@ from app.core import database_copy
 from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.database_copy import unfinished
+from app.core.models.customers import Customer
 from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
@@ -110,7 +113,7 @@ def test_an_interrupted_copy_is_continued(
     monkeypatch.setattr(database_copy, "BATCH_SIZE", 5)
     real, written = database_copy._batches, []
 
-    def stop(*args: object) -> Iterator[list[dict[str, object]]]:
+    def stop(*args: object) -> Iterator[list[tuple[object, ...]]]:
         for batch in real(*args):  # type: ignore[arg-type]
             written.append(1)
             if len(written) > batches:
@@ -125,3 +128,79 @@ def test_an_interrupted_copy_is_continued(
     with opened(postgresql) as app:
         assert not db.inspect(db.engine).has_table(unfinished.name)
         check_goes_on(app)
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, source: str, target: str, tmp_path: Path, *, before: str) -> None:
+    """Run a copy that is killed when it comes to this table."""
+    real = database_copy._copy_table
+
+    def stop(*args: Any) -> None:
+        if args[2].name == before:
+            raise Killed
+        real(*args)
+
+    monkeypatch.setattr(database_copy, "_copy_table", stop)
+    with opened(source) as app, pytest.raises((AssertionError, Killed)):
+        Shell(app, tmp_path)("db", "copy", "--to", target)
+    monkeypatch.setattr(database_copy, "_copy_table", real)
+
+
+def test_a_source_that_changed_after_an_interruption_is_copied_anew(
+    sqlite: str, postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(monkeypatch, sqlite, postgresql, tmp_path, before="webhooks")
+    with opened(sqlite):
+        set_segments("003", GOLD)
+    assert "was changed after the interruption" in copy(sqlite, postgresql, tmp_path, exit_code=2)
+    copy(sqlite, postgresql, tmp_path)
+    with opened(postgresql):
+        assert all_segments() == {**dict.fromkeys(IDS, SILVER), "001": GOLD, "003": GOLD}
+        assert recount(TESTER) == []
+        assert not db.inspect(db.engine).has_table(unfinished.name)
+
+
+def test_nobody_writes_to_the_source_during_a_copy(
+    sqlite: str, postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(sqlite, postgresql, tmp_path)
+    refused = []
+
+    def write_meanwhile(*args: Any) -> str:
+        if not refused:
+            with another_connection(postgresql) as connection:
+                connection.execute(text("SET lock_timeout = 10"))
+                with pytest.raises(OperationalError, match="lock timeout"):
+                    connection.execute(text("UPDATE customers SET segments = '[]'"))
+                refused.append(True)
+        return digest(*args)
+
+    digest = database_copy.digest
+    monkeypatch.setattr(database_copy, "digest", write_meanwhile)
+    copy(postgresql, f"sqlite:///{tmp_path / 'back.db'}", tmp_path)
+    assert refused
+
+
+def test_a_source_that_is_being_changed_is_not_copied(sqlite: str, postgresql: str, tmp_path: Path) -> None:
+    copy(sqlite, postgresql, tmp_path)
+    with another_connection(postgresql) as connection:
+        connection.execute(text("UPDATE customers SET segments = segments"))
+        message = copy(postgresql, f"sqlite:///{tmp_path / 'back.db'}", tmp_path, exit_code=2)
+    assert "Stop the service first" in message
+
+
+@contextmanager
+def another_connection(url: str) -> Iterator[Connection]:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+def test_every_text_is_copied(sqlite: str, postgresql: str, tmp_path: Path) -> None:
+    text_ = "Zoë\t\\N \\. \n\r\"'´😀{},\\"
+    with opened(sqlite):
+        add_customers("strange", name=text_)
+        set_segments("strange", [{"type": text_, "value": text_}])
+    digests = copy(sqlite, postgresql, tmp_path)
+    with opened(postgresql):
+        assert db.session.get_one(Customer, "strange").name == text_
+    assert copy(postgresql, f"sqlite:///{tmp_path / 'back.db'}", tmp_path) == digests

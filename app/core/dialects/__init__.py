@@ -3,6 +3,7 @@
 The constructs render themselves for each database, so that every statement elsewhere is written once.
 """
 
+from app.core.dialects.bulk_copy import SourceInUse, hold_still, insert_rows
 from app.core.dialects.clock import database_time
 from app.core.dialects.connections import (
     TRANSACTION_ID,
@@ -11,6 +12,7 @@ from app.core.dialects.connections import (
     configure_engine,
     engine_options,
     for_maintenance,
+    for_snapshot,
     for_writing,
     impatient_reads,
     was_committed,
@@ -58,6 +60,7 @@ __all__ = [
     "CombinedInserts",
     "Id",
     "Json",
+    "SourceInUse",
     "UpdateWithHistory",
     "autocommit_reads",
     "begin_snapshot",
@@ -70,11 +73,14 @@ __all__ = [
     "database_time",
     "engine_options",
     "for_maintenance",
+    "for_snapshot",
     "for_writing",
     "has_own_clock",
+    "hold_still",
     "impatient_reads",
     "insert_if_absent",
     "insert_missing",
+    "insert_rows",
     "is_false",
     "is_retryable",
     "is_true",

@@ -119,6 +119,16 @@ def for_maintenance(engine: Engine) -> Engine:
     return engine.execution_options(writing=BUSY_TIMEOUT_MS, maintenance=True)
 
 
+def for_snapshot(engine: Engine) -> Engine:
+    """Return the engine for a transaction that reads whole tables as of one moment, however long that takes.
+
+    On SQLite it keeps writers out; on PostgreSQL `dialects.hold_still` does.
+    """
+    if engine.dialect.name == "sqlite":
+        return for_maintenance(engine)
+    return engine.execution_options(maintenance=True, snapshot=True)
+
+
 def cancel_query(connection: Any) -> None:
     """End the query that a connection of the driver runs, from another thread."""
     if isinstance(connection, sqlite3.Connection):
@@ -226,7 +236,8 @@ def _begin_postgresql(connection: Connection) -> None:
     info.pop(TRANSACTION_ID, None)
     if read:
         return
-    begin = ["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in _local_settings(options, info).items())]
+    how = "BEGIN ISOLATION LEVEL REPEATABLE READ" if options.get("snapshot") else "BEGIN"
+    begin = [how, *(f"SET LOCAL {name} = {value}" for name, value in _local_settings(options, info).items())]
     if writing:
         # Known from the beginning, for the case that the answer to COMMIT is lost; no round trip of its own.
         info[TRANSACTION_ID] = _last_value(driver, "; ".join([*begin, _BEGIN_WRITING]))
@@ -243,7 +254,7 @@ def _local_settings(options: Any, info: dict[Any, Any]) -> dict[str, Any]:
     if info[LOCK_TIMEOUT] != wait:
         settings["lock_timeout"] = wait
     if options.get("maintenance"):
-        settings["statement_timeout"] = 0
+        settings["statement_timeout"] = settings["idle_in_transaction_session_timeout"] = 0
     elif "writing" in options:
         # A writer finds its customers by key. Without statistics, or with those of a table that has grown since, the
         # planner may prefer to read all customers for each of them: minutes instead of milliseconds.
