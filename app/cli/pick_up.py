@@ -26,7 +26,7 @@ WATCH_INTERVAL_S = 5.0
 @click.option("--action", type=click.Choice(ACTIONS), default="replace", show_default=True, help="As of API jobs.")
 @click.option("--type", "types", multiple=True, help="Change segments of this type only; repeatable.")
 @click.option("--guard-customers", type=click.IntRange(0), help="Refuse a file that empties more customers.")
-@click.option("--guard-percent", type=click.IntRange(0, 100), help="The same, in percent of the customers in the file.")
+@click.option("--guard-percent", type=click.IntRange(0, 100), help="The limit in percent of the customers in the file.")
 @click.option(
     "--as-of/--no-as-of",
     "use_file_time",

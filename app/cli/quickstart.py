@@ -29,7 +29,7 @@ def quickstart() -> None:
         click.echo("Call:     .venv/bin/flask tokens create NAME\n")
         return
     click.echo(f"Sign in as {EMAIL} with the password {credentials['password']}\n")
-    click.echo("Replace the segments of a customer:\n")
+    click.echo("Try the API:\n")
     click.echo(f"{_curl(address, credentials['token'])}\n")
 
 

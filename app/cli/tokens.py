@@ -23,7 +23,7 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 )
 @click.option("--expires", callback=duration, metavar="90d", help="Default: never.")
 @click.option("--guard-customers", type=click.IntRange(0), help="Reject requests that empty more customers.")
-@click.option("--guard-percent", type=click.IntRange(0, 100), help="The same, in percent of the customers sent.")
+@click.option("--guard-percent", type=click.IntRange(0, 100), help="The limit in percent of the customers sent.")
 @click.option(
     "--allow",
     "networks",

@@ -145,6 +145,7 @@ TEXTS = (
     marked("DOS (Western Europe)"),
     marked("UTF-16 LE (no BOM)"),
     marked("UTF-16 BE (no BOM)"),
+    marked("A row of the workbook is about an erased customer."),
     # Rejected rows
     marked("document_id is empty."),
     marked("type and value go together; leave both empty for no segments."),

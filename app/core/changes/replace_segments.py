@@ -77,14 +77,14 @@ class ChangeTooLarge(Conflict):
     explanation = "More customers would lose all their segments than the guard of the token allows. With the report."
     example = (
         "90 customers would lose all their segments: more than the guard of the token allows. Nothing was changed. "
-        "To do it all the same: Guard: override."
+        "To proceed, send the header Guard: override."
     )
 
     def __init__(self, customers: int, outcome: Any, lost: str = "all their segments") -> None:
         who = "1 customer" if customers == 1 else f"{customers} customers"
         super().__init__(
             f"{who} would lose {lost}: more than the guard of the token allows. Nothing was changed. "
-            "To do it all the same: Guard: override."
+            "To proceed, send the header Guard: override."
         )
         self.outcome = outcome
 
