@@ -40,8 +40,8 @@ requirements: .venv/development ## Compile requirements*.in anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header bench/requirements.in -o bench/requirements.txt
 
 translations: .venv/development ## Bring the catalogues in app/translations up to date with the marked texts
-	$(BIN)/pybabel extract -F pyproject.toml -k lazy_gettext -k marked -k ProfileField:2 --no-location --omit-header -o /tmp/messages.pot .
-	$(BIN)/pybabel update --ignore-obsolete --ignore-pot-creation-date --no-fuzzy-matching -w 120 -i /tmp/messages.pot -d app/translations
+	$(BIN)/pybabel extract -F pyproject.toml -k lazy_gettext -k marked -k ProfileField:2 --no-location --omit-header -o app/translations/messages.pot .
+	$(BIN)/pybabel update --ignore-obsolete --ignore-pot-creation-date --no-fuzzy-matching -w 120 -i app/translations/messages.pot -d app/translations
 
 clean: ## Remove .venv; the database under instance/ stays
 	rm -rf .venv

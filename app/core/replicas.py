@@ -44,7 +44,7 @@ REPLAYED = select(func.count()).where(sets.position.in_(bindparam("positions", e
 _suspended_until: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 
 
-class Source(StrEnum):
+class AnsweredBy(StrEnum):
     """What answers a read, and why."""
 
     ONLY_PRIMARY = "none"
@@ -67,14 +67,14 @@ def impatient(engine: Engine) -> Engine:
 
 
 @contextmanager
-def reading_session(actor: str) -> Iterator[Source]:
+def reading_session(actor: str) -> Iterator[AnsweredBy]:
     """Let `db.session` read from the replica, unless it lacks a change of this actor; yield what answers.
 
     The transaction that reads from the primary ends first, so that a request never holds two connections. Objects that
     were loaded there keep their values.
     """
     source = _choose(actor)
-    if source is not Source.REPLICA:
+    if source is not AnsweredBy.REPLICA:
         yield source
         return
     primary, registry = db.session(), cast(Any, db.session.registry)
@@ -86,12 +86,12 @@ def reading_session(actor: str) -> Iterator[Source]:
             registry.set(primary)
 
 
-def _choose(actor: str) -> Source:
+def _choose(actor: str) -> AnsweredBy:
     engine = replica()
     if engine is None:
-        return Source.ONLY_PRIMARY
+        return AnsweredBy.ONLY_PRIMARY
     if _suspended_until.get(engine, 0) > time.monotonic():
-        return Source.FAILED
+        return AnsweredBy.FAILED
     finish_reading()
     written = [row.position for row in fetch_autocommit(NEWEST_POSITIONS, {"actor": actor}) if row.position is not None]
     try:
@@ -99,8 +99,8 @@ def _choose(actor: str) -> Source:
             replayed = connection.scalar(REPLAYED, {"positions": written})
     except ReplicaErrors as error:
         suspend(error)
-        return Source.FAILED
-    return Source.REPLICA if replayed == len(written) else Source.BEHIND
+        return AnsweredBy.FAILED
+    return AnsweredBy.REPLICA if replayed == len(written) else AnsweredBy.BEHIND
 
 
 def suspend(error: Exception) -> None:

@@ -44,7 +44,7 @@ def current_locale() -> str:
 
 
 def select_time_zone() -> str | None:
-    """Return the time zone that the browser told; None for the default."""
+    """Return the time zone of the browser; None for the default."""
     zone = request.cookies.get("time_zone", "") if has_request_context() else ""
     return zone if zone in TIME_ZONES else None
 

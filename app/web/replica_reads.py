@@ -8,7 +8,7 @@ from flask import request
 from prometheus_client import Counter
 
 from app.access.audit_log import current_actor
-from app.core.replicas import ReplicaErrors, Source, reading_session, suspend
+from app.core.replicas import AnsweredBy, ReplicaErrors, reading_session, suspend
 
 REPLICA_READS = Counter("replica_reads", "Reads that a replica may answer, by what answered them.", ["answered_by"])
 
@@ -31,10 +31,10 @@ def from_replica(view: View) -> View:
             with reading_session(current_actor()) as source:
                 response = view(*args, **kwargs)
         except ReplicaErrors as error:
-            if source is not Source.REPLICA:
+            if source is not AnsweredBy.REPLICA:
                 raise
             suspend(error)
-            _count(Source.FAILED)
+            _count(AnsweredBy.FAILED)
             return view(*args, **kwargs)
         _count(source)
         return response
@@ -61,15 +61,15 @@ def _stream(rows: Callable[[], Iterator[T]], actor: str) -> Generator[T, None, N
         _count(source)
         return
     except ReplicaErrors as error:
-        if source is not Source.REPLICA:
+        if source is not AnsweredBy.REPLICA:
             raise
         suspend(error)
-        _count(Source.FAILED)
+        _count(AnsweredBy.FAILED)
         if begun:
             raise
     yield from rows()
 
 
-def _count(source: Source) -> None:
-    if source is not Source.ONLY_PRIMARY:
+def _count(source: AnsweredBy) -> None:
+    if source is not AnsweredBy.ONLY_PRIMARY:
         REPLICA_READS.labels(str(source)).inc()

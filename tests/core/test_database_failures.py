@@ -18,7 +18,7 @@ from app.access.operators import create_operator
 from app.core import database
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import check_database, db, now, run_in_transaction
-from app.core.dialects import connections
+from app.core.dialects import commit_status, connections
 from app.core.errors import Unavailable, UnsupportedDatabase
 from app.core.models.change_sets import ChangeSet
 from bench.servers.gunicorn import SECRET_KEY
@@ -219,7 +219,7 @@ def test_silent_server_is_503_and_the_service_recovers(
     api = Api(app.test_client(), create_token("crm"))
     api.replace([{"document_id": ana, "segments": SILVER}])
     monkeypatch.setattr(connections, "ANSWER_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(connections, "COMMIT_LOOKUP_S", 0.3)
+    monkeypatch.setattr(commit_status, "COMMIT_LOOKUP_S", 0.3)
     monkeypatch.setattr(database, "MAX_ATTEMPTS", 1)
     proxy.silent = True
     api.get(f"/api/customers/segments?document_id={ana}", status=503, code="UNAVAILABLE")
@@ -304,19 +304,19 @@ def test_after_a_crash_the_number_of_a_transaction_may_be_that_of_another(
 ) -> None:
     """The server gives the numbers of transactions that it lost to others: a row of our own must tell."""
     number = run_in_transaction(lambda session: session.scalar(text("SELECT pg_current_xact_id()::text")))
-    assert connections.was_committed(db.engine, f"{number} {begun}", evidence) is committed
+    assert commit_status.was_committed(db.engine, f"{number} {begun}", evidence) is committed
 
 
 @on_postgresql
 def test_a_transaction_that_a_crash_took_back_is_not_committed(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert connections.was_committed(db.engine, "99999999999 infinity") is False
+    assert commit_status.was_committed(db.engine, "99999999999 infinity") is False
     number = run_in_transaction(lambda session: session.scalar(text("SELECT pg_current_xact_id()::text")))
     with pytest.raises(Unavailable):
-        connections.was_committed(db.engine, f"{number} {LONG_AGO}")
+        commit_status.was_committed(db.engine, f"{number} {LONG_AGO}")
 
 
 def test_unavailable_is_raised_when_the_outcome_of_a_commit_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "COMMIT_LOOKUP_S", 0.1)
+    monkeypatch.setattr(commit_status, "COMMIT_LOOKUP_S", 0.1)
     engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with pytest.raises(Unavailable):
-        connections.was_committed(engine, "1 2026-01-01")
+        commit_status.was_committed(engine, "1 2026-01-01")

@@ -5,6 +5,7 @@ The constructs render themselves for each database, so that every statement else
 
 from app.core.dialects.bulk_copy import SourceInUse, hold_still, insert_rows
 from app.core.dialects.clock import database_time
+from app.core.dialects.commit_status import was_committed
 from app.core.dialects.connections import (
     TRANSACTION_ID,
     autocommit_reads,
@@ -15,7 +16,6 @@ from app.core.dialects.connections import (
     for_snapshot,
     for_writing,
     impatient_reads,
-    was_committed,
     yield_to_writers,
 )
 from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
