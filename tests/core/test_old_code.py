@@ -59,9 +59,11 @@ def migrated_to(url: str, revision: str) -> Iterator[Flask]:
     app = create_app({"DATABASE_URL": url, "SECRET_KEY": SECRET_KEY})
     with app.app_context():
         flask_migrate.upgrade(revision=revision)
-        yield app
-        db.session.remove()
-        db.engine.dispose()
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

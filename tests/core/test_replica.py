@@ -65,10 +65,12 @@ def reading_from(primary: str, replica: str) -> Iterator[Flask]:
     app.testing = True
     app.test_client_class = Client
     with app.app_context():
-        yield app
-        db.session.remove()
-        for engine in db.engines.values():
-            engine.dispose()
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
 
 
 @pytest.fixture(scope="module")
