@@ -1,5 +1,6 @@
 """How a job is answered: by itself, and with 202 by the operations that start one (contract §8)."""
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, url_for
@@ -7,11 +8,12 @@ from marshmallow import fields
 
 from app import background
 from app.api.api_blueprint import link
-from app.api.schemas import AnswerSchema, change_set_id, count, enum, string, strings
+from app.api.schemas import AnswerSchema, change_set_id, count, enum, string, strings, timestamp
 from app.jobs.jobs import Job
 from app.jobs.reports import job_report
+from app.jobs.schedules import Schedule, current_schedule
 from app.jobs.states import JobState
-from app.serialization.change_set_json import serialize_id
+from app.serialization.change_set_json import format_rfc3339, serialize_id
 
 JOB_LINKS = {"job": link("readJob", job_id="$response.body#/id")}
 EXAMPLE = {
@@ -25,6 +27,9 @@ EXAMPLE = {
     },
     "changeSet": "42",
     "error": None,
+    "apply_at": None,
+    "revert_at": None,
+    "revertJob": None,
 }
 STARTED = {**EXAMPLE, "state": "checking", "done": 0, "total": None, "report": None, "changeSet": None}
 
@@ -48,8 +53,8 @@ class JobReport(AnswerSchema):
 class JobAnswer(AnswerSchema):
     id = string()
     state = enum(
-        "`checking` and `applying` go on; the others are final.",
-        *(JobState.CHECKING, JobState.APPLYING, JobState.DONE, JobState.CANCELLED, JobState.FAILED),
+        "`checking`, `scheduled` and `applying` go on; the others are final.",
+        *(JobState.CHECKING, JobState.SCHEDULED, JobState.APPLYING, JobState.DONE, JobState.CANCELLED, JobState.FAILED),
     )
     done = count("Bytes or customers that were processed in this state.")
     total = fields.Integer(required=True, allow_none=True, metadata={"description": "Of how many, if it is known."})
@@ -58,6 +63,9 @@ class JobAnswer(AnswerSchema):
     )
     changeSet = change_set_id()  # noqa: N815
     error = string("Why it failed.", allow_none=True)
+    apply_at = timestamp("When it is applied; null for at once.", allow_none=True)
+    revert_at = timestamp("When its change set is reverted; null for never.", allow_none=True)
+    revertJob = string("The job that reverts it.", allow_none=True)  # noqa: N815
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -70,7 +78,14 @@ def job_json(job: Job) -> dict[str, Any]:
         "report": job_report(job),
         "changeSet": serialize_id(job.change_set_id),
         "error": job.error,
+        **schedule_json(current_schedule(job)),
+        "revertJob": serialize_id(job.revert_job_id),
     }
+
+
+def schedule_json(schedule: Schedule) -> dict[str, Any]:
+    """Return the moments of a job."""
+    return {name: moment and format_rfc3339(moment) for name, moment in asdict(schedule).items()}
 
 
 def started_json(job_id: int, **values: Any) -> dict[str, Any]:

@@ -13,9 +13,19 @@ from app.api import blueprint
 from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.feed_cursors import AsOf
-from app.api.job_answers import EXAMPLE, JOB_LINKS, STARTED, JobAnswer, accepted, job_json, started_json
-from app.api.parameters import DryRunQuery, QuerySchema, RequiredChoice, SegmentTypes
+from app.api.job_answers import (
+    EXAMPLE,
+    JOB_LINKS,
+    STARTED,
+    JobAnswer,
+    accepted,
+    job_json,
+    schedule_json,
+    started_json,
+)
+from app.api.parameters import DryRunQuery, QuerySchema, RequiredChoice, SegmentTypes, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, MalformedJson
+from app.api.schedules import history_retention, refuse
 from app.api.segment_types import job_types
 from app.api.write_headers import GuardedHeaders, HeaderSchema
 from app.api.writes import run_write
@@ -24,6 +34,7 @@ from app.core.limits import MAX_UPLOAD_BYTES
 from app.files.export import rejected_csv_chunks
 from app.jobs.api_jobs import ACTIONS, ApiJob, create_api_job, discard_api_job, start_api_job
 from app.jobs.jobs import Job, NotReady, cancel, get_job_of_source
+from app.jobs.schedules import Schedule, iter_schedule_errors
 from app.jobs.states import JobKind
 from app.jobs.uploads import iter_rejected
 from app.serialization.request_schemas import ReplaceSegmentsSchema
@@ -39,6 +50,8 @@ class SubmitQuery(DryRunQuery):
     action = RequiredChoice(*ACTIONS, description="What is done with the customers of the body.")
     as_of = AsOf("Leaves customers alone who changed after this moment, or after this cursor of the change feed.")
     types = SegmentTypes("With `replace`: only segments of these types are replaced.")
+    apply_at = Timestamp("Applies it at this moment instead of at once.")
+    revert_at = Timestamp("Reverts its change set at this moment; later changes stay.")
 
 
 @blueprint.before_request  # type: ignore[untyped-decorator]
@@ -76,8 +89,14 @@ def submit_job(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     applied in batches of 5,000 customers as one change set. `replace`, `merge` (adds) and `remove` change segments of
     existing customers, `upsert` creates and updates profiles. Rows with errors are left out and can be read; the guard
     of the token is checked before the first batch.
+
+    With `apply_at` it is checked now and applied then, to customers for whom what was found still holds; the others are
+    reported as `stale`. With `revert_at` the change set is reverted then. A job that could not be applied before
+    `revert_at` fails.
     """
-    types = _check(query)
+    types, schedule = _check(query), Schedule(query["apply_at"], query["revert_at"])
+    if headers["idempotency_key"] is None:  # a repetition is answered even if the moment has passed since
+        refuse(iter_schedule_errors(schedule, history_retention()), "the query")
     guard = None if headers["guard"] else current_client().guard
     job = ApiJob.of(
         query["action"],
@@ -86,14 +105,16 @@ def submit_job(query: dict[str, Any], headers: dict[str, Any]) -> Response:
         as_of=query["as_of"],
         guard=guard,
         reason=headers["change_reason"],
+        scheduled=schedule.apply_at is not None,
     )
     body = _Digest(request.stream)
     job_id, job = create_api_job(current_client().actor(), job, body)  # type: ignore[arg-type]
     g.body_digest = body.hexdigest()
 
     def work(session: Session) -> StoredResponse:
-        start_api_job(session, job_id, job)
-        return StoredResponse(dumps(started_json(job_id)), None)
+        refuse(iter_schedule_errors(schedule, history_retention(), session=session), "the query")
+        start_api_job(session, job_id, job, schedule)
+        return StoredResponse(dumps(started_json(job_id, **schedule_json(schedule))), None)
 
     try:
         if not job.size:
@@ -116,6 +137,9 @@ def _check(query: dict[str, Any]) -> frozenset[str]:
         raise InvalidInput([("types", "Is supported by the action replace only.")], "the query")
     if query["as_of"] is not None and action == "upsert":
         raise InvalidInput([("as_of", "Is not supported by the action upsert.")], "the query")
+    moments = [name for name in ("apply_at", "revert_at") if query[name] is not None]
+    if query["dry_run"] and moments:
+        raise InvalidInput([(name, "Is not supported with dry_run.") for name in moments], "the query")
     return job_types(query["types"])
 
 
@@ -148,7 +172,7 @@ class _Digest:
         return self._sha256.hexdigest()
 
 
-def _get(job_id: int) -> Job:
+def get_visible_job(job_id: int) -> Job:
     """Return a job that API clients started. Raises NotFound and Forbidden.
 
     A token that is limited to segment types sees only the jobs that it started: others may be about other types.
@@ -176,7 +200,7 @@ def read_job(query: dict[str, Any], job_id: int) -> Response:
 
     Its progress and, once there is one, its report. Needs the scope of the job's action.
     """
-    return Response(dumps(job_json(_get(job_id))), mimetype="application/json")
+    return Response(dumps(job_json(get_visible_job(job_id))), mimetype="application/json")
 
 
 @blueprint.operation(
@@ -194,11 +218,11 @@ def read_job(query: dict[str, Any], job_id: int) -> Response:
 def cancel_job(query: dict[str, Any], headers: dict[str, Any], job_id: int) -> Response:
     """Cancel a job
 
-    It ends after the current batch; batches that are applied stay, and the change set can be reverted. 409 if the job
-    has ended.
+    A scheduled job is not applied. A running one ends after the current batch; batches that are applied stay, and the
+    change set can be reverted. 409 if the job has ended.
     """
-    cancel(_get(job_id))
-    return Response(dumps(job_json(_get(job_id))), mimetype="application/json")
+    cancel(get_visible_job(job_id))
+    return Response(dumps(job_json(get_visible_job(job_id))), mimetype="application/json")
 
 
 @blueprint.operation(
@@ -224,7 +248,7 @@ def read_rejected(query: dict[str, Any], job_id: int) -> Response:
 
     The file can be corrected and sent again: the columns `line` and `error` are ignored. Kept for 30 days.
     """
-    job = _get(job_id)
+    job = get_visible_job(job_id)
     response = Response(stream_with_context(_lines(job)), mimetype="text/csv")
     response.headers["Cache-Control"] = "no-store"
     return response

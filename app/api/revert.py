@@ -22,7 +22,8 @@ from app.core.changes.revert import RevertResult, check_ended, revert
 from app.core.database import db
 from app.core.errors import NotEnded, NotFound
 from app.jobs.jobs import insert_job
-from app.jobs.reverts import RevertJob, is_one_batch
+from app.jobs.revert_job import RevertJob
+from app.jobs.reverts import is_one_batch
 from app.jobs.states import JobKind, JobState
 from app.serialization.change_set_json import serialize_id
 

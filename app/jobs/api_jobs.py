@@ -10,7 +10,7 @@ from typing import IO, Any, Literal, get_args
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import ChangeSetBuilder
-from app.core.changes.preview import ChangePreview, preview_batch
+from app.core.changes.preview import ChangePreview, Rows, preview_batch, replace_all
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResult, replace_segments_in
 from app.core.changes.replace_types import lock_segments, merge_types
@@ -28,16 +28,19 @@ from app.core.database import db, run_in_transaction
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor, FeedPosition
 from app.core.models.customers import select_segments
-from app.core.models.segments import Segments, add_segments, remove_segments
+from app.core.models.segments import SegmentPair, Segments, add_segments, remove_segments
 from app.files.columns import CustomerEntry
 from app.files.formats import KnownFormat
 from app.files.reading import open_stream
 from app.files.staging import Staging
+from app.jobs.apply_file import apply_previewed, previewed_item
 from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
+from app.jobs.expectations import keep_expected
 from app.jobs.jobs import Job, create_job, transition, transition_in
 from app.jobs.picked_up_file import DETECTED, PickedUpFile, earlier_change_sets
 from app.jobs.runner import JobRun
+from app.jobs.schedules import AT_ONCE, Schedule
 from app.jobs.stage_file import StagingOptions, stage_file
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejected, store_upload
@@ -65,6 +68,8 @@ class ApiJob:
     """Bytes of the file."""
     picked_up: PickedUpFile | None = None
     """Of a file that no API client sent."""
+    scheduled: bool = False
+    """Whether it is applied later, to customers for whom what was found when it was sent still holds."""
 
     @staticmethod
     def of(  # noqa: PLR0913 - the extras of the contract, all by name
@@ -75,6 +80,7 @@ class ApiJob:
         as_of: AsOf = None,
         guard: Guard | None = None,
         reason: str | None = None,
+        scheduled: bool = False,
     ) -> "ApiJob":
         return ApiJob(
             action,
@@ -84,13 +90,13 @@ class ApiJob:
             (as_of.position, as_of.number, as_of.tag) if isinstance(as_of, FeedPosition) else None,
             guard.to_dict() if guard else None,
             reason,
+            scheduled=scheduled,
         )
 
     def to_dict(self) -> dict[str, Any]:
         payload = asdict(self)
-        if self.picked_up is None:  # workers of the previous version do not know it
-            del payload["picked_up"]
-        return payload
+        unused = ("picked_up",) * (not self.picked_up) + ("scheduled",) * (not self.scheduled)
+        return {name: payload[name] for name in payload if name not in unused}  # the previous version knows neither
 
     @staticmethod
     def from_dict(payload: dict[str, Any]) -> "ApiJob":
@@ -114,6 +120,13 @@ class ApiJob:
             return remove_segments(before, sent)
         return merge_types(before, sent, self.types) if self.types else sent
 
+    def expectation(self, before: Segments, sent: Segments) -> Any:
+        """Return what must hold when a scheduled job is applied: which pairs a customer has, or what is replaced."""
+        if self.action == "replace":
+            return [segment for segment in before if not self.types or segment["type"] in self.types]
+        pairs = set(map(SegmentPair.of, before))
+        return [SegmentPair.of(segment) in pairs for segment in sent]
+
 
 def create_api_job(actor: Actor, job: ApiJob, file: IO[bytes]) -> tuple[int, ApiJob]:
     """Store the file of a new job, which waits for `start_api_job`; return its id and payload. Raises Unavailable."""
@@ -122,9 +135,17 @@ def create_api_job(actor: Actor, job: ApiJob, file: IO[bytes]) -> tuple[int, Api
     return job_id, replace(job, size=store_upload(job_id, file))
 
 
-def start_api_job(session: Session, job_id: int, job: ApiJob) -> None:
+def start_api_job(session: Session, job_id: int, job: ApiJob, schedule: Schedule = AT_ONCE) -> None:
     """Hand the job to the workers as part of a transaction."""
-    transition_in(session, job_id, JobState.CHECKING, from_=(JobState.UPLOADING,), payload=job.to_dict())
+    transition_in(
+        session,
+        job_id,
+        JobState.CHECKING,
+        from_=(JobState.UPLOADING,),
+        payload=job.to_dict(),
+        apply_at=schedule.apply_at,
+        revert_at=schedule.revert_at,
+    )
 
 
 def discard_api_job(job_id: int) -> None:
@@ -136,7 +157,9 @@ def discard_api_job(job_id: int) -> None:
 
 
 def check_api_job(run: JobRun) -> None:
-    """Read and check the file, and compare it with what is stored; then the job is applied, or ends as a dry run.
+    """Read and check the file, and compare it with what is stored.
+
+    Then the job is applied, waits for its moment, or ends as a dry run.
 
     Raises UnreadableFile and ChangeTooLarge.
     """
@@ -157,11 +180,12 @@ def check_api_job(run: JobRun) -> None:
         with stage_file(source, run.report_progress, options) as staging:
             run.start_phase("comparing", staging.count_customers())
             found = {**_compare_all(run, job, staging), "columns": source.columns}
-            state = JobState.DONE if job.dry_run else JobState.APPLYING
+            state = JobState.SCHEDULED if job.scheduled else JobState.APPLYING
+            ended = {"state": JobState.DONE} if job.dry_run else {"state": state, "finished_at": None}
 
             def finish(session: Session) -> None:
                 store_rejected(session, run.job.id, staging.rejected())
-                run.finish(session, state=state, preview=found, attempts=0)
+                run.finish(session, preview=found, attempts=0, **ended)
 
             run_in_transaction(finish)
 
@@ -182,9 +206,8 @@ def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> dict[str, Any]:
     """Store the batches, and return what they would do. Raises ChangeTooLarge."""
     comparison, writer = _Comparison(), BatchWriter(run)
     for batch in staging.batches():
-        _compare(comparison, job, batch)
         comparison.customers += len(batch)
-        writer.add({id_: _content(job, entry) for id_, entry in batch.items()})
+        writer.add(_compare(comparison, job, batch))
         run.report_progress(comparison.customers)
     writer.close()
     if job.guard and not Guard.from_dict(job.guard).allows(comparison.emptied, comparison.customers):
@@ -198,16 +221,24 @@ def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> dict[str, Any]:
     }
 
 
-def _content(job: ApiJob, entry: CustomerEntry) -> Any:
-    return entry.profile if job.action == "upsert" else entry.segments
-
-
-def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntry]) -> None:
-    """Add what the batch would do."""
-    preview = comparison.preview
+def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntry]) -> dict[str, Any]:
+    """Add what the batch would do; return what is stored of each customer for its application."""
     if job.action == "upsert":
-        preview_batch(preview, {id_: (entry.profile, None) for id_, entry in batch.items()}, create=True)
-        return
+        rows: Rows = {id_: (entry.profile, None) for id_, entry in batch.items()}
+        affected = preview_batch(comparison.preview, rows, create=True)
+        if job.scheduled:
+            return {id_: previewed_item(batch[id_], before, replace_all) for id_, before in affected.items()}
+        return {id_: entry.profile for id_, entry in batch.items()}
+    sent = {id_: entry.segments or [] for id_, entry in batch.items()}
+    segments = _compare_segments(comparison, job, sent)
+    if job.scheduled:
+        return {id_: [sent[id_], id_ in segments and job.expectation(segments[id_], sent[id_])] for id_ in batch}
+    return dict(sent)
+
+
+def _compare_segments(comparison: _Comparison, job: ApiJob, batch: dict[str, Segments]) -> dict[str, Segments]:
+    """Add what the batch would do; return the segments of the customers whom it does not leave alone."""
+    preview, segments = comparison.preview, {}
     parameters = {"remaining": [*batch], **as_of_parameters(job.as_of)}
     rows = db.session.execute(select_missing_or_stale(staleness_check(job.as_of)), parameters)
     left_alone = {document_id: bool(is_there) for document_id, is_there in rows}
@@ -217,9 +248,11 @@ def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntr
     preview.not_found += sum(not is_there for is_there in left_alone.values())
     query = select_segments([id_ for id_ in batch if id_ not in left_alone])
     for id_, before in db.session.execute(query):
-        after = job.new_segments(before, batch[id_].segments or [])
+        segments[id_] = before
+        after = job.new_segments(before, batch[id_])
         preview.unchanged += not preview.add(before, after)
         comparison.emptied += loses_all(before, after, job.types)
+    return segments
 
 
 # Applying
@@ -228,19 +261,26 @@ def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntr
 def apply_api_job(run: JobRun) -> None:
     """Apply the rows of the file in batches, as one change set."""
     job_id, job = run.job.id, ApiJob.from_dict(run.job.payload)
-    batches, count = count_batches(job_id)
+    batches, customers = count_batches(job_id)
 
     def apply(change_set: ChangeSetBuilder, row: Job) -> BatchResult:
         batch = load_batch(change_set.session, job_id, row.batches_done)
+        count = len(batch)
+        if job.action == "upsert" and job.scheduled:
+            return BatchResult(count, apply_previewed(change_set, batch))
         if job.action == "upsert":
             profiles = [{"document_id": id_, **profile} for id_, profile in batch.items()]
             saved = upsert_customers(change_set.session, profiles, change_set)
-            return BatchResult(len(batch), totals={"unchanged": saved.unchanged})
+            return BatchResult(count, totals={"unchanged": saved.unchanged})
+        skipped: dict[str, str] = {}
+        if job.scheduled:
+            batch, skipped = keep_expected(change_set, batch, job.expectation, job.new_segments)
         result = _change_segments(change_set, job, batch)
-        skipped = dict.fromkeys(result.not_found, "missing") | dict.fromkeys(result.stale, "stale")
-        return BatchResult(len(batch), skipped)
+        skipped |= dict.fromkeys(result.not_found, "missing") | dict.fromkeys(result.stale, "stale")
+        return BatchResult(count, skipped)
 
-    apply_job(run, ApplyPlan(job.reason, count, batches, apply))
+    already = {"unchanged": (run.job.preview or {})["unchanged"]} if job.scheduled and job.action == "upsert" else {}
+    apply_job(run, ApplyPlan(job.reason, customers, batches, apply, initial_result=already))
 
 
 def _change_segments(change_set: ChangeSetBuilder, job: ApiJob, batch: dict[str, Segments]) -> ReplaceResult:

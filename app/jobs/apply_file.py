@@ -13,9 +13,10 @@ from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.preview import ChangePreview, Combine, CustomerState, preview_batch, replace_all
 from app.core.changes.profiles import UpsertResult, existing_ids, lock_customers, upsert_customers
 from app.core.changes.replace_segments import replace_segments_in
-from app.core.changes.segment_updates import PreparedUpdate
+from app.core.changes.segment_updates import PreparedUpdate, SegmentPatch
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
+from app.core.models.segments import SegmentPair, remove_segments
 from app.files.columns import CustomerEntry
 from app.files.staging import Staging
 from app.jobs.stage_file import Progress
@@ -54,17 +55,24 @@ def preview_file(
         affected = preview_batch(preview, payload, create=create, combine=combine)
         done += len(batch)
         progress(done)
-        yield preview, {id_: _item(batch[id_], before, combine) for id_, before in affected.items()}
+        yield preview, {id_: previewed_item(batch[id_], before, combine) for id_, before in affected.items()}
 
 
-def _item(entry: CustomerEntry, before: CustomerState | None, combine: Combine) -> dict[str, Any]:
-    """Return what to write to a customer, and what the preview assumed: None if the customer does not exist."""
-    expected = None
-    segments = None if entry.segments is None else combine(before.segments if before else [], entry.segments)
+def previewed_item(entry: CustomerEntry, before: CustomerState | None, combine: Combine) -> dict[str, Any]:
+    """Return what to write to a customer, and what the preview assumed: None if the customer does not exist.
+
+    Segments are replaced as a whole, or patched: then only what is added and removed is assumed.
+    """
+    expected, segments = None, entry.segments
     if before:
         profile = {name: before.profile[name] for name in entry.profile}
-        expected = {"profile": profile, "segments": None if entry.segments is None else before.segments}
-    return {"profile": entry.profile, "segments": segments, "expected": expected}
+        expected = {"profile": profile, "segments": None if segments is None else before.segments}
+    item = {"profile": entry.profile, "segments": segments, "expected": expected}
+    if segments is None or combine is replace_all:
+        return item
+    had = before.segments if before else []
+    has = combine(had, segments)
+    return {**item, "segments": None, "patch": [remove_segments(has, had), remove_segments(had, has)]}
 
 
 def apply_previewed(change_set: ChangeSetBuilder, batch: Mapping[str, Any]) -> dict[str, str]:
@@ -81,6 +89,9 @@ def apply_previewed(change_set: ChangeSetBuilder, batch: Mapping[str, Any]) -> d
     segments = {id_: item["segments"] for id_, item in ready.items() if item["segments"] is not None}
     if segments:
         replace_segments_in(change_set, PreparedUpdate.of(segments))
+    patches = {id_: SegmentPatch(*item["patch"]) for id_, item in ready.items() if "patch" in item}
+    if patches:
+        replace_segments_in(change_set, PreparedUpdate.of(patches))
     return skipped
 
 
@@ -91,6 +102,10 @@ def _skip_reason(item: Mapping[str, Any], row: Any) -> str | None:
     if row is None:
         return "missing"
     holds = all(getattr(row, name) == value for name, value in expected["profile"].items())
+    if "patch" in item:
+        added, removed = (set(map(SegmentPair.of, segments)) for segments in item["patch"])
+        pairs = set(map(SegmentPair.of, row.segments))
+        return None if holds and removed <= pairs and not added & pairs else "changed"
     return None if holds and expected["segments"] in (None, row.segments) else "changed"
 
 

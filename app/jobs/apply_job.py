@@ -19,6 +19,7 @@ from app.core.models.change_sets import TOTALS
 from app.jobs.batches import store_skipped
 from app.jobs.jobs import Job, jobs
 from app.jobs.runner import JobRun, LeaseLost
+from app.jobs.schedules import check_not_missed, schedule_revert
 from app.jobs.states import JobState
 
 
@@ -70,6 +71,8 @@ def _apply_next(session: Session, run: JobRun, plan: ApplyPlan) -> Job:
     if job.cancel_requested:
         end_early(session, change)
         return _write(session, run, job, state=JobState.CANCELLED)
+    if not job.batches_done:
+        check_not_missed(session, job)
     if plan.batches == 0:
         job.result = {**dict.fromkeys((*TOTALS, "skipped"), 0), **plan.initial_result}
         return _write(session, run, job, state=JobState.DONE)
@@ -82,7 +85,9 @@ def _apply_next(session: Session, run: JobRun, plan: ApplyPlan) -> Job:
     job.change_set_id = batch.change_set_id
     job.batches_done += 1
     job.done += result.customers
-    return _write(session, run, job, state=JobState.DONE if is_last else JobState.APPLYING)
+    _write(session, run, job, state=JobState.DONE if is_last else JobState.APPLYING)
+    schedule_revert(session, job)
+    return job
 
 
 def change_of(job: Job, plan: ApplyPlan) -> BatchedChange:

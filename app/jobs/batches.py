@@ -39,6 +39,9 @@ class JobBatch(Base):
     job_id: Mapped[int] = mapped_column(dialects.Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     customers: Mapped[int]
+    first_id: Mapped[str | None] = mapped_column(dialects.BytewiseString)
+    last_id: Mapped[str | None] = mapped_column(dialects.BytewiseString)
+    """The smallest and the largest document_id: a customer is in few batches' ranges."""
     compressed: Mapped[bytes]
 
 
@@ -89,14 +92,15 @@ class BatchWriter:
         self._number += 1
 
 
-def compress_batch(batch: Batch) -> bytes:
-    return zlib.compress(orjson.dumps(batch), 1)
+def content_values(batch: Batch) -> dict[str, Any]:
+    """Return the columns that hold the customers of a batch."""
+    compressed = zlib.compress(orjson.dumps(batch), 1)
+    return {"first_id": min(batch, default=None), "last_id": max(batch, default=None), "compressed": compressed}
 
 
 def batch_row(job_id: int, number: int, batch: Batch) -> dict[str, Any]:
     """Return the row of a batch."""
-    compressed = compress_batch(batch)
-    return {"job_id": job_id, "number": number, "customers": len(batch), "compressed": compressed}
+    return {"job_id": job_id, "number": number, "customers": len(batch), **content_values(batch)}
 
 
 def insert_batches(session: Session, job_id: int, customers: Iterable[tuple[str, Any]]) -> None:

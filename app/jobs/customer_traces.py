@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes.traces import Traces
 from app.files.redaction import texts_of
-from app.jobs.batches import batches, compress_batch, load_batch, skipped_customers
+from app.jobs.batches import batches, content_values, load_batch, skipped_customers
 from app.jobs.file_traces import erase_from_file, iter_rows_about
 from app.jobs.jobs import jobs
 from app.jobs.states import JobState
@@ -80,7 +80,7 @@ def _rewrite_batches(session: Session, traces: Traces) -> None:
         kept = {id_: content for id_, content in batch.items() if id_ not in traces.ids}
         if len(kept) < len(batch):
             this = (batches.c.job_id == job_id, batches.c.number == number)
-            session.execute(update(batches).where(*this).values(compressed=compress_batch(kept)))
+            session.execute(update(batches).where(*this).values(content_values(kept)))
 
 
 def _rewrite_jobs(session: Session, traces: Traces) -> None:

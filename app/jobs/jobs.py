@@ -6,8 +6,8 @@ A job is a row; its `kind` and `state` say what is to be done with it. Every pro
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import exists, or_, select, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
@@ -56,6 +56,11 @@ class Job(LeaseColumns, Base):
     """Batches that are applied; written in the transaction of each batch."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
+    apply_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The moment from which a scheduled job is due."""
+    revert_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The moment at which what is applied is reverted; once anything is, `apply_at` of the job `revert_job_id`."""
+    revert_job_id: Mapped[int | None] = mapped_column(dialects.Id)
 
     @property
     def is_running(self) -> bool:
@@ -76,7 +81,9 @@ def create_job(kind: JobKind, actor: Actor, payload: Json, state: JobState) -> i
     return run_in_transaction(lambda session: insert_job(session, kind, actor, payload, state))
 
 
-def insert_job(session: Session, kind: JobKind, actor: Actor, payload: Json, state: JobState) -> int:
+def insert_job(  # noqa: PLR0913, PLR0917 - one for each column
+    session: Session, kind: JobKind, actor: Actor, payload: Json, state: JobState, apply_at: datetime | None = None
+) -> int:
     """Store a new job as part of a transaction; return its id."""
     job = Job(
         kind=kind,
@@ -86,6 +93,7 @@ def insert_job(session: Session, kind: JobKind, actor: Actor, payload: Json, sta
         source=actor.source,
         created_at=now(),
         payload=payload,
+        apply_at=apply_at,
     )
     session.add(job)
     session.flush()
@@ -103,9 +111,17 @@ def get_job(job_id: int, kind: JobKind) -> Job:
 
 def get_job_of_source(job_id: int, source: str) -> Job:
     """Return the job of any kind, if it was created by way of `source`. Raises NotFound."""
+    job = get_any_job(job_id)
+    if job.source != source:
+        raise NotFound(f"There is no job {job_id}, or it was deleted.")
+    return job
+
+
+def get_any_job(job_id: int) -> Job:
+    """Return the job of any kind as it is now. Raises NotFound."""
     db.session.remove()  # the session's snapshot may be older
     job = db.session.get(Job, job_id)
-    if job is None or job.source != source or job.state == JobState.UPLOADING:
+    if job is None or job.state == JobState.UPLOADING:
         raise NotFound(f"There is no job {job_id}, or it was deleted.")
     return job
 
@@ -131,14 +147,16 @@ def transition_in(  # noqa: PLR0913 - one step, and the columns that change with
     error: str | None = None,
     actor: Actor | None = None,
     batches_done: int | None = None,
+    apply_at: datetime | None = None,
+    revert_at: datetime | None = None,
 ) -> None:
     """Move a job to another state for a user, and take it away from a worker that holds it.
 
-    Raises NotReady when the job is in none of the states `from_`.
+    Its schedule becomes the one given; none by default. Raises NotReady when the job is in none of the states `from_`.
     """
     for before in from_:
         check_transition(before, state)
-    values: Json = {"state": state, "error": error, **RESET_PROGRESS}
+    values: Json = {"state": state, "error": error, "apply_at": apply_at, "revert_at": revert_at, **RESET_PROGRESS}
     if payload is not None:
         values |= {"payload": payload, "preview": None}
     if actor is not None:
@@ -151,13 +169,14 @@ def transition_in(  # noqa: PLR0913 - one step, and the columns that change with
 
 
 def cancel(job: Job) -> None:
-    """Stop a running job.
+    """Stop a running job, or cancel a scheduled one.
 
     Before its first batch is applied it returns to the state before it was started; later it ends after the current
     batch, as `cancelled`. Raises NotReady when it is too late.
     """
     before = {
         JobState.CHECKING: JobState.DRAFT if job.kind == JobKind.IMPORT else JobState.DISCARDED,
+        JobState.SCHEDULED: JobState.READY if job.preview else JobState.DISCARDED,
         JobState.APPLYING: JobState.READY,
     }
     if job.source == "api":  # no operator has to decide what becomes of it
@@ -190,7 +209,14 @@ def resume(job_id: int) -> None:
 
     def work(session: Session) -> None:
         job = session.get_one(Job, job_id)
-        is_reverted = select(exists().where(ChangeSet.reverts == job.change_set_id))
+        revert = aliased(Job)
+        has_begun = (JobState.CHECKING, JobState.APPLYING, JobState.DONE)
+        is_reverted = select(
+            or_(
+                exists().where(ChangeSet.reverts == job.change_set_id),
+                exists().where(revert.id == job.revert_job_id, revert.state.in_(has_begun)),
+            )
+        )
         if job.state not in STOPPED or not job.batches_done or session.scalar(is_reverted):
             raise NotReady("This can't be continued: it was continued or undone already.")
         values = {"state": JobState.APPLYING, "error": None, "finished_at": None, **RESET_ATTEMPTS}

@@ -1,7 +1,7 @@
 """Reverting a change set of any size as a job: previewed without locks, then reverted in batches (contract §8)."""
 
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,38 +26,9 @@ from app.core.models.change_sets import DONE, Actor, ChangeSetPart
 from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.jobs import Job
+from app.jobs.revert_job import RevertJob
 from app.jobs.runner import JobRun
 from app.jobs.states import JobState
-
-
-@dataclass(frozen=True)
-class RevertJob:
-    """A change set that is to be reverted."""
-
-    change_set_id: int
-    waits: bool = True
-    """Whether an operator sees the preview before it is applied; API clients do not."""
-    dry_run: bool = False
-    guard: dict[str, Any] | None = None
-    """`Guard`, as `to_dict` writes it."""
-    types: tuple[str, ...] = ()
-    """The segment types that may change; empty for all."""
-    reason: str | None = None
-
-    @staticmethod
-    def of_client(
-        change_set_id: int, *, dry_run: bool, guard: Guard | None, types: Collection[str], reason: str | None
-    ) -> "RevertJob":
-        return RevertJob(
-            change_set_id, False, dry_run, guard.to_dict() if guard else None, tuple(sorted(types)), reason
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(payload: dict[str, Any]) -> "RevertJob":
-        return RevertJob(**{**payload, "types": tuple(payload["types"])})
 
 
 def is_one_batch(change_set_id: int) -> bool:

@@ -29,6 +29,7 @@ from app.core.database import db, now, raise_if_unavailable, run_in_transaction
 from app.core.errors import DomainError, Unavailable
 from app.core.leases import NO_LEASE, is_free, is_leased, lease_values, new_lease, owned_update
 from app.jobs.jobs import Job, jobs
+from app.jobs.schedules import start_due_jobs
 from app.jobs.states import RUNNING, JobKind, JobState
 
 LEASE = timedelta(seconds=15)
@@ -195,6 +196,7 @@ def _next_due(job_id: int | None = None) -> Any:
 
 def _claim(stop: threading.Event, job_id: int | None = None) -> JobRun | None:
     try:
+        start_due_jobs()
         if db.session.scalar(_next_due(job_id)) is None:  # the usual case writes nothing
             return None
     except (DBAPIError, PoolTimeout) as error:

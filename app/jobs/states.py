@@ -24,6 +24,8 @@ class JobState(StrEnum):
     CHECKING = "checking"
     """The preview is being computed."""
     READY = "ready"
+    SCHEDULED = "scheduled"
+    """Waits for its moment, `apply_at`."""
     APPLYING = "applying"
     DONE = "done"
     CANCELLED = "cancelled"
@@ -43,11 +45,14 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.DRAFT: frozenset({JobState.DRAFT, JobState.CHECKING, JobState.DISCARDED}),
     JobState.CHECKING: frozenset(
         {
-            *(JobState.READY, JobState.APPLYING, JobState.DONE),
+            *(JobState.READY, JobState.SCHEDULED, JobState.APPLYING, JobState.DONE),
             *(JobState.DRAFT, JobState.CANCELLED, JobState.FAILED, JobState.DISCARDED),
         }
     ),
-    JobState.READY: frozenset({JobState.APPLYING, JobState.DRAFT, JobState.DISCARDED}),
+    JobState.READY: frozenset({JobState.SCHEDULED, JobState.APPLYING, JobState.DRAFT, JobState.DISCARDED}),
+    JobState.SCHEDULED: frozenset(
+        {JobState.CHECKING, JobState.APPLYING, JobState.READY, JobState.CANCELLED, JobState.DISCARDED}
+    ),
     JobState.APPLYING: frozenset({JobState.DONE, JobState.READY, JobState.CANCELLED, JobState.FAILED}),
     JobState.CANCELLED: frozenset({JobState.APPLYING}),
     JobState.FAILED: frozenset({JobState.DRAFT, JobState.DISCARDED, JobState.APPLYING}),

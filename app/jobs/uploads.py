@@ -98,10 +98,11 @@ def delete_expired_uploads() -> None:
 
     An old job that was never applied is discarded. Raises Unavailable.
     """
-    is_old = Job.created_at < now() - RETENTION
+    oldest = now() - RETENTION
+    is_old = and_(Job.created_at < oldest, or_(Job.apply_at.is_(None), Job.apply_at < oldest))
     abandoned = and_(Job.state == JobState.UPLOADING, Job.created_at < now() - UPLOAD_TIMEOUT)
     job_ids = select(Job.id).where(
-        or_(and_(is_old, Job.state.not_in(RUNNING)), Job.state == JobState.DISCARDED, abandoned)
+        or_(and_(is_old, Job.state.not_in((*RUNNING, JobState.SCHEDULED))), Job.state == JobState.DISCARDED, abandoned)
     )
     unused = update(Job).where(is_old, Job.state.in_((JobState.DRAFT, JobState.READY)))
 

@@ -12,7 +12,8 @@ from app.core.history.change_sets import list_segment_changes
 from app.core.history.segment_diff import diff_segments
 from app.core.models.change_sets import get_change_set
 from app.jobs.jobs import cancel, create_job, get_job, resume, transition
-from app.jobs.reverts import RevertJob, is_one_batch
+from app.jobs.revert_job import RevertJob
+from app.jobs.reverts import is_one_batch
 from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
@@ -84,6 +85,8 @@ def _undone_message(result: RevertResult) -> str:
 def undo(job_id: int) -> Any:
     """Show the preview, the progress or the result of an undo in the background."""
     job = get_job(job_id, JobKind.REVERT)
+    if job.state == JobState.SCHEDULED:
+        return redirect(url_for("pages.schedule", job_id=job.id))
     return render_template(
         "undo.html",
         **job_context(job),

@@ -14,6 +14,7 @@ from app.core.history.segment_diff import changed_types, diff_segments, merge_ch
 from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import Customer, get_customer
 from app.core.models.segments import Segments
+from app.jobs.scheduled_changes import scheduled_for_customer
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, make_editor, parse_editor
@@ -42,6 +43,7 @@ def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
         history=history,
         diff=diff_segments,
         older=history.next_entries and encode_cursor(*chain.from_iterable(history.next_entries)),
+        scheduled=scheduled_for_customer(found.document_id),
         suggested=largest_segments(limit=MAX_SUGGESTIONS),
     ), status
 

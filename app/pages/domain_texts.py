@@ -108,6 +108,14 @@ TEXTS = (
     marked("%(reason)s Nothing changed."),
     marked("%(reason)s Nothing was applied."),
     marked("%(reason)s %(count)s customers were applied before."),
+    marked("This is scheduled. Cancel it instead."),
+    marked("Must not be in the past."),
+    marked("Must be later than the moment at which it is applied."),
+    marked("Only imports and bulk edits can be scheduled."),
+    marked("Must be within %(count)s days after it is applied: history is kept for so long."),
+    marked("Missed: the moments to apply it and to undo it have both passed before it could be applied."),
+    marked("The undo has begun already. Nothing changed."),
+    marked("There is nothing to undo: nothing was applied."),
     marked("no longer exists"),
     marked("was created meanwhile"),
     marked("changed after the preview"),
@@ -179,6 +187,7 @@ NOTES = (
     marked("Import %(id)s: %(name)s"),
     marked("Reverts change #%(id)s for this customer"),
     marked("Sample data"),
+    marked("Scheduled undo of change #%(id)s"),
 )
 """Notes that the service itself writes at a change; others are words of its users."""
 

@@ -59,6 +59,7 @@ STATE_LABELS = {
     JobState.DRAFT: lazy_gettext("Needs mapping"),
     JobState.CHECKING: lazy_gettext("Checking"),
     JobState.READY: lazy_gettext("Ready to apply"),
+    JobState.SCHEDULED: lazy_gettext("Scheduled"),
     JobState.APPLYING: lazy_gettext("Applying"),
     JobState.DONE: lazy_gettext("Applied"),
     JobState.CANCELLED: lazy_gettext("Stopped"),

@@ -7,6 +7,7 @@ from app import background
 from app.core.history.segment_diff import diff_segments
 from app.jobs.batches import SKIP_REASONS, iter_skipped
 from app.jobs.jobs import Job, get_job
+from app.jobs.schedules import current_schedule, pending_revert
 from app.jobs.states import JobKind
 
 WAIT_S = 0.8
@@ -28,6 +29,8 @@ def job_context(job: Job) -> dict[str, Any]:
     return {
         "job": job,
         "preview": job.preview,
+        "schedule": current_schedule(job),
+        "revert": pending_revert(job),
         "skipped": list(iter_skipped(job.id, MAX_SKIPPED_SHOWN)) if (job.result or {}).get("skipped") else [],
         "skip_reasons": SKIP_REASONS,
         "examples": [(example, diff_segments(example["before"], example["after"])) for example in examples],

@@ -16,6 +16,7 @@ from app.core.history.change_sets import (
     count_changed_by_source,
     list_change_sets,
 )
+from app.jobs.scheduled_changes import list_scheduled_changes
 from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.days import last_days, start_of_day, start_of_next_day
@@ -39,6 +40,7 @@ def overview() -> Any:
         sources=count_changed_by_source(moment - DAY),
         refusals=refusals_since((moment - DAY).date()),
         deltas=largest_deltas(moment - DAY, limit=MAX_SEGMENTS),
+        scheduled=list_scheduled_changes(with_failed=True),
         recent=list_change_sets(ChangeSetFilter(), limit=MAX_RECENT_CHANGES),
         days=days,
         changed_by_day=count_changed_between([*map(start_of_day, days), start_of_next_day(days[-1])]),

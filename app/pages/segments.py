@@ -9,12 +9,13 @@ from flask_babel import gettext as _
 
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import catalogue, count_holders
-from app.core.counts.trends import days, trends
+from app.core.counts.trends import days, no_trend, trends
 from app.core.errors import NotFound
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import find_customers
 from app.core.search.filters import Filter, Order
 from app.core.search.similar_segments import find_all_similar
+from app.jobs.scheduled_changes import scheduled_for_segment
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
 from app.pages.list_query import ListUrl, filter_parameters, parse_filter
@@ -64,8 +65,8 @@ def similar_segments() -> Any:
 @from_replica
 def segment(type: str, value: str) -> Any:
     pair = SegmentPair(type, value)
-    trend = trends([pair]).get(pair)
-    if trend is None:
+    trend, scheduled = trends([pair]).get(pair), scheduled_for_segment(pair)
+    if trend is None and not scheduled:
         raise NotFound(_("Segment not found."))
     filter_ = Filter(segments=(pair,))
     return render_template(
@@ -74,7 +75,8 @@ def segment(type: str, value: str) -> Any:
         list_parameters=filter_parameters(filter_),
         customers=count_holders(pair),
         totals=totals(),
-        trend=trend,
+        trend=trend or no_trend(),
+        scheduled=scheduled,
         days=days(),
         members=find_customers(filter_, Order(), limit=MEMBERS_PAGE_SIZE),
     )

@@ -62,7 +62,8 @@ def test_replace_changes_existing_customers_in_one_change_set(api: Api) -> None:
     job = finish(api, response)
     report = job.pop("report")
     change_set = job.pop("changeSet")
-    assert job == {"id": response.json["id"], "state": "done", "done": 4, "total": 4, "error": None}
+    ended = {"id": response.json["id"], "state": "done", "done": 4, "total": 4, "error": None}
+    assert job == {**ended, "apply_at": None, "revert_at": None, "revertJob": None}
     assert (report["changed"], report["unchanged"], sorted(report["notFound"])) == (1, 1, ["c", "x"])
     assert all_segments() == {"a": GOLD, "b": GOLD}
     assert api.get(f"/api/v3/change-sets/{change_set}").json["changed"] == 1

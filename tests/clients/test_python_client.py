@@ -123,7 +123,7 @@ def test_a_file_is_submitted_and_its_change_set_reverted(
     path.write_text(f"document_id,type,value\n{ana},membership,GOLD\n")
     job = client.wait_for_job(client.submit_job("replace", path, media_type="text/csv")["id"])
     assert (job["report"]["changed"], all_segments()) == (1, {ana: GOLD})
-    monkeypatch.setattr("app.jobs.reverts.BATCH_SIZE", 0)
+    monkeypatch.setattr("app.api.revert.is_one_batch", lambda _change_set_id: False)
     assert client.revert(job["changeSet"])["changed"] == 1
     assert all_segments() == {ana: []}
 

@@ -29,6 +29,12 @@ class Trend:
         return self.customers[-1] - self.customers[0]
 
 
+def no_trend() -> Trend:
+    """Return the trend of a segment that no customer ever held."""
+    today = now().date()
+    return Trend([0] * DAYS, first_seen=today, last_changed=today)
+
+
 def days() -> list[date]:
     """Return the days of a trend in UTC, today last."""
     today = now().date()

@@ -139,21 +139,25 @@ class Client:
         body = {"type": new.type, "value": new.value}
         return self.wait_for_job(self._transport.send("POST", path, json=body, headers=headers).json()["id"])
 
-    def submit_job(
+    def submit_job(  # noqa: PLR0913 - the options are keywords
         self,
         action: str,
         file: Path,
         *,
         media_type: str = "application/x-ndjson",
         dry_run: bool = False,
+        apply_at: datetime | str | None = None,
+        revert_at: datetime | str | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Send a file of any size to be applied in the background, and return the job.
 
-        `action` is replace, merge, remove or upsert; a file of rows is text/csv. See `wait_for_job`.
+        `action` is replace, merge, remove or upsert; a file of rows is text/csv. It is applied at `apply_at`, and
+        its change set is reverted at `revert_at`, if they are given. See `wait_for_job`.
         """
         headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        params = {"action": action, "dry_run": _flag(dry_run)}
+        moments = {"apply_at": _time(apply_at), "revert_at": _time(revert_at)}
+        params = {"action": action, "dry_run": _flag(dry_run), **moments}
         content: dict[str, Any] = self._transport.send(
             "POST", "/api/v3/jobs", params=params, headers=headers, file=file
         ).json()
@@ -166,7 +170,7 @@ class Client:
 
     def wait_for_job(self, job: str, *, interval: float = 1) -> dict[str, Any]:
         """Return a job when it is done. Raises JobFailed if it failed or was cancelled."""
-        while (content := self.get_job(job))["state"] in ("checking", "applying"):
+        while (content := self.get_job(job))["state"] in ("checking", "scheduled", "applying"):
             time.sleep(interval)
         if content["state"] != "done":
             raise JobFailed(content)
