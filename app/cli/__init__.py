@@ -10,6 +10,7 @@ from app.cli.customers import customers
 from app.cli.database import FACTORY
 from app.cli.demo import demo
 from app.cli.doctor import doctor
+from app.cli.jobs import jobs
 from app.cli.operators import operators
 from app.cli.quickstart import quickstart
 from app.cli.segments import segments
@@ -19,5 +20,5 @@ from app.cli.tokens import tokens
 def init_app(app: Flask, factory: Callable[..., Flask]) -> None:
     """Register the commands; `factory` makes an application for another database."""
     app.extensions[FACTORY] = factory
-    for command in (customers, segments, changes, tokens, operators, demo, quickstart, backup, restore, doctor):
+    for command in (customers, segments, changes, jobs, tokens, operators, demo, quickstart, backup, restore, doctor):
         app.cli.add_command(command)

@@ -1,7 +1,6 @@
 """flask segments …"""
 
 from datetime import datetime
-from typing import Any
 
 import click
 import orjson
@@ -10,7 +9,7 @@ from flask.cli import AppGroup
 from app.cli.file_options import FileOptions, file_options
 from app.cli.pick_up import pick_up_command
 from app.cli.rejected_rows import write_rejected_rows
-from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
+from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say, timestamp
 from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
 from app.files.notes import describe_notes
@@ -18,23 +17,15 @@ from app.files.staging import Staging
 from app.jobs.apply_file import ApplyResult, apply_file
 from app.jobs.compare_file import iter_differences
 from app.jobs.stage_file import StagingOptions, stage_file
-from app.serialization.request_schemas import parse_timestamp
 
 segments = AppGroup("segments", help="Apply files of segments; maintain segment counts.")
 segments.add_command(pick_up_command)
 
 
-def _timestamp(_context: Any, _option: Any, value: str | None) -> datetime | None:
-    try:
-        return parse_timestamp(value) if value else None
-    except ValueError:
-        raise click.BadParameter("must be an RFC 3339 time such as 2026-11-23T08:00:00Z.") from None
-
-
 @segments.command("apply")
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Report what would happen; change nothing.")
-@click.option("--as-of", callback=_timestamp, metavar="T", help="Skip customers changed after T.")
+@click.option("--as-of", callback=timestamp, metavar="T", help="Skip customers changed after T.")
 @file_options
 @reports_errors
 def apply_(file: str, *, dry_run: bool, as_of: datetime | None, options: FileOptions) -> None:

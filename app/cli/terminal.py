@@ -4,7 +4,7 @@ import getpass
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
@@ -18,6 +18,7 @@ from app.access.audit_log import set_origin
 from app.core.database import raise_if_unavailable
 from app.core.errors import DomainError
 from app.core.models.change_sets import Actor
+from app.serialization.request_schemas import parse_timestamp
 
 SOME_REJECTED = 1
 """All but the rejected rows was applied."""
@@ -81,6 +82,14 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 def pluralize(count: int, noun: str) -> str:
     """Return `1 customer` or `12,431 customers`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def timestamp(_context: Any, _option: Any, value: str | None) -> datetime | None:
+    """Parse an RFC 3339 time."""
+    try:
+        return parse_timestamp(value) if value else None
+    except ValueError:
+        raise click.BadParameter("must be an RFC 3339 time such as 2026-11-23T08:00:00Z.") from None
 
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -115,7 +115,9 @@ def insert_batches(session: Session, job_id: int, customers: Iterable[tuple[str,
 
 def count_batches(job_id: int) -> tuple[int, int]:
     """Return the number of batches and of their customers."""
-    query = select(func.count(), func.coalesce(func.sum(batches.c.customers), 0)).where(batches.c.job_id == job_id)
+    # The number of the last one tells: an erasure deletes the batches that are applied.
+    last, sum_ = func.max(batches.c.number), func.sum(batches.c.customers)
+    query = select(func.coalesce(last + 1, 0), func.coalesce(sum_, 0)).where(batches.c.job_id == job_id)
     number, customers = db.session.execute(query).one()
     return number, customers
 

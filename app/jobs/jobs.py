@@ -132,6 +132,12 @@ def list_jobs(kind: JobKind, *, before: int | None = None, limit: int) -> list[J
     return list(db.session.scalars(query if before is None else query.where(Job.id < before)))
 
 
+def list_open_jobs() -> list[Job]:
+    """Return the jobs that are prepared, scheduled or running, in the order in which they were created."""
+    states = (*RUNNING, JobState.READY, JobState.SCHEDULED)
+    return list(db.session.scalars(select(Job).where(Job.state.in_(states)).order_by(Job.id)))
+
+
 def transition(job_id: int, state: JobState, **options: Any) -> None:
     """Move a job as `transition_in` does, in a transaction of its own. Raises NotReady and Unavailable."""
     run_in_transaction(lambda session: transition_in(session, job_id, state, **options))

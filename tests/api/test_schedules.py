@@ -384,6 +384,20 @@ def test_stopped_job_is_reverted_as_far_as_it_was_applied_and_is_not_continued(
     assert recount(TESTER) == []
 
 
+def test_erasure_between_two_batches_ends_no_job_early(
+    app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch, small_batches: None
+) -> None:
+    ids = [f"{n:03}" for n in range(250)]
+    add_customers(*ids)
+    job = submit(api, rows={id_: {"segments": XMAS} for id_ in ids})
+    assert run_job()
+    kill_in_batch(3, monkeypatch)
+    api_with(app, create_token("eraser", scopes=["customers:erase"])).call("DELETE", "/api/v3/customers/200")
+    run_all()
+    assert all_segments() == dict.fromkeys((id_ for id_ in ids if id_ != "200"), XMAS)
+    assert read(api, job["id"])["state"] == "done"
+
+
 def test_change_set_that_is_reverted_by_hand_has_nothing_left_to_revert(api: Api) -> None:
     add_customers(*"abcde")
     job = submit(api, revert_at=10)

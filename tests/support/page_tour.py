@@ -333,6 +333,19 @@ def _bulk_edit(session: BrowserSession) -> Iterator[PageState]:
     _button(page, "discard").wait_for()
     yield "bulk_edit previewed", session
     if _button(page, "apply").is_visible():
+        _follow(page, "/schedule")
+        yield "schedule", session
+        page.locator("#apply_at").fill("2020-01-01T08:00")
+        _press(page, _button(page, "save"))
+        yield "schedule with an error", session
+        page.locator("#apply_at").fill("2090-01-01T08:00")
+        page.locator("#revert_at").fill("2090-02-01T08:00")
+        _press(page, _button(page, "save"))
+        yield "bulk_edit scheduled", session
+        session.go("/")
+        yield "overview with a schedule", session
+        page.go_back()
+        _press(page, _button(page, "cancel"))
         _button(page, "apply").click()
         page.locator("main a[href$='/undo']").wait_for()
         yield "bulk_edit done", session
