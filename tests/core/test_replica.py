@@ -199,7 +199,7 @@ def test_a_read_that_the_replica_ends_is_answered_by_the_primary(
     api = Api(app.test_client(), create_token("reader"))
     migrated.catch_up()
     engine = create_engine(make_url(ABSENT).set(drivername="postgresql+psycopg"))
-    monkeypatch.setattr(replicas, "_choose", lambda _actor: replicas.Source.REPLICA)
+    monkeypatch.setattr(replicas, "_choose", lambda _actor: replicas.AnsweredBy.REPLICA)
     monkeypatch.setattr(replicas, "replica", lambda: engine)
     counts = answered_by(app)
     assert names(api) == ["001", "002"]
