@@ -6,7 +6,6 @@ from werkzeug.utils import find_modules, import_string
 from app.pages import audit_texts, auth, charts, domain_texts, locale, shortcut, template_filters, theme
 
 blueprint = Blueprint("pages", __name__)
-blueprint.before_request(auth.authenticate)
 blueprint.add_app_template_global(auth.can)
 audit_texts.register(blueprint)
 charts.register(blueprint)
@@ -18,3 +17,10 @@ domain_texts.register(blueprint)
 
 for module in find_modules(__name__):  # they register their routes on `blueprint`
     import_string(module)
+
+from app.pages import kept_forms, sign_in  # noqa: E402 - they use `blueprint`
+
+blueprint.before_request(auth.load_session)
+blueprint.before_request(sign_in.keep_form)
+blueprint.before_request(auth.authenticate)
+blueprint.before_request(kept_forms.restore_form)

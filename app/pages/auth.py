@@ -25,6 +25,8 @@ PUBLIC = "public"
 """The role of a page that needs no sign-in."""
 
 SESSION_KEY = "sign_in"
+OPERATOR_KEY = "operator"
+"""Whose session the cookie is of, or was: it outlasts the session."""
 CONFIRMED_KEY = "password_confirmed_at"
 CONFIRMATION_LIFETIME = timedelta(minutes=10)
 
@@ -37,18 +39,20 @@ class NotAllowed(Forbidden):
 
 
 def require_role(
-    role: str, *, before_second_factor: bool = False, recent_password: bool = False
+    role: str, *, before_second_factor: bool = False, recent_password: bool = False, keeps_edits: bool = False
 ) -> Callable[[View], View]:
     """Open a view to operators with this role or a higher one; to everyone for `PUBLIC`.
 
     `before_second_factor` opens it also to those who still have to set up a required second factor;
-    `recent_password` asks for the password again if it was entered more than 10 minutes ago.
+    `recent_password` asks for the password again if it was entered more than 10 minutes ago. A form that `keeps_edits`
+    is shown again after the next sign-in if its session has ended (`app.pages.kept_forms`).
     """
 
     def mark(view: View) -> View:
         view.role = role  # type: ignore[attr-defined]
         view.before_second_factor = before_second_factor  # type: ignore[attr-defined]
         view.recent_password = recent_password  # type: ignore[attr-defined]
+        view.keeps_edits = keeps_edits  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -61,19 +65,23 @@ def load_session() -> None:
     if g.current_session is None:
         return
     set_origin(current_actor().name, "page", request.remote_addr)
-    # A request that is answered by its headers alone sends no cookie.
-    if current_session().renewal_due and HEADERS_ONLY not in request.environ:
+    if HEADERS_ONLY in request.environ:  # answered by its headers alone, it sends no cookie
+        return
+    if current_session().renewal_due:
         session[SESSION_KEY] = renew_secret(current_session().session_id)
+    if session.get(OPERATOR_KEY) != current_operator().id:
+        session[OPERATOR_KEY] = current_operator().id
 
 
 def authenticate() -> Response | None:
-    """Load the session and check what the page requires; redirect to where that can be met. Raises NotAllowed."""
-    load_session()
+    """Check what the page requires of the session; redirect to where that can be met. Raises NotAllowed."""
     view = vars(current_app.view_functions[str(request.endpoint)])
     role: str = view["role"]
     if role == PUBLIC:
         return None
     if g.current_session is None:
+        if HEADERS_ONLY in request.environ and view["keeps_edits"] and OPERATOR_KEY in session:
+            return None  # the form is kept as soon as its body is there
         session.pop(SESSION_KEY, None)
         return redirect(url_for("pages.sign_in", next=_this_page()))
     operator = current_operator()

@@ -68,7 +68,7 @@ def _selection() -> tuple[Filter | None, tuple[str, ...]]:
 
 
 @blueprint.post("/bulk-edits")
-@require_role("editor")
+@require_role("editor", keeps_edits=True)
 def bulk_edit_create() -> Any:
     """Prepare a bulk edit and show its preview, or apply the button of a row."""
     editor, operation = parse_editor(request.form), request.form.get("operation", "")

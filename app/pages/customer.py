@@ -49,7 +49,7 @@ def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
 
 
 @blueprint.post("/customers/<document_id:document_id>")
-@require_role("editor")
+@require_role("editor", keeps_edits=True)
 def customer_save(document_id: str) -> Any:
     """Save the editor, or apply the button of a row without saving."""
     found, editor = get_customer(document_id), parse_editor(request.form)

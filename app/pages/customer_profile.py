@@ -14,6 +14,7 @@ from app.core.models.customers import PROFILE_FIELDS, customer_exists, get_custo
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.customer import redirect_to_saved
+from app.pages.kept_forms import RESTORE
 from app.pages.template_filters import number
 
 URL = "/customer-profile/<document_id:document_id>"
@@ -41,17 +42,17 @@ def _page(profile: Profile, errors: Errors, document_id: str | None, new_id: str
 
 
 @blueprint.post(URL)
-@require_role("editor")
+@require_role("editor", keeps_edits=True)
 def customer_profile_save(document_id: str) -> Any:
     get_customer(document_id)
     profile, errors = _parse_profile()
-    if errors:
+    if errors or _is_restored():
         return _page(profile, errors, document_id)
     return redirect_to_saved(document_id, _save(document_id, profile))
 
 
 @blueprint.route("/customer-new", methods=["GET", "POST"])
-@require_role("editor")
+@require_role("editor", keeps_edits=True)
 def customer_new() -> Any:
     """Show the form of a new customer, or create the customer."""
     if request.method == "GET":
@@ -60,7 +61,7 @@ def customer_new() -> Any:
     profile, errors = _parse_profile()
     if is_storable(document_id) and customer_exists(document_id):
         errors["document_id"] = _("A customer with this ID already exists.")
-    if errors:
+    if errors or _is_restored():
         return _page(profile, errors, None, document_id)
     try:
         _save(document_id, profile)
@@ -68,6 +69,11 @@ def customer_new() -> Any:
         return _page(profile, {"document_id": _("Enter an ID of 1 to 512 characters.")}, None, document_id)
     flash(_("Customer created."))
     return redirect(url_for("pages.customer", document_id=document_id))
+
+
+def _is_restored() -> bool:
+    """Return whether the form is shown again after a sign-in, instead of being saved."""
+    return request.form.get("action") == RESTORE
 
 
 def _parse_profile() -> tuple[Profile, Errors]:

@@ -17,6 +17,7 @@ from app.core.errors import (
 )
 from app.pages.auth import load_session
 from app.pages.domain_texts import translate_domain_text
+from app.pages.kept_forms import rescue_form
 from app.pages.template_filters import number
 
 
@@ -28,6 +29,8 @@ def handle_domain_error(error: DomainError) -> tuple[str, int, dict[str, str]]:
 def handle_http_exception(error: HTTPException) -> tuple[str, int, dict[str, str]] | Response:
     """Return the page for a request that the framework refuses."""
     if isinstance(error, CSRFError):
+        if page := rescue_form():
+            return page
         return _error_page(BadRequest, _("Your session expired. Nothing was changed. Reload the page and try again."))
     if "current_session" not in g:  # the URL is not a page, but the link to it may stand on one
         load_session()

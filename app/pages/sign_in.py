@@ -21,8 +21,17 @@ from app.access.two_step_sign_in import SignInExpired, complete_sign_in
 from app.core.encryption import Cipher
 from app.core.limits import MIN_PASSWORD_LENGTH
 from app.pages import blueprint
-from app.pages.auth import PUBLIC, SESSION_KEY, client_address, current_session, require_role, safe_next
+from app.pages.auth import (
+    PUBLIC,
+    SESSION_KEY,
+    client_address,
+    current_session,
+    load_session,
+    require_role,
+    safe_next,
+)
 from app.pages.domain_texts import translate_domain_text
+from app.pages.kept_forms import FIELD, offer_form, submitted_form, this_url
 from app.pages.known_device import device_of, remember_device
 from app.web.secret_keys import secret_keys
 
@@ -65,15 +74,31 @@ def sign_in() -> Any:
             return start_session(authentication.sign_in(email, form.password.data, client_info(device_of(email))))
         except InvalidCredentials as error:
             form.password.errors = [translate_domain_text(str(error))]
-            return _sign_in_page(form), 403
+            return sign_in_page(form, request.form.get(FIELD)), 403
         except (AccountLocked, TooManyPasswordChecks) as error:
             form.password.errors = [translate_domain_text(str(error))]
-            return _sign_in_page(form), 429, {"Retry-After": str(error.retry_after_s)}
-    return _sign_in_page(form)
+            return sign_in_page(form, request.form.get(FIELD)), 429, {"Retry-After": str(error.retry_after_s)}
+    return sign_in_page(form, request.form.get(FIELD))
 
 
-def _sign_in_page(form: SignInForm) -> str:
-    return render_template("sign_in.html", form=form, single_sign_on=bool(current_app.config["OIDC_ISSUER"]))
+def sign_in_page(form: SignInForm, kept_form: str | None = None, *, next_url: str | None = None) -> str:
+    """Return the page; `kept_form` is a sealed form that the sign-in shows again, `next_url` the page of that form."""
+    return render_template(
+        "sign_in.html",
+        form=form,
+        single_sign_on=bool(current_app.config["OIDC_ISSUER"]),
+        kept_form=kept_form,
+        next_url=next_url or request.args.get("next"),
+    )
+
+
+def keep_form() -> Response | None:
+    """Answer a form whose session has ended with the sign-in page, which keeps it."""
+    kept = submitted_form()
+    if kept is None:
+        return None
+    page = sign_in_page(SignInForm(formdata=None), kept, next_url=this_url())
+    return current_app.make_response((page, 403))
 
 
 def client_info(device: str | None = None) -> ClientInfo:
@@ -86,13 +111,27 @@ def start_session(new: NewSession) -> Response:
     """Store the session in the cookie and redirect to the requested page, or to the second step."""
     next_url = request.args.get("next")
     session.clear()  # against session fixation: nothing set before the sign-in remains
+    g.pop("csrf_token", None)  # Flask-WTF's, of the session that was cleared
+    kept_form = request.form.get(FIELD)
     if new.pending:
         session[PENDING_KEY] = new.secret
+        if kept_form:
+            return current_app.make_response(_code_page(CodeForm(formdata=None)))
         return redirect(url_for("pages.sign_in_code", next=next_url))
     session[SESSION_KEY] = new.secret
-    response = redirect(safe_next(next_url))
+    response = (kept_form and _offer(kept_form)) or redirect(safe_next(next_url))
     remember_device(response, new.email)
     return response
+
+
+def _offer(kept_form: str) -> Response | None:
+    """Return the page that leads back to a kept form, if it is of the operator who has just signed in."""
+    load_session()
+    return offer_form(kept_form)
+
+
+def _code_page(form: CodeForm) -> str:
+    return render_template("sign_in_code.html", form=form, kept_form=request.form.get(FIELD))
 
 
 @blueprint.route("/sign-in/code", methods=["GET", "POST"])
@@ -113,11 +152,11 @@ def sign_in_code() -> Any:
             return redirect(url_for("pages.sign_in", next=request.args.get("next")))
         except InvalidCode as error:
             form.code.errors = [translate_domain_text(str(error))]
-            return render_template("sign_in_code.html", form=form), 403
+            return _code_page(form), 403
         except AccountLocked as error:
             form.code.errors = [translate_domain_text(str(error))]
-            return render_template("sign_in_code.html", form=form), 429, {"Retry-After": str(error.retry_after_s)}
-    return render_template("sign_in_code.html", form=form)
+            return _code_page(form), 429, {"Retry-After": str(error.retry_after_s)}
+    return _code_page(form)
 
 
 def _accept(invitation: str) -> Any:

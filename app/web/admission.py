@@ -4,7 +4,7 @@ The server calls the application twice for a body above 64 KiB: first with the h
 unauthenticated request there, and never stores its body.
 """
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request, session
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -13,6 +13,8 @@ from app.web.server_environ import BODY_LIMIT, HEADERS_ONLY
 
 MAX_ANONYMOUS_BYTES = 64 * 1024
 """The largest body of a request without a token or session, such as the sign-in form."""
+MAX_FORMER_BYTES = 500_000
+"""The same, where the signed cookie shows that its browser had a session: edits are kept (`app.pages.kept_forms`)."""
 
 
 class HeadersFirstFlask(Flask):
@@ -42,7 +44,7 @@ def _check_size() -> int:
     """Return the maximum size of the body. Raises RequestEntityTooLarge."""
     limit = request.max_content_length or current_app.config["MAX_BODY_BYTES"]
     if "client" not in g and g.get("current_session") is None:
-        limit = min(limit, MAX_ANONYMOUS_BYTES)
+        limit = min(limit, MAX_FORMER_BYTES if "operator" in session else MAX_ANONYMOUS_BYTES)
     if (request.content_length or 0) > limit:
         request.max_content_length = limit  # the error page names it
         raise RequestEntityTooLarge(f"The body is larger than {limit} bytes. Nothing was changed.")

@@ -35,7 +35,9 @@ async function submit(event) {
   error.textContent = "";
   try {
     const { next } = await (form.dataset.passkey === "create" ? createPasskey(form) : signInWithPasskey(form));
-    location.assign(next);
+    const keptForm = document.querySelector("[data-kept-form]"); // leads back to edits of a session that has ended
+    if (keptForm) keptForm.submit();
+    else location.assign(next);
   } catch (problem) {
     error.textContent = problem.name === "NotAllowedError" ? form.dataset.notUsed : problem.message;
   }

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page
 
 from app.core.database import now
 from bench.servers.gunicorn import Server
-from tests.support.browser import ADMIN, EDITOR, PASSWORD, VIEWER, BrowserSession, browser_session
+from tests.support.browser import ADMIN, EDITOR, PASSWORD, VIEWER, BrowserSession, browser_session, sign_in
 from tests.support.long_content import UNBREAKABLE
 
 PageState = tuple[str, BrowserSession]
@@ -93,6 +93,9 @@ def page_tour(browser: Browser, server: Server, *, full: bool, locale: str = "en
                 yield from _conflict(admin, colleague)
     with session(VIEWER) as viewer:
         yield from _viewer(viewer, full)
+    if full:
+        with browser_session(browser, server.address) as session:
+            yield from _ended_session(session, server)
 
 
 def _button(page: Page, action: str) -> Locator:
@@ -403,6 +406,31 @@ def _conflict(session: BrowserSession, colleague: BrowserSession) -> Iterator[Pa
 def _change_first_value(page: Page, value: str) -> None:
     page.locator("main .editor-row [name=type]").first.fill("store")
     page.locator("main .editor-row [name=value]").first.fill(value)
+
+
+def _ended_session(session: BrowserSession, server: Server) -> Iterator[PageState]:
+    """Save a customer after the session has ended, and sign in again."""
+    body = "export function continueEditing() {}"  # the page that this script leaves at once is to be seen
+    session.page.route("**/kept-form.js*", lambda route: route.fulfill(body=body, content_type="text/javascript"))
+    sign_in(session.go("/sign-in"), EDITOR)
+    page = session.go(LUCIA)
+    _add_row(page, "interest", "WINE")
+    end_last_session(server)
+    _press(page, _button(page, "save"))
+    yield "sign_in that keeps edits", session
+    page.locator("#email").fill(EDITOR)
+    page.locator("#password").fill(PASSWORD)
+    _submit(page, "main form:has(#password)")
+    yield "continue_editing", session
+    _submit(page, "main form:has([name=kept_form])")
+    yield "customer with edits that were kept", session
+
+
+def end_last_session(server: Server) -> None:
+    """End the newest session, as an admin can."""
+    with sqlite3.connect(server.log.parent / "shop.db") as database:
+        database.execute("DELETE FROM operator_sessions WHERE id = (SELECT max(id) FROM operator_sessions)")
+    database.close()
 
 
 def _viewer(session: BrowserSession, full: bool) -> Iterator[PageState]:
