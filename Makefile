@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture lint bench requirements translations clean
+.PHONY: help setup run test torture fuzz lint bench requirements translations clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ test: .venv/browser ## All tests, on SQLite and a real PostgreSQL that they star
 
 torture: .venv/development ## Kill workers, the master and the database under load, and check every answer; ARGS=--quick
 	$(BIN)/python -m tests.torture $(ARGS)
+
+fuzz: .venv/development ## A million mutated inputs to the parsers of outside values; ARGS="--inputs 10000 --seed 7"
+	$(BIN)/python -m tests.torture.fuzz $(ARGS)
 
 lint: .venv/development ## Every check that is not a test
 	$(BIN)/ruff check .

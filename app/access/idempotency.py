@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.changes.traces import Traces
-from app.core.database import Base, UtcDateTime, now, run_in_transaction
+from app.core.database import Base, UtcDateTime, run_in_transaction
 from app.core.errors import DomainError
 
 RETENTION = timedelta(hours=24)
@@ -79,10 +79,11 @@ def run_once(request: IdempotentRequest, work: Callable[[Session], StoredRespons
 
 def _claim(session: Session, request: IdempotentRequest) -> IdempotencyKey | None:
     """Insert the key for this transaction and return None; or return the row of an earlier request, once committed."""
-    at = now()
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at <= at - RETENTION))
+    # By the database's clock: that of a process may be ahead, and would forget keys too early.
+    old = IdempotencyKey.created_at <= dialects.database_time(-RETENTION.total_seconds())
+    session.execute(delete(IdempotencyKey).where(old))
     key = {"token_id": request.token_id, "key": request.key}
-    claim = {**key, "request_digest": request.request_digest, "created_at": at}
+    claim = {**key, "request_digest": request.request_digest, "created_at": dialects.database_time()}
     if dialects.insert_if_absent(session, IdempotencyKey.__table__, claim):
         return None
     return session.get(IdempotencyKey, key)

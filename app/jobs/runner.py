@@ -175,11 +175,14 @@ def fail_job(session: Session, job: Job, error: str, run: JobRun | None = None) 
 def _next_due(job_id: int | None = None) -> Any:
     """Select the oldest free job, or this one if it is free.
 
-    One job is applied at a time: two would wait for each other's customers.
+    One job is applied at a time: two would wait for each other's customers. Of one creator, one job is checked at a
+    time: large files of one cannot keep all workers from the jobs of others.
     """
-    applying = select(other_jobs.c.id).where(
-        other_jobs.c.state == JobState.APPLYING, other_jobs.c.lease.is_not(None), is_leased(other_jobs, LEASE)
+    leased = other_jobs.c.lease.is_not(None), is_leased(other_jobs, LEASE)
+    checking = select(other_jobs.c.id).where(
+        other_jobs.c.state == JobState.CHECKING, other_jobs.c.created_by == jobs.c.created_by, *leased
     )
+    applying = select(other_jobs.c.id).where(other_jobs.c.state == JobState.APPLYING, *leased)
     return (
         select(jobs.c.id)
         .where(
@@ -188,6 +191,7 @@ def _next_due(job_id: int | None = None) -> Any:
             is_free(jobs, LEASE),
             or_(jobs.c.not_before.is_(None), jobs.c.not_before <= dialects.database_time()),
             or_(jobs.c.state != JobState.APPLYING, not_(exists(applying))),
+            or_(jobs.c.state != JobState.CHECKING, not_(exists(checking))),
         )
         .order_by(jobs.c.id)
         .limit(1)

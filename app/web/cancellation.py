@@ -45,11 +45,11 @@ def _on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
     if has_request_context() and request.method in SAFE_METHODS:
         cancellation = request.environ.get(CANCELLATION)
         if cancellation is not None:
-            record.info[CANCELLATION] = cancellation
+            record.info[CANCELLATION] = cancellation, connection
             cancellation.add(connection)
 
 
-def _on_checkin(connection: Any, record: Any) -> None:
-    cancellation = record.info.pop(CANCELLATION, None)
+def _on_checkin(_connection: Any, record: Any) -> None:  # None, if the connection was lost
+    cancellation, connection = record.info.pop(CANCELLATION, (None, None))
     if cancellation is not None:
         cancellation.remove(connection)

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from app.access import idempotency
 from app.access.api_tokens import create_token
 from app.api import writes
+from app.core.database import now, run_in_transaction
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, all_segments, count_change_sets, set_segments
 
@@ -84,12 +86,16 @@ def test_a_key_belongs_to_its_token(app: Flask, api: Api, ana: str) -> None:
     assert all_segments() == {ana: SILVER}
 
 
-def test_key_expires_after_a_day(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def date_key(age: timedelta) -> None:
+    values = {"created_at": now() - age}
+    run_in_transaction(lambda session: session.execute(update(idempotency.IdempotencyKey).values(values)))
+
+
+def test_key_expires_after_a_day(api: Api, ana: str) -> None:
     api.replace([{"document_id": ana, "segments": GOLD}], headers=KEY)
-    real = idempotency.now
-    monkeypatch.setattr(idempotency, "now", lambda: real() + timedelta(hours=23))
+    date_key(timedelta(hours=23))
     api.replace([{"document_id": ana, "segments": SILVER}], headers=KEY, status=422, code="IDEMPOTENCY_MISMATCH")
-    monkeypatch.setattr(idempotency, "now", lambda: real() + timedelta(hours=25))
+    date_key(timedelta(hours=25))
     api.replace([{"document_id": ana, "segments": SILVER}], headers=KEY)
     assert all_segments() == {ana: SILVER}
 

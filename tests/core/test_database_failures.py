@@ -21,6 +21,8 @@ from app.core.database import check_database, db, now, run_in_transaction
 from app.core.dialects import commit_status, connections
 from app.core.errors import Unavailable, UnsupportedDatabase
 from app.core.models.change_sets import ChangeSet
+from app.web.cancellation import Cancellation
+from app.web.server_environ import CANCELLATION
 from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
@@ -284,6 +286,38 @@ def test_writers_hold_one_connection(app: Flask, ana: str) -> None:
     all_segments()
     set_segments(ana, SILVER)
     assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@on_postgresql
+def test_a_connection_that_the_server_ends_at_the_beginning_of_a_transaction_is_replaced(
+    app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, ended = connections._BEGIN_WRITING, []
+
+    def end_it_once(*arguments: Any) -> Any:
+        if not ended:
+            ended.append(True)
+            monkeypatch.setattr(connections, "_BEGIN_WRITING", "SELECT pg_terminate_backend(pg_backend_pid())")
+        else:
+            monkeypatch.setattr(connections, "_BEGIN_WRITING", begin)
+        return local_settings(*arguments)
+
+    local_settings = connections._local_settings
+    monkeypatch.setattr(connections, "_local_settings", end_it_once)
+    set_segments(ana, GOLD)
+    assert ended
+    assert all_segments() == {ana: GOLD}
+
+
+@on_postgresql
+def test_a_connection_that_is_lost_while_a_request_reads_is_forgotten(app: Flask) -> None:
+    cancellation = Cancellation()
+    with app.test_request_context("/", environ_overrides={CANCELLATION: cancellation}):
+        db.session.rollback()
+        connection = db.engine.connect()
+        connection.invalidate()
+        connection.close()
+    assert cancellation._connections == []
 
 
 LONG_AGO, LATER = "2000-01-01", now() + timedelta(days=1)

@@ -33,7 +33,7 @@ from tests.torture.workload import Client, Log
 
 CUSTOMERS = [f"customer-{number:02}" for number in range(12)]
 CLIENTS = 6
-QUICK_SECONDS, DEFAULT_SECONDS = 25.0, 600.0
+QUICK_SECONDS, DEFAULT_SECONDS = 20.0, 600.0
 
 
 def main() -> None:

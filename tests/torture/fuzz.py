@@ -12,17 +12,26 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote
 
 import orjson
-from flask import Flask
+from flask import Flask, current_app
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
 
 from app import create_app
+from app.access.email_addresses import parse_email
 from app.access.ip_allowlist import InvalidNetwork, parse_networks
+from app.access.token_types import parse_types
 from app.core.errors import DomainError
 from app.core.search.terms import index_terms, parse_query
 from app.files.columns import detect_columns, make_row_parser, validate_columns
 from app.files.formats import UnreadableFile, detect_format
-from app.files.reading import open_stream
+from app.files.reading import open_plain, open_stream
+from app.files.redaction import rows_without
+from app.pages.days import parse_two_valid_days
+from app.pages.editor import parse_editor
+from app.pages.list_query import parse_customer_list
 from app.serialization.request_schemas import parse_customers, parse_patches, parse_replacements, parse_timestamp
 from app.serialization.segment_notation import InvalidSegment, parse_segment
 from app.settings import SETTINGS, InvalidSettings
@@ -57,6 +66,30 @@ def _json(parse: Callable[[object], object]) -> Callable[[bytes], object]:
     return parse_json
 
 
+def _query(parse: Callable[[], object]) -> Callable[[bytes], object]:
+    """Make a parser of a page's URL: the input is its query string."""
+
+    def parse_query_string(data: bytes) -> object:
+        with current_app.test_request_context("/", query_string=quote(data, safe="&=%+[]:;/?")):
+            return parse()
+
+    return parse_query_string
+
+
+def _editor(data: bytes) -> object:
+    return parse_editor(MultiDict(parse_qsl(data.decode(errors="replace"), keep_blank_values=True)))
+
+
+def _file_without_rows(data: bytes) -> int:
+    """Write a file anew without the rows about a customer, as an erasure does."""
+
+    def is_about(id_: str | None, texts: list[str]) -> bool:
+        return id_ == "1" or "Ana" in texts
+
+    with open_plain(io.BytesIO(data), max_uncompressed=1_000_000) as (plain, format_):
+        return sum(map(len, rows_without(plain, format_, None, is_about)))
+
+
 def _file(data: bytes) -> int:
     """Read a file as an import does: detect its format and columns, and parse each row."""
     with open_stream(io.BytesIO(data), max_uncompressed=1_000_000) as source:
@@ -74,6 +107,8 @@ def _settings(text: str) -> None:
         except (ValueError, InvalidSettings):
             continue
 
+
+REFUSED = (DomainError, HTTPException)
 
 BODY = b'{"customers": [{"document_id": "1", "segments": [{"type": "a", "value": "b"}]}]}'
 PATCHES = b'{"customers": [{"document_id": "1", "add": [{"type": "a", "value": "b"}], "remove": []}]}'
@@ -105,6 +140,22 @@ TARGETS: dict[str, Target] = {
     ),
     "file format": Target(detect_format, (CSV, b"sep=;\na;b\n", "á;é\n".encode("utf-16")), (UnreadableFile,)),
     "file": Target(_file, (CSV, b'{"document_id": "1"}\n', b'[{"document_id": "1"}]'), (DomainError,)),
+    "file without rows": Target(
+        _file_without_rows,
+        (CSV, b'{"document_id": "1"}\n', b'[{"document_id": "1"}]', CSV.decode().encode("utf-16")),
+        REFUSED,
+    ),
+    "list of customers": Target(
+        _query(parse_customer_list),
+        (b"q=ana&segment=a%3Ab&without=c:d&has=none&limit=50", b"sort=name&cursor=W10.x.y"),
+        REFUSED,
+    ),
+    "two days": Target(_query(parse_two_valid_days), (b"start=2026-01-31&end=2026-02-28", b"end=9999-12-31"), REFUSED),
+    "editor": Target(
+        _editor, (b'type=a&value=b&original_index=0&removed=&base=[{"type":"a","value":"b"}]&version=12',), REFUSED
+    ),
+    "email": Target(_text(parse_email), (b"ana@example.com", "ána@exämple.com".encode()), REFUSED),
+    "types of a token": Target(_text(lambda text: parse_types(text.split(","))), (b"membership,region",), REFUSED),
     "settings": Target(_text(_settings), (b"8000", b"600 per minute", b"host:443", b"postgres://u@h/d"), ()),
 }
 

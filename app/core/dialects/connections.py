@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection, Dialect, make_url
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.errors import UnsupportedDatabase
@@ -233,7 +233,7 @@ def _begin_postgresql(connection: Connection) -> None:
     begin = [how, *(f"SET LOCAL {name} = {value}" for name, value in _local_settings(options, info).items())]
     if writing:
         # Known from the beginning, for the case that the answer to COMMIT is lost; no round trip of its own.
-        info[TRANSACTION_ID] = _last_value(driver, "; ".join([*begin, _BEGIN_WRITING]))
+        info[TRANSACTION_ID] = _last_value(connection, driver, "; ".join([*begin, _BEGIN_WRITING]))
     else:
         connection.exec_driver_sql("; ".join(begin))
 
@@ -258,9 +258,18 @@ def _local_settings(options: Any, info: dict[Any, Any]) -> dict[str, Any]:
     return settings
 
 
-def _last_value(driver: psycopg.Connection[Any], statements: str) -> Any:
-    cursor = driver.execute(statements.encode())
-    while cursor.nextset():
-        pass
-    row = cursor.fetchone()
+def _last_value(connection: Connection, driver: psycopg.Connection[Any], statements: str) -> Any:
+    """Return the first value of the last statement. Raises DBAPIError, as SQLAlchemy does."""
+    try:
+        cursor = driver.execute(statements.encode())
+        while cursor.nextset():
+            pass
+        row = cursor.fetchone()
+    except psycopg.Error as error:
+        lost = bool(driver.closed)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            statements, None, error, psycopg.Error, connection_invalidated=lost, dialect=connection.dialect
+        ) from error
     return row and row[0]
