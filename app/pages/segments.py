@@ -8,10 +8,11 @@ from flask import render_template
 from flask_babel import gettext as _
 
 from app.core.counts.customer_totals import totals
-from app.core.counts.segment_counts import catalogue, count_holders
+from app.core.counts.segment_counts import count_holders
 from app.core.counts.trends import days, no_trend, trends
 from app.core.errors import NotFound
 from app.core.models.segments import SegmentPair
+from app.core.search.catalogue import CatalogueOrder, search_catalogue
 from app.core.search.customers import find_customers
 from app.core.search.filters import Filter, Order
 from app.core.search.similar_segments import find_all_similar
@@ -25,6 +26,7 @@ from app.web.replica_reads import from_replica
 PAGE_SIZE = 50
 MEMBERS_PAGE_SIZE = 20
 MAX_GROUPS = 100
+MAX_TYPE_LINKS = 60
 
 
 @dataclass(frozen=True)
@@ -32,22 +34,28 @@ class CatalogueFilter:
     """Which segments the catalogue lists."""
 
     type: str | None = None
+    q: str = ""
+    sort: CatalogueOrder | None = None
 
 
 @blueprint.get("/segments")
 @require_role("viewer")
 @from_replica
 def segments() -> Any:
-    filter_, after = parse_filter(CatalogueFilter), list_query.cursor("after", str, str)
-    rows = catalogue(SegmentPair(*after) if after else None, limit=PAGE_SIZE + 1, type_=filter_.type)
-    page = rows[:PAGE_SIZE]
+    filter_, after = parse_filter(CatalogueFilter), list_query.cursor("after", int)
+    start = after[0] if after else 0
+    page = search_catalogue(filter_.q, type_=filter_.type, order=filter_.sort or "name", start=start, limit=PAGE_SIZE)
     urls = ListUrl(filter_parameters(filter_))
     return render_template(
         "segments.html",
-        types=[(type_, list(group)) for type_, group in groupby(page, key=lambda row: row.type)],
-        trends=trends([row.pair for row in page]),
+        filter=filter_,
+        list_url=urls,
+        max_type_links=MAX_TYPE_LINKS,
+        types=[(type_, list(group)) for type_, group in groupby(page.rows, key=lambda row: row.type)],
+        type_totals={total.type: total for total in page.types},
+        trends=trends([row.pair for row in page.rows]),
         totals=totals(),
-        next_url=urls.changed(after=encode_cursor(*page[-1].pair)) if len(rows) > PAGE_SIZE else None,
+        next_url=urls.changed(after=encode_cursor(start + PAGE_SIZE)) if page.has_more else None,
         first_url=urls.changed() if after else None,
     )
 

@@ -86,3 +86,20 @@ def test_a_trend_has_the_size_at_the_end_of_each_day(app: Flask) -> None:
 
 def test_an_empty_catalogue_suggests_what_to_do_next(viewer: Operator) -> None:
     assert "No segments yet" in viewer.get("/segments").text
+
+
+def test_the_catalogue_is_searched_sorted_and_narrowed_to_a_type(viewer: Operator) -> None:
+    add_customers("1", "2")
+    set_segments("1", [*GOLD, {"type": "store", "value": "Bogotá"}])
+    set_segments("2", [*GOLD, *SILVER])
+    page = viewer.get("/segments?q=bogota")
+    assert "Bogotá" in page.links
+    assert "GOLD" not in page.links
+    page = viewer.get("/segments")
+    assert "membership 2 values · 3 assignments" in page.text
+    narrowed = viewer.get(page.links["membership 2"])
+    assert "GOLD" in narrowed.links
+    assert "Bogotá" not in narrowed.links
+    largest = viewer.get("/segments?sort=size").text
+    assert largest.index("GOLD") < largest.index("SILVER")
+    assert "No segments found" in viewer.get("/segments?q=nothing").text

@@ -151,6 +151,12 @@ def catalogue(after: SegmentPair | None = None, *, limit: int, type_: str | None
     return _fetch(query)
 
 
+def all_sizes() -> list[SegmentSize]:
+    """Return all segments that customers hold, by type and value."""
+    counts = current_counts()
+    return _fetch(_sizes(counts, None).order_by(counts.c.type, counts.c.value))
+
+
 def largest_segments(*, limit: int, type_: str | None = None) -> list[SegmentSize]:
     """Return the segments with the most customers, the largest first."""
     counts = current_counts()
