@@ -209,6 +209,12 @@ SETTINGS = (
     Setting("OIDC_CLIENT_ID", "", "Client id at the provider"),
     Setting("OIDC_CLIENT_SECRET", "", "Client secret at the provider"),
     Setting("OIDC_ROLE_CLAIM", "", f"Claim with the role ({_ROLE_NAMES}); if empty, roles are set here"),
+    Setting(
+        "APPROVAL_ABOVE",
+        "",
+        "Bulk edits, imports and undo of more customers wait until another operator approves them; none if empty",
+        _at_least(1),
+    ),
     Setting("AUDIT_RETENTION_DAYS", "400", "Days after which entries of the audit log are deleted", _at_least(1)),
     Setting("HISTORY_RETENTION_DAYS", "0", "Days after which changes are deleted; never if 0", _at_least(0)),
     Setting(

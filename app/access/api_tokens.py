@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, false, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -16,7 +16,7 @@ from app.access.ip_allowlist import parse_networks
 from app.access.secret_digests import new_secret, sha256_hex
 from app.access.token_types import parse_types
 from app.core import dialects
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 from app.core.database import Base, UtcDateTime, db, fetch_autocommit, now, run_in_transaction
 from app.core.errors import Conflict, DuplicateName, NotFound, Unavailable
 from app.core.models.change_sets import Actor
@@ -24,6 +24,8 @@ from app.core.models.change_sets import Actor
 DEFAULT_SCOPES = ("segments:read", "segments:write", "customers:read", "customers:write", "changes:read")
 SCOPES = (*DEFAULT_SCOPES, "customers:erase", "webhooks:write")
 """The last two are never default scopes: `customers:erase` destroys data, `webhooks:write` sends it elsewhere."""
+GUARD_FIELDS = ("customers", "percent", "floor", "warn_customers", "warn_percent", "holds")
+"""The fields of a guard that a token has columns for."""
 PREFIX = "cs_"
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
@@ -46,6 +48,11 @@ class ApiToken(Base):
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     guard_customers: Mapped[int | None]
     guard_percent: Mapped[int | None]
+    guard_floor: Mapped[int | None]
+    guard_warn_customers: Mapped[int | None]
+    guard_warn_percent: Mapped[int | None]
+    guard_holds: Mapped[bool] = mapped_column(server_default=false())
+    """The fields of `Guard`."""
     networks: Mapped[list[str]] = mapped_column(dialects.Json)
     """The networks that requests are accepted from; empty for any."""
     types: Mapped[list[str]] = mapped_column(dialects.Json, server_default="[]")
@@ -69,8 +76,9 @@ class ApiToken(Base):
     @property
     def guard(self) -> Guard | None:
         """The token's limit on emptied customers (contract §2), or None."""
-        has_limit = self.guard_customers is not None or self.guard_percent is not None
-        return Guard(self.guard_customers, self.guard_percent, frozenset(self.types)) if has_limit else None
+        values = {name: getattr(self, f"guard_{name}") for name in GUARD_FIELDS}
+        guard = Guard(**values, types=frozenset(self.types))
+        return None if guard.is_empty else guard
 
     def matches(self, digest: str) -> bool:
         """Return whether this is the digest of the current secret, or of the previous one during a rotation."""
@@ -121,8 +129,7 @@ def create_token(  # noqa: PLR0913 - one parameter per limit
             scopes=list(scopes),
             created_at=at,
             expires_at=expires_in and at + expires_in,
-            guard_customers=guard and guard.customers,
-            guard_percent=guard and guard.percent,
+            **_guard_columns(guard or Guard()),
             networks=allowed,
             types=allowed_types,
         )
@@ -149,6 +156,14 @@ def get_token(token_id: int) -> ApiToken:
     return token
 
 
+def get_token_by_name(name: str) -> ApiToken:
+    """Return the token with this name. Raises NotFound."""
+    token = db.session.scalar(select(ApiToken).where(ApiToken.name == name))
+    if token is None:
+        raise NotFound(f"No token is named {name}.")
+    return token
+
+
 def update_token(
     token_id: int, guard: Guard, networks: Iterable[str], types: Iterable[str], expires_at: datetime | None
 ) -> None:
@@ -161,7 +176,8 @@ def update_token(
     def work(session: Session) -> None:
         token = _for_update(session, token_id)
         before = _limits(token)
-        token.guard_customers, token.guard_percent = guard.customers, guard.percent
+        for name, value in _guard_columns(guard).items():
+            setattr(token, name, value)
         token.networks, token.types = allowed, allowed_types
         token.expires_at = expires_at
         record_event(session, "token_changed", token.name, before=before, after=_limits(token))
@@ -193,11 +209,14 @@ def _limits(token: ApiToken) -> dict[str, Any]:
     """Return what the audit log records of a token's limits."""
     return {
         "expires": token.expires_at and token.expires_at.isoformat(),
-        "guard_customers": token.guard_customers,
-        "guard_percent": token.guard_percent,
+        **{name: getattr(token, name) for name in _guard_columns(Guard())},
         "networks": token.networks,
         "types": token.types,
     }
+
+
+def _guard_columns(guard: Guard) -> dict[str, Any]:
+    return {f"guard_{name}": getattr(guard, name) for name in GUARD_FIELDS}
 
 
 def _for_update(session: Session, token_id: int) -> ApiToken:

@@ -43,6 +43,8 @@ class TokenRequest(Base):
     changed: Mapped[int | None]
     unchanged: Mapped[int | None]
     not_found: Mapped[int | None]
+    guard: Mapped[str | None]
+    """`warn` or `hold`, if the guard of the token did that."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class LogEntry:
     dry_run: bool
     used_previous_secret: bool
     counts: CustomerCounts
+    guard: str | None = None
 
     def row(self) -> dict[str, object]:
         fields = asdict(self)

@@ -3,12 +3,13 @@
 from flask import Flask
 from werkzeug.utils import find_modules, import_string
 
-from app.api import auth, etag, rate_limit, token_requests
+from app.api import auth, etag, guarded_writes, rate_limit, token_requests
 from app.api.api_blueprint import ApiBlueprint
 
 blueprint = ApiBlueprint("api", __name__, url_prefix="/api")
 blueprint.before_request(auth.authenticate)
 blueprint.after_request(rate_limit.add_headers)
+blueprint.after_request(guarded_writes.add_warning)
 blueprint.after_request(token_requests.log_request)
 blueprint.after_request(etag.apply_etag)
 

@@ -166,10 +166,15 @@ def _responses(operation: Operation, limits: Mapping[str, Any], *, conditional: 
     common = (("ETag",) if conditional else ()) + (RATE_HEADERS if operation.scope else ())
     responses: dict[str, Any] = {}
     for answer in operation.answers:
+        schema: Any = answer.schema or {"type": "string"}
+        description, other = answer.description, responses.get(str(answer.status))
+        if other:  # two answers of one status
+            schema = {"anyOf": [other["content"][answer.media_type]["schema"], schema]}
+            description = f"{other['description']} Or: {description}"
         responses[str(answer.status)] = {
-            "description": answer.description,
+            "description": description,
             "headers": _headers(*answer.headers, *common),
-            "content": {answer.media_type: {"schema": answer.schema or {"type": "string"}, "example": answer.example}},
+            "content": {answer.media_type: {"schema": schema, "example": answer.example}},
             "links": dict(answer.links),
         }
     if conditional:

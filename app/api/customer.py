@@ -15,6 +15,7 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
+from app.api.guarded_writes import effective_guard, note_warning
 from app.api.parameters import DryRunQuery, QuerySchema
 from app.api.request_body import json_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string, strings
@@ -23,8 +24,9 @@ from app.api.write_headers import HeaderSchema, IdempotentHeaders, WriteHeaders,
 from app.api.writes import run_write
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.document_ids import rename_customer_in
+from app.core.changes.guard import ChangeTooLarge, Guard
 from app.core.changes.profiles import lock_customers, upsert_customers
-from app.core.changes.replace_segments import ChangeTooLarge, replace_segments_in
+from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import run_in_transaction
 from app.core.errors import CustomerExists, CustomerNotFound, DomainError, Forbidden, InvalidDocumentId, InvalidInput
@@ -121,7 +123,7 @@ class PutCustomerSchema(CustomerRowSchema):
             CustomerAnswer,
             "The customer as they are now.",
             {**ANA, "segments": [GOLD]},
-            headers=("Change-Set", "ETag"),
+            headers=("Change-Set", "ETag", "Guard-Warning"),
             links=CHANGE_SET_LINKS,
         ),
     ),
@@ -132,7 +134,7 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
 
     The profile is replaced as a whole, and so are the segments, if the key is there; that needs the scope
     `segments:write`, too. 403 if segments would change that are of other types than the token is limited to. With
-    If-Match, only a customer with this ETag is changed.
+    If-Match, only a customer with this ETag is changed. The guard of the token counts; what it refuses is never held.
     """
     check_document_id(document_id)
     sent = _parse_customer(document_id)
@@ -147,7 +149,7 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
             check_put_types(current.segments if current else [], sent["segments"])
         with open_change_set(session, current_client().actor(), note=headers["change_reason"]) as change_set:
             change_set.counted_types = current_client().types
-            _put(change_set, sent, guarded=not headers["guard"])
+            _put(change_set, sent, effective_guard(headers))
         customer = _customer_json(lock_customers(session, [document_id])[document_id])
         return customer, change_set.id if change_set.has_changes and not dry_run else None
 
@@ -179,15 +181,15 @@ def _check_precondition(row: Any) -> None:
         raise PreconditionFailed(PreconditionFailed.explanation)
 
 
-def _put(change_set: ChangeSetBuilder, sent: dict[str, Any], *, guarded: bool) -> None:
+def _put(change_set: ChangeSetBuilder, sent: dict[str, Any], guard: Guard | None) -> None:
     segments: Segments | None = sent.pop("segments", None)
     upsert_customers(change_set.session, [sent], change_set)
     if segments is None:
         return
     result = replace_segments_in(change_set, PreparedUpdate.of({sent["document_id"]: segments}))
-    guard = current_client().guard
-    if guarded and guard and not guard.allows(change_set.emptied, 1):
-        raise ChangeTooLarge(change_set.emptied, result)
+    if guard:
+        guard.check(change_set.emptied, 1, result)
+    note_warning(guard, change_set.emptied, 1)
 
 
 class RenameSchema(RequestSchema):

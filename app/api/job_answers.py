@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from app import background
 from app.api.api_blueprint import link
-from app.api.schemas import AnswerSchema, change_set_id, count, enum, string, strings, timestamp
+from app.api.schemas import AnswerSchema, change_set_id, count, enum, guard_warning, string, strings, timestamp
 from app.jobs.jobs import Job
 from app.jobs.reports import job_report
 from app.jobs.schedules import Schedule, current_schedule
@@ -35,7 +35,7 @@ STARTED = {**EXAMPLE, "state": "checking", "done": 0, "total": None, "report": N
 
 
 class JobReport(AnswerSchema):
-    """What the job did; a dry run: what it would do. Lists end after 1000 ids."""
+    """What the job did; of a dry run or a held job, what it would do. Lists end after 1000 ids."""
 
     changed = count("Customers whose segments changed.")
     unchanged = count("Customers who had the new segments or profile already.")
@@ -46,6 +46,7 @@ class JobReport(AnswerSchema):
     stale = strings("Customers who changed after `as_of`, or since they were found, and were left alone.")
     conflicts = strings("Of a revert: customers who changed later, and were left alone.")
     rejected = count("Rows with errors.")
+    warning = guard_warning()
     added = fields.Integer(metadata={"description": "Of a list of members: who gained the segment.", "minimum": 0})
     removed = fields.Integer(metadata={"description": "Of a list of members: who lost the segment.", "minimum": 0})
 
@@ -53,8 +54,9 @@ class JobReport(AnswerSchema):
 class JobAnswer(AnswerSchema):
     id = string()
     state = enum(
-        "`checking`, `scheduled` and `applying` go on; the others are final.",
-        *(JobState.CHECKING, JobState.SCHEDULED, JobState.APPLYING, JobState.DONE, JobState.CANCELLED, JobState.FAILED),
+        "`checking`, `scheduled` and `applying` go on, `held` waits for an operator; the others are final.",
+        *(JobState.CHECKING, JobState.HELD, JobState.SCHEDULED, JobState.APPLYING),
+        *(JobState.DONE, JobState.CANCELLED, JobState.FAILED),
     )
     done = count("Bytes or customers that were processed in this state.")
     total = fields.Integer(required=True, allow_none=True, metadata={"description": "Of how many, if it is known."})
@@ -62,7 +64,7 @@ class JobAnswer(AnswerSchema):
         JobReport, required=True, allow_none=True, metadata={"description": "Null while the file is being checked."}
     )
     changeSet = change_set_id()  # noqa: N815
-    error = string("Why it failed.", allow_none=True)
+    error = string("Why it failed, or why a held job ended.", allow_none=True)
     apply_at = timestamp("When it is applied; null for at once.", allow_none=True)
     revert_at = timestamp("When its change set is reverted; null for never.", allow_none=True)
     revertJob = string("The job that reverts it.", allow_none=True)  # noqa: N815
@@ -94,8 +96,9 @@ def started_json(job_id: int, **values: Any) -> dict[str, Any]:
 
 
 def accepted(response: Response) -> Response:
-    """Turn the answer that has the `id` of a job into 202, with the job's address; and wake a worker."""
+    """Turn the answer that has the id of a job, as `id` or `job`, into 202 with its address; and wake a worker."""
     response.status_code = 202
-    response.headers["Location"] = url_for("api.read_job", job_id=int(response.get_json()["id"]))
+    body = response.get_json()
+    response.headers["Location"] = url_for("api.read_job", job_id=int(body.get("job") or body["id"]))
     background.notify_workers()
     return response

@@ -13,6 +13,7 @@ from app.api import blueprint
 from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.feed_cursors import AsOf
+from app.api.guarded_writes import effective_guard
 from app.api.job_answers import (
     EXAMPLE,
     JOB_LINKS,
@@ -32,7 +33,8 @@ from app.api.writes import run_write
 from app.core.errors import DomainError, Forbidden, InvalidInput, NotFound, TooLarge, UnsupportedMediaType
 from app.core.limits import MAX_UPLOAD_BYTES
 from app.files.export import rejected_csv_chunks
-from app.jobs.api_jobs import ACTIONS, ApiJob, create_api_job, discard_api_job, start_api_job
+from app.jobs.api_job import ACTIONS, ApiJob
+from app.jobs.api_jobs import create_api_job, discard_api_job, start_api_job
 from app.jobs.jobs import Job, NotReady, cancel, get_job_of_source
 from app.jobs.schedules import Schedule, iter_schedule_errors
 from app.jobs.states import JobKind
@@ -97,7 +99,7 @@ def submit_job(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     types, schedule = _check(query), Schedule(query["apply_at"], query["revert_at"])
     if headers["idempotency_key"] is None:  # a repetition is answered even if the moment has passed since
         refuse(iter_schedule_errors(schedule, history_retention()), "the query")
-    guard = None if headers["guard"] else current_client().guard
+    guard = effective_guard(headers)
     job = ApiJob.of(
         query["action"],
         dry_run=query["dry_run"],

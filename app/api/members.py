@@ -14,20 +14,22 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, SEGMENT_PATH
+from app.api.guarded_writes import HELD, effective_guard, note_warning, received_at, run_guarded
 from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
 from app.api.parameters import Cursor, DryRunQuery, PageQuery, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
-from app.api.schemas import AnswerSchema, change_set_id, count, next_cursor, strings
+from app.api.schemas import AnswerSchema, change_set_id, count, guard_warning, next_cursor, strings
 from app.api.segment_types import changed_segment
 from app.api.write_headers import GuardedHeaders
-from app.api.writes import run_write
-from app.core.changes.members import MembersDiff, diff_members
-from app.core.changes.replace_segments import ChangeTooLarge, replace_segments
+from app.core.changes.guard import ChangeTooLarge
+from app.core.changes.members import LOST, MembersDiff, diff_members
+from app.core.changes.replace_segments import replace_segments
 from app.core.errors import InvalidInput, NoLongerRetained
 from app.core.history.members import list_members
 from app.core.limits import BATCH_SIZE
 from app.core.models.customers import is_storable
 from app.core.models.segments import SegmentPair
+from app.jobs.held_requests import hold_members
 from app.jobs.members import start_members_job
 from app.jobs.states import JobState
 from app.serialization.change_set_json import serialize_id
@@ -51,6 +53,7 @@ class MembersAnswer(AnswerSchema):
     unchanged = count("Customers who were members already.")
     notFound = strings("Ids that no customer has.")  # noqa: N815
     changeSet = change_set_id()  # noqa: N815
+    warning = guard_warning()
 
 
 class MembersQuery(PageQuery):
@@ -110,9 +113,10 @@ def members(query: dict[str, Any], type: str, value: str) -> Response:
             MembersAnswer,
             "How many customers gained and lost the segment.",
             {"added": 1, "removed": 0, "unchanged": 0, "notFound": ["222-133"], "changeSet": "43"},
-            headers=("Change-Set",),
+            headers=("Change-Set", "Guard-Warning"),
             links=CHANGE_SET_LINKS,
         ),
+        HELD,
         Answer(
             JobAnswer,
             "More than 5,000 customers change: the job that does it, with `added` and `removed` in its report.",
@@ -135,33 +139,36 @@ def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value
     """
     segment = changed_segment(type, value)
     document_ids = _parse_members()
-    guard, dry_run = None if headers["guard"] else current_client().guard, query["dry_run"]
+    guard, dry_run = effective_guard(headers), query["dry_run"]
 
     def work(session: Session) -> StoredResponse:
         diff = diff_members(session, segment, document_ids)
         counts = CustomerCounts(len(document_ids), len(diff), diff.unchanged, len(diff.not_found))
         token_requests.note_counts(counts, dry_run=dry_run)
         diff.check(guard)
+        warning = note_warning(guard, len(diff.removed), diff.members_before, LOST, dry_run=dry_run)
         if dry_run or not len(diff):
-            return StoredResponse(dumps(_report(diff)), None)
-        return _apply(session, diff, headers["change_reason"])
+            return StoredResponse(dumps({**_report(diff), **warning}), None)
+        return _apply(session, diff, headers["change_reason"], warning)
 
-    try:
-        response = run_write(work, headers, dry_run=dry_run)
-    except ChangeTooLarge as error:
-        error.extra = {"report": _report(error.outcome)}
-        raise
+    def hold(session: Session) -> int:
+        at, diff = received_at(), diff_members(session, segment, document_ids)
+        return hold_members(
+            session, current_client().actor(), diff, headers["change_reason"], received_at=at, guard=guard
+        )
+
+    response = run_guarded(work, headers, dry_run=dry_run, report=_report, hold=hold)
     return accepted(response) if "id" in response.get_json() else response
 
 
-def _apply(session: Session, diff: MembersDiff, reason: str | None) -> StoredResponse:
+def _apply(session: Session, diff: MembersDiff, reason: str | None, warning: dict[str, str]) -> StoredResponse:
     """Apply the changes in this transaction if they are one batch; else start a job."""
     actor = current_client().actor()
     if len(diff) > BATCH_SIZE:
         job_id = start_members_job(session, actor, diff, reason)
         return StoredResponse(dumps(started_json(job_id, state=JobState.APPLYING, total=len(diff))), None)
     change_set_id = replace_segments(diff.patches(), actor, note=reason, session=session).change_set_id
-    return StoredResponse(dumps(_report(diff, change_set_id)), change_set_id)
+    return StoredResponse(dumps({**_report(diff, change_set_id), **warning}), change_set_id)
 
 
 def _parse_members() -> list[str]:

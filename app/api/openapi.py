@@ -198,6 +198,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
         "example": "42",
     },
+    "Guard-Warning": {
+        "description": "How many customers lost all their segments, if the guard of the token warns of so many.",
+        "schema": {"type": "string"},
+        "example": "90 customers lost all their segments: more than the token's guard warns of.",
+    },
     "Location": {
         "description": "The address of the job.",
         "required": True,

@@ -12,12 +12,13 @@ from app.api import blueprint, token_requests
 from app.api.api_blueprint import Answer
 from app.api.auth import current_client
 from app.api.examples import CHANGE_SET_ID, CHANGE_SET_LINKS
+from app.api.guarded_writes import HELD, effective_guard, note_warning, run_guarded
 from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
 from app.api.parameters import DryRunQuery
-from app.api.schemas import AnswerSchema, change_set_id, count, strings
+from app.api.schemas import AnswerSchema, change_set_id, count, guard_warning, strings
 from app.api.write_headers import GuardedHeaders, RespondAsync
 from app.api.writes import run_write
-from app.core.changes.replace_segments import ChangeTooLarge, Guard
+from app.core.changes.guard import ChangeTooLarge, Guard
 from app.core.changes.revert import RevertResult, check_ended, revert
 from app.core.database import db
 from app.core.errors import NotEnded, NotFound
@@ -33,6 +34,7 @@ class Reverted(AnswerSchema):
     unchanged = count("Customers who were in that state already.")
     conflicts = strings("Customers who changed since, and were left alone.")
     changeSet = change_set_id()  # noqa: N815
+    warning = guard_warning()
 
 
 class RevertHeaders(GuardedHeaders):
@@ -56,9 +58,10 @@ REVERTED = {"changed": 1, "unchanged": 0, "conflicts": [], "changeSet": "43"}
             Reverted,
             "How many customers were restored or in that state already, and who was left alone.",
             REVERTED,
-            headers=("Change-Set",),
+            headers=("Change-Set", "Guard-Warning"),
             links=CHANGE_SET_LINKS,
         ),
+        HELD,
         Answer(JobAnswer, "The job that reverts it.", STARTED, status=202, headers=("Location",), links=JOB_LINKS),
     ),
     errors=(NotFound, NotEnded, ChangeTooLarge, IdempotencyMismatch),
@@ -72,7 +75,7 @@ def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> 
     change that are of other types than the token is limited to. 202 and a job for a change set of more than 5,000
     entries, and for any with `Prefer: respond-async`.
     """
-    guard = None if headers["guard"] else current_client().guard
+    guard = effective_guard(headers)
     dry_run = query["dry_run"]
     check_ended(db.session(), change_set_id)
     if headers["prefer"] or not is_one_batch(change_set_id):
@@ -90,26 +93,28 @@ def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> 
         )
         counts = CustomerCounts(changed=result.customers, unchanged=result.unchanged)
         token_requests.note_counts(counts, dry_run=dry_run)
-        return StoredResponse(dumps(_report(result)), result.change_set_id)
+        warning = note_warning(guard, result.emptied, result.touched, dry_run=dry_run)
+        return StoredResponse(dumps({**_report(result), **warning}), result.change_set_id)
 
-    try:
-        return run_write(work, headers, dry_run=dry_run)
-    except ChangeTooLarge as error:
-        error.extra = {"report": _report(error.outcome)}
-        raise
+    def hold(session: Session) -> int:
+        return _start_job(session, change_set_id, guard, headers["change_reason"], dry_run=False)
+
+    return run_guarded(work, headers, dry_run=dry_run, report=_report, hold=hold)
 
 
 def _revert_by_job(change_set_id: int, guard: Guard | None, headers: dict[str, Any], *, dry_run: bool) -> Response:
-    client = current_client()
-    job = RevertJob.of_client(
-        change_set_id, dry_run=dry_run, guard=guard, types=client.types, reason=headers["change_reason"]
-    )
-
     def work(session: Session) -> StoredResponse:
-        job_id = insert_job(session, JobKind.REVERT, client.actor(), job.to_dict(), JobState.CHECKING)
+        job_id = _start_job(session, change_set_id, guard, headers["change_reason"], dry_run=dry_run)
         return StoredResponse(dumps(started_json(job_id)), None)
 
     return accepted(run_write(work, headers))
+
+
+def _start_job(session: Session, change_set_id: int, guard: Guard | None, reason: str | None, *, dry_run: bool) -> int:
+    """Start the job, which checks the guard itself, and is held by it if the token says so; return its id."""
+    client = current_client()
+    job = RevertJob.of_client(change_set_id, dry_run=dry_run, guard=guard, types=client.types, reason=reason)
+    return insert_job(session, JobKind.REVERT, client.actor(), job.to_dict(), JobState.CHECKING)
 
 
 def _report(result: RevertResult) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class Segment(AnswerSchema):
     value = string()
 
 
+def guard_warning() -> fields.String:
+    """Return the field for what the guard of the token warns of; missing if it does not."""
+    return fields.String(metadata={"description": "What the guard of the token warns of."})
+
+
 class Report(AnswerSchema):
     """What happened to the customers of the request."""
 
@@ -65,6 +70,7 @@ class Report(AnswerSchema):
     duplicates = strings("Ids that were sent more than once; the first entry counted.")
     stale = strings("Customers who changed after `as_of`, and were left alone.")
     changeSet = change_set_id()  # noqa: N815
+    warning = guard_warning()
 
 
 class RefusedReport(AnswerSchema):
@@ -79,6 +85,7 @@ class RefusedReport(AnswerSchema):
     stale = fields.List(fields.String(), metadata={"description": "Customers who changed after `as_of`."})
     conflicts = fields.List(fields.String(), metadata={"description": "Customers who changed since."})
     changeSet = fields.String(allow_none=True, metadata={"description": "Always null."})  # noqa: N815
+    warning = guard_warning()
 
 
 class Problem(AnswerSchema):

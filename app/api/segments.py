@@ -1,10 +1,11 @@
 """The segments of customers: replaced and patched for many, read for one."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import orjson
 from flask import Response, jsonify
 from flask.json import dumps
 from marshmallow import fields
@@ -18,19 +19,22 @@ from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import AsOf
+from app.api.guarded_writes import HELD, effective_guard, note_warning, received_at, run_guarded
 from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, QuerySchema, SegmentTypes, Timestamp, identifier
 from app.api.request_body import customers_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
 from app.api.segment_types import check_token_types, replaced_types
 from app.api.write_headers import GuardedHeaders
-from app.api.writes import run_write
-from app.core.changes.replace_segments import ChangeTooLarge, ReplaceResult, replace_segments
+from app.core.changes.guard import ChangeTooLarge
+from app.core.changes.replace_segments import ReplaceResult, replace_segments
 from app.core.changes.replace_types import replace_types
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidInput, NoLongerRetained
 from app.core.history.timeline import segments_at
 from app.core.models.customers import get_segments, get_segments_by_email
 from app.core.models.segments import Segments
+from app.jobs.api_job import ApiJob
+from app.jobs.held_requests import hold_segments
 from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import (
     PatchSegmentsSchema,
@@ -76,6 +80,7 @@ class PointInTimeQuery(QuerySchema):
 
 
 UPDATED = {"updatedCustomers": ["1232-2323"]}
+WRITTEN_HEADERS = ("Change-Set", "Guard-Warning")
 CHANGE_ERRORS = (*BODY_ERRORS, ChangeTooLarge, IdempotencyMismatch)
 
 
@@ -96,9 +101,10 @@ CHANGE_ERRORS = (*BODY_ERRORS, ChangeTooLarge, IdempotencyMismatch)
             Updated,
             "The customers who were found and have the new segments, in the order sent.",
             UPDATED,
-            headers=("Change-Set",),
+            headers=WRITTEN_HEADERS,
             links=CHANGE_SET_LINKS,
         ),
+        HELD,
     ),
     errors=CHANGE_ERRORS,
 )
@@ -121,7 +127,7 @@ def replace(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     query=PatchQuery,
     headers=GuardedHeaders,
     body=Body(PatchSegmentsSchema, {"customers": [{"document_id": "1232-2323", "add": [GOLD], "remove": []}]}),
-    answers=(Answer(Updated, "As for replacing.", UPDATED, headers=("Change-Set",), links=CHANGE_SET_LINKS),),
+    answers=(Answer(Updated, "As for replacing.", UPDATED, headers=WRITTEN_HEADERS, links=CHANGE_SET_LINKS), HELD),
     errors=CHANGE_ERRORS,
 )
 def merge(query: dict[str, Any], headers: dict[str, Any]) -> Response:
@@ -140,6 +146,10 @@ class Update(NamedTuple):
     """The function of the core that changes the segments."""
     document_ids: list[str]
     duplicates: list[str]
+    content: Callable[[], Mapping[str, Any]]
+    """Returns what a job does with each customer, if the change is held; `action` and `types` are those of the job."""
+    action: Literal["replace", "patch"]
+    types: Collection[str] = ()
 
 
 def _read_replacements(types: frozenset[str] | None) -> Update:
@@ -148,23 +158,28 @@ def _read_replacements(types: frozenset[str] | None) -> Update:
     new_segments, duplicates = parse_replacements(body)
     replaced = replaced_types(body, types)
     if replaced is None:
-        change: Callable[..., ReplaceResult] = partial(replace_segments, PreparedUpdate.of(new_segments))
-    else:
-        change = partial(replace_types, new_segments, replaced)
-    return Update(change, list(new_segments), duplicates)
+        return _prepare(PreparedUpdate.of(new_segments), duplicates, "replace")
+    change = partial(replace_types, new_segments, replaced)
+    return Update(change, list(new_segments), duplicates, lambda: new_segments, "replace", replaced)
+
+
+def _prepare(
+    prepared: PreparedUpdate, duplicates: list[str], action: Literal["replace", "patch"], types: Collection[str] = ()
+) -> Update:
+    change, ids = partial(replace_segments, prepared), prepared.document_ids
+    return Update(change, ids, duplicates, lambda: orjson.loads(prepared.parameters["payload"].encode()), action, types)
 
 
 def _read_patches() -> Update:
     body = customers_body()
     patches, duplicates = parse_patches(body)
     check_token_types(body, "add", "remove")
-    return Update(partial(replace_segments, PreparedUpdate.of(patches)), list(patches), duplicates)
+    return _prepare(PreparedUpdate.of(patches), duplicates, "patch", current_client().types)
 
 
 def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, Any]) -> Response:
-    change, document_ids, duplicates = update
-    guard = None if headers["guard"] else current_client().guard
-    dry_run = query["dry_run"]
+    change, document_ids, duplicates, *_ = update
+    guard, dry_run = effective_guard(headers), query["dry_run"]
 
     def work(session: Session) -> StoredResponse:
         result = change(
@@ -176,17 +191,19 @@ def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, A
             CustomerCounts(len(document_ids), result.changed, result.unchanged, len(result.not_found)),
             dry_run=dry_run,
         )
+        warning = note_warning(guard, result.emptied, len(document_ids), dry_run=dry_run)
         left_out = {*result.not_found, *result.stale}
         answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in document_ids if id_ not in left_out]}
         if query["report"] or dry_run:
-            answer["report"] = _report(result, duplicates)
+            answer["report"] = {**_report(result, duplicates), **warning}
         return StoredResponse(dumps(answer), result.change_set_id)
 
-    try:
-        return run_write(work, headers, dry_run=dry_run)
-    except ChangeTooLarge as error:
-        error.extra = {"report": _report(error.outcome, duplicates)}
-        raise
+    def hold(session: Session) -> int:
+        options = {"types": update.types, "as_of": query["as_of"], "guard": guard, "reason": headers["change_reason"]}
+        job = ApiJob.of(update.action, **options).received(received_at())
+        return hold_segments(session, current_client().actor(), job, update.content(), duplicates)
+
+    return run_guarded(work, headers, dry_run=dry_run, report=partial(_report, duplicates=duplicates), hold=hold)
 
 
 def _report(result: ReplaceResult, duplicates: list[str]) -> dict[str, Any]:

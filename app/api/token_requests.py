@@ -21,6 +21,11 @@ def note_error(code: str, paths: list[str]) -> None:
     g.error = code, list(dict.fromkeys(paths))[:MAX_LOGGED_PATHS]
 
 
+def note_guard(outcome: str) -> None:
+    """Note that the guard of the token warned (`warn`), or that it holds the change (`hold`)."""
+    g.guard = outcome
+
+
 def log_request(response: Response) -> Response:
     """Log a request with a valid token: never its body, a value, or a path that contains a document_id."""
     if "client" in g and request.url_rule:
@@ -38,6 +43,7 @@ def log_request(response: Response) -> Response:
                 dry_run=g.get("dry_run", False),
                 used_previous_secret=current_client().used_previous_secret,
                 counts=g.get("counts") or CustomerCounts(),
+                guard=g.get("guard"),
             )
         )
     return response

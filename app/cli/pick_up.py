@@ -13,9 +13,9 @@ import click
 from app import background
 from app.cli.file_options import FileOptions, file_options
 from app.cli.terminal import NOTHING_DONE, SOME_REJECTED, cli_actor, duration, fail, pluralize, reports_errors, say
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 from app.core.errors import Unavailable
-from app.jobs.api_jobs import ACTIONS, Action
+from app.jobs.api_job import ACTIONS, Action
 from app.jobs.pick_up import PickedUp, PickUp, pick_up
 
 WATCH_INTERVAL_S = 5.0

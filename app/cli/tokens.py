@@ -1,15 +1,56 @@
 """flask tokens …"""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import click
 from flask.cli import AppGroup
 
-from app.access.api_tokens import DEFAULT_SCOPES, SCOPES, create_token, list_tokens, revoke_token
+from app.access.api_tokens import (
+    DEFAULT_SCOPES,
+    SCOPES,
+    create_token,
+    get_token_by_name,
+    list_tokens,
+    revoke_token,
+    update_token,
+)
 from app.cli.terminal import duration, reports_errors, say
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 
-tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
+tokens = AppGroup("tokens", help="Create, change, list and revoke API tokens.")
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+GUARD_OPTIONS = (
+    click.option("--guard-customers", type=click.IntRange(0), help="Stop requests that empty more customers."),
+    click.option("--guard-percent", type=click.IntRange(0, 100), help="The limit in percent of the customers sent."),
+    click.option("--guard-floor", type=click.IntRange(0), help="Never stop or warn of requests that empty at most N."),
+    click.option("--guard-warn-customers", type=click.IntRange(0), help="Apply and report requests that empty more."),
+    click.option("--guard-warn-percent", type=click.IntRange(0, 100), help="The warning level in percent."),
+    click.option(
+        "--guard-action",
+        type=click.Choice(("refuse", "hold")),
+        help="Refuse what the guard stops (default), or hold it until an operator approves it.",
+    ),
+)
+
+
+def guard_options(command: Command) -> Command:
+    """Add the options for the guard of a token."""
+    for option in reversed(GUARD_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _guard(limits: dict[str, Any], current: Guard) -> Guard:
+    """Return the current guard with the limits of the options that are given."""
+    given = {name.removeprefix("guard_"): value for name, value in limits.items() if value is not None}
+    action = given.pop("action", None)
+    return replace(current, **given, **({} if action is None else {"holds": action == "hold"}))
 
 
 @tokens.command("create")
@@ -22,8 +63,7 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
     help="Repeatable (default: all but customers:erase and webhooks:write).",
 )
 @click.option("--expires", callback=duration, metavar="90d", help="Default: never.")
-@click.option("--guard-customers", type=click.IntRange(0), help="Reject requests that empty more customers.")
-@click.option("--guard-percent", type=click.IntRange(0, 100), help="The limit in percent of the customers sent.")
+@guard_options
 @click.option(
     "--allow",
     "networks",
@@ -33,21 +73,33 @@ tokens = AppGroup("tokens", help="Create, list and revoke API tokens.")
 )
 @click.option("--type", "types", multiple=True, help="Limit the token to segments of this type; repeatable.")
 @reports_errors
-def create(  # noqa: PLR0913 - one parameter per option
+def create(
     name: str,
     *,
     scopes: tuple[str, ...],
     expires: timedelta | None,
-    guard_customers: int | None,
-    guard_percent: int | None,
     networks: tuple[str, ...],
     types: tuple[str, ...],
+    **limits: Any,
 ) -> None:
     """Create a token and print it once."""
-    guard = Guard(guard_customers, guard_percent)
+    guard = _guard(limits, Guard())
     secret = create_token(name, scopes or DEFAULT_SCOPES, expires, guard, networks=networks, types=types)
     say("Copy this token now. It is not shown again.")
     click.echo(secret)
+
+
+@tokens.command("update")
+@click.argument("name")
+@click.option("--no-guard", is_flag=True, help="Remove all limits of the guard first.")
+@guard_options
+@reports_errors
+def update(name: str, *, no_guard: bool, **limits: Any) -> None:
+    """Change the guard of a token: the limits given, from its next request on."""
+    token = get_token_by_name(name)
+    guard = _guard(limits, Guard() if no_guard else token.guard or Guard(holds=token.guard_holds))
+    update_token(token.id, guard, token.networks, token.types, token.expires_at)
+    click.echo(f"Token {name} changed.")
 
 
 @tokens.command("list")

@@ -1,24 +1,19 @@
 """Jobs of API clients: a file of any size, checked as a whole and then applied in batches (contract §8)."""
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any
 
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.preview import ChangePreview, Rows, preview_batch, replace_all
 from app.core.changes.profiles import upsert_customers
-from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResult, replace_segments_in
+from app.core.changes.replace_segments import ReplaceResult, replace_segments_in
 from app.core.changes.replace_types import lock_segments, merge_types
 from app.core.changes.segment_updates import (
-    AsOf,
-    MomentExcept,
     PreparedUpdate,
-    SegmentPatch,
     as_of_parameters,
     select_missing_or_stale,
     staleness_check,
@@ -26,106 +21,26 @@ from app.core.changes.segment_updates import (
 from app.core.changes.type_limits import loses_all
 from app.core.database import db, run_in_transaction
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
-from app.core.models.change_sets import Actor, FeedPosition
-from app.core.models.customers import select_segments
-from app.core.models.segments import SegmentPair, Segments, add_segments, remove_segments
+from app.core.models.change_sets import Actor
+from app.core.models.customers import Customer, select_segments
+from app.core.models.segments import Segments
 from app.files.columns import CustomerEntry
 from app.files.formats import KnownFormat
 from app.files.reading import open_stream
 from app.files.staging import Staging
+from app.jobs.api_job import ApiJob
 from app.jobs.apply_file import apply_previewed, previewed_item
 from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.expectations import keep_expected
+from app.jobs.held_changes import hold_checked, state_by_guard
 from app.jobs.jobs import Job, create_job, transition, transition_in
-from app.jobs.picked_up_file import DETECTED, PickedUpFile, earlier_change_sets
+from app.jobs.picked_up_file import DETECTED
 from app.jobs.runner import JobRun
 from app.jobs.schedules import AT_ONCE, Schedule
 from app.jobs.stage_file import StagingOptions, stage_file
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import UploadReader, delete_expired_uploads, store_rejected, store_upload
-
-Action = Literal["replace", "merge", "remove", "upsert"]
-ACTIONS: tuple[Action, ...] = get_args(Action)
-
-
-@dataclass(frozen=True)
-class ApiJob:
-    """What an API client requests; the file's rows are the customers."""
-
-    action: Action
-    """Replace the segments of existing customers, add to them, remove from them; or create and update profiles."""
-    dry_run: bool = False
-    types: tuple[str, ...] = ()
-    """The segment types that the job may change; empty for all."""
-    moment: str | None = None
-    position: tuple[int, ...] | None = None
-    """The `as_of` of the request: a moment, or a place in the feed."""
-    guard: dict[str, Any] | None = None
-    """`Guard`, as `to_dict` writes it."""
-    reason: str | None = None
-    size: int = 0
-    """Bytes of the file."""
-    picked_up: PickedUpFile | None = None
-    """Of a file that no API client sent."""
-    scheduled: bool = False
-    """Whether it is applied later, to customers for whom what was found when it was sent still holds."""
-
-    @staticmethod
-    def of(  # noqa: PLR0913 - the extras of the contract, all by name
-        action: Action,
-        *,
-        dry_run: bool = False,
-        types: Collection[str] = (),
-        as_of: AsOf = None,
-        guard: Guard | None = None,
-        reason: str | None = None,
-        scheduled: bool = False,
-    ) -> "ApiJob":
-        return ApiJob(
-            action,
-            dry_run,
-            tuple(sorted(types)),
-            as_of.isoformat() if isinstance(as_of, datetime) else None,
-            (as_of.position, as_of.number, as_of.tag) if isinstance(as_of, FeedPosition) else None,
-            guard.to_dict() if guard else None,
-            reason,
-            scheduled=scheduled,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        payload = asdict(self)
-        unused = ("picked_up",) * (not self.picked_up) + ("scheduled",) * (not self.scheduled)
-        return {name: payload[name] for name in payload if name not in unused}  # the previous version knows neither
-
-    @staticmethod
-    def from_dict(payload: dict[str, Any]) -> "ApiJob":
-        picked_up = payload.get("picked_up")
-        values = {"types": tuple(payload["types"]), "picked_up": picked_up and PickedUpFile(**picked_up)}
-        return ApiJob(**{**payload, **values})
-
-    @cached_property
-    def as_of(self) -> AsOf:
-        if self.position:
-            return FeedPosition(*self.position)
-        moment = datetime.fromisoformat(self.moment) if self.moment else None
-        earlier = earlier_change_sets(self.picked_up.folder, moment) if self.picked_up and moment else ()
-        return MomentExcept(moment, earlier) if earlier and moment else moment
-
-    def new_segments(self, before: Segments, sent: Segments) -> Segments:
-        """Return the segments of a customer after the job."""
-        if self.action == "merge":
-            return add_segments(before, sent)
-        if self.action == "remove":
-            return remove_segments(before, sent)
-        return merge_types(before, sent, self.types) if self.types else sent
-
-    def expectation(self, before: Segments, sent: Segments) -> Any:
-        """Return what must hold when a scheduled job is applied: which pairs a customer has, or what is replaced."""
-        if self.action == "replace":
-            return [segment for segment in before if not self.types or segment["type"] in self.types]
-        pairs = set(map(SegmentPair.of, before))
-        return [SegmentPair.of(segment) in pairs for segment in sent]
 
 
 def create_api_job(actor: Actor, job: ApiJob, file: IO[bytes]) -> tuple[int, ApiJob]:
@@ -179,19 +94,22 @@ def check_api_job(run: JobRun) -> None:
         run.start_phase("reading", job.size)
         with stage_file(source, run.report_progress, options) as staging:
             run.start_phase("comparing", staging.count_customers())
-            found = {**_compare_all(run, job, staging), "columns": source.columns}
-            state = JobState.SCHEDULED if job.scheduled else JobState.APPLYING
-            ended = {"state": JobState.DONE} if job.dry_run else {"state": state, "finished_at": None}
+            found, state = _compare_all(run, job, staging)
+            found["columns"] = source.columns
 
             def finish(session: Session) -> None:
                 store_rejected(session, run.job.id, staging.rejected())
-                run.finish(session, preview=found, attempts=0, **ended)
+                if state == JobState.HELD:
+                    hold_checked(session, run, found, payload=job.received(run.job.created_at).to_dict())
+                else:
+                    ended = {} if state == JobState.DONE else {"finished_at": None}
+                    run.finish(session, state=state, preview=found, attempts=0, **ended)
 
             run_in_transaction(finish)
 
 
 @dataclass
-class _Comparison:
+class Comparison:
     """What a job would do, and whom it would not change."""
 
     preview: ChangePreview = field(default_factory=ChangePreview)
@@ -201,27 +119,29 @@ class _Comparison:
     """Customers who would lose all segments that the guard counts."""
     customers: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the preview of the job as JSON."""
+        ids = {"not_found_ids": self.not_found, "stale_ids": self.stale}
+        return {**self.preview.to_dict(), **ids, "emptied": self.emptied, "sent": self.customers}
 
-def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> dict[str, Any]:
-    """Store the batches, and return what they would do. Raises ChangeTooLarge."""
-    comparison, writer = _Comparison(), BatchWriter(run)
+
+def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> tuple[dict[str, Any], JobState]:
+    """Store the batches; return what they would do, and the next state of the job. Raises ChangeTooLarge."""
+    comparison, writer = Comparison(), BatchWriter(run)
     for batch in staging.batches():
         comparison.customers += len(batch)
-        writer.add(_compare(comparison, job, batch))
+        writer.add(_compare_batch(comparison, job, batch))
         run.report_progress(comparison.customers)
     writer.close()
-    if job.guard and not Guard.from_dict(job.guard).allows(comparison.emptied, comparison.customers):
-        raise ChangeTooLarge(comparison.emptied, None)
+    state = state_by_guard(run, job.guard, comparison.emptied, comparison.customers, dry_run=job.dry_run)
+    if job.scheduled and state == JobState.APPLYING:
+        state = JobState.SCHEDULED
     comparison.preview.rejected = staging.rejected_count()
-    return {
-        **comparison.preview.to_dict(),
-        "not_found_ids": comparison.not_found,
-        "stale_ids": comparison.stale,
-        "duplicate_ids": list(islice(staging.duplicates(), MAX_REPORTED_IDS)),
-    }
+    duplicates = list(islice(staging.duplicates(), MAX_REPORTED_IDS))
+    return {**comparison.to_dict(), "duplicate_ids": duplicates}, state
 
 
-def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntry]) -> dict[str, Any]:
+def _compare_batch(comparison: Comparison, job: ApiJob, batch: dict[str, CustomerEntry]) -> dict[str, Any]:
     """Add what the batch would do; return what is stored of each customer for its application."""
     if job.action == "upsert":
         rows: Rows = {id_: (entry.profile, None) for id_, entry in batch.items()}
@@ -230,28 +150,30 @@ def _compare(comparison: _Comparison, job: ApiJob, batch: dict[str, CustomerEntr
             return {id_: previewed_item(batch[id_], before, replace_all) for id_, before in affected.items()}
         return {id_: entry.profile for id_, entry in batch.items()}
     sent = {id_: entry.segments or [] for id_, entry in batch.items()}
-    segments = _compare_segments(comparison, job, sent)
+    segments = compare(db.session(), comparison, job, sent)
     if job.scheduled:
         return {id_: [sent[id_], id_ in segments and job.expectation(segments[id_], sent[id_])] for id_ in batch}
     return dict(sent)
 
 
-def _compare_segments(comparison: _Comparison, job: ApiJob, batch: dict[str, Segments]) -> dict[str, Segments]:
-    """Add what the batch would do; return the segments of the customers whom it does not leave alone."""
+def compare(session: Session, comparison: Comparison, job: ApiJob, batch: Mapping[str, Any]) -> dict[str, Segments]:
+    """Add what new segments or patches would do; return the segments of the customers whom it does not leave alone."""
     preview, segments = comparison.preview, {}
     parameters = {"remaining": [*batch], **as_of_parameters(job.as_of)}
-    rows = db.session.execute(select_missing_or_stale(staleness_check(job.as_of)), parameters)
+    rows = session.execute(select_missing_or_stale(staleness_check(job.as_of)), parameters)
     left_alone = {document_id: bool(is_there) for document_id, is_there in rows}
     for ids, is_there in ((comparison.not_found, False), (comparison.stale, True)):
-        found = (id_ for id_ in batch if left_alone.get(id_) is is_there)
-        ids.extend(islice(found, MAX_REPORTED_IDS - len(ids)))
+        listed = (id_ for id_ in batch if left_alone.get(id_) is is_there)
+        ids.extend(islice(listed, MAX_REPORTED_IDS - len(ids)))
     preview.not_found += sum(not is_there for is_there in left_alone.values())
     query = select_segments([id_ for id_ in batch if id_ not in left_alone])
-    for id_, before in db.session.execute(query):
+    for id_, before in session.execute(query.order_by(Customer.document_id)):
         segments[id_] = before
         after = job.new_segments(before, batch[id_])
         preview.unchanged += not preview.add(before, after)
-        comparison.emptied += loses_all(before, after, job.types)
+        if loses_all(before, after, job.types):
+            comparison.emptied += 1
+            preview.add_example(id_, None, before, after)
     return segments
 
 
@@ -289,6 +211,5 @@ def _change_segments(change_set: ChangeSetBuilder, job: ApiJob, batch: dict[str,
             current = lock_segments(change_set.session, batch)
             batch = {id_: merge_types(current.get(id_, []), sent, job.types) for id_, sent in batch.items()}
         return replace_segments_in(change_set, PreparedUpdate.of(batch), as_of=job.as_of)
-    add = job.action == "merge"
-    patches = {id_: SegmentPatch(add=sent if add else [], remove=[] if add else sent) for id_, sent in batch.items()}
+    patches = {id_: job.patch(content) for id_, content in batch.items()}
     return replace_segments_in(change_set, PreparedUpdate.of(patches), as_of=job.as_of)

@@ -35,7 +35,9 @@ class Job(LeaseColumns, Base):
     state: Mapped[JobState] = mapped_column(JobStateText, index=True)
     created_by: Mapped[str]
     actor: Mapped[str]
-    """Who created the job; once it is applied, who applied it."""
+    """Who created the job; once an operator applies it or has it approved, that operator."""
+    decided_by: Mapped[str | None]
+    """Who approved or rejected it, if it was held."""
     source: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -184,9 +186,10 @@ def cancel(job: Job) -> None:
         JobState.CHECKING: JobState.DRAFT if job.kind == JobKind.IMPORT else JobState.DISCARDED,
         JobState.SCHEDULED: JobState.READY if job.preview else JobState.DISCARDED,
         JobState.APPLYING: JobState.READY,
+        JobState.HELD: JobState.READY,
     }
     if job.source == "api":  # no operator has to decide what becomes of it
-        before = dict.fromkeys(before, JobState.CANCELLED)
+        before = {**dict.fromkeys(before, JobState.CANCELLED), JobState.HELD: JobState.DISCARDED}
     try:
         if job.state not in before:
             raise NotReady("")

@@ -7,13 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 from app.core.database import run_in_transaction
 from app.core.errors import NotFound
 from app.core.models.change_sets import Actor
 from app.files.export import rejected_csv_chunks
 from app.files.inbox import Outcome, TakenFile, take_files
-from app.jobs.api_jobs import Action, ApiJob, create_api_job, start_api_job
+from app.jobs.api_job import Action, ApiJob
+from app.jobs.api_jobs import create_api_job, start_api_job
 from app.jobs.jobs import Job, get_job
 from app.jobs.picked_up_file import PickedUpFile
 from app.jobs.reports import job_report

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from app.core.changes.guard import Guard, warning_text
 from app.core.limits import MAX_REPORTED_IDS
 from app.jobs.batches import iter_skipped
 from app.jobs.jobs import Job
-from app.jobs.states import JobKind
+from app.jobs.states import JobKind, JobState
 
 SKIPPED = {"missing": "notFound", "stale": "stale", "changed": "stale", "conflict": "conflicts"}
 """Lists of the report by the reason for which a customer was skipped."""
@@ -14,7 +15,8 @@ SKIPPED = {"missing": "notFound", "stale": "stale", "changed": "stale", "conflic
 def job_report(job: Job) -> dict[str, Any] | None:
     """Return the report of a job; None while it is being checked. Its lists end after MAX_REPORTED_IDS ids."""
     preview, is_dry_run = job.preview or {}, bool(job.payload.get("dry_run"))
-    numbers = preview if is_dry_run else job.result
+    is_preview = is_dry_run or job.state == JobState.HELD
+    numbers = preview if is_preview else job.result
     if not numbers:
         return None
     totals = {name: numbers.get(name, 0) for name in ("changed", "unchanged", "created", "updated")}
@@ -23,10 +25,18 @@ def job_report(job: Job) -> dict[str, Any] | None:
     return {
         **totals,
         **{name: numbers[name] for name in ("added", "removed") if name in numbers},
-        **(_previewed(preview) if is_dry_run else _skipped(job.id)),
+        **(_previewed(preview) if is_preview else _skipped(job.id)),
         "duplicates": preview.get("duplicate_ids", []),
         "rejected": preview.get("rejected", 0),
+        **_warning(job, preview),
     }
+
+
+def _warning(job: Job, preview: dict[str, Any]) -> dict[str, str]:
+    """Return what the guard of the token warns of, if it does."""
+    guard, emptied, sent = job.payload.get("guard"), preview.get("emptied", 0), preview.get("sent", 0)
+    warns = guard and Guard.from_dict(guard).warns(emptied, sent)
+    return {"warning": warning_text(emptied)} if warns else {}
 
 
 def _previewed(preview: dict[str, Any]) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from app.core import dialects
 from app.core.changes.batched_change import BatchedChange, end_early, open_batch
 from app.core.changes.change_set_builder import ChangeSetBuilder
-from app.core.changes.replace_segments import ChangeTooLarge, Guard
 from app.core.changes.revert import (
     RevertResult,
     check_ended,
@@ -25,6 +24,7 @@ from app.core.limits import BATCH_SIZE, MAX_REPORTED_IDS
 from app.core.models.change_sets import DONE, Actor, ChangeSetPart
 from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
+from app.jobs.held_changes import hold_checked, state_by_guard
 from app.jobs.jobs import Job
 from app.jobs.revert_job import RevertJob
 from app.jobs.runner import JobRun
@@ -55,16 +55,25 @@ def preview_revert_job(run: JobRun) -> None:
             writer.store(batch)
             done += len(batch)
             run.report_progress(done)
-    touched = result.customers + result.unchanged + len(result.conflicts)
-    if job.guard and not Guard.from_dict(job.guard).allows(result.emptied, touched):
-        raise ChangeTooLarge(result.emptied, None)
-    state = JobState.READY if job.waits else JobState.DONE if job.dry_run else JobState.APPLYING
-    ended = {} if state == JobState.DONE else {"finished_at": None}
-    run_in_transaction(lambda session: run.finish(session, state=state, preview=_describe(result), attempts=0, **ended))
+    if job.waits:
+        state = JobState.READY
+    else:
+        state = state_by_guard(run, job.guard, result.emptied, result.touched, dry_run=job.dry_run)
+    preview = _describe(result)
+
+    def finish(session: Session) -> None:
+        if state == JobState.HELD:
+            hold_checked(session, run, preview)
+        else:
+            ended = {} if state == JobState.DONE else {"finished_at": None}
+            run.finish(session, state=state, preview=preview, attempts=0, **ended)
+
+    run_in_transaction(finish)
 
 
 def _describe(result: RevertResult) -> dict[str, Any]:
-    numbers = {name: getattr(result, name) for name in ("customers", "changed", "unchanged", "profiles", "deleted")}
+    names = ("customers", "changed", "unchanged", "profiles", "deleted", "emptied")
+    numbers = {**{name: getattr(result, name) for name in names}, "sent": result.touched}
     conflicts = {"conflicts": len(result.conflicts), "conflict_ids": result.conflicts[:MAX_REPORTED_IDS]}
     return {**numbers, **conflicts}
 

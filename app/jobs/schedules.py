@@ -18,6 +18,7 @@ from app.core.database import UtcDateTime, db, run_in_transaction
 from app.core.errors import Conflict, InputError
 from app.core.limits import MAX_CLOCK_SKEW
 from app.core.models.change_sets import Actor
+from app.jobs.affected_customers import needs_approval
 from app.jobs.jobs import Job, NotReady, insert_job, jobs, transition, transition_in
 from app.jobs.revert_job import RevertJob
 from app.jobs.states import JobKind, JobState
@@ -104,11 +105,15 @@ def get_origin(revert: Job) -> Job | None:
 # Changed by users
 
 
-def schedule_job(job: Job, schedule: Schedule, actor: Actor) -> None:
-    """Schedule a previewed job; apply it at once if only its revert has a moment. Raises NotReady and Unavailable."""
+def schedule_job(job: Job, schedule: Schedule, actor: Actor, approval_above: int | None = None) -> None:
+    """Schedule a previewed job; apply it at once if only its revert has a moment.
+
+    It is held if it is about more customers than `approval_above`. Raises NotReady and Unavailable.
+    """
     if job.kind not in SCHEDULABLE:
         raise NotReady("Only imports and bulk edits can be scheduled.")
     state, times = JobState.SCHEDULED if schedule.apply_at else JobState.APPLYING, asdict(schedule)
+    state = JobState.HELD if needs_approval(job, approval_above) else state
     transition(job.id, state, from_=(JobState.READY,), actor=actor, **times)
 
 

@@ -26,6 +26,8 @@ class JobState(StrEnum):
     READY = "ready"
     SCHEDULED = "scheduled"
     """Waits for its moment, `apply_at`."""
+    HELD = "held"
+    """Prepared, and waiting until an operator approves it who did not request it."""
     APPLYING = "applying"
     DONE = "done"
     CANCELLED = "cancelled"
@@ -45,14 +47,17 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.DRAFT: frozenset({JobState.DRAFT, JobState.CHECKING, JobState.DISCARDED}),
     JobState.CHECKING: frozenset(
         {
-            *(JobState.READY, JobState.SCHEDULED, JobState.APPLYING, JobState.DONE),
+            *(JobState.READY, JobState.HELD, JobState.SCHEDULED, JobState.APPLYING, JobState.DONE),
             *(JobState.DRAFT, JobState.CANCELLED, JobState.FAILED, JobState.DISCARDED),
         }
     ),
-    JobState.READY: frozenset({JobState.SCHEDULED, JobState.APPLYING, JobState.DRAFT, JobState.DISCARDED}),
+    JobState.READY: frozenset(
+        {JobState.HELD, JobState.SCHEDULED, JobState.APPLYING, JobState.DRAFT, JobState.DISCARDED}
+    ),
     JobState.SCHEDULED: frozenset(
         {JobState.CHECKING, JobState.APPLYING, JobState.READY, JobState.CANCELLED, JobState.DISCARDED}
     ),
+    JobState.HELD: frozenset({JobState.READY, JobState.SCHEDULED, JobState.APPLYING, JobState.DISCARDED}),
     JobState.APPLYING: frozenset({JobState.DONE, JobState.READY, JobState.CANCELLED, JobState.FAILED}),
     JobState.CANCELLED: frozenset({JobState.APPLYING}),
     JobState.FAILED: frozenset({JobState.DRAFT, JobState.DISCARDED, JobState.APPLYING}),

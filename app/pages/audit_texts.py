@@ -41,6 +41,8 @@ EVENTS = {
     "customers_exported": lazy_gettext("Customers exported"),
     "customer_disclosed": lazy_gettext("Customer disclosed"),
     "customer_erased": lazy_gettext("Customer erased"),
+    "change_approved": lazy_gettext("Change approved"),
+    "change_rejected": lazy_gettext("Change rejected"),
     "history_pruned": lazy_gettext("History deleted"),
     "audit_log_exported": lazy_gettext("Audit log exported"),
     "audit_log_pruned": lazy_gettext("Audit log entries deleted"),
@@ -49,6 +51,7 @@ EVENTS = {
 
 DETAILS = {
     "before": lazy_gettext("before"),
+    "change": lazy_gettext("change"),
     "change_sets": lazy_gettext("changes"),
     "customers": lazy_gettext("customers"),
     "deleted": lazy_gettext("deleted"),
@@ -57,11 +60,17 @@ DETAILS = {
     "format": lazy_gettext("format"),
     "guard_customers": lazy_gettext("max. customers emptied"),
     "guard_percent": lazy_gettext("max. % of customers emptied"),
+    "guard_floor": lazy_gettext("only if more customers than"),
+    "guard_holds": lazy_gettext("hold for approval"),
+    "guard_warn_customers": lazy_gettext("warn above customers emptied"),
+    "guard_warn_percent": lazy_gettext("warn above % of customers emptied"),
     "kind": lazy_gettext("kind"),
     "method": lazy_gettext("method"),
     "name": lazy_gettext("name"),
     "networks": lazy_gettext("IP addresses"),
     "old_secret_expires": lazy_gettext("old secret expires"),
+    "reason": lazy_gettext("reason"),
+    "requested_by": lazy_gettext("requested by"),
     "role": lazy_gettext("role"),
     "scopes": lazy_gettext("permissions"),
     "sessions": lazy_gettext("sessions"),
@@ -69,7 +78,16 @@ DETAILS = {
 }
 """Labels by the name of a detail."""
 
+JOB_KINDS = {
+    "import": lazy_gettext("import"),
+    "edit": lazy_gettext("bulk edit"),
+    "revert": lazy_gettext("undo"),
+    "api": lazy_gettext("API request"),
+    "members": lazy_gettext("members of a segment"),
+}
+
 WORDS = {
+    "change": JOB_KINDS,
     "role": ROLE_NAMES,
     "method": SIGN_IN_METHODS,
     "kind": SIGN_IN_METHODS,

@@ -19,7 +19,7 @@ from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, EditorRow, parse_editor
 from app.pages.filter_texts import active_filters
-from app.pages.jobs import job_context, start_job
+from app.pages.jobs import apply_prepared, job_context, start_job
 from app.pages.list_query import InvalidRequest, parse_customer_list
 
 MAX_COUNTED = 100_000
@@ -112,8 +112,7 @@ def bulk_edit_update(bulk_edit_id: int) -> Any:
     action = request.form.get("action")
     job = get_job(bulk_edit_id, JobKind.EDIT)
     if action == "apply":
-        transition(job.id, JobState.APPLYING, from_=(JobState.READY,), actor=current_actor())
-        start_job(job.id, JobKind.EDIT)
+        apply_prepared(job)
     elif action == "continue":
         resume(job.id)
         start_job(job.id, JobKind.EDIT)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
@@ -13,11 +13,11 @@ from app.core.history.segment_diff import diff_segments
 from app.core.models.change_sets import get_change_set
 from app.jobs.jobs import cancel, create_job, get_job, resume, transition
 from app.jobs.revert_job import RevertJob
-from app.jobs.reverts import is_one_batch
+from app.jobs.reverts import count_entries, is_one_batch
 from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
-from app.pages.jobs import job_context, start_job
+from app.pages.jobs import apply_prepared, job_context, start_job
 from app.pages.list_query import InvalidRequest
 from app.pages.template_filters import number
 
@@ -30,7 +30,7 @@ MAX_EXAMPLES = 5
 def change_set_undo(change_set_id: int) -> Any:
     """Show what an undo would do; for more than one batch, offer to compute it in the background."""
     check_ended(db.session(), change_set_id)
-    if not is_one_batch(change_set_id):
+    if not _in_request(change_set_id):
         return render_template("change_set_undo_large.html", change_set=get_change_set(change_set_id))
     result = preview_revert(change_set_id)
     rows = list_segment_changes(change_set_id, limit=MAX_EXAMPLES + len(result.conflicts[:MAX_CONFLICTS]))
@@ -44,11 +44,18 @@ def change_set_undo(change_set_id: int) -> Any:
     )
 
 
+def _in_request(change_set_id: int) -> bool:
+    """Return whether an operator undoes the change set at once; otherwise a job is prepared, which may be held."""
+    approval_above = current_app.config["APPROVAL_ABOVE"]
+    is_small = approval_above is None or count_entries(change_set_id) <= approval_above
+    return is_small and is_one_batch(change_set_id)
+
+
 @blueprint.post("/changes/<number:change_set_id>/undo")
 @require_role("editor")
 def change_set_undo_apply(change_set_id: int) -> Any:
     check_ended(db.session(), change_set_id)
-    if not is_one_batch(change_set_id):
+    if not _in_request(change_set_id):
         job_id = create_job(JobKind.REVERT, current_actor(), RevertJob(change_set_id).to_dict(), JobState.CHECKING)
         start_job(job_id, JobKind.REVERT)
         return redirect(url_for("pages.undo", job_id=job_id))
@@ -101,8 +108,7 @@ def undo_update(job_id: int) -> Any:
     """Do what a button of the page says."""
     job, action = get_job(job_id, JobKind.REVERT), request.form.get("action")
     if action == "apply":
-        transition(job.id, JobState.APPLYING, from_=(JobState.READY,), actor=current_actor())
-        start_job(job.id, JobKind.REVERT)
+        apply_prepared(job)
     elif action == "continue":
         resume(job.id)
         start_job(job.id, JobKind.REVERT)

@@ -21,6 +21,7 @@ from app.core.history.segment_diff import diff_segments
 from app.core.history.timeline import retained_since
 from app.core.models.change_sets import ChangeSet, get_change_set
 from app.core.models.segments import SegmentPair
+from app.jobs.held_changes import count_held
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
 from app.pages.days import start_of_day, start_of_next_day
@@ -73,6 +74,7 @@ def changes() -> Any:
     return render_template(
         "changes.html",
         change_sets=page,
+        held=count_held(),
         deltas=deltas_by_change_set([change_set.id for change_set in page], limit=MAX_LISTED_DELTAS),
         filter=filter_,
         filtered=bool(urls.parameters or errors),

@@ -101,6 +101,12 @@ TEXTS = (
     marked("This was started, applied or discarded already. Nothing changed."),
     marked("This can't be stopped any more. Once it is applied, you can undo it."),
     marked("This can't be continued: it was continued or undone already."),
+    marked("There is no held change %(id)s, or it was decided."),
+    marked("You requested this change: someone else has to approve it."),
+    marked("This was superseded by a newer request of the same token. Nothing changed."),
+    marked("Superseded by job %(id)s, a newer request of the same token. Nothing was applied."),
+    marked("Rejected by an operator."),
+    marked("Rejected by an operator: %(text)s"),
     marked("Internal error; see the server's log."),
     marked(
         "Failed after %(count)s attempts: each time the server stopped, or the database was unavailable, full or busy."

@@ -21,7 +21,7 @@ from app.jobs.uploads import has_upload, iter_rejected
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.domain_texts import translate_domain_text
-from app.pages.jobs import job_context, start_job
+from app.pages.jobs import apply_prepared, job_context, start_job
 from app.pages.list_query import InvalidRequest, ListUrl
 from app.pages.template_filters import number
 from app.web.cursors import encode_cursor
@@ -60,13 +60,14 @@ STATE_LABELS = {
     JobState.CHECKING: lazy_gettext("Checking"),
     JobState.READY: lazy_gettext("Ready to apply"),
     JobState.SCHEDULED: lazy_gettext("Scheduled"),
+    JobState.HELD: lazy_gettext("Waiting for approval"),
     JobState.APPLYING: lazy_gettext("Applying"),
     JobState.DONE: lazy_gettext("Applied"),
     JobState.CANCELLED: lazy_gettext("Stopped"),
     JobState.FAILED: lazy_gettext("Failed"),
     JobState.DISCARDED: lazy_gettext("Discarded"),
 }
-STATES_WITH_REJECTED = (JobState.READY, JobState.APPLYING, JobState.DONE, JobState.CANCELLED)
+STATES_WITH_REJECTED = (JobState.READY, JobState.HELD, JobState.APPLYING, JobState.DONE, JobState.CANCELLED)
 
 
 @blueprint.get("/imports")
@@ -158,8 +159,7 @@ def import_update(import_id: int) -> Any:
     if action == "back" and payload.format:
         transition(job.id, JobState.DRAFT, from_=(JobState.READY, JobState.FAILED), payload=job.payload)
     elif action == "apply":
-        transition(job.id, JobState.APPLYING, from_=(JobState.READY,), actor=current_actor())
-        start_job(job.id, JobKind.IMPORT)
+        apply_prepared(job)
     elif action == "continue":
         resume(job.id)
         start_job(job.id, JobKind.IMPORT)

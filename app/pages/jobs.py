@@ -3,12 +3,16 @@
 import time
 from typing import Any
 
+from flask import current_app
+
 from app import background
 from app.core.history.segment_diff import diff_segments
 from app.jobs.batches import SKIP_REASONS, iter_skipped
+from app.jobs.held_changes import apply_or_hold
 from app.jobs.jobs import Job, get_job
 from app.jobs.schedules import current_schedule, pending_revert
 from app.jobs.states import JobKind
+from app.pages.auth import current_actor
 
 WAIT_S = 0.8
 POLL_INTERVAL_S = 0.04
@@ -21,6 +25,12 @@ def start_job(job_id: int, kind: JobKind) -> None:
     if background.notify_workers():
         while time.monotonic() < until and get_job(job_id, kind).is_running:
             time.sleep(POLL_INTERVAL_S)
+
+
+def apply_prepared(job: Job) -> None:
+    """Apply a prepared job, or hold it for another operator if it is larger than APPROVAL_ABOVE."""
+    apply_or_hold(job, current_actor(), current_app.config["APPROVAL_ABOVE"])
+    start_job(job.id, job.kind)
 
 
 def job_context(job: Job) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from app.core.history.change_sets import (
     count_changed_by_source,
     list_change_sets,
 )
+from app.jobs.held_changes import count_held
 from app.jobs.scheduled_changes import list_scheduled_changes
 from app.pages import blueprint
 from app.pages.auth import require_role
@@ -37,6 +38,7 @@ def overview() -> Any:
     return render_template(
         "overview.html",
         totals=totals(),
+        held=count_held(),
         sources=count_changed_by_source(moment - DAY),
         refusals=refusals_since((moment - DAY).date()),
         deltas=largest_deltas(moment - DAY, limit=MAX_SEGMENTS),

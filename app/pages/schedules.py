@@ -120,7 +120,7 @@ def _save(job: Job) -> Any:
     if found:
         return _page(job, found, 422)
     if is_new:
-        schedule_job(job, new, current_actor())
+        schedule_job(job, new, current_actor(), current_app.config["APPROVAL_ABOVE"])
         start_job(job.id, job.kind)
     else:
         reschedule(job.id, new)

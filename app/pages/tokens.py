@@ -7,12 +7,22 @@ from flask import flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import Field, IntegerField, SelectField, SelectMultipleField, StringField, TextAreaField, ValidationError
+from wtforms import (
+    BooleanField,
+    Field,
+    IntegerField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.access.api_tokens import (
+    GUARD_FIELDS,
     SCOPES,
     ApiToken,
     create_token,
@@ -25,7 +35,7 @@ from app.access.api_tokens import (
 from app.access.ip_allowlist import InvalidNetwork, parse_networks
 from app.access.token_request_log import MAX_KEPT, list_requests
 from app.access.token_types import InvalidType, parse_types
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 from app.core.database import now
 from app.core.errors import DuplicateName
 from app.pages import blueprint
@@ -72,6 +82,26 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
         [Optional(), NumberRange(0, 100, lazy_gettext("Must be 0 to 100."))],
         description=lazy_gettext("20 is a good value for nightly syncs."),
     )
+    guard_floor = IntegerField(
+        lazy_gettext("Only if more customers than"),
+        [Optional(), NumberRange(0, 1_000_000_000, lazy_gettext("Must be 0 or more."))],
+        description=lazy_gettext("Small requests never exceed a limit. Leave empty for no exception."),
+    )
+    guard_holds = BooleanField(
+        lazy_gettext("Hold for approval"),
+        description=lazy_gettext(
+            "Requests over the limit wait until someone in your team approves them, and cannot be overridden."
+        ),
+    )
+    guard_warn_customers = IntegerField(
+        lazy_gettext("Warn above customers emptied"),
+        [Optional(), NumberRange(0, 1_000_000_000, lazy_gettext("Must be 0 or more."))],
+        description=lazy_gettext("Such requests are applied, and marked among the recent requests."),
+    )
+    guard_warn_percent = IntegerField(
+        lazy_gettext("Warn above % of customers emptied"),
+        [Optional(), NumberRange(0, 100, lazy_gettext("Must be 0 to 100."))],
+    )
     networks = TextAreaField(
         lazy_gettext("Allowed IP addresses"),
         description=lazy_gettext("One per line, such as 203.0.113.0/24 or 2001:db8::/32. Leave empty to allow any."),
@@ -102,8 +132,11 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
         lines = (self.types.data or "").splitlines()
         return [line.strip() for line in lines if line.strip()]
 
+    def has_limit_errors(self) -> bool:
+        return any(name.startswith("guard_") or name in ("networks", "types") for name in self.errors)
+
     def guard(self) -> Guard:
-        return Guard(self.guard_customers.data, self.guard_percent.data)
+        return Guard(**{name: self[f"guard_{name}"].data for name in GUARD_FIELDS})
 
 
 class TokenForm(LimitsForm):
@@ -134,8 +167,7 @@ class TokenLimitsForm(LimitsForm):
 
     def __init__(self, token: ApiToken) -> None:
         super().__init__(
-            guard_customers=token.guard_customers,
-            guard_percent=token.guard_percent,
+            **{f"guard_{name}": getattr(token, f"guard_{name}") for name in GUARD_FIELDS},
             networks="\n".join(token.networks),
             types="\n".join(token.types),
         )

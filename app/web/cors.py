@@ -19,8 +19,8 @@ ALLOWED_HEADERS = ", ".join(
     )
 )
 EXPOSED_HEADERS = (
-    "Change-Cursor, Change-Set, ETag, Idempotent-Replayed, Location, RateLimit-Limit, RateLimit-Remaining,"
-    " RateLimit-Reset, Retry-After, X-Request-Id"
+    "Change-Cursor, Change-Set, ETag, Guard-Warning, Idempotent-Replayed, Location, RateLimit-Limit,"
+    " RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id"
 )
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 MAX_AGE_S = "600"

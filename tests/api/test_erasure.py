@@ -23,7 +23,7 @@ from app.core.history.retention import remove_old_deletions
 from app.core.models.change_sets import Actor
 from app.core.models.customer_changes import CustomerChange
 from app.jobs import batches
-from app.jobs.api_jobs import ApiJob
+from app.jobs.api_job import ApiJob
 from app.jobs.batches import count_batches, insert_batches, iter_skipped, load_batch, store_skipped
 from app.jobs.imports import ImportPayload, create_import, open_upload
 from app.jobs.jobs import Job, get_job, insert_job, transition

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from app.access.api_tokens import create_token
 from app.api import jobs
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 from app.core.counts.recount import recount
 from app.core.database import now
 from app.jobs import batches

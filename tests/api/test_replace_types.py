@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from app.access.api_tokens import create_token
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 from app.core.changes.replace_types import merge_types
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments

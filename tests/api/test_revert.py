@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from app.access.api_tokens import create_token
 from app.core.changes.change_set_builder import open_part, reserve_change_set
 from app.core.changes.document_ids import rename_customer
-from app.core.changes.replace_segments import Guard, replace_segments_in
+from app.core.changes.guard import Guard
+from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.revert import revert
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.recount import recount

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.access.api_tokens import create_token
-from app.core.changes.replace_segments import Guard
+from app.core.changes.guard import Guard
 from app.core.counts.recount import recount
 from app.jobs import reverts
 from tests.support.clients import Api

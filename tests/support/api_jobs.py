@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from app import background
 from app.core.database import now, run_in_transaction
 from app.jobs import apply_job, runner
-from app.jobs.api_jobs import ApiJob
+from app.jobs.api_job import ApiJob
 from app.jobs.jobs import Job
 from app.jobs.states import JobKind, JobState
 from tests.support.clients import Api

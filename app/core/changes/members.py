@@ -8,12 +8,15 @@ from sqlalchemy import Select, case, literal, not_, select, union_all
 from sqlalchemy.orm import Session
 
 from app.core import dialects
-from app.core.changes.replace_segments import ChangeTooLarge, Guard
+from app.core.changes.guard import Guard
 from app.core.changes.segment_updates import SegmentPatch
 from app.core.models.customers import Customer
 from app.core.models.segments import SegmentPair
 
 customers = Customer.__table__.c
+
+LOST = "the segment"
+"""What the guard of a token counts here."""
 
 
 @dataclass
@@ -29,6 +32,10 @@ class MembersDiff:
     def __len__(self) -> int:
         """Return the number of customers who change."""
         return len(self.added) + len(self.removed)
+
+    @property
+    def members_before(self) -> int:
+        return len(self.removed) + self.unchanged
 
     def changes(self) -> Iterator[tuple[str, bool]]:
         """Yield each customer who changes, and whether they become a member."""
@@ -46,8 +53,8 @@ class MembersDiff:
 
         Its percentage is one of the members before (contract §8).
         """
-        if guard and not guard.allows(len(self.removed), len(self.removed) + self.unchanged):
-            raise ChangeTooLarge(len(self.removed), self, "the segment")
+        if guard:
+            guard.check(len(self.removed), self.members_before, self, LOST)
 
 
 def diff_members(session: Session, segment: SegmentPair, document_ids: Sequence[str]) -> MembersDiff:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
+from app.core.changes.guard import Guard
 from app.core.changes.segment_updates import (
     AsOf,
     MomentExcept,
@@ -22,7 +22,6 @@ from app.core.changes.segment_updates import (
     staleness_check,
 )
 from app.core.database import now, run_in_transaction
-from app.core.errors import Conflict
 from app.core.models.change_sets import Actor
 from app.core.models.segments import Segments
 
@@ -36,29 +35,6 @@ MAX_RERUNS = 3
 
 
 @dataclass(frozen=True)
-class Guard:
-    """How many customers may lose all their segments at once: a number, or a percentage of those sent."""
-
-    customers: int | None = None
-    percent: int | None = None
-    types: frozenset[str] = frozenset()
-    """Segments of these types are meant; empty for all types."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the guard as JSON."""
-        return {"customers": self.customers, "percent": self.percent, "types": sorted(self.types)}
-
-    @staticmethod
-    def from_dict(guard: dict[str, Any]) -> "Guard":
-        return Guard(guard["customers"], guard["percent"], frozenset(guard["types"]))
-
-    def allows(self, emptied: int, sent: int) -> bool:
-        """Return whether that many of those sent may lose all their segments."""
-        few = self.customers is None or emptied <= self.customers
-        return few and (self.percent is None or emptied * 100 <= self.percent * sent)
-
-
-@dataclass(frozen=True)
 class ReplaceResult:
     """What became of the customers requested; the lists in the order of the request."""
 
@@ -68,25 +44,8 @@ class ReplaceResult:
     stale: list[str]
     change_set_id: int | None = None
     """None when nothing changed: then nothing is recorded either."""
-
-
-class ChangeTooLarge(Conflict):
-    """More customers would lose all their segments than the guard allows; `outcome` is what would have happened."""
-
-    code = "CHANGE_TOO_LARGE"
-    explanation = "More customers would lose all their segments than the guard of the token allows. With the report."
-    example = (
-        "90 customers would lose all their segments: more than the guard of the token allows. Nothing was changed. "
-        "To proceed, send the header Guard: override."
-    )
-
-    def __init__(self, customers: int, outcome: Any, lost: str = "all their segments") -> None:
-        who = "1 customer" if customers == 1 else f"{customers} customers"
-        super().__init__(
-            f"{who} would lose {lost}: more than the guard of the token allows. Nothing was changed. "
-            "To proceed, send the header Guard: override."
-        )
-        self.outcome = outcome
+    emptied: int = 0
+    """Customers who lost all their segments, or all of those that the guard counts."""
 
 
 def replace_segments(  # noqa: PLR0913 - one function for everything that the contract's §1 and §2 say of a request
@@ -115,8 +74,9 @@ def replace_segments(  # noqa: PLR0913 - one function for everything that the co
         with open_change_set(session, actor, note=note) as change_set:
             change_set.counted_types = guard.types if guard else ()
             result = replace_segments_in(change_set, prepared, as_of=as_of)
-            if guard and not guard.allows(change_set.emptied, len(prepared.document_ids)):
-                raise ChangeTooLarge(change_set.emptied, replace(result, change_set_id=None))
+            result = replace(result, emptied=change_set.emptied)
+            if guard:
+                guard.check(change_set.emptied, len(prepared.document_ids), replace(result, change_set_id=None))
         return result
 
     if session is not None:

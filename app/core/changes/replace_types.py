@@ -6,7 +6,8 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import open_change_set
-from app.core.changes.replace_segments import ChangeTooLarge, Guard, ReplaceResult, replace_segments_in
+from app.core.changes.guard import Guard
+from app.core.changes.replace_segments import ReplaceResult, replace_segments_in
 from app.core.changes.segment_updates import AsOf, PreparedUpdate
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer, select_segments
@@ -32,8 +33,9 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
     with open_change_set(session, actor, note=note) as change_set:
         change_set.counted_types = types if guard else ()
         result = replace_segments_in(change_set, PreparedUpdate.of(merged), as_of=as_of)
-        if guard and not guard.allows(change_set.emptied, len(payload)):
-            raise ChangeTooLarge(change_set.emptied, replace(result, change_set_id=None))
+        result = replace(result, emptied=change_set.emptied)
+        if guard:
+            guard.check(change_set.emptied, len(payload), replace(result, change_set_id=None))
     return result
 
 

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.delete_customers import delete_customers, restore_customers
 from app.core.changes.document_ids import rename_customer_in
+from app.core.changes.guard import Guard
 from app.core.changes.profiles import existing_ids, upsert_customers
-from app.core.changes.replace_segments import ChangeTooLarge, Guard, apply_update
+from app.core.changes.replace_segments import apply_update
 from app.core.changes.revert_plan import READ_AT_ONCE, RevertPlan, check_types, next_entries, plan_batch, select_entries
 from app.core.changes.segment_updates import REPLACE_EXPECTED
 from app.core.database import JsonText, db, run_in_transaction
@@ -43,7 +44,7 @@ class RevertResult:
     deleted: int = 0
     """Customers whom the change set created."""
     emptied: int = 0
-    """Of a preview: customers who would lose all their segments."""
+    """Customers who lose all their segments, or all of those that the guard counts; those who are deleted, too."""
     change_set_id: int | None = None
 
     def __add__(self, other: "RevertResult") -> "RevertResult":
@@ -54,6 +55,11 @@ class RevertResult:
     def customers(self) -> int:
         """Return how many customers were reverted, at least: both segments and profile of some may have been."""
         return max(self.changed, self.profiles) + self.deleted
+
+    @property
+    def touched(self) -> int:
+        """Return how many customers the change set is about: those whom a guard takes for sent."""
+        return self.customers + self.unchanged + len(self.conflicts)
 
 
 def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
@@ -84,7 +90,9 @@ def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
             last: int | None = 0
             while last is not None:
                 last = revert_batch(undo, change_set_id, last, result, types)
-            check_guard(guard, undo, result)
+            result.emptied = undo.emptied
+            if guard:
+                guard.check(result.emptied, result.touched, result)
         result.change_set_id = undo.id if undo.has_changes and not dry_run else None
         return result
 
@@ -97,13 +105,6 @@ def check_ended(session: Session, change_set_id: int) -> None:
     """Raise NotFound, and NotEnded for a change set that is being applied."""
     if get_change_set(change_set_id, session).state == APPLYING:
         raise NotEnded(f"Change set {change_set_id} is being applied. It can be reverted once it has ended.")
-
-
-def check_guard(guard: Guard | None, undo: ChangeSetBuilder, result: RevertResult) -> None:
-    """Raise ChangeTooLarge if more customers lose all their segments than the guard allows."""
-    touched = result.customers + result.unchanged + len(result.conflicts)
-    if guard and not guard.allows(undo.emptied, touched):
-        raise ChangeTooLarge(undo.emptied, result)
 
 
 def revert_batch(  # noqa: PLR0913 - which customers, and what limits them

@@ -62,9 +62,9 @@ class RevertPlan:
 
     def empties(self, types: Collection[str]) -> bool:
         """Return whether the customer would lose all their segments, or all of these types."""
-        if self.current is None or self.segments is None:
+        if self.current is None or (self.segments is None and not self.delete):
             return False
-        return loses_all(self.current.segments, self.segments, types)
+        return loses_all(self.current.segments, [] if self.delete else self.segments or [], types)
 
     @property
     def changes_segments(self) -> bool:

@@ -1,0 +1,175 @@
+"""/approvals: held changes of tokens and of operators, each decided by someone who did not request them."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from app.core.changes.replace_segments import replace_segments
+from tests.support.clients import Shell, api_with
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.html_client import Operator, signed_in
+from tests.support.imports import preview, run_job, upload
+
+IDS = list("abcd")
+
+
+@pytest.fixture(autouse=True)
+def approval_above(app: Flask) -> Iterator[None]:
+    """Changes of more than two customers need a second operator; four customers have GOLD."""
+    add_customers(*IDS)
+    replace_segments(dict.fromkeys(IDS, GOLD), TESTER)
+    app.config["APPROVAL_ABOVE"] = 2
+    yield
+    app.config["APPROVAL_ABOVE"] = None
+
+
+@pytest.fixture
+def other(app: Flask) -> Operator:
+    return signed_in(app.test_client(), "editor", "second@example.com")
+
+
+def prepare_clear(editor: Operator, ids: list[str]) -> str:
+    form = [("base", "[]"), ("version", ""), ("operation", "clear"), *(("document_id", id_) for id_ in ids)]
+    url = str(editor.post("/bulk-edits", form).headers["Location"])
+    assert run_job()
+    return url
+
+
+def request_change(editor: Operator, url: str) -> str:
+    """Apply a prepared change that has to be approved; return the URL where it is."""
+    editor.post(url, {"action": "apply"})
+    assert not run_job()
+    page = editor.get(url)
+    assert "Waiting for approval by someone else" in page.text
+    return page.links["Preview and approval"]
+
+
+def approve(operator: Operator, url: str, status: int = 302) -> None:
+    operator.post(url, {"action": "approve"}, status=status)
+
+
+def test_bulk_edit_above_the_size_needs_another_operator(editor: Operator, other: Operator) -> None:
+    url = request_change(editor, prepare_clear(editor, IDS))
+    page = editor.get(url)
+    assert "You requested this change: someone else has to approve it." in page.text
+    assert "Approve for" not in page.text
+    approve(editor, url, status=403)
+    assert not run_job()
+    assert "Approve for 4 customers" in other.get(url).text
+    approve(other, url)
+    assert run_job()
+    assert all_segments() == {id_: [] for id_ in IDS}
+
+
+def test_up_to_the_size_it_is_applied_at_once(editor: Operator) -> None:
+    url = prepare_clear(editor, ["a", "b"])
+    editor.post(url, {"action": "apply"})
+    assert run_job()
+    assert all_segments() == {"a": [], "b": [], "c": GOLD, "d": GOLD}
+
+
+def test_who_prepared_it_cannot_approve_what_another_requested(editor: Operator, other: Operator) -> None:
+    url = request_change(other, prepare_clear(editor, IDS))
+    approve(editor, url, status=403)
+    approve(other, url, status=403)
+    assert all_segments()["a"] == GOLD
+
+
+def test_import_above_the_size_needs_another_operator(editor: Operator, other: Operator) -> None:
+    url = upload(editor, "document_id;membership\na;SILVER\nb;SILVER\nc;SILVER\n")
+    preview(editor, url, ["document_id", "segment:membership"])
+    approval = request_change(editor, url)
+    set_segments("c", [])
+    approve(other, approval)
+    assert run_job()
+    assert all_segments() == {"a": SILVER, "b": SILVER, "c": [], "d": GOLD}
+    assert "Applied by operator editor@example.com" in editor.get(url).text
+
+
+def test_undo_above_the_size_needs_another_operator(editor: Operator, other: Operator) -> None:
+    page = editor.get("/changes/1/undo")
+    assert "Preview undo" in page.text
+    url = str(editor.post("/changes/1/undo").headers["Location"])
+    assert run_job()
+    approval = request_change(editor, url)
+    approve(other, approval)
+    assert run_job()
+    assert all_segments() == {id_: [] for id_ in IDS}
+
+
+def test_request_is_withdrawn_and_requested_again(editor: Operator, other: Operator) -> None:
+    url = prepare_clear(editor, IDS)
+    approval = request_change(editor, url)
+    editor.post(approval, {"action": "withdraw"})
+    assert "nothing has changed yet" in editor.get(url).text
+    approve(other, approval, status=404)
+    approve(other, request_change(editor, url))
+    assert run_job()
+    assert all_segments()["a"] == []
+
+
+def test_another_operator_cannot_withdraw(editor: Operator, other: Operator) -> None:
+    url = request_change(editor, prepare_clear(editor, IDS))
+    other.post(url, {"action": "withdraw"}, status=400)
+    assert "Approve for 4 customers" in other.get(url).text
+
+
+def test_rejected_edit_is_not_applied_and_says_why(editor: Operator, other: Operator) -> None:
+    edit = prepare_clear(editor, IDS)
+    approval = request_change(editor, edit)
+    other.post(approval, {"action": "reject", "reason": "Wrong week."})
+    assert not run_job()
+    assert "Rejected by an operator: Wrong week." in editor.get(edit).text
+    assert all_segments()["a"] == GOLD
+
+
+def test_viewer_cannot_decide(editor: Operator, viewer: Operator) -> None:
+    url = request_change(editor, prepare_clear(editor, IDS))
+    assert "Approve for" not in viewer.get(url).text
+    approve(viewer, url, status=403)
+
+
+def test_overview_and_changes_lead_to_what_waits(editor: Operator) -> None:
+    assert "waits for approval" not in editor.get("/").text
+    request_change(editor, prepare_clear(editor, IDS))
+    for path in ("/", "/changes"):
+        assert editor.get(path).links["1 change waits for approval"] == "/approvals"
+    page = editor.get("/approvals")
+    assert "4 customers lose segments" in page.text
+    assert "Remove all segments" in page.links
+
+
+def test_losses_come_first(app: Flask, shell: Shell, editor: Operator) -> None:
+    options = ("--guard-customers", "0", "--guard-action", "hold")
+    api = api_with(app, shell("tokens", "create", "crm", *options).stdout.splitlines()[-1])
+    sent = [{"document_id": "a", "segments": SILVER}, {"document_id": "d", "segments": []}]
+    url = f"/approvals/{api.replace(sent, status=202).json['job']}"  # type: ignore[index]
+    request_change(editor, prepare_clear(editor, IDS))
+    page = editor.get("/approvals")
+    assert page.text.index("4 customers lose segments") < page.text.index("2 customers will change")
+    page = editor.get(url)
+    assert "1 of 2 customers would lose all their segments. The token allows 0 customers." in page.text
+    assert page.text.index("GOLD") < page.text.index("SILVER")
+
+
+def test_customer_who_is_erased_leaves_the_held_change(app: Flask, shell: Shell, editor: Operator) -> None:
+    options = ("--guard-customers", "0", "--guard-action", "hold")
+    api = api_with(app, shell("tokens", "create", "crm", *options).stdout.splitlines()[-1])
+    url = f"/approvals/{api.replace([{'document_id': id_, 'segments': []} for id_ in IDS], status=202).json['job']}"  # type: ignore[index]
+    shell("customers", "erase", "c")
+    assert "c" not in editor.get(url).links
+    approve(editor, url)
+    assert run_job()
+    assert all_segments() == {"a": [], "b": [], "d": []}
+
+
+def test_admin_sets_the_guard_on_the_page(admin: Operator) -> None:
+    form = {"name": "crm", "scopes": "segments:write", "expires": "365", "guard_percent": "20", "guard_holds": "y"}
+    admin.post("/tokens", {**form, "guard_floor": "5", "guard_warn_percent": "10"}, status=200)
+    page = admin.get("/tokens")
+    assert "Holds for approval" in page.text
+    limits = admin.get(page.links["crm"])
+    assert (limits.field("guard_floor"), limits.field("guard_warn_percent")) == ("5", "10")
+    admin.post(page.links["crm"], {"expires": "unchanged", "guard_percent": "20"})
+    assert "Holds for approval" not in admin.get("/tokens").text
