@@ -57,6 +57,8 @@ class ApiToken(Base):
     """The networks that requests are accepted from; empty for any."""
     types: Mapped[list[str]] = mapped_column(dialects.Json, server_default="[]")
     """The segment types that the token may change (contract §8); empty for all."""
+    strict: Mapped[bool] = mapped_column(server_default=false())
+    """Whether requests obey the rules of segment types (`app.core.models.segment_rules`)."""
     previous_digest: Mapped[str | None] = mapped_column(index=True, unique=True)
     """Digest of the secret before the last rotation, which is valid until `previous_until`."""
     previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -98,6 +100,8 @@ class ApiClient:
     networks: tuple[str, ...] = ()
     types: frozenset[str] = frozenset()
     """The segment types that it may change; empty for all."""
+    strict: bool = False
+    """Whether its requests obey the rules of segment types."""
     used_previous_secret: bool = False
     """Whether the request used the secret before the last rotation."""
 
@@ -113,6 +117,7 @@ def create_token(  # noqa: PLR0913 - one parameter per limit
     *,
     networks: Iterable[str] = (),
     types: Iterable[str] = (),
+    strict: bool = False,
 ) -> str:
     """Return the secret of a new token; it cannot be read again.
 
@@ -132,6 +137,7 @@ def create_token(  # noqa: PLR0913 - one parameter per limit
             **_guard_columns(guard or Guard()),
             networks=allowed,
             types=allowed_types,
+            strict=strict,
         )
         session.add(token)
         record_event(session, "token_created", name, after={"scopes": list(scopes), **_limits(token)})
@@ -164,8 +170,14 @@ def get_token_by_name(name: str) -> ApiToken:
     return token
 
 
-def update_token(
-    token_id: int, guard: Guard, networks: Iterable[str], types: Iterable[str], expires_at: datetime | None
+def update_token(  # noqa: PLR0913 - one parameter per limit
+    token_id: int,
+    guard: Guard,
+    networks: Iterable[str],
+    types: Iterable[str],
+    expires_at: datetime | None,
+    *,
+    strict: bool = False,
 ) -> None:
     """Set the limits of a token, from its next request on.
 
@@ -178,7 +190,7 @@ def update_token(
         before = _limits(token)
         for name, value in _guard_columns(guard).items():
             setattr(token, name, value)
-        token.networks, token.types = allowed, allowed_types
+        token.networks, token.types, token.strict = allowed, allowed_types, strict
         token.expires_at = expires_at
         record_event(session, "token_changed", token.name, before=before, after=_limits(token))
 
@@ -212,6 +224,7 @@ def _limits(token: ApiToken) -> dict[str, Any]:
         **{name: getattr(token, name) for name in _guard_columns(Guard())},
         "networks": token.networks,
         "types": token.types,
+        "strict": token.strict,
     }
 
 
@@ -261,6 +274,7 @@ def authenticate_token(secret: str) -> ApiClient | None:
         token.guard,
         tuple(token.networks),
         frozenset(token.types),
+        token.strict,
         used_previous_secret=token.digest != digest,
     )
 

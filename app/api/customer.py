@@ -20,6 +20,7 @@ from app.api.parameters import DryRunQuery, QuerySchema
 from app.api.request_body import json_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string, strings
 from app.api.segment_types import check_put_types
+from app.api.strict_tokens import check_new_segments
 from app.api.write_headers import HeaderSchema, IdempotentHeaders, WriteHeaders, guard_override
 from app.api.writes import run_write
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
@@ -147,6 +148,7 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
         _check_precondition(current)
         if "segments" in sent:
             check_put_types(current.segments if current else [], sent["segments"])
+            check_new_segments(current.segments if current else [], sent["segments"])
         with open_change_set(session, current_client().actor(), note=headers["change_reason"]) as change_set:
             change_set.counted_types = current_client().types
             _put(change_set, sent, effective_guard(headers))

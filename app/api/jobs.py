@@ -108,6 +108,7 @@ def submit_job(query: dict[str, Any], headers: dict[str, Any]) -> Response:
         guard=guard,
         reason=headers["change_reason"],
         scheduled=schedule.apply_at is not None,
+        strict=current_client().strict,
     )
     body = _Digest(request.stream)
     job_id, job = create_api_job(current_client().actor(), job, body)  # type: ignore[arg-type]

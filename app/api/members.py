@@ -20,6 +20,7 @@ from app.api.parameters import Cursor, DryRunQuery, PageQuery, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
 from app.api.schemas import AnswerSchema, change_set_id, count, guard_warning, next_cursor, strings
 from app.api.segment_types import changed_segment
+from app.api.strict_tokens import check_added_value, check_pair
 from app.api.write_headers import GuardedHeaders
 from app.core.changes.guard import ChangeTooLarge
 from app.core.changes.members import LOST, MembersDiff, diff_members
@@ -138,6 +139,7 @@ def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value
     fixed by the request.
     """
     segment = changed_segment(type, value)
+    check_pair(segment)
     document_ids = _parse_members()
     guard, dry_run = effective_guard(headers), query["dry_run"]
 
@@ -146,6 +148,7 @@ def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value
         counts = CustomerCounts(len(document_ids), len(diff), diff.unchanged, len(diff.not_found))
         token_requests.note_counts(counts, dry_run=dry_run)
         diff.check(guard)
+        check_added_value(session, segment, diff.added)
         warning = note_warning(guard, len(diff.removed), diff.members_before, LOST, dry_run=dry_run)
         if dry_run or not len(diff):
             return StoredResponse(dumps({**_report(diff), **warning}), None)

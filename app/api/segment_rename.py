@@ -16,6 +16,7 @@ from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started
 from app.api.parameters import QuerySchema
 from app.api.request_body import json_body
 from app.api.segment_types import changed_segment
+from app.api.strict_tokens import check_pair
 from app.api.write_headers import IdempotentHeaders
 from app.api.writes import run_write
 from app.core.errors import InvalidInput
@@ -49,10 +50,16 @@ def rename_segment(query: dict[str, Any], headers: dict[str, Any], type: str, va
     validate_body(body, SegmentPairSchema())
     old = changed_segment(type, value)
     new = changed_segment(body["type"], body["value"], "the request body")
+    check_pair(new)
     if new == old:
         raise InvalidInput([("value", "Must differ from the segment of the path.")])
     edit = BulkEdit(
-        "rename", [old.to_dict(), new.to_dict()], Filter(segments=(old,)), applies=True, reason=headers["change_reason"]
+        "rename",
+        [old.to_dict(), new.to_dict()],
+        Filter(segments=(old,)),
+        applies=True,
+        reason=headers["change_reason"],
+        governed=current_client().strict,
     )
 
     def work(session: Session) -> StoredResponse:

@@ -24,6 +24,7 @@ from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, QuerySchem
 from app.api.request_body import customers_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
 from app.api.segment_types import check_token_types, replaced_types
+from app.api.strict_tokens import added_single_types, check_rules, check_single_values
 from app.api.write_headers import GuardedHeaders
 from app.core.changes.guard import ChangeTooLarge
 from app.core.changes.replace_segments import ReplaceResult, replace_segments
@@ -150,6 +151,8 @@ class Update(NamedTuple):
     """Returns what a job does with each customer, if the change is held; `action` and `types` are those of the job."""
     action: Literal["replace", "patch"]
     types: Collection[str] = ()
+    added_types: frozenset[str] = frozenset()
+    """Of which a customer may have a value already."""
 
 
 def _read_replacements(types: frozenset[str] | None) -> Update:
@@ -157,6 +160,7 @@ def _read_replacements(types: frozenset[str] | None) -> Update:
     body = customers_body()
     new_segments, duplicates = parse_replacements(body)
     replaced = replaced_types(body, types)
+    check_rules(body, "segments")
     if replaced is None:
         return _prepare(PreparedUpdate.of(new_segments), duplicates, "replace")
     change = partial(replace_types, new_segments, replaced)
@@ -174,17 +178,20 @@ def _read_patches() -> Update:
     body = customers_body()
     patches, duplicates = parse_patches(body)
     check_token_types(body, "add", "remove")
-    return _prepare(PreparedUpdate.of(patches), duplicates, "patch", current_client().types)
+    check_rules(body, "add")
+    prepared, types = PreparedUpdate.of(patches), added_single_types(patches.values())
+    return _prepare(prepared, duplicates, "patch", current_client().types)._replace(added_types=types)
 
 
 def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, Any]) -> Response:
-    change, document_ids, duplicates, *_ = update
+    change, document_ids, duplicates = update.change, update.document_ids, update.duplicates
     guard, dry_run = effective_guard(headers), query["dry_run"]
 
     def work(session: Session) -> StoredResponse:
         result = change(
             current_client().actor(), as_of=query["as_of"], guard=guard, note=headers["change_reason"], session=session
         )
+        check_single_values(session, update.added_types, document_ids)
         if dry_run:
             result = dataclasses.replace(result, change_set_id=None)
         token_requests.note_counts(

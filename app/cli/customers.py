@@ -15,6 +15,7 @@ from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
 from app.core.changes.document_ids import rename_customer
 from app.core.changes.erasure import Disclose, disclose_customer, erase_again, erase_customers, purge_deleted
+from app.core.models.segment_rules import load_rules
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import iter_customers
 from app.core.search.filters import Filter
@@ -37,13 +38,14 @@ def import_(file: str, options: FileOptions) -> None:
 
     Columns: document_id, and any of name (or first_name and last_name), email, phone, segments (JSON); or type and
     value (one row per segment); or, by --columns, segment:TYPE for one value of that type and tags:TYPE for several.
+    Rows that break the rules of a segment type are rejected.
     Exits with 1 if rows were rejected: they are written to FILE.rejected.csv, and all others are applied. Exits with 2
     if nothing was applied.
     """
     with (
         options.open(file) as source,
         progress("Reading", source.size) as reading,
-        stage_file(source, reading, StagingOptions(options.roles, options.clear_empty)) as staging,
+        stage_file(source, reading, StagingOptions(options.roles, options.clear_empty, rules=load_rules())) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
         with progress("Saving", staging.count_customers()) as advance:

@@ -34,6 +34,7 @@ WATCH_INTERVAL_S = 5.0
     show_default=True,
     help="Skip customers changed after the file was written.",
 )
+@click.option("--strict", is_flag=True, help="Reject rows that break the rules of a segment type.")
 @click.option("--dry-run-first", is_flag=True, help="Apply nothing of a file that has rows with errors.")
 @click.option(
     "--min-age", callback=duration, default="30s", show_default=True, help="Since the file was last written to."
@@ -49,6 +50,7 @@ def pick_up_command(  # noqa: PLR0913 - one parameter per option
     guard_customers: int | None,
     guard_percent: int | None,
     use_file_time: bool,
+    strict: bool,
     dry_run_first: bool,
     min_age: timedelta,
     watch: bool,
@@ -69,6 +71,7 @@ def pick_up_command(  # noqa: PLR0913 - one parameter per option
         tuple(sorted(types)),
         guard,
         use_file_time,
+        strict,
         dry_run_first,
         min_age,
         {

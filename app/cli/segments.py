@@ -12,6 +12,7 @@ from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say, timestamp
 from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
+from app.core.models.segment_rules import NO_RULES, load_rules
 from app.files.notes import describe_notes
 from app.files.staging import Staging
 from app.jobs.apply_file import ApplyResult, apply_file
@@ -26,9 +27,10 @@ segments.add_command(pick_up_command)
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Report what would happen; change nothing.")
 @click.option("--as-of", callback=timestamp, metavar="T", help="Skip customers changed after T.")
+@click.option("--strict", is_flag=True, help="Reject rows that break the rules of a segment type.")
 @file_options
 @reports_errors
-def apply_(file: str, *, dry_run: bool, as_of: datetime | None, options: FileOptions) -> None:
+def apply_(file: str, *, dry_run: bool, as_of: datetime | None, strict: bool, options: FileOptions) -> None:
     """Replace the segments of the customers in FILE, in batches that are one change set.
 
     A file of up to 5,000 customers is one transaction. If a batch fails, those before stay applied and can be reverted;
@@ -38,10 +40,11 @@ def apply_(file: str, *, dry_run: bool, as_of: datetime | None, options: FileOpt
     gzipped or not, - for stdin. The endpoint's report goes to stdout. Exits with 1 if rows were rejected: they are
     written to FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was applied.
     """
+    rules = load_rules() if strict else NO_RULES
     with (
         options.open(file) as source,
         progress("Reading", source.size) as reading,
-        stage_file(source, reading, StagingOptions(options.roles, needs_segments=True)) as staging,
+        stage_file(source, reading, StagingOptions(options.roles, needs_segments=True, rules=rules)) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
         with progress("Applying", staging.count_customers()) as advance:

@@ -72,19 +72,21 @@ def _guard(limits: dict[str, Any], current: Guard) -> Guard:
     help="Accept requests from there only, such as 1.2.3.0/24.",
 )
 @click.option("--type", "types", multiple=True, help="Limit the token to segments of this type; repeatable.")
+@click.option("--strict", is_flag=True, help="Refuse segments that break the rules of their type.")
 @reports_errors
-def create(
+def create(  # noqa: PLR0913 - one parameter per option
     name: str,
     *,
     scopes: tuple[str, ...],
     expires: timedelta | None,
     networks: tuple[str, ...],
     types: tuple[str, ...],
+    strict: bool,
     **limits: Any,
 ) -> None:
     """Create a token and print it once."""
     guard = _guard(limits, Guard())
-    secret = create_token(name, scopes or DEFAULT_SCOPES, expires, guard, networks=networks, types=types)
+    secret = create_token(name, scopes or DEFAULT_SCOPES, expires, guard, networks=networks, types=types, strict=strict)
     say("Copy this token now. It is not shown again.")
     click.echo(secret)
 

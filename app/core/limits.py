@@ -14,6 +14,11 @@ MAX_PAGE_SIZE = 1000
 MAX_WAIT_S = 60
 """Seconds that a request for the change feed can wait for changes. Proxies allow 60 by default."""
 
+MAX_RULE_VALUES = 1000
+"""Values in the list of a segment type."""
+
+MAX_RULE_DESCRIPTION_LENGTH = 500
+
 MAX_REASON_LENGTH = 500
 """Characters of the reason that the header Change-Reason gives."""
 

@@ -24,6 +24,8 @@ class FileNotes:
     repeated_segments: int = 0
     rounded_numbers: int = 0
     """Numbers of a workbook with more digits than a spreadsheet keeps, or of a CSV such as 1.23E+12."""
+    unlisted_segments: int = 0
+    """Segments that are not in the list of their type, which is not closed."""
 
     def note_segments(self, segments: Segments) -> None:
         self.repeated_segments += len({(pair["type"], pair["value"]) for pair in segments}) < len(segments)
@@ -84,6 +86,12 @@ TEXTS: dict[str, Callable[[Plural, int, str], str]] = {
     "rounded_numbers": lambda ngettext, n, count: ngettext(
         "%(count)s number that a spreadsheet may have rounded, such as 1.23E+12: format the column as text",
         "%(count)s numbers that a spreadsheet may have rounded, such as 1.23E+12: format the columns as text",
+        n,
+        count=count,
+    ),
+    "unlisted_segments": lambda ngettext, n, count: ngettext(
+        "%(count)s segment that isn't in the list of its type",
+        "%(count)s segments that aren't in the list of their type",
         n,
         count=count,
     ),

@@ -6,7 +6,7 @@ applies it can be retried, and customers come out in one order, in which all wri
 
 import gc
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 
 from app.core.errors import DomainError
 from app.core.limits import BATCH_SIZE
+from app.core.models.segment_rules import TWO_VALUES
 from app.files.columns import CustomerEntry
 from app.files.lines import Line
 from app.files.notes import FileNotes
@@ -93,13 +94,31 @@ class Staging:
         if self.row_per_segment and document_id:
             self._db.execute("INSERT OR IGNORE INTO invalid_customers VALUES (?)", (document_id,))
 
-    def finish(self) -> None:
-        """End the reading: all rows were added or rejected."""
+    def finish(self, single_types: Collection[str] = ()) -> None:
+        """End the reading: all rows were added or rejected.
+
+        Customers whose rows give two values of one of `single_types` are rejected.
+        """
         self._write_pending()
+        if self.row_per_segment and single_types:
+            self._reject_two_values(single_types)
         invalid = "document_id IN (SELECT document_id FROM invalid_customers)"
         error = "'Another row of this customer has an error.'"
         self._db.execute(f"INSERT INTO rejected SELECT line, {error}, raw FROM entries WHERE {invalid}")  # noqa: S608
         self._db.execute(f"DELETE FROM entries WHERE {invalid}")  # noqa: S608 - constant texts
+
+    def _reject_two_values(self, types: Collection[str]) -> None:
+        pair = {name: f"json_extract(content, '$[1][0].{name}')" for name in ("type", "value")}
+        self._db.execute(
+            f"""CREATE TABLE two_values AS
+                SELECT DISTINCT document_id FROM entries
+                 WHERE {pair["type"]} IN (SELECT value FROM json_each(?))
+                 GROUP BY document_id, {pair["type"]} HAVING count(DISTINCT {pair["value"]}) > 1""",  # noqa: S608
+            [orjson.dumps(sorted(types)).decode()],
+        )
+        found = "document_id IN (SELECT document_id FROM two_values)"
+        self._db.execute(f"INSERT INTO rejected SELECT line, ?, raw FROM entries WHERE {found}", [TWO_VALUES])  # noqa: S608
+        self._db.execute(f"DELETE FROM entries WHERE {found}")  # noqa: S608 - constant texts
 
     # Reading
 

@@ -42,6 +42,8 @@ class ApiJob:
     """Of a file that no API client sent."""
     scheduled: bool = False
     """Whether it is applied later, to customers for whom what was found when it was sent still holds."""
+    strict: bool = False
+    """Whether rows that break the rules of segment types are rejected."""
 
     @staticmethod
     def of(  # noqa: PLR0913 - the extras of the contract, all by name
@@ -53,6 +55,7 @@ class ApiJob:
         guard: Guard | None = None,
         reason: str | None = None,
         scheduled: bool = False,
+        strict: bool = False,
     ) -> "ApiJob":
         return ApiJob(
             action,
@@ -63,12 +66,12 @@ class ApiJob:
             guard.to_dict() if guard else None,
             reason,
             scheduled=scheduled,
+            strict=strict,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        payload = asdict(self)
-        unused = ("picked_up",) * (not self.picked_up) + ("scheduled",) * (not self.scheduled)
-        return {name: payload[name] for name in payload if name not in unused}  # the previous version knows neither
+        optional = ("picked_up", "scheduled", "strict")  # workers of the previous version do not know them
+        return {name: value for name, value in asdict(self).items() if value or name not in optional}
 
     @staticmethod
     def from_dict(payload: dict[str, Any]) -> "ApiJob":

@@ -23,6 +23,7 @@ from app.core.database import db, run_in_transaction
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer, select_segments
+from app.core.models.segment_rules import NO_RULES, load_rules
 from app.core.models.segments import Segments
 from app.files.columns import CustomerEntry
 from app.files.formats import KnownFormat
@@ -87,6 +88,8 @@ def check_api_job(run: JobRun) -> None:
         only_profiles=job.action == "upsert",
         types=job.types,
         max_rejected=MAX_REJECTED_ROWS,
+        rules=load_rules() if job.strict and job.action != "remove" else NO_RULES,
+        adds=job.action == "merge",
     )
     reader = UploadReader(run.job.id, job.size)
     known = KnownFormat(written.encoding, written.delimiter, written.sheet, workbooks=written is not DETECTED)

@@ -16,6 +16,7 @@ from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate, SegmentPatch
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
+from app.core.models.segment_rules import NO_RULES, SegmentRules
 from app.core.models.segments import SegmentPair, remove_segments
 from app.files.columns import CustomerEntry
 from app.files.staging import Staging
@@ -39,7 +40,12 @@ class ApplyResult:
 
 
 def preview_file(
-    staging: Staging, progress: Progress, *, create: bool, combine: Combine = replace_all
+    staging: Staging,
+    progress: Progress,
+    *,
+    create: bool,
+    combine: Combine = replace_all,
+    rules: SegmentRules = NO_RULES,
 ) -> Iterator[tuple[ChangePreview, dict[str, Any]]]:
     """Compare every customer of the file with what is stored; nothing is locked or written.
 
@@ -52,7 +58,7 @@ def preview_file(
         for entry in batch.values():
             staging.notes.note_segments(entry.segments or [])
         payload = {id_: (entry.profile, entry.segments) for id_, entry in batch.items()}
-        affected = preview_batch(preview, payload, create=create, combine=combine)
+        affected = preview_batch(preview, payload, create=create, combine=combine, rules=rules)
         done += len(batch)
         progress(done)
         yield preview, {id_: previewed_item(batch[id_], before, combine) for id_, before in affected.items()}

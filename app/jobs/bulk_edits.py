@@ -17,6 +17,7 @@ from app.core.changes.segment_updates import SegmentUpdate
 from app.core.database import db, run_in_transaction
 from app.core.limits import BATCH_SIZE
 from app.core.models.customers import Customer
+from app.core.models.segment_rules import NO_RULES, SegmentRules, load_rules
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 from app.core.search.customers import iter_ids, known_count
 from app.core.search.filters import Filter
@@ -49,17 +50,20 @@ class BulkEdit:
     """Whether it is applied right after the preview; otherwise it waits for an operator."""
     reason: str | None = None
     """The note of the change set, in place of a description."""
+    governed: bool = False
+    """Whether customers are left alone who would have two values of a type that takes one."""
 
     def to_dict(self) -> dict[str, Any]:
         segments = {"segments": self.segments, "document_ids": self.document_ids}
-        options = {"applies": self.applies, "reason": self.reason}
+        options = {"applies": self.applies, "reason": self.reason, "governed": self.governed}
         return {"action": self.action, "filter": self.filter and self.filter.to_dict(), **segments, **options}
 
     @staticmethod
     def from_dict(payload: dict[str, Any]) -> "BulkEdit":
         filter_ = Filter.from_dict(payload["filter"]) if payload["filter"] is not None else None
         document_ids, applies = tuple(payload["document_ids"]), payload.get("applies", False)
-        return BulkEdit(payload["action"], payload["segments"], filter_, document_ids, applies, payload.get("reason"))
+        reason, governed = payload.get("reason"), payload.get("governed", False)
+        return BulkEdit(payload["action"], payload["segments"], filter_, document_ids, applies, reason, governed)
 
     def new_segments(self) -> ColumnElement[Any]:
         """Return the expression for a customer's new segments, from the segments at the time of the UPDATE."""
@@ -114,9 +118,9 @@ def preview_bulk_edit(run: JobRun) -> None:
     """Compute the preview, and fix the customers that will change; reads only."""
     edit, preview, done = BulkEdit.from_dict(run.job.payload), ChangePreview(), 0
     run.start_phase("comparing", edit.count())
-    writer = BatchWriter(run)
+    writer, rules = BatchWriter(run), load_rules() if edit.governed else NO_RULES
     for document_ids in edit.batches():
-        affected, found = _preview_batch(preview, document_ids, edit)
+        affected, found = _preview_batch(preview, document_ids, edit, rules)
         writer.add(affected)
         preview.not_found += len(document_ids) - found
         done += len(document_ids)
@@ -126,7 +130,9 @@ def preview_bulk_edit(run: JobRun) -> None:
     run_in_transaction(lambda session: run.finish(session, preview=preview.to_dict(), finished_at=None, **state))
 
 
-def _preview_batch(preview: ChangePreview, document_ids: list[str], edit: BulkEdit) -> tuple[dict[str, Any], int]:
+def _preview_batch(
+    preview: ChangePreview, document_ids: list[str], edit: BulkEdit, rules: SegmentRules
+) -> tuple[dict[str, Any], int]:
     """Add what the edit would do; return what to expect of the customers it would change, and how many exist."""
     ids = dialects.json_strings(document_ids)
     before, after = (dialects.json_text(value) for value in (customers.segments, edit.new_segments()))
@@ -136,9 +142,11 @@ def _preview_batch(preview: ChangePreview, document_ids: list[str], edit: BulkEd
     rows = db.session.execute(query.order_by(customers.document_id)).all()
     counted = Counter((row.before, row.after) for row in rows)
     parsed = {states: (orjson.loads(states[0]), orjson.loads(states[1])) for states in counted}
-    changing = {states for states, count in counted.items() if preview.add(*parsed[states], count)}
+    refused = {states for states, (before, after) in parsed.items() if rules.breaks(before, after)}
+    preview.refused += sum(counted[states] for states in refused)
+    changing = {states for states, n in counted.items() if states not in refused and preview.add(*parsed[states], n)}
     preview.affected += sum(counted[states] for states in changing)
-    preview.unchanged += sum(count for states, count in counted.items() if states not in changing)
+    preview.unchanged += sum(n for states, n in counted.items() if states not in changing | refused)
     affected = [row for row in rows if (row.before, row.after) in changing]
     for row in affected[:MAX_EXAMPLES]:
         preview.add_example(row.document_id, row.name, *parsed[row.before, row.after])

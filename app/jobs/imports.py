@@ -14,6 +14,7 @@ from app.core.counts.segment_counts import existing_types
 from app.core.database import run_in_transaction
 from app.core.limits import MAX_COLUMN_NAME_LENGTH, MAX_COLUMNS, MAX_REJECTED_ROWS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor
+from app.core.models.segment_rules import NO_RULES, load_rules
 from app.core.models.segments import add_segments, remove_segments
 from app.files.columns import IGNORED, SEGMENT_OF, detect_columns
 from app.files.formats import FileFormat, UnreadableFile
@@ -137,7 +138,9 @@ def preview_import(run: JobRun) -> None:
         run.start_phase("comparing", staging.count_customers())
         writer = BatchWriter(run)
         create = payload.create and payload.mode != "remove"
-        previews = preview_file(staging, run.report_progress, create=create, combine=MODES[payload.mode])
+        rules = load_rules() if payload.mode == "add" else NO_RULES  # rows that replace are checked when they are read
+        combine = MODES[payload.mode]
+        previews = preview_file(staging, run.report_progress, create=create, combine=combine, rules=rules)
         for preview, customers in previews:  # noqa: B007
             writer.add(customers)
         writer.close()
@@ -171,7 +174,8 @@ def _stage(run: JobRun, payload: ImportPayload) -> Iterator[Staging]:
     """Read and check the file of the job."""
     with open_upload(run.job) as source:
         run.start_phase("reading", source.size)
-        options = StagingOptions(payload.roles, payload.clear_empty, max_rejected=MAX_REJECTED_ROWS)
+        rules = NO_RULES if payload.mode == "remove" else load_rules()
+        options = StagingOptions(payload.roles, payload.clear_empty, max_rejected=MAX_REJECTED_ROWS, rules=rules)
         with stage_file(source, run.report_progress, options) as staging:
             yield staging
 

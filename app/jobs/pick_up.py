@@ -37,6 +37,8 @@ class PickUp:
     guard: Guard | None = None
     use_file_time: bool = True
     """Whether customers who changed after the time of the file are left alone."""
+    strict: bool = False
+    """Whether rows that break the rules of segment types are rejected."""
     dry_run_first: bool = False
     """Whether a file with rejected rows is not applied at all."""
     min_age: timedelta = timedelta(seconds=30)
@@ -107,6 +109,7 @@ def _start(file: TakenFile, options: PickUp, *, dry_run: bool) -> Job:
         as_of=file.modified_at if options.use_file_time else None,
         guard=options.guard,
         reason=f"Import of {file.name}",
+        strict=options.strict,
     )
     job = replace(job, picked_up=PickedUpFile(file.name, str(options.folder), **(options.reading or {})))
     file.content.seek(0)

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.core.errors import InvalidInput
+from app.core.models.segment_rules import NO_RULES, NOT_LISTED, TWO_VALUES, SegmentRules
+from app.core.models.segments import SegmentPair, Segments
 from app.files.cells import trim_cell, unescape_id
 from app.files.columns import CustomerEntry, detect_columns, make_row_parser, validate_columns
 from app.files.formats import UnreadableFile
 from app.files.lines import Line
+from app.files.notes import FileNotes
 from app.files.reading import Source
 from app.files.staging import Staging
 
@@ -31,6 +34,10 @@ class StagingOptions:
     types: Collection[str] = ()
     """Segments of other types are invalid; empty for all."""
     max_rejected: float = float("inf")
+    rules: SegmentRules = NO_RULES
+    """Rows with segments that break them are invalid."""
+    adds: bool = False
+    """Whether the segments are added to those that customers have."""
 
 
 @contextmanager
@@ -53,7 +60,7 @@ def stage_file(source: Source, progress: Progress, options: StagingOptions = Sta
             if count % PROGRESS_INTERVAL == 0:
                 progress(source.position())
             try:
-                staging.add(line, _checked(parse_row(line), options))
+                staging.add(line, _checked(parse_row(line), options, source.notes))
             except InvalidInput as invalid:
                 error = "; ".join(f"{path}: {text}" if path else text for path, text in invalid.details)
                 staging.reject(line.number, error, line.raw, _cell(line, id_column))
@@ -61,7 +68,7 @@ def stage_file(source: Source, progress: Progress, options: StagingOptions = Sta
                 if rejected > options.max_rejected:
                     message = f"More than {options.max_rejected:,} rows have errors; the last one: {error}"
                     raise UnreadableFile(message) from None
-        staging.finish()
+        staging.finish(options.rules.single_types)
         yield staging
 
 
@@ -73,7 +80,7 @@ def _column_error(roles: list[str] | None, columns: list[str] | None) -> str | N
     return validate_columns(roles)
 
 
-def _checked(entry: CustomerEntry, options: StagingOptions) -> CustomerEntry:
+def _checked(entry: CustomerEntry, options: StagingOptions, notes: FileNotes) -> CustomerEntry:
     if options.needs_segments and entry.segments is None:
         raise InvalidInput(iter([("segments", "Required.")]), "the line")
     if options.only_profiles and entry.segments is not None:
@@ -82,7 +89,23 @@ def _checked(entry: CustomerEntry, options: StagingOptions) -> CustomerEntry:
     if numbers:
         message = "Is not one of the types that the job may change."
         raise InvalidInput(((f"segments[{n}].type", message) for n in numbers), "the line")
+    _check_rules(entry.segments or [], options, notes)
     return entry
+
+
+def _check_rules(segments: Segments, options: StagingOptions, notes: FileNotes) -> None:
+    """Raise InvalidInput for segments that break the rules of their type; note those that are not listed."""
+    rules, errors = options.rules, []
+    for n, pair in enumerate(map(SegmentPair.of, segments)):
+        if rules.is_refused(pair):
+            errors.append((f"segments[{n}].value", NOT_LISTED))
+        elif options.adds and pair.type in rules.single_types:
+            errors.append((f"segments[{n}].type", "Takes one value: replace it, do not add to it."))
+        notes.unlisted_segments += rules.is_unlisted(pair)
+    if rules.with_two_values(segments):
+        errors.append(("segments", TWO_VALUES))
+    if errors:
+        raise InvalidInput(iter(errors), "the line")
 
 
 def _cell(line: Line, position: int | None) -> str | None:

@@ -38,6 +38,8 @@ EVENTS = {
     "webhook_resumed": lazy_gettext("Webhook resumed"),
     "webhook_rotated": lazy_gettext("Webhook secret rotated"),
     "webhook_deleted": lazy_gettext("Webhook deleted"),
+    "segment_rule_changed": lazy_gettext("Rules of a segment type changed"),
+    "segment_rule_deleted": lazy_gettext("Rules of a segment type deleted"),
     "customers_exported": lazy_gettext("Customers exported"),
     "customer_disclosed": lazy_gettext("Customer disclosed"),
     "customer_erased": lazy_gettext("Customer erased"),

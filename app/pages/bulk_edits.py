@@ -10,6 +10,7 @@ from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import largest_segments
 from app.core.limits import MAX_SELECTED
 from app.core.models.customers import is_storable
+from app.core.models.segment_rules import load_rules
 from app.core.search.customers import count_customers
 from app.core.search.filters import Filter
 from app.jobs.bulk_edits import ACTIONS, BulkEdit
@@ -85,10 +86,20 @@ def bulk_edit_create() -> Any:
         return _form(editor, _("Enter at least one segment."), 422)
     if not editor.validate():
         return _form(editor, _("A row is incomplete."), 422)
-    if operation != "remove" and "confirmed" not in request.form and editor.find_similar():
-        return _form(editor, status=422)
+    if operation != "remove" and (refusal := _refuse(editor)):
+        return refusal
     action = next(action for action in ACTIONS if action == operation)
-    return prepare(BulkEdit(action, segments, filter_, document_ids))
+    return prepare(BulkEdit(action, segments, filter_, document_ids, governed=True))
+
+
+def _refuse(editor: Editor) -> Any:
+    """Return the form again if segments to add break a rule or are to be confirmed; None otherwise."""
+    rules = load_rules()
+    if not editor.obeys(rules):
+        return _form(editor, _("A row breaks the rules of its type."), 422)
+    if "confirmed" not in request.form and editor.needs_confirmation(rules):
+        return _form(editor, status=422)
+    return None
 
 
 def prepare(bulk_edit: BulkEdit) -> Any:

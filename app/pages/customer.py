@@ -13,6 +13,7 @@ from app.core.history.customer_history import customer_history
 from app.core.history.segment_diff import changed_types, diff_segments, merge_changes, rebase_change
 from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import Customer, get_customer
+from app.core.models.segment_rules import load_rules
 from app.core.models.segments import Segments
 from app.jobs.scheduled_changes import scheduled_for_customer
 from app.pages import blueprint, list_query
@@ -61,9 +62,10 @@ def customer_save(document_id: str) -> Any:
 
 
 def _save(found: Customer, editor: Editor) -> Any:
-    if not editor.validate():
+    rules = load_rules()
+    if not (editor.validate() and editor.obeys(rules)):
         return _page(found, editor, 422)
-    if "confirmed" not in request.form and editor.find_similar():
+    if "confirmed" not in request.form and editor.needs_confirmation(rules):
         return _page(found, editor, 422)
     document_id, new = found.document_id, editor.segments()
     result = replace_segments({document_id: new}, current_actor(), as_of=editor.version)

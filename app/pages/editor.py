@@ -14,6 +14,7 @@ from app.core.counts.segment_counts import SegmentSize
 from app.core.history.segment_diff import diff_segments
 from app.core.limits import MAX_SEGMENT_TEXT_LENGTH
 from app.core.models.customers import is_storable
+from app.core.models.segment_rules import SegmentRules
 from app.core.models.segments import SegmentPair, Segments
 from app.core.search.similar_segments import find_similar
 from app.pages.list_query import InvalidRequest
@@ -36,6 +37,8 @@ class EditorRow:
     error: str = ""
     similar: list[SegmentSize] = field(default_factory=list)
     """Existing segments with almost the same spelling."""
+    unlisted: bool = False
+    """Whether the value is not in the list of its type, which is to be confirmed."""
 
 
 @dataclass
@@ -115,6 +118,23 @@ class Editor:
             elif not (is_storable(row.type) and is_storable(row.value)):
                 row.error = _("Contains an invalid character.")
         return not any(row.error for row in self.rows)
+
+    def obeys(self, rules: SegmentRules) -> bool:
+        """Return whether the form obeys the rules; rows that break them have an `error` afterwards."""
+        two_values = rules.with_two_values(self.segments())
+        for row in self._new_rows():
+            pair = SegmentPair.of(self.segment(row))
+            if rules.is_refused(pair):
+                row.error = _("Choose one of: %(values)s", values=", ".join(rules.by_type[pair.type].allowed_values))
+            elif pair.type in two_values:
+                row.error = _("A customer can have only one value of this type.")
+        return not any(row.error for row in self.rows)
+
+    def needs_confirmation(self, rules: SegmentRules) -> bool:
+        """Return whether a new segment resembles an existing one, or is not in the list of its type."""
+        for row in self._new_rows():
+            row.unlisted = rules.is_unlisted(SegmentPair.of(self.segment(row)))
+        return self.find_similar() or any(row.unlisted for row in self.rows)
 
     def find_similar(self) -> bool:
         """Return whether a new segment resembles an existing one; such rows have `similar` afterwards."""

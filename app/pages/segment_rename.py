@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from app.core.counts.segment_counts import SegmentSize, count_holders, largest_segments
 from app.core.limits import MAX_SEGMENT_TEXT_LENGTH
 from app.core.models.customers import is_storable
+from app.core.models.segment_rules import load_rules
 from app.core.models.segments import SegmentPair
 from app.core.search.filters import Filter
 from app.jobs.bulk_edits import BulkEdit
@@ -29,7 +30,12 @@ def segment_rename(type: str, value: str) -> Any:
 
 
 def _page(
-    old: SegmentPair, new: SegmentPair, error: str | None = None, similar: list[SegmentSize] | None = None
+    old: SegmentPair,
+    new: SegmentPair,
+    error: str | None = None,
+    similar: list[SegmentSize] | None = None,
+    *,
+    unlisted: bool = False,
 ) -> Any:
     return render_template(
         "segment_rename.html",
@@ -37,9 +43,10 @@ def _page(
         new=new,
         error=error,
         similar=similar or [],
+        unlisted=unlisted,
         customers=count_holders(old),
         suggested=largest_segments(limit=MAX_SUGGESTIONS),
-    ), 422 if error or similar else 200
+    ), 422 if error or similar or unlisted else 200
 
 
 @blueprint.post(URL)
@@ -50,10 +57,14 @@ def segment_rename_prepare(type: str, value: str) -> Any:
     error = _error(old, new)
     if error:
         return _page(old, new, error)
-    similar = [size for size in similar_if_new(new) if size.pair != old]
-    if similar and "confirmed" not in request.form:
-        return _page(old, new, similar=similar)
-    return prepare(BulkEdit("rename", [old.to_dict(), new.to_dict()], Filter(segments=(old,))))
+    rules = load_rules()
+    if rules.is_refused(new):
+        values = ", ".join(rules.by_type[new.type].allowed_values)
+        return _page(old, new, _("Choose one of: %(values)s", values=values))
+    similar, unlisted = [size for size in similar_if_new(new) if size.pair != old], rules.is_unlisted(new)
+    if (similar or unlisted) and "confirmed" not in request.form:
+        return _page(old, new, similar=similar, unlisted=unlisted)
+    return prepare(BulkEdit("rename", [old.to_dict(), new.to_dict()], Filter(segments=(old,)), governed=True))
 
 
 def _error(old: SegmentPair, new: SegmentPair) -> str | None:

@@ -11,6 +11,7 @@ from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import count_holders
 from app.core.counts.trends import days, no_trend, trends
 from app.core.errors import NotFound
+from app.core.models.segment_rules import load_rules
 from app.core.models.segments import SegmentPair
 from app.core.search.catalogue import CatalogueOrder, search_catalogue
 from app.core.search.customers import find_customers
@@ -55,6 +56,7 @@ def segments() -> Any:
         type_totals={total.type: total for total in page.types},
         trends=trends([row.pair for row in page.rows]),
         totals=totals(),
+        rules=load_rules().by_type,
         next_url=urls.changed(after=encode_cursor(start + PAGE_SIZE)) if page.has_more else None,
         first_url=urls.changed() if after else None,
     )
@@ -86,5 +88,6 @@ def segment(type: str, value: str) -> Any:
         trend=trend or no_trend(),
         scheduled=scheduled,
         days=days(),
+        rule=load_rules().by_type.get(type),
         members=find_customers(filter_, Order(), limit=MEMBERS_PAGE_SIZE),
     )

@@ -113,6 +113,11 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
         ),
     )
 
+    strict = BooleanField(
+        lazy_gettext("Obey the rules of segment types"),
+        description=lazy_gettext("Requests with values that a rule doesn't allow are rejected."),
+    )
+
     def validate_networks(self, field: Field) -> None:
         try:
             parse_networks(self.allowed_networks())
@@ -170,6 +175,7 @@ class TokenLimitsForm(LimitsForm):
             **{f"guard_{name}": getattr(token, f"guard_{name}") for name in GUARD_FIELDS},
             networks="\n".join(token.networks),
             types="\n".join(token.types),
+            strict=token.strict,
         )
         unchanged = _("Keep %(day)s", day=local_day(token.expires_at)) if token.expires_at else lazy_gettext("Never")
         choices = {days: text for days, text in EXPIRES.items() if days or token.expires_at}
@@ -198,7 +204,8 @@ def _create(form: TokenForm) -> str:
     """Return the only page that contains the secret: only its hash is stored."""
     scopes = tuple(scope for scope in SCOPES if scope in form.scopes.data)
     networks, types = form.allowed_networks(), form.allowed_types()
-    secret = create_token(form.name.data, scopes, form.expires_in(), form.guard(), networks=networks, types=types)
+    limits = {"networks": networks, "types": types, "strict": form.strict.data}
+    secret = create_token(form.name.data, scopes, form.expires_in(), form.guard(), **limits)
     return render_template("token_created.html", name=form.name.data, secret=secret, scopes=scopes, types=types)
 
 
@@ -209,7 +216,8 @@ def token(token_id: int) -> Any:
     form = TokenLimitsForm(token)
     if form.validate_on_submit():
         expires_at = form.expires_at(token.expires_at)
-        update_token(token_id, form.guard(), form.allowed_networks(), form.allowed_types(), expires_at)
+        networks, types, strict = form.allowed_networks(), form.allowed_types(), form.strict.data
+        update_token(token_id, form.guard(), networks, types, expires_at, strict=strict)
         flash(_("Saved. Applies to the next request."))
         return redirect(url_for("pages.token", token_id=token_id))
     return render_template(

@@ -37,6 +37,7 @@ NO_CUSTOMER_DATA = {
     "recovery_codes": "digest",
     "segment_counts": "actor type value",
     "segment_deltas": "type value",
+    "segment_rules": "type description policy allowed_values",
     "segment_totals": "type value",
     "sign_in_failures": "bucket email",
     "token_requests": "method route code paths guard",

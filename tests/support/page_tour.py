@@ -31,6 +31,8 @@ LISTS = {
     "customers filtered": "/customers?segment=membership:GOLD&without=interest:WINE&has=any&q=go&sort=-name",
     "segments": "/segments",
     "similar_segments": "/similar-segments",
+    "segment_types": "/segment-types",
+    "segment_type": "/segment-types/membership",
     "segment_days": "/segment-days",
     "segment_days with an error": "/segment-days?start=2999-01-01",
     "changes": "/changes",

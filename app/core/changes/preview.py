@@ -10,6 +10,7 @@ from sqlalchemy import select
 from app.core import dialects
 from app.core.database import db
 from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
+from app.core.models.segment_rules import NO_RULES, SegmentRules
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 
 MAX_EXAMPLES = 5
@@ -35,6 +36,8 @@ class ChangePreview:
     not_found: int = 0
     """Customers who do not exist and would not be created."""
     duplicates: int = 0
+    refused: int = 0
+    """Customers who would have two values of a type that takes one, and are left alone."""
     rejected: int = 0
     """Rows of a file: those of a customer with an earlier row, and those with errors."""
     segments_lost: int = 0
@@ -92,7 +95,12 @@ class CustomerState:
 
 
 def preview_batch(
-    preview: ChangePreview, rows: Rows, *, create: bool, combine: Combine = replace_all
+    preview: ChangePreview,
+    rows: Rows,
+    *,
+    create: bool,
+    combine: Combine = replace_all,
+    rules: SegmentRules = NO_RULES,
 ) -> dict[str, CustomerState | None]:
     """Add to the preview what saving these profiles and segments would do. It only reads.
 
@@ -109,6 +117,9 @@ def preview_batch(
             continue
         before = row.segments if row else []
         after = before if segments is None else combine(before, segments)
+        if rules.breaks(before, after):
+            preview.refused += 1
+            continue
         updated = row is not None and any(getattr(row, name) != value for name, value in changes.items())
         preview.created += row is None
         preview.updated += updated

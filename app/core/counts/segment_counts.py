@@ -171,6 +171,12 @@ def existing_types(names: Collection[str]) -> set[str]:
     return set(db.session.scalars(select(sizes.c.type).distinct())) if names else set()
 
 
+def held_types() -> list[str]:
+    """Return the types of the segments that customers have, in order."""
+    sizes = _sizes(current_counts(), None).subquery("sizes")
+    return list(db.session.scalars(select(sizes.c.type).distinct().order_by(sizes.c.type)))
+
+
 def count_holders(pair: SegmentPair) -> int:
     """Return how many customers hold this segment."""
     counts = current_counts()
