@@ -62,6 +62,7 @@ DAY_PATTERN = "d MMM y"
 def register(blueprint: Blueprint) -> None:
     for template_filter in (
         browser,
+        clock_time,
         customer_count,
         day,
         file_size,
@@ -149,6 +150,11 @@ def local_day(at: datetime) -> str:
 def local_time(at: datetime) -> str:
     """Return `26 Nov 2026, 03:13 (Madrid)`."""
     return f"{format_datetime(at, f'{_day_pattern()}, HH:mm')} ({time_zone_name()})"
+
+
+def clock_time(at: datetime) -> str:
+    """Return `03:13 (Madrid)`."""
+    return f"{format_datetime(at, 'HH:mm')} ({time_zone_name()})"
 
 
 def time_zone_name(zone: str | None = None) -> str:
