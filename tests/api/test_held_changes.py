@@ -359,3 +359,17 @@ def test_killed_worker_continues_an_approved_change(
     assert all_segments() == only([], *IDS)
     assert job(holding, job_id)["state"] == JobState.DONE
     assert recount(TESTER) == []
+
+
+def test_scheduled_job_is_held_and_keeps_its_moment(holding: Api, editor: Operator) -> None:
+    url = "/api/v3/jobs?action=replace&apply_at=2999-01-01T00:00:00Z"
+    started = holding.call("POST", url, json={"customers": EMPTY}, status=202).json
+    assert started is not None
+    run_jobs()
+    assert job(holding, started["id"])["state"] == "held"
+    decide(editor, started["id"])
+    run_jobs()
+    shown = job(holding, started["id"])
+    assert shown["state"] == "scheduled"
+    assert shown["apply_at"].startswith("2999-01-01T00:00:00")
+    assert all_segments() == only(GOLD)

@@ -173,3 +173,25 @@ def test_admin_sets_the_guard_on_the_page(admin: Operator) -> None:
     assert (limits.field("guard_floor"), limits.field("guard_warn_percent")) == ("5", "10")
     admin.post(page.links["crm"], {"expires": "unchanged", "guard_percent": "20"})
     assert "Holds for approval" not in admin.get("/tokens").text
+
+
+def test_reason_is_in_a_form_that_cannot_approve(editor: Operator, other: Operator) -> None:
+    html = other.get(request_change(editor, prepare_clear(editor, IDS))).html
+    (form,) = [form for form in html.split("<form")[1:] if 'name="reason"' in form.split("</form>")[0]]
+    assert "approve" not in form.split("</form>")[0]
+
+
+def test_scheduled_change_above_the_size_is_approved_before_its_moment(editor: Operator, other: Operator) -> None:
+    url = prepare_clear(editor, IDS)
+    job_id = url.rsplit("/", 1)[-1]
+    form = {"action": "save", "time_zone": "UTC", "apply_at": "2999-01-01T08:00", "revert_at": ""}
+    editor.post(f"/jobs/{job_id}/schedule", form)
+    approval = editor.get(url).links["Preview and approval"]
+    assert "Jan 2999" in other.get(approval).text
+    approve(editor, approval, status=403)
+    approve(other, approval)
+    assert not run_job()
+    assert all_segments()["a"] == GOLD
+    page = editor.get(url).text
+    assert "Waiting for approval" not in page
+    assert "Will be applied:" in page
