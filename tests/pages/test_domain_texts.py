@@ -32,6 +32,7 @@ ONLY_IN_API_OR_SHELL = {
     "InvalidInput",
     "NoLongerRetained",
     "RevertConflict",
+    "SourceChanging",
     "TargetInUse",
     "TypeForbidden",
 }
