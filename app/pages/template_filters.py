@@ -80,10 +80,10 @@ def register(blueprint: Blueprint) -> None:
         signed,
         source,
         state_label,
-        time_zone_name,
     ):
         blueprint.add_app_template_filter(template_filter)
     blueprint.add_app_template_global(now)
+    blueprint.add_app_template_global(time_zone_name)
     blueprint.add_app_template_global(today)
     blueprint.app_context_processor(lambda: {"profile_labels": [(field.name, field.label) for field in PROFILE_FIELDS]})
 

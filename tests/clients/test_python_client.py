@@ -1,8 +1,8 @@
 """The Python client against the application: each method, retries, batches and the change feed."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Queue
@@ -197,16 +197,18 @@ def test_the_feed_is_followed_as_changes_are_committed(app: Flask, tmp_path: Pat
             if page.entries[-1]["after"] == SILVER:
                 return
 
-    with serving(environ, tmp_path / "log") as server, Client(server.address, create_token("python")) as client:
-        follower = threading.Thread(target=follow, args=(client,))
-        follower.start()
-        while received.empty():  # the follower may not have read its first cursor yet
+    with (
+        serving(environ, tmp_path / "log") as server,
+        Client(server.address, create_token("python")) as client,
+        ThreadPoolExecutor() as threads,
+    ):
+        follower = threads.submit(follow, client)
+        while received.empty() and not follower.done():  # it may not have read its first cursor yet
             set_segments(ana, GOLD)
             set_segments(ana, [])
             time.sleep(0.2)
         set_segments(ana, SILVER)
-        follower.join(timeout=25)
-        assert not follower.is_alive()
+        follower.result(timeout=120)
 
 
 def test_a_follower_pauses_between_empty_answers(

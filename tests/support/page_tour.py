@@ -96,8 +96,8 @@ def page_tour(browser: Browser, server: Server, *, full: bool, locale: str = "en
     with session(VIEWER) as viewer:
         yield from _viewer(viewer, full)
     if full:
-        with browser_session(browser, server.address) as session:
-            yield from _ended_session(session, server)
+        with session() as former:
+            yield from _ended_session(former, server)
 
 
 def _button(page: Page, action: str) -> Locator:
