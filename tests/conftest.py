@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, event, make_url, text
 from app import create_app
 from app.access import passwords
 from app.access.api_tokens import create_token
+from app.access.token_request_log import log_buffer
 from app.core.database import db
 from bench.servers import postgresql
 from bench.servers.chromium import chromium
@@ -86,6 +87,7 @@ def app(apps: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flas
     app = apps[request.param]
     with app.app_context():
         reset_database()
+        log_buffer._pending.clear()  # requests of tokens that are gone
         yield app
         db.session.remove()
 
