@@ -38,6 +38,7 @@ LISTS = {
     "changes": "/changes",
     "changes filtered": "/changes?actor=nobody&segment=membership:GOLD&since=2026-01-01",
     "imports": "/imports",
+    "approvals": "/approvals",
     "tokens": "/tokens",
     "webhooks": "/webhooks",
     "operators": "/operators",
@@ -283,6 +284,8 @@ def _running_import(session: BrowserSession, server: Server) -> Iterator[PageSta
     page = _upload(session, "night.csv", "document_id;name\nM-1;Eva\n")
     _button(page, "check").click()
     _button(page, "apply").wait_for()
+    yield from _held_import(session, server)
+    page = session.page
     _update_last_job(
         server, "state = 'checking', phase = 'comparing', done = 12000, total = 50000, leased_until = '2099-01-01'"
     )
@@ -293,6 +296,18 @@ def _running_import(session: BrowserSession, server: Server) -> Iterator[PageSta
     _button(page, "discard").wait_for()
     _press(page, _button(page, "discard"))
     yield "import discarded", session
+
+
+def _held_import(session: BrowserSession, server: Server) -> Iterator[PageState]:
+    """Show the import of this page as one that waits for approval."""
+    import_path = "/imports/" + session.page.url.rpartition("/")[2]
+    _update_last_job(server, "state = 'held'")
+    session.go("/approvals")
+    yield "approvals with one", session
+    session.go(import_path.replace("imports", "approvals"))
+    yield "approval", session
+    _update_last_job(server, "state = 'ready'")
+    session.go(import_path)
 
 
 def _update_last_job(server: Server, assignments: str) -> None:
