@@ -2,11 +2,11 @@
 
 import os
 import secrets
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
+
+from app.core.dialects.backup import is_sqlite_file
 
 
 class InvalidSettings(Exception):
@@ -73,23 +73,7 @@ def prepare_sqlite(database_url: str) -> None:
             path.chmod(path.stat().st_mode & ~0o077)
     except OSError as error:
         raise InvalidSettings(f"The database {path} cannot be opened: {error.strerror}.") from None
-    if not _is_sqlite(path):
+    if not is_sqlite_file(path):
         raise InvalidSettings(f"{path} is not a SQLite database. Move it away, or restore a backup (flask restore).")
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise InvalidSettings(f"The database {path} or its folder is not writable for this user. Change their owner.")
-
-
-def _is_sqlite(path: Path) -> bool:
-    """Return whether a file is empty or a SQLite database.
-
-    SQLite itself reads it: when a process closes a file that it opened otherwise, it loses the locks that its
-    connections to the same file hold.
-    """
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA schema_version")
-    except sqlite3.OperationalError:  # locked, or not to be opened, which is told apart by the checks beside this one
-        return True
-    except sqlite3.DatabaseError:
-        return False
-    return True

@@ -52,3 +52,19 @@ def _check(source: Any) -> None:
     tables = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"alembic_version", "customers"} <= tables:
         raise InvalidBackup("The file is a SQLite database, but not one of this service.")
+
+
+def is_sqlite_file(path: Path) -> bool:
+    """Return whether a file is empty or a SQLite database.
+
+    SQLite itself reads it: when a process closes a file that it opened otherwise, it loses the locks that its
+    connections to the same file hold.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError:  # locked, or not to be opened, which is told apart by the checks beside this one
+        return True
+    except sqlite3.DatabaseError:
+        return False
+    return True
