@@ -42,13 +42,14 @@ and the number of the transaction that writes and when it began."""
 FEW_CUSTOMERS = 1_000
 
 _BEGIN_WRITING = f"""SELECT pg_current_xact_id()::text || ' ' || now()::text,
-    set_config('enable_nestloop', CASE WHEN counted BETWEEN 0 AND {FEW_CUSTOMERS} THEN 'off' ELSE 'on' END, true),
-    set_config('plan_cache_mode', CASE WHEN counted <= {FEW_CUSTOMERS} THEN 'force_custom_plan' ELSE 'auto' END, true)
-    FROM (VALUES (1)) AS one LEFT JOIN (SELECT reltuples AS counted FROM pg_class
-    WHERE oid = to_regclass('customers')) AS statistics ON true"""  # noqa: S608 - a constant
+    set_config('enable_nestloop', CASE WHEN few THEN 'off' ELSE 'on' END, true),
+    set_config('plan_cache_mode', CASE WHEN few_or_unknown THEN 'force_custom_plan' ELSE 'auto' END, true)
+    FROM (SELECT bool_or(reltuples BETWEEN 0 AND {FEW_CUSTOMERS}) AS few,
+    bool_or(reltuples <= {FEW_CUSTOMERS}) AS few_or_unknown FROM pg_class
+    WHERE oid IN (to_regclass('customers'), to_regclass('customer_search'))) AS statistics"""  # noqa: S608 - a constant
 """The number of the transaction and its beginning.
 
-Where the statistics say that there are few customers, it has no nested loops, and its plans are not kept.
+Where the statistics of either table say that there are few customers, it has no nested loops, and no plan is kept.
 They may be of a time when the table was nearly empty. The planner would compare each customer of a batch with each
 stored, 5,000 with 23,570: 40 s. If there are few indeed, it does not matter how they are joined.
 """
