@@ -40,7 +40,7 @@ class ScheduledChange:
 
 
 def list_scheduled_changes(*, with_failed: bool = False) -> list[ScheduledChange]:
-    """Return the scheduled changes, the next one first; before them those that failed at their moment, if asked for."""
+    """Return the scheduled changes, the next one first; with `with_failed`, those that failed come before them."""
     failed = and_(
         jobs.c.state == JobState.FAILED, jobs.c.apply_at.is_not(None), jobs.c.finished_at > now() - FAILED_SHOWN_FOR
     )

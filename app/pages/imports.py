@@ -52,7 +52,10 @@ DELIMITER_LABELS = {
 MODE_TEXTS: dict[Mode, tuple[Any, Any]] = {
     "add": (lazy_gettext("Add"), lazy_gettext("Customers keep the segments that they have.")),
     "replace": (lazy_gettext("Replace all"), lazy_gettext("Customers lose the segments that are not in the file.")),
-    "remove": (lazy_gettext("Remove"), lazy_gettext("Customers lose the segments in the file. Nobody is created.")),
+    "remove": (
+        lazy_gettext("Remove"),
+        lazy_gettext("Customers lose the segments in the file. No customers are created."),
+    ),
 }
 STATE_LABELS = {
     JobState.UPLOADING: lazy_gettext("Uploading"),

@@ -165,7 +165,7 @@ def largest_segments(*, limit: int, type_: str | None = None) -> list[SegmentSiz
 
 
 def existing_types(names: Collection[str]) -> set[str]:
-    """Return those of these names that are the type of a segment which somebody has."""
+    """Return those of these names that are the type of a segment that a customer has."""
     counts = current_counts()
     sizes = _sizes(counts, None).where(counts.c.type.in_(names)).subquery()
     return set(db.session.scalars(select(sizes.c.type).distinct())) if names else set()

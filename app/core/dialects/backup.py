@@ -63,7 +63,7 @@ def is_sqlite_file(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA schema_version")
-    except sqlite3.OperationalError:  # locked, or not to be opened, which is told apart by the checks beside this one
+    except sqlite3.OperationalError:  # locked or unreadable: the caller checks that
         return True
     except sqlite3.DatabaseError:
         return False
