@@ -90,7 +90,7 @@ def open_session(browser: Browser, address: str, email: str = "", **options: obj
         session.context.close()
     options = {**DESKTOP, "storage_state": _storage_states.get((address, email)), **options}
     context = browser.new_context(**options)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)  # on a busy machine; nothing waits longer than it must
     return BrowserSession(context, context.new_page(), address)
 
 
