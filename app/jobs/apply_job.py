@@ -16,7 +16,7 @@ from app.core.changes.batched_change import BatchedChange, end_early, open_batch
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import TOTALS
-from app.jobs.batches import store_skipped
+from app.jobs.batches import load_content, lock_erased, store_skipped
 from app.jobs.jobs import Job, jobs
 from app.jobs.runner import JobRun, LeaseLost
 from app.jobs.schedules import check_not_missed, schedule_revert
@@ -77,11 +77,14 @@ def _apply_next(session: Session, run: JobRun, plan: ApplyPlan) -> Job:
         job.result = {**dict.fromkeys((*TOTALS, "skipped"), 0), **plan.initial_result}
         return _write(session, run, job, state=JobState.DONE)
     is_last = job.batches_done + 1 >= plan.batches
+    content = load_content(session, job.id, job.batches_done)
     with open_batch(session, change, is_only=plan.batches == 1, is_last=is_last) as batch:
         result = plan.apply(batch.part, job)
         totals = {name: getattr(batch.part, name) for name in TOTALS}
-    store_skipped(session, job.id, result.skipped)
-    job.result = _sum(job.result or plan.initial_result, totals | result.totals | {"skipped": len(result.skipped)})
+    erased = lock_erased(session, job.id, job.batches_done, content) if result.skipped else ()
+    skipped = {document_id: reason for document_id, reason in result.skipped.items() if document_id not in erased}
+    store_skipped(session, job.id, skipped)
+    job.result = _sum(job.result or plan.initial_result, totals | result.totals | {"skipped": len(skipped)})
     job.change_set_id = batch.change_set_id
     job.batches_done += 1
     job.done += result.customers

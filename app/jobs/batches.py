@@ -5,12 +5,12 @@ preview assumed of the customer.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any
 
 import orjson
-from sqlalchemy import ForeignKey, delete, func, insert, select
+from sqlalchemy import ForeignKey, Select, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -123,8 +123,30 @@ def count_batches(job_id: int) -> tuple[int, int]:
 
 
 def load_batch(session: Session, job_id: int, number: int) -> Batch:
-    query = select(batches.c.compressed).where(batches.c.job_id == job_id, batches.c.number == number)
-    batch: Batch = orjson.loads(zlib.decompress(session.scalars(query).one()))
+    return _parse(load_content(session, job_id, number))
+
+
+def load_content(session: Session, job_id: int, number: int) -> bytes:
+    """Return a batch as it is stored."""
+    content: bytes = session.scalars(_select_content(job_id, number)).one()
+    return content
+
+
+def lock_erased(session: Session, job_id: int, number: int, content: bytes) -> Collection[str]:
+    """Return who was erased since the batch had this `content`, for the rest of the transaction.
+
+    An erasure that has rewritten the batch is waited for here; a later one waits for this transaction.
+    """
+    current: bytes = session.scalars(_select_content(job_id, number).with_for_update(read=True)).one()
+    return () if current == content else _parse(content).keys() - _parse(current).keys()
+
+
+def _select_content(job_id: int, number: int) -> Select[Any]:
+    return select(batches.c.compressed).where(batches.c.job_id == job_id, batches.c.number == number)
+
+
+def _parse(content: bytes) -> Batch:
+    batch: Batch = orjson.loads(zlib.decompress(content))
     return batch
 
 

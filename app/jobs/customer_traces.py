@@ -27,8 +27,6 @@ def erase_from_jobs(session: Session, traces: Traces) -> None:
     Files and batches of all ended jobs are deleted as a whole, and so are batches that were applied: they are of no
     further use. Jobs that have not ended go on without these customers.
     """
-    ids = select(dialects.json_strings(sorted(traces.ids)).c.value)
-    session.execute(delete(skipped_customers).where(skipped_customers.c.document_id.in_(ids)))
     ended = select(jobs.c.id).where(jobs.c.state.in_(ENDED))
     for table in (chunks, batches):
         session.execute(delete(table).where(table.c.job_id.in_(ended)))
@@ -36,6 +34,9 @@ def erase_from_jobs(session: Session, traces: Traces) -> None:
     session.execute(delete(batches).where(batches.c.number < applied))
     _delete_rejected_rows(session, traces)
     _rewrite_batches(session, traces)
+    # After the batches: a job that skips customers at this moment holds its batch, and what it has skipped is seen now.
+    ids = select(dialects.json_strings(sorted(traces.ids)).c.value)
+    session.execute(delete(skipped_customers).where(skipped_customers.c.document_id.in_(ids)))
     for job_id in session.scalars(select(chunks.c.job_id).distinct().order_by(chunks.c.job_id)).all():
         erase_from_file(session, job_id, traces)
     _rewrite_jobs(session, traces)
