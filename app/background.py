@@ -4,6 +4,7 @@ Leases in the database decide which process does a piece of work. If a process d
 """
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from flask import Flask, current_app
 from app.access.audit_log import prune_audit_log
 from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
+from app.core.changes.erasure import purge_when_due
 from app.core.changes.erasure_log import remove_old_erasures
 from app.core.counts.compaction import compact_when_due
 from app.core.database import db, now
@@ -34,6 +36,8 @@ POLL_INTERVAL_S = 1.0
 ERROR_BACKOFF_S = 10.0
 RETENTION_INTERVAL_S = 3600.0
 COMPACTION_INTERVAL_S = 2.0
+PURGE_PAUSE = 100
+"""How many times as long as a purge took, until the next one."""
 
 Stop = threading.Event
 """Set when the process is about to end. A task then releases its work, so that another process continues it."""
@@ -74,6 +78,16 @@ def compact_ledger(stop: Stop) -> bool:
     return True
 
 
+def purge_erased(stop: Stop) -> bool:
+    """Overwrite erased customers in SQLite's file. Writers wait meanwhile: for a hundredth of the time at most."""
+    started = time.monotonic()
+    try:
+        purge_when_due()
+    finally:
+        stop.wait(PURGE_PAUSE * (time.monotonic() - started))
+    return False
+
+
 HANDLERS = {
     (JobKind.IMPORT, JobState.CHECKING): preview_import,
     (JobKind.IMPORT, JobState.APPLYING): apply_import,
@@ -92,6 +106,7 @@ TASKS: tuple[Task, ...] = (
     deliver_webhooks,
     apply_retention,
     compact_ledger,
+    purge_erased,
 )
 
 log = structlog.get_logger()

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import subprocess
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from flask import Flask
 from sqlalchemy import inspect, select, update
 from sqlalchemy.orm import Session
 
+from app import background
 from app.access.api_tokens import SCOPES, create_token
+from app.core import dialects
 from app.core.changes.document_ids import rename_customer
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
@@ -33,6 +36,7 @@ from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 from tests.support.dates import date
 from tests.support.feed import read, read_all
+from tests.support.html_client import Operator
 from tests.support.imports import run_job
 from tests.support.workbooks import xlsx
 
@@ -182,14 +186,67 @@ def traced(eraser: Api, person: str) -> str:
     return person
 
 
-@pytest.mark.parametrize("app", ["sqlite"], indirect=True)
-def test_the_files_of_sqlite_have_no_trace_after_the_command(app: Flask, shell: Shell, traced: str) -> None:
+def purge() -> None:
+    stop = threading.Event()
+    stop.set()  # so that it does not wait for the next time
+    background.purge_erased(stop)
+
+
+def traces_in_files(app: Flask) -> list[str]:
+    """Return which traces the files of SQLite have."""
     path = Path(app.config["DATABASE_URL"].removeprefix("sqlite:///"))
-    shell("customers", "disclose", traced)
-    shell("customers", "erase", traced)
     # By another process: this one would lose the locks of its connections when it closes the files.
     content = subprocess.check_output(["cat", *path.parent.glob(f"{path.name}*")])
-    assert [trace for trace in TRACES if trace.encode() in content] == []
+    return [trace for trace in TRACES if trace.encode() in content]
+
+
+@pytest.mark.parametrize("app", ["sqlite"], indirect=True)
+def test_the_files_of_sqlite_have_no_trace_after_the_command(app: Flask, shell: Shell, traced: str) -> None:
+    shell("customers", "disclose", traced)
+    shell("customers", "erase", traced)
+    assert traces_in_files(app) == []
+
+
+@pytest.fixture(params=["API", "page", "undo"])
+def erased(request: pytest.FixtureRequest, eraser: Api, admin: Operator, traced: str) -> str:
+    """A customer who was erased in each of the ways that are no commands; an undo of their creation is one."""
+    if request.param == "API":
+        erase(eraser, traced)
+    elif request.param == "page":
+        admin.submit(f"/customer-erase/{traced}", {"document_id": traced})
+    else:
+        again = {"customers": [{**PERSON, "document_id": "erase-me-79"}]}
+        created = eraser.call("POST", "/api/v3/customers", json=again).headers["Change-Set"]
+        erase(eraser, traced)
+        eraser.call("POST", f"/api/v3/change-sets/{created}/revert")
+    return traced
+
+
+@pytest.mark.parametrize("app", ["sqlite"], indirect=True)
+def test_the_files_of_sqlite_have_no_trace_after_a_purge(app: Flask, erased: str) -> None:
+    assert traces_in_files(app) != []
+    purge()
+    assert traces_in_files(app) == []
+
+
+@pytest.mark.parametrize("app", ["sqlite"], indirect=True)
+def test_a_purge_is_done_once_for_all_erasures_before_it(app: Flask, eraser: Api, person: str) -> None:
+    assert not dialects.purge_is_due(db.engine)
+    for document_id in (person, "other"):
+        erase(eraser, document_id)
+    assert dialects.purge_is_due(db.engine)
+    purge()
+    assert not dialects.purge_is_due(db.engine)
+
+
+@pytest.mark.parametrize("app", ["sqlite"], indirect=True)
+def test_a_purge_that_a_reader_prevents_is_done_later(app: Flask, erased: str) -> None:
+    with Session(db.engine) as reader:
+        reader.execute(select(CustomerChange.kind)).all()
+        purge()
+        assert dialects.purge_is_due(db.engine)
+    purge()
+    assert traces_in_files(app) == []
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)

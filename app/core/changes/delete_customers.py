@@ -48,6 +48,7 @@ def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, D
     ]
     record_entries(change_set, "deleted", rows)
     erase_elsewhere(session, traces)
+    dialects.request_purge(session)
     return traces
 
 

@@ -76,10 +76,16 @@ def erase_again(actor: Actor) -> int:
     return erase_customers(doomed, actor).erased
 
 
-def purge_deleted() -> None:
-    """Overwrite what was deleted, where the database's file keeps it: contract §8, after an erasure by command."""
+def purge_deleted() -> bool:
+    """Overwrite what was deleted, where the database's file keeps it; return False if others use it all the time."""
     db.session.remove()
-    dialects.purge_deleted(db.engine)
+    return dialects.purge_deleted(db.engine)
+
+
+def purge_when_due() -> None:
+    """Overwrite what was erased, if anything was since the last time."""
+    if dialects.purge_is_due(db.engine):
+        purge_deleted()
 
 
 def _erase(

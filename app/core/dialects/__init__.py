@@ -42,13 +42,13 @@ from app.core.dialects.json_functions import (
     rename_segments,
 )
 from app.core.dialects.numbers import continue_numbers, last_numbers
+from app.core.dialects.purge import purge_deleted, purge_is_due, request_purge
 from app.core.dialects.types import BytewiseString, Id, Json, is_false, is_true
 from app.core.dialects.writes import (
     CombinedInserts,
     UpdateWithHistory,
     insert_if_absent,
     insert_missing,
-    purge_deleted,
     update_rows,
     upsert_increment,
     upsert_sums,
@@ -100,7 +100,9 @@ __all__ = [
     "patch_segments",
     "position_lock",
     "purge_deleted",
+    "purge_is_due",
     "rename_segments",
+    "request_purge",
     "settled_position",
     "update_rows",
     "upsert_increment",

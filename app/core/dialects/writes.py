@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Engine,
     Executable,
     FromClause,
     Insert,
@@ -142,19 +141,3 @@ def insert_if_absent(session: Session, table: Any, row: dict[str, Any]) -> bool:
     postgres = session.get_bind().dialect.name == "postgresql"
     new = (postgresql.insert if postgres else sqlite.insert)(table).values(row).on_conflict_do_nothing()
     return session.execute(new.returning(*table.primary_key)).first() is not None
-
-
-def purge_deleted(engine: Engine) -> None:
-    """Write SQLite's file anew, without the content of deleted rows; PostgreSQL's VACUUM does it by itself."""
-    if engine.dialect.name != "sqlite":
-        return
-    connection = engine.raw_connection()
-    try:
-        for statement in (
-            "INSERT INTO customer_terms(customer_terms) VALUES ('rebuild')",
-            "VACUUM",
-            "PRAGMA wal_checkpoint(TRUNCATE)",
-        ):
-            connection.cursor().execute(statement)
-    finally:
-        connection.close()
