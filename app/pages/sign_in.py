@@ -177,4 +177,7 @@ def sign_out() -> Any:
     end_session(current.operator.id, current.session_id, event="sign_out")
     session.clear()
     flash(_("You've signed out."))
-    return redirect(url_for("pages.sign_in"))
+    response = redirect(url_for("pages.sign_in"))
+    # Pages that the browser keeps for Back hold customer data. Language and theme are cookies, and stay.
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response

@@ -26,9 +26,9 @@ WORDING = re.compile(r"[A-Za-z]{2,} [A-Za-z]|^[A-Z][a-z]+|[a-z]\.$")
 """Several words, a capitalized one, or the end of a sentence."""
 
 NOT_SHOWN = {
-    *("Content-Disposition", "Content-Type", "Location", "Retry-After", "Lax", "openid email profile"),
+    *("Clear-Site-Data", "Content-Disposition", "Content-Type", "Location", "Retry-After", "Lax"),
     *("View", "Field[Any]", "d MMM y", "d 'de' MMM 'de' y", "second factor", "attachment; filename=customers."),
-    *("authenticator app", "password and code", "recovery code", "single sign-on"),
+    *("openid email profile", "authenticator app", "password and code", "recovery code", "single sign-on"),
     *("KeptForm | None", "kept forms", "A local time has no zone.", "Before the year 1 or after 9999."),
 }
 """Headers, types, patterns, purposes of keys, errors that are caught, and stored words that have labels."""

@@ -25,7 +25,7 @@ def set_up_app(operator: Operator) -> tuple[pyotp.TOTP, list[str]]:
     assert 'src="data:image/svg+xml' in page.html
     operator.post("/account/second-factor/app/confirm", {"code": "000000"}, status=200)
     shown = operator.post("/account/second-factor/app/confirm", {"code": code_at(totp, -1)}, status=200)
-    return totp, re.findall("[0-9a-f]{8}-[0-9a-f]{8}", Page(shown.text).text)
+    return totp, re.findall("[0-9a-f]{8}(?:-[0-9a-f]{8}){3}", Page(shown.text).text)
 
 
 def code_at(totp: pyotp.TOTP, steps: int = 0) -> str:
@@ -64,6 +64,7 @@ def test_code_completes_the_sign_in_once(app: Flask, viewer: Operator) -> None:
 def test_recovery_code_completes_the_sign_in_once(app: Flask, viewer: Operator) -> None:
     _, codes = set_up_app(viewer)
     assert len(set(codes)) == 10
+    assert {len(bytes.fromhex(code.replace("-", ""))) for code in codes} == {16}
     assert second_step(first_step(app, viewer.email), codes[0].upper().replace("-", " ")) == "/customers"
     second_step(first_step(app, viewer.email), codes[0], status=403)
     assert "9 unused codes" in viewer.get("/account/second-factor").text

@@ -43,7 +43,7 @@ def test_operator_signs_in_and_out(app: Flask) -> None:
     ada = Operator(app.test_client(), "ADA@example.com ")
     assert ada.sign_in().headers["Location"] == "/"
     assert "Overview" in ada.get("/").title
-    ada.post("/sign-out")
+    assert ada.post("/sign-out").headers["Clear-Site-Data"] == '"cache", "storage"'
     assert ada.client.get("/").status_code == 302
 
 
