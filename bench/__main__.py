@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import bulk_replace, mixed_load, scaling, single_customer, worker_footprint
+from bench import bulk_replace, hostile_load, mixed_load, scaling, single_customer, worker_footprint
 from bench.report import DOCS, QUICK_FIGURES, Report
 from bench.servers import postgresql
 
@@ -62,6 +62,11 @@ def _mixed(report: Report, server: str, plan: Plan, folder: Path) -> None:
     mixed_load.measure(report, url, plan.stored, plan.seconds * 20, folder)
 
 
+def _hostile(report: Report, server: str, plan: Plan, folder: Path) -> None:
+    url = scaling.shared_database(server, plan.stored)
+    hostile_load.measure(report, url, plan.stored, plan.seconds * 3, folder)
+
+
 def _worker(report: Report, server: str, plan: Plan, folder: Path) -> None:
     url = scaling.shared_database(server, plan.stored)
     worker_footprint.memory(report, url, plan.stored, folder)
@@ -74,6 +79,7 @@ SECTIONS: dict[str, Section] = {
     "sqlite": _sqlite,
     "single": _single,
     "mixed": _mixed,
+    "hostile": _hostile,
     "worker": _worker,
     "writes": _writes,
     "reads": _reads,

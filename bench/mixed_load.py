@@ -64,7 +64,7 @@ def measure(report: Report, url: str, stored: int, seconds: float, folder: Path)
         f"{', '.join(f'{count} {kind}' for kind, count in CLIENTS.items())} and an import of {IMPORTED_ROWS:,} rows.",
     )
     with service(url, stored, folder, workers=2) as ours:
-        _create_operator(url)
+        create_bench_operator(url, EMAIL)
         headers = {**ours.headers, "Cookie": _sign_in(ours.server.address)}
         alone = {kind: _run(ours, headers, [kind], stored, seconds / 4)[kind] for kind in CLIENTS}
         with _importing(url, stored, folder):
@@ -168,10 +168,10 @@ def _importing(url: str, stored: int, folder: Path) -> Iterator[None]:
             raise RuntimeError("the import failed")
 
 
-def _create_operator(url: str) -> None:
+def create_bench_operator(url: str, email: str) -> None:
     app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"})
     with app.app_context():
-        create_operator(EMAIL, "viewer", PASSWORD)
+        create_operator(email, "viewer", PASSWORD)
 
 
 def _sign_in(address: str) -> str:
