@@ -9,15 +9,17 @@ from flask import Flask
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
+from app.access.api_tokens import SCOPES, create_token
 from app.core import dialects
 from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.document_ids import rename_customer
 from app.core.changes.replace_segments import replace_segments, replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import db, now
+from app.core.history.retention import prune
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customer_changes import CustomerChange
-from tests.support.clients import Api
+from tests.support.clients import Api, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, profile, set_segments
 from tests.support.dates import date
 from tests.support.feed import read, read_all, replay
@@ -213,6 +215,19 @@ def test_after_now_returns_the_current_cursor(api: Api, ana: str) -> None:
     assert result["changes"] == []
     set_segments(ana, SILVER)
     assert [change["after"] for change in read(api, result["next"])[0]] == [SILVER]
+
+
+def test_the_current_cursor_is_known_when_the_newest_part_is_pruned(app: Flask, ana: str) -> None:
+    """Older parts stay as long as customers refer to them, and are not the end of the feed."""
+    api = api_with(app, create_token("mirror", SCOPES))
+    set_segments(ana, GOLD)
+    api.call("POST", "/api/v3/customers", json={"customers": [{"document_id": ana, "name": "Ana"}]})
+    prune(now() + timedelta(seconds=1))
+    current = api.get("/api/v3/changes?after=now").json["next"]
+    snapshot = api.get("/api/v3/customers/export").headers["Change-Cursor"]
+    set_segments(ana, SILVER)
+    for cursor in (current, snapshot):
+        assert [change["after"] for change in read(api, cursor)[0]] == [SILVER]
 
 
 def test_a_cursor_of_a_part_that_a_restored_backup_does_not_have_is_410(api: Api, ana: str) -> None:

@@ -112,8 +112,7 @@ def read_feed(
 
 def current_position() -> FeedPosition:
     """Return the position after everything that is committed: from here, only later changes follow."""
-    settled = dialects.settled_position(cast(Session, db.session))
-    return _newest(settled) or _start()
+    return _end(dialects.settled_position(cast(Session, db.session)))
 
 
 def newest_position() -> int | None:
@@ -124,7 +123,7 @@ def newest_position() -> int | None:
 def begin_snapshot() -> FeedPosition:
     """Begin a transaction of `db.session` that sees one state; return the position from which to follow it."""
     dialects.begin_snapshot(cast(Session, db.session))
-    return _newest(MAX_POSITION) or _start()
+    return _end(MAX_POSITION)
 
 
 def check_position(after: FeedPosition) -> None:
@@ -132,10 +131,11 @@ def check_position(after: FeedPosition) -> None:
     _check(after)
 
 
-def _newest(settled: int) -> FeedPosition | None:
+def _end(settled: int) -> FeedPosition:
+    """Return the position after the newest part; retention may have removed it, and kept older ones for customers."""
     query = select(parts.position, parts.tag).where(parts.position <= settled).order_by(parts.position.desc()).limit(1)
     newest = db.session.execute(query).one_or_none()
-    return FeedPosition(newest.position, END_OF_PART, newest.tag) if newest else None
+    return max(_start(), FeedPosition(newest.position, END_OF_PART, newest.tag)) if newest else _start()
 
 
 def _start() -> FeedPosition:
