@@ -2,79 +2,22 @@
 
 import json
 import random
-from contextlib import suppress
-from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from flask import Flask
 
 from app.access.api_tokens import SCOPES, create_token
-from app.core.changes.document_ids import rename_customer
-from app.core.changes.revert import revert
-from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
-from app.core.database import now
-from app.core.errors import CustomerExists, CustomerNotFound, NotFound
-from app.core.history.retention import prune
-from app.core.models.customers import PROFILE_FIELD_NAMES
 from tests.support.clients import Api
 from tests.support.customers import TESTER, all_segments
 from tests.support.feed import Mirror, follow, read_all, stored_customers
-
-IDS = ["a", "b", "á", "c/d", "0", "00", "x y", "é'"]
-PAIRS = [{"type": type_, "value": value} for type_ in ("m", "n") for value in ("1", "2", "3")]
+from tests.support.random_changes import SEGMENTS, RandomChanges
 
 
 @pytest.fixture
 def caller(app: Flask) -> Api:
     return Api(app.test_client(), create_token("mirror", SCOPES))
-
-
-def some(rng: random.Random) -> list[str]:
-    return rng.sample(IDS, rng.randint(1, 4))
-
-
-def pairs(rng: random.Random) -> list[dict[str, str]]:
-    return [rng.choice(PAIRS) for _ in range(rng.randint(0, 3))]
-
-
-def upsert(api: Api, rng: random.Random) -> None:
-    rows = [{"document_id": id_, rng.choice(PROFILE_FIELD_NAMES): rng.choice(["A", "B", None])} for id_ in some(rng)]
-    api.call("POST", "/api/v3/customers", json={"customers": rows})
-
-
-def replace(api: Api, rng: random.Random) -> None:
-    api.replace([{"document_id": id_, "segments": pairs(rng)} for id_ in some(rng)])
-
-
-def patch(api: Api, rng: random.Random) -> None:
-    rows = [{"document_id": id_, "add": pairs(rng), "remove": pairs(rng)} for id_ in some(rng)]
-    api.call("PATCH", "/api/v3/customers/segments", json={"customers": rows})
-
-
-def rename(_api: Api, rng: random.Random) -> None:
-    with suppress(CustomerExists, CustomerNotFound):
-        rename_customer(rng.choice(IDS), rng.choice(IDS), TESTER)
-
-
-def undo(_api: Api, rng: random.Random) -> None:
-    with suppress(NotFound):
-        revert(rng.randint(1, 60), TESTER)
-
-
-def erase(api: Api, rng: random.Random) -> None:
-    url = f"/api/v3/customers/{quote(rng.choice(IDS))}"
-    response = api.client.delete(url, headers=api.headers)
-    assert response.status_code in (200, 404)
-
-
-def fold(_api: Api, _rng: random.Random) -> None:
-    compact()
-
-
-OPERATIONS = [upsert, upsert, replace, replace, patch, rename, undo, undo, erase, fold]
 
 
 def export(api: Api, query: str = "") -> tuple[Mirror, str]:
@@ -87,15 +30,16 @@ def export(api: Api, query: str = "") -> tuple[Mirror, str]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_followers_from_zero_and_from_a_snapshot_equal_the_service(caller: Api, seed: int) -> None:
+def test_followers_from_zero_and_from_a_snapshot_equal_the_service(app: Flask, caller: Api, seed: int) -> None:
     rng = random.Random(seed)
+    random_changes = RandomChanges(app, caller, rng)
     zero: Mirror = {}
     place: str | None = None
     snapshot: Mirror = {}
     snapshot_place: str | None = None
     seen: dict[str, Any] = {}
     for step in range(60):
-        rng.choice(OPERATIONS)(caller, rng)
+        random_changes.make_one()
         if step % 7 == 3:
             changes, place = read_all(caller, place, limit=rng.randint(1, 5))
             follow(zero, changes)
@@ -114,15 +58,15 @@ def test_followers_from_zero_and_from_a_snapshot_equal_the_service(caller: Api, 
     assert recount(TESTER) == []
 
 
-def test_a_follower_goes_on_while_its_past_is_pruned(caller: Api) -> None:
-    rng = random.Random(5)
+def test_a_follower_goes_on_while_its_past_is_pruned(app: Flask, caller: Api) -> None:
+    changes = RandomChanges(app, caller, random.Random(5))
     for _ in range(20):
-        rng.choice(OPERATIONS)(caller, rng)
-    changes, place = read_all(caller)
-    mirror = follow({}, changes)
-    prune(now() + timedelta(seconds=1))
+        changes.make_one()
+    entries, place = read_all(caller)
+    mirror = follow({}, entries)
+    changes.prune()
     for _ in range(20):
-        rng.choice([upsert, replace, patch, rename, erase])(caller, rng)
+        changes.make_one()
     follow(mirror, read_all(caller, place)[0])
     assert mirror == stored_customers()
 
@@ -130,7 +74,7 @@ def test_a_follower_goes_on_while_its_past_is_pruned(caller: Api) -> None:
 def test_the_snapshot_takes_the_filters_of_the_list(caller: Api) -> None:
     upsert_rows = [{"document_id": id_, "name": f"Name {id_}"} for id_ in "abc"]
     caller.call("POST", "/api/v3/customers", json={"customers": upsert_rows})
-    caller.replace([{"document_id": "a", "segments": PAIRS[:1]}, {"document_id": "b", "segments": PAIRS[1:2]}])
+    caller.replace([{"document_id": "a", "segments": SEGMENTS[:1]}, {"document_id": "b", "segments": SEGMENTS[1:2]}])
     assert set(export(caller, "?segment=m:1")[0]) == {"a"}
     assert set(export(caller, "?without=m:1")[0]) == {"b", "c"}
     assert set(export(caller, "?has=none")[0]) == {"c"}
