@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+REDOCLY := 2.77.0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test torture fuzz lint bench requirements translations clean
@@ -25,7 +26,7 @@ torture: .venv/development ## Kill workers, the master and the database under lo
 fuzz: .venv/development ## A million mutated inputs to the parsers of outside values; ARGS="--inputs 10000 --seed 7"
 	$(BIN)/python -m tests.torture.fuzz $(ARGS)
 
-lint: .venv/development ## Every check that is not a test
+lint: .venv/redocly-$(REDOCLY) ## Every check that is not a test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -33,6 +34,8 @@ lint: .venv/development ## Every check that is not a test
 	$(BIN)/deptry .
 	$(BIN)/djlint --check --lint templates
 	$(BIN)/biome check
+	$(BIN)/python -m tests.support.openapi_document .venv/openapi.json
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(BIN)/node .venv/node_modules/@redocly/cli/bin/cli.js lint --extends recommended-strict --format stylish .venv/openapi.json
 
 bench: .venv/bench ## Measure against the bare statement and against peers; ARGS=--quick takes two minutes, --full up to 10M
 	$(BIN)/python -m bench $(ARGS)
@@ -60,6 +63,11 @@ clean: ## Remove .venv; the database under instance/ stays
 
 .venv/development: .venv/runtime requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# The linter of the OpenAPI document, by the npm that the development requirements bring.
+.venv/redocly-$(REDOCLY): .venv/development
+	$(BIN)/npm install --prefix .venv --no-save --no-audit --no-fund --ignore-scripts --loglevel error @redocly/cli@$(REDOCLY)
 	@touch $@
 
 .venv/bench: .venv/development bench/requirements.txt

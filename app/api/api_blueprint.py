@@ -71,6 +71,12 @@ class Operation:
     parsed: frozenset[str]
     """The locations that are read by a schema: `query`, `headers`."""
 
+    def errors_by_status(self) -> dict[int, list[type[DomainError]]]:
+        by_status: dict[int, list[type[DomainError]]] = {}
+        for error in self.errors:
+            by_status.setdefault(error.status, []).append(error)
+        return by_status
+
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
     """flask-smorest's blueprint, with one decorator for all that an operation declares.
@@ -179,10 +185,7 @@ def _responses(operation: Operation, limits: Mapping[str, Any], *, conditional: 
         }
     if conditional:
         responses["304"] = {"description": "The caller has it already, by If-None-Match.", "headers": _headers(*common)}
-    by_status: dict[int, list[type[DomainError]]] = {}
-    for error in operation.errors:
-        by_status.setdefault(error.status, []).append(error)
-    for status, errors in by_status.items():
+    for status, errors in operation.errors_by_status().items():
         responses[str(status)] = errors[0].code if len(errors) == 1 else error_response(errors, limits)
     return responses
 

@@ -110,10 +110,10 @@ def _register_components(spec: Any, limits: dict[str, Any]) -> None:
         name = schema.__name__.removesuffix("Schema")
         spec.components.schema(name, schema=schema)
         spec.components.schemas[name]["properties"]["customers"]["maxItems"] = limits["customers"]
-    errors = {error.code: error for operation in blueprint.operations.values() for error in operation.errors}
-    for code, error in errors.items():
-        spec.components.response(code, error_response([error], limits))
-    codes = {*errors, MethodNotAllowed.code, BadRequest.code}
+    errors = [found for operation in blueprint.operations.values() for found in operation.errors_by_status().values()]
+    for error in dict.fromkeys(found[0] for found in errors if len(found) == 1):
+        spec.components.response(error.code, error_response([error], limits))
+    codes = {error.code for found in errors for error in found} | {MethodNotAllowed.code}
     spec.components.schemas["ErrorBody"]["properties"]["code"]["enum"] = sorted(codes)
 
 
@@ -164,7 +164,7 @@ class Specification(AnswerSchema):
             {"openapi": "3.1.0", "info": {}, "paths": {}, "components": {}},
         ),
     ),
-    errors=(InternalError,),
+    errors=(BadRequest, InternalError),
 )
 def openapi() -> Response:
     """This description
