@@ -25,7 +25,8 @@ INTRODUCTION = """The segments of a retailer's customers: replace, read and sear
 
 Every operation needs `Authorization: Bearer <token>` with the scope that it names. A refused request changes nothing,
 and its answer always has the same shape. `X-Request-Id` is in every answer: the one of the request, if it is up to 128
-letters, digits and `._:/+=-`. A body may have `Content-Encoding: gzip`.
+letters, digits and `._:/+=-`. A body may have `Content-Encoding: gzip`. What is not valid HTTP is refused before an
+operation is chosen: 400, 417 and 501 `BAD_REQUEST`, 414 and 431 `TOO_LARGE`.
 
 A request may have {customers:,} customers and {bytes:,} bytes (after decompression), a page 1 to {page:,} elements.
 A token may call {rate}."""
