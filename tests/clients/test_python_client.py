@@ -1,4 +1,4 @@
-"""The Python client against the application: each method, retries, batches and the change feed."""
+"""The Python client against the application: each method, retries, batches, the change feed and webhooks."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +13,11 @@ from customer_segments import ApiError, Client, JobFailed, Page, Segment, transp
 from flask import Flask
 
 from app.access.api_tokens import create_token
+from app.webhooks.models import list_deliveries
 from bench.servers.gunicorn import SECRET_KEY, serving
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 from tests.support.imports import run_job
+from tests.support.webhooks import documented
 
 GOLD_MEMBER, SILVER_MEMBER = Segment("membership", "GOLD"), Segment("membership", "SILVER")
 
@@ -177,6 +179,28 @@ def test_a_refusal_raises_with_its_code_and_is_not_retried(client: Client, netwo
         client.get_segments(document_id="unknown")
     assert (error.value.status, error.value.code, network.requests) == (404, "CUSTOMER_NOT_FOUND", 1)
     assert error.value.request_id
+
+
+def test_webhooks_are_managed(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.webhooks.resolve", lambda _target: ["192.0.2.1"])
+    with Client("http://localhost", create_token("hooks", ["webhooks:write"]), transport=network) as client:
+        secret = documented("add_webhook")(client, "https://example.com/hook")
+        (webhook,) = client.webhooks.list()
+        assert (webhook.url, webhook.types, webhook.secret) == ("https://example.com/hook", ["membership"], None)
+        assert client.webhooks.get(webhook.id) == webhook
+        assert [delivery.change_set_id for delivery in list_deliveries(1, 10)] == [None], "a test event"
+        rotated = client.webhooks.rotate(webhook.id, overlap_hours=1)
+        assert rotated.secret not in (None, secret)
+        assert rotated.previous_until
+        client.webhooks.delete(webhook.id)
+        assert client.webhooks.list() == []
+
+
+def test_a_webhook_is_not_created_twice(client: Client, network: Network) -> None:
+    network.interfere = lambda _request: httpx.Response(503)
+    with pytest.raises(ApiError):
+        client.webhooks.create("https://example.com/hook")
+    assert network.requests == 1
 
 
 def test_lists_are_read_page_by_page(client: Client) -> None:

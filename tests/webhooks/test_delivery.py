@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from customer_segments import InvalidSignature, verify_webhook
 from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -43,7 +44,7 @@ from tests.support.webhooks import (
     NEVER_STOPS,
     add_webhook,
     deliver,
-    documented_verifier,
+    documented,
     end_retry_delay,
     is_authentic,
 )
@@ -101,8 +102,24 @@ def test_documented_verifier_accepts_the_message(ana: str, receiver: Receiver, s
     (received,) = receiver.received
     assert is_authentic(secret, received)
     assert not is_authentic(new_secret(SECRET_KEY)[2], received)
+    headers = dict(received.headers)
+    message = documented("receive")(secret, headers, received.body)
+    assert (message.id, message.type) == (headers["webhook-id"], "change_set")
+    assert message.data == received.json()["data"]
+    assert documented("receive")(new_secret(SECRET_KEY)[2], headers, received.body) is None
     received.body += b" "
     assert not is_authentic(secret, received)
+    assert documented("receive")(secret, headers, received.body) is None
+
+
+def test_an_old_message_is_refused_even_with_its_signature(ana: str, receiver: Receiver, secret: str) -> None:
+    change(ana)
+    deliver()
+    (received,) = receiver.received
+    with pytest.raises(InvalidSignature, match="too old"):
+        verify_webhook(secret, dict(received.headers), received.body, max_age_s=-1)
+    with pytest.raises(ValueError, match="whsec_"):
+        verify_webhook("whsec_x", dict(received.headers), received.body)
 
 
 FORGED: list[dict[str, str]] = [
@@ -118,7 +135,8 @@ FORGED: list[dict[str, str]] = [
 @pytest.mark.parametrize("headers", FORGED)
 def test_documented_verifier_rejects_forged_headers(headers: dict[str, str]) -> None:
     secret = "whsec_" + base64.b64encode(b"key").decode()
-    assert documented_verifier()(secret, headers, b"{}") is False
+    assert documented("is_authentic")(secret, headers, b"{}") is False
+    assert documented("receive")(secret, headers, b"{}") is None
 
 
 def test_gone_receiver_pauses_the_webhook(ana: str, receiver: Receiver, secret: str) -> None:

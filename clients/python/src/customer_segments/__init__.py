@@ -1,7 +1,22 @@
 """Client of the Customer Segments API."""
 
 from customer_segments.client import Client
-from customer_segments.errors import ApiError, JobFailed
+from customer_segments.errors import ApiError, InvalidSignature, JobFailed
 from customer_segments.models import BatchTotals, MembersResult, Page, ReplaceResult, Segment
+from customer_segments.webhooks import Webhook, WebhookMessage, Webhooks, verify_webhook
 
-__all__ = ["ApiError", "BatchTotals", "Client", "JobFailed", "MembersResult", "Page", "ReplaceResult", "Segment"]
+__all__ = [
+    "ApiError",
+    "BatchTotals",
+    "Client",
+    "InvalidSignature",
+    "JobFailed",
+    "MembersResult",
+    "Page",
+    "ReplaceResult",
+    "Segment",
+    "Webhook",
+    "WebhookMessage",
+    "Webhooks",
+    "verify_webhook",
+]

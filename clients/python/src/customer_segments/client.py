@@ -15,6 +15,7 @@ import httpx
 from customer_segments.errors import JobFailed
 from customer_segments.models import BatchTotals, MembersResult, Page, ReplaceResult, Segment
 from customer_segments.transport import Transport
+from customer_segments.webhooks import Webhooks
 
 SEGMENTS = "/api/v3/customers/segments"
 BATCH_SIZE = 10_000
@@ -38,8 +39,8 @@ class Client:
     ) -> None:
         headers = {"Authorization": f"Bearer {token}", "User-Agent": "customer-segments-python"}
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, transport=transport)
-        self._transport = Transport(self._http, max_attempts)
-        self._timeout = timeout
+        self._transport, self._timeout = Transport(self._http, max_attempts), timeout
+        self.webhooks = Webhooks(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -136,8 +137,7 @@ class Client:
         """Rename a segment, or merge it into another one; return the job when it has ended. Raises JobFailed."""
         path = f"/api/v3/segments/{_path_part(old.type)}/{_path_part(old.value)}/rename"
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        body = {"type": new.type, "value": new.value}
-        return self.wait_for_job(self._transport.send("POST", path, json=body, headers=headers).json()["id"])
+        return self.wait_for_job(self._transport.send("POST", path, json=new._asdict(), headers=headers).json()["id"])
 
     def submit_job(  # noqa: PLR0913 - the options are keywords
         self,

@@ -30,3 +30,7 @@ class JobFailed(Exception):
     def __init__(self, job: dict[str, Any]) -> None:
         super().__init__(f"Job {job['id']}: {job['error'] or job['state']}")
         self.job = job
+
+
+class InvalidSignature(Exception):
+    """A request to a webhook is not, or no longer, a message signed with its secret."""

@@ -30,27 +30,29 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         file: Path | None = None,
+        retry: bool = True,
     ) -> httpx.Response:
         """Return a response below 400; `timeout` replaces that of the client, `file` is a body in place of `json`.
 
         Raises ApiError, or httpx.TransportError after the last attempt.
-        Only call it for requests that may arrive twice: reads, and writes with an Idempotency-Key.
+        Only `retry` requests that may arrive twice: reads, and writes with an Idempotency-Key.
         """
         query = {name: value for name, value in (params or {}).items() if value not in (None, False)}
         options: dict[str, Any] = {"params": query, "json": json, "headers": dict(headers or {})}
         if timeout is not None:
             options["timeout"] = timeout
-        for attempt in range(1, self.max_attempts + 1):
+        max_attempts = self.max_attempts if retry else 1
+        for attempt in range(1, max_attempts + 1):
             delay = min(MAX_DELAY_S, 0.5 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311 - jitter
             try:
                 response = self._request(method, path, options, file)
             except httpx.TransportError:
-                if attempt == self.max_attempts:
+                if attempt == max_attempts:
                     raise
             else:
                 if response.status_code < 400:
                     return response
-                if response.status_code not in RETRIED_STATUSES or attempt == self.max_attempts:
+                if response.status_code not in RETRIED_STATUSES or attempt == max_attempts:
                     raise ApiError.from_response(response)
                 delay = _retry_after(response, delay)
             time.sleep(delay)
