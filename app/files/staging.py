@@ -176,9 +176,6 @@ class Staging:
                     WHERE reason = ? GROUP BY document_id ORDER BY min(line)"""
         return self._ids(query, reason)
 
-    def count_skipped(self, reason: str) -> int:
-        return self._count("SELECT count(*) FROM skipped WHERE reason = ?", reason)
-
     def _count(self, query: str, *parameters: Any) -> int:
         return int(self._db.execute(query, parameters).fetchone()[0])
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from app.core.changes.guard import Guard
-from app.core.changes.replace_types import merge_types
 from app.core.changes.segment_updates import AsOf, MomentExcept, SegmentPatch
+from app.core.history.segment_diff import merge_types
 from app.core.models.change_sets import FeedPosition
 from app.core.models.segments import SegmentPair, Segments, add_segments, remove_segments
 from app.jobs.picked_up_file import PickedUpFile, earlier_change_sets

@@ -11,7 +11,7 @@ from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.preview import ChangePreview, Rows, preview_batch, replace_all
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import ReplaceResult, replace_segments_in
-from app.core.changes.replace_types import lock_segments, merge_types
+from app.core.changes.replace_types import lock_segments
 from app.core.changes.segment_updates import (
     PreparedUpdate,
     as_of_parameters,
@@ -20,6 +20,7 @@ from app.core.changes.segment_updates import (
 )
 from app.core.changes.type_limits import loses_all
 from app.core.database import db, run_in_transaction
+from app.core.history.segment_diff import merge_types
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer, select_segments

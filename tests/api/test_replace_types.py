@@ -7,7 +7,7 @@ from flask import Flask
 
 from app.access.api_tokens import create_token
 from app.core.changes.guard import Guard
-from app.core.changes.replace_types import merge_types
+from app.core.history.segment_diff import merge_types
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 

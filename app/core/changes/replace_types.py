@@ -9,6 +9,7 @@ from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.guard import Guard
 from app.core.changes.replace_segments import ReplaceResult, replace_segments_in
 from app.core.changes.segment_updates import AsOf, PreparedUpdate
+from app.core.history.segment_diff import merge_types
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer, select_segments
 from app.core.models.segments import Segments
@@ -43,19 +44,3 @@ def lock_segments(session: Session, document_ids: Collection[str]) -> dict[str, 
     """Return the segments of the customers, whom no other transaction changes until this one ends."""
     query = select_segments(document_ids).order_by(Customer.document_id).with_for_update()
     return {row.document_id: row.segments for row in session.execute(query)}
-
-
-def merge_types(current: Segments, new: Segments, types: Collection[str]) -> Segments:
-    """Return `current` with its segments of `types` replaced by `new`.
-
-    The new segments fill, in their order, the places of those they replace; places left over close, segments left over
-    come last.
-    """
-    remaining = iter(new)
-    merged: Segments = []
-    for segment in current:
-        if segment["type"] not in types:
-            merged.append(segment)
-        elif (replacement := next(remaining, None)) is not None:
-            merged.append(replacement)
-    return [*merged, *remaining]

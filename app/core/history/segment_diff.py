@@ -48,22 +48,23 @@ def revert_change(before: Segments, after: Segments, *, current: Segments) -> Se
         return current
     if any(_of_type(current, type_) != _of_type(after, type_) for type_ in touched):
         return None
-    return replace_types(current, touched, [segment for segment in before if segment["type"] in touched])
+    return merge_types(current, [segment for segment in before if segment["type"] in touched], touched)
 
 
-def replace_types(segments: Segments, types: Collection[str], replacement: Segments) -> Segments:
-    """Return the segments with those of the `types` replaced by the `replacement`, which fills their places in order.
+def merge_types(current: Segments, new: Segments, types: Collection[str]) -> Segments:
+    """Return `current` with its segments of `types` replaced by `new` (contract §8).
 
-    Places left over close; segments left over go to the end: contract §8.
+    The new segments fill, in their order, the places of those they replace; places left over close, segments left over
+    come last.
     """
-    remaining = iter(replacement)
-    replaced: Segments = []
-    for segment in segments:
+    remaining = iter(new)
+    merged: Segments = []
+    for segment in current:
         if segment["type"] not in types:
-            replaced.append(segment)
-        elif (following := next(remaining, None)) is not None:
-            replaced.append(following)
-    return [*replaced, *remaining]
+            merged.append(segment)
+        elif (replacement := next(remaining, None)) is not None:
+            merged.append(replacement)
+    return [*merged, *remaining]
 
 
 def merge_changes(base: Segments, mine: Segments, theirs: Segments) -> Segments | None:
@@ -74,7 +75,7 @@ def merge_changes(base: Segments, mine: Segments, theirs: Segments) -> Segments 
     touched = changed_types(base, mine)
     if not touched or touched & changed_types(base, theirs):
         return None
-    return replace_types(theirs, touched, [segment for segment in mine if segment["type"] in touched])
+    return merge_types(theirs, [segment for segment in mine if segment["type"] in touched], touched)
 
 
 def changed_types(before: Segments, after: Segments) -> set[str]:
