@@ -23,7 +23,7 @@ MIN_SECRET_LENGTH = 16
 LANGUAGES = {"en": "English", "es": "Español", "pt_BR": "Português"}
 """The languages of the pages, by locale, each under its own name."""
 
-_ROLE_NAMES = ", ".join(f"`{role}`" for role in ROLES)
+_LOCALES, _ROLE_NAMES = (", ".join(f"`{name}`" for name in names) for names in (LANGUAGES, ROLES))
 _HOST_NAME = re.compile(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -198,7 +198,7 @@ SETTINGS = (
     Setting(
         "DEFAULT_LOCALE",
         "en",
-        "Language of pages if neither operator nor browser prefers one of `en`, `es`, `pt_BR`",
+        f"Language of pages if neither operator nor browser prefers one of {_LOCALES}",
         _locale,
     ),
     Setting("TIME_ZONE", "UTC", "Time zone of pages until a browser tells its own", _time_zone),

@@ -14,13 +14,13 @@ from app.core.models.segment_rules import load_rules
 from app.core.search.customers import count_customers
 from app.core.search.filters import Filter
 from app.jobs.bulk_edits import ACTIONS, BulkEdit
-from app.jobs.jobs import cancel, create_job, get_job, resume, transition
+from app.jobs.jobs import create_job, get_job
 from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, EditorRow, parse_editor
 from app.pages.filter_texts import active_filters
-from app.pages.jobs import apply_prepared, job_context, start_job
+from app.pages.jobs import act_on_job, job_context, start_job
 from app.pages.list_query import InvalidRequest, parse_customer_list
 
 MAX_COUNTED = 100_000
@@ -120,17 +120,6 @@ def bulk_edit(bulk_edit_id: int) -> Any:
 @require_role("editor")
 def bulk_edit_update(bulk_edit_id: int) -> Any:
     """Apply, stop or discard a prepared bulk edit."""
-    action = request.form.get("action")
     job = get_job(bulk_edit_id, JobKind.EDIT)
-    if action == "apply":
-        apply_prepared(job)
-    elif action == "continue":
-        resume(job.id)
-        start_job(job.id, JobKind.EDIT)
-    elif action == "stop":
-        cancel(job)
-    elif action == "discard":
-        transition(job.id, JobState.DISCARDED, from_=(JobState.READY, JobState.FAILED))
-    else:
-        raise InvalidRequest(_("Part of the form is missing. Reload the page and try again."))
+    act_on_job(job, request.form.get("action"))
     return redirect(url_for("pages.bulk_edit", bulk_edit_id=job.id))

@@ -11,14 +11,13 @@ from app.core.database import db
 from app.core.history.change_sets import list_segment_changes
 from app.core.history.segment_diff import diff_segments
 from app.core.models.change_sets import get_change_set
-from app.jobs.jobs import cancel, create_job, get_job, resume, transition
+from app.jobs.jobs import create_job, get_job
 from app.jobs.revert_job import RevertJob
 from app.jobs.reverts import count_entries, is_one_batch
 from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
-from app.pages.jobs import apply_prepared, job_context, start_job
-from app.pages.list_query import InvalidRequest
+from app.pages.jobs import act_on_job, job_context, start_job
 from app.pages.template_filters import number
 
 MAX_CONFLICTS = 50
@@ -106,16 +105,6 @@ def undo(job_id: int) -> Any:
 @require_role("editor")
 def undo_update(job_id: int) -> Any:
     """Do what a button of the page says."""
-    job, action = get_job(job_id, JobKind.REVERT), request.form.get("action")
-    if action == "apply":
-        apply_prepared(job)
-    elif action == "continue":
-        resume(job.id)
-        start_job(job.id, JobKind.REVERT)
-    elif action == "stop":
-        cancel(job)
-    elif action == "discard":
-        transition(job.id, JobState.DISCARDED, from_=(JobState.READY, JobState.FAILED))
-    else:
-        raise InvalidRequest(_("Unknown action."))
+    job = get_job(job_id, JobKind.REVERT)
+    act_on_job(job, request.form.get("action"))
     return redirect(url_for("pages.undo", job_id=job.id))

@@ -15,13 +15,13 @@ from app.files.export import rejected_csv_chunks
 from app.files.formats import DELIMITERS, ENCODINGS, FileFormat, UnreadableFile
 from app.files.notes import describe_notes
 from app.jobs.imports import MODES, ImportPayload, Mode, create_import, inspect_upload
-from app.jobs.jobs import Job, cancel, get_job, list_jobs, resume, transition
+from app.jobs.jobs import Job, get_job, list_jobs, transition
 from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import has_upload, iter_rejected
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.domain_texts import translate_domain_text
-from app.pages.jobs import apply_prepared, job_context, start_job
+from app.pages.jobs import act_on_job, job_context, start_job
 from app.pages.list_query import InvalidRequest, ListUrl
 from app.pages.template_filters import number
 from app.web.cursors import encode_cursor
@@ -161,17 +161,8 @@ def import_update(import_id: int) -> Any:
         return _reread(job, payload)
     if action == "back" and payload.format:
         transition(job.id, JobState.DRAFT, from_=(JobState.READY, JobState.FAILED), payload=job.payload)
-    elif action == "apply":
-        apply_prepared(job)
-    elif action == "continue":
-        resume(job.id)
-        start_job(job.id, JobKind.IMPORT)
-    elif action == "stop":
-        cancel(job)
-    elif action == "discard":
-        transition(job.id, JobState.DISCARDED, from_=(JobState.DRAFT, JobState.READY, JobState.FAILED))
     else:
-        raise InvalidRequest(_("Unknown action."))
+        act_on_job(job, action)
     return redirect(url_for("pages.import_detail", import_id=job.id))
 
 

@@ -9,8 +9,6 @@ from flask import current_app, flash, redirect, render_template, request, url_fo
 from flask_babel import get_timezone, to_user_timezone
 from flask_babel import gettext as _
 
-from app.jobs.bulk_edits import BulkEdit
-from app.jobs.imports import ImportPayload
 from app.jobs.jobs import Job, cancel, get_any_job
 from app.jobs.schedules import (
     Schedule,
@@ -26,32 +24,13 @@ from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.domain_texts import translate_domain_text
+from app.pages.job_texts import job_url
 from app.pages.jobs import start_job
 from app.pages.list_query import InvalidRequest
 from app.pages.locale import TIME_ZONES
 
 INPUT_FORMAT = "%Y-%m-%dT%H:%M"
 FIELDS = ("apply_at", "revert_at")
-
-
-@blueprint.app_template_global()
-def job_payload(job: Job) -> Any:
-    """Return what a job does, as its kind stores it."""
-    if job.kind == JobKind.EDIT:
-        return BulkEdit.from_dict(job.payload)
-    return ImportPayload.from_dict(job.payload) if job.kind == JobKind.IMPORT else job.payload
-
-
-@blueprint.app_template_global()
-def job_url(job: Job) -> str:
-    """Return the page of a job; that of its schedule, if it has no other."""
-    if job.kind == JobKind.EDIT:
-        return url_for("pages.bulk_edit", bulk_edit_id=job.id)
-    if job.kind == JobKind.IMPORT:
-        return url_for("pages.import_detail", import_id=job.id)
-    if job.kind == JobKind.REVERT and job.state != JobState.SCHEDULED:
-        return url_for("pages.undo", job_id=job.id)
-    return url_for("pages.schedule", job_id=job.id)
 
 
 @blueprint.get("/jobs/<number:job_id>/schedule")

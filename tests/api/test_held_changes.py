@@ -372,4 +372,7 @@ def test_scheduled_job_is_held_and_keeps_its_moment(holding: Api, editor: Operat
     shown = job(holding, started["id"])
     assert shown["state"] == "scheduled"
     assert shown["apply_at"].startswith("2999-01-01T00:00:00")
+    page = editor.get(f"/approvals/{started['id']}").text
+    assert "Will be applied: " in page
+    assert "Nothing changed" not in page
     assert all_segments() == only(GOLD)

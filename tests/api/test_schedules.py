@@ -1,9 +1,7 @@
 """Jobs that are applied at one moment and reverted at another."""
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -22,23 +20,9 @@ from tests.support.api_jobs import kill_in_batch
 from tests.support.clients import Api, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.imports import all_profiles, run_job
-from tests.support.schedules import job_states, let_pass, moment, rfc_3339, run_all
+from tests.support.schedules import XMAS, job_states, let_pass, moment, rfc_3339, run_all, submit
 
-XMAS = [{"type": "campaign", "value": "XMAS"}]
 REGION = [{"type": "region", "value": "NORTH"}]
-
-
-def submit(api: Api, action: str = "merge", rows: Any = None, status: int = 202, **moments: Any) -> dict[str, Any]:
-    """Send a job for the customers a to e, or for these rows; moments are given in hours from now."""
-    rows = rows or {id_: {"segments": XMAS} for id_ in "abcde"}
-    body = "\n".join(json.dumps({"document_id": id_, **row}) for id_, row in rows.items())
-    times = {name: rfc_3339(moment(at)) if isinstance(at, int | float) else at for name, at in moments.items()}
-    query = "&".join(f"{name}={quote(at)}" for name, at in ({"action": action} | times).items())
-    headers = {"Content-Type": "application/x-ndjson"}
-    code = "VALIDATION_ERROR" if status == 400 else None
-    answer = api.call("POST", f"/api/v3/jobs?{query}", data=body, headers=headers, status=status, code=code).json
-    assert isinstance(answer, dict)
-    return answer
 
 
 def read(api: Api, job_id: str) -> dict[str, Any]:

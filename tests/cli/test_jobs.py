@@ -1,11 +1,9 @@
 """`flask jobs …`: list, schedule, move and cancel jobs."""
 
-from tests.api.test_schedules import XMAS, submit
-from tests.pages.test_schedules import prepare
 from tests.support.clients import Api, Shell
 from tests.support.customers import add_customers, all_segments
 from tests.support.html_client import Operator
-from tests.support.schedules import let_pass, moment, rfc_3339, run_all
+from tests.support.schedules import XMAS, let_pass, moment, prepare, rfc_3339, run_all, submit
 
 
 def test_prepared_job_is_scheduled_moved_and_applied(editor: Operator, shell: Shell) -> None:

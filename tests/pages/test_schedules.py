@@ -8,16 +8,13 @@ import pytest
 from app.jobs.schedules import current_schedule
 from app.jobs.states import JobKind
 from app.pages.schedules import parse_local_time
-from tests.api.test_schedules import XMAS, submit
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
 from tests.support.imports import all_profiles, preview, upload
-from tests.support.schedules import job_states, last_job, let_pass, moment, run_all
+from tests.support.schedules import XMAS, job_states, last_job, let_pass, moment, prepare, run_all, submit
 
 MADRID = ZoneInfo("Europe/Madrid")
-ROW = {"type": "campaign", "value": "XMAS", "original_index": ""}
-EDIT = {"base": "[]", "version": "", "operation": "add", "confirmed": "yes", **ROW}
 
 
 def local(hours: float) -> str:
@@ -27,16 +24,6 @@ def local(hours: float) -> str:
 
 def plan(apply_at: str = "", revert_at: str = "", action: str = "save") -> dict[str, str]:
     return {"apply_at": apply_at, "revert_at": revert_at, "time_zone": "Europe/Madrid", "action": action}
-
-
-def prepare(editor: Operator, *document_ids: str) -> tuple[str, str]:
-    """Preview a campaign for customers; return the URLs of the bulk edit and of its schedule."""
-    editor.client.set_cookie("time_zone", "Europe/Madrid")
-    url = editor.post("/bulk-edits", [*EDIT.items(), *(("document_id", id_) for id_ in document_ids)]).headers[
-        "Location"
-    ]
-    run_all()
-    return url, editor.get(url).links["Schedule…"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +77,7 @@ def test_import_is_scheduled(editor: Operator) -> None:
     editor.client.set_cookie("time_zone", "Europe/Madrid")
     preview(editor, url, ["document_id", "name"])
     editor.submit(f"/jobs/{url.rpartition('/')[2]}/schedule", plan(local(2)))
-    assert "Import of spring.csv" in editor.get("/").links
+    assert "Import spring.csv" in editor.get("/").links
     assert "Scheduled" in editor.get("/imports").text
     let_pass(3)
     run_all()
@@ -142,7 +129,7 @@ def test_unchanged_text_keeps_the_moment_to_the_second(api: Api, editor: Operato
     editor.client.set_cookie("time_zone", "Europe/Madrid")
     submit(api, apply_at="2099-10-25T01:30:15Z", revert_at="2099-12-01T00:00:30Z")  # 02:30, the second time
     run_all()
-    assert editor.get("/").links["API job 1"] == "/jobs/1/schedule"
+    assert editor.get("/").links["Add segments"] == "/jobs/1/schedule"
     page = editor.get("/jobs/1/schedule")
     assert page.field("apply_at") == "2099-10-25T02:30"
     editor.post("/jobs/1/schedule", plan(page.field("apply_at"), page.field("revert_at")))

@@ -1,13 +1,22 @@
-"""Time that passes for scheduled jobs, and their moments."""
+"""Scheduled jobs of clients and operators, and time that passes for them."""
 
+import json
 from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import select, update
 
 from app.core.database import db, now
 from app.jobs.jobs import Job
 from app.jobs.states import JobKind
+from tests.support.clients import Api
+from tests.support.html_client import Operator
 from tests.support.imports import run_job
+
+XMAS = [{"type": "campaign", "value": "XMAS"}]
+EDIT = {"base": "[]", "version": "", "operation": "add", "confirmed": "yes", "original_index": "", **XMAS[0]}
+"""The form of a bulk edit that adds XMAS."""
 
 
 def moment(hours: float) -> datetime:
@@ -48,3 +57,26 @@ def job_states() -> list[tuple[str, str]]:
 def last_job(kind: JobKind) -> Job:
     db.session.rollback()
     return db.session.scalars(select(Job).where(Job.kind == kind).order_by(Job.id.desc()).limit(1)).one()
+
+
+def submit(api: Api, action: str = "merge", rows: Any = None, status: int = 202, **moments: Any) -> dict[str, Any]:
+    """Send a job for the customers a to e, or for these rows; moments are given in hours from now."""
+    rows = rows or {id_: {"segments": XMAS} for id_ in "abcde"}
+    body = "\n".join(json.dumps({"document_id": id_, **row}) for id_, row in rows.items())
+    times = {name: rfc_3339(moment(at)) if isinstance(at, int | float) else at for name, at in moments.items()}
+    query = "&".join(f"{name}={quote(at)}" for name, at in ({"action": action} | times).items())
+    headers = {"Content-Type": "application/x-ndjson"}
+    code = "VALIDATION_ERROR" if status == 400 else None
+    answer = api.call("POST", f"/api/v3/jobs?{query}", data=body, headers=headers, status=status, code=code).json
+    assert isinstance(answer, dict)
+    return answer
+
+
+def prepare(editor: Operator, *document_ids: str) -> tuple[str, str]:
+    """Preview a campaign for customers; return the URLs of the bulk edit and of its schedule."""
+    editor.client.set_cookie("time_zone", "Europe/Madrid")
+    url = editor.post("/bulk-edits", [*EDIT.items(), *(("document_id", id_) for id_ in document_ids)]).headers[
+        "Location"
+    ]
+    run_all()
+    return url, editor.get(url).links["Schedule…"]
