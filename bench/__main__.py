@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from bench import bulk_replace, hostile_load, mixed_load, scaling, single_customer, worker_footprint
-from bench.report import DOCS, QUICK_FIGURES, Report
+from bench.report import DOCS, QUICK_FIGURES, BenchmarkReport
 from bench.servers import postgresql
 
 
@@ -31,43 +31,43 @@ DEFAULT = Plan(stored=1_000_000, sqlite=1_000_000, sizes=(100_000, 1_000_000), r
 QUICK = Plan(stored=100_000, sqlite=50_000, sizes=(20_000, 100_000), reads=100_000, rounds=3, seconds=1)
 FULL = replace(DEFAULT, sizes=(100_000, 1_000_000, 10_000_000), reads=10_000_000, rounds=20)
 
-Section = Callable[[Report, str, Plan, Path], None]
+Section = Callable[[BenchmarkReport, str, Plan, Path], None]
 
 
-def _bulk(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _bulk(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     bulk_replace.measure_postgresql(
         report, scaling.shared_database(server, plan.stored), plan.stored, plan.rounds, folder
     )
 
 
-def _sqlite(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _sqlite(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     bulk_replace.measure_sqlite(report, plan.sqlite, plan.rounds, folder)
 
 
-def _single(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _single(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     url = scaling.shared_database(server, plan.stored)
     single_customer.measure(report, url, plan.stored, max(3, plan.rounds // 2), plan.seconds, folder)
 
 
-def _writes(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _writes(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     scaling.writes(report, server, list(plan.sizes), plan.rounds, folder)
 
 
-def _reads(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _reads(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     scaling.reads(report, server, plan.reads, plan.rounds * 5, folder)
 
 
-def _mixed(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _mixed(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     url = scaling.shared_database(server, plan.stored)
     mixed_load.measure(report, url, plan.stored, plan.seconds * 20, folder)
 
 
-def _hostile(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _hostile(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     url = scaling.shared_database(server, plan.stored)
     hostile_load.measure(report, url, plan.stored, plan.seconds * 3, folder)
 
 
-def _worker(report: Report, server: str, plan: Plan, folder: Path) -> None:
+def _worker(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     url = scaling.shared_database(server, plan.stored)
     worker_footprint.memory(report, url, plan.stored, folder)
     worker_footprint.start(report, url, plan.rounds)
@@ -95,7 +95,7 @@ def main() -> None:
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL if options.full else DEFAULT
     logging.disable(logging.WARNING)  # of the service in this process
-    report = Report()
+    report = BenchmarkReport()
     report.read_last(QUICK_FIGURES if options.quick else DOCS / "benchmarks.json")
     with postgresql.running() as server, tempfile.TemporaryDirectory(prefix="customer-segments-bench-") as folder:
         for name in options.only or SECTIONS:

@@ -16,7 +16,7 @@ import psycopg
 
 from app import create_app
 from bench import dataset, peers, profile_steps
-from bench.report import Report
+from bench.report import BenchmarkReport
 from bench.service import SEGMENTS, Service, service
 from bench.timing import Times, Work, interleave
 
@@ -57,7 +57,7 @@ def bare_statement(connection: Any, statement: str, customers: dataset.Customers
     return lambda: (connection.execute(statement, [payload]), connection.commit())
 
 
-def measure_postgresql(report: Report, url: str, stored: int, rounds: int, folder: Path) -> None:
+def measure_postgresql(report: BenchmarkReport, url: str, stored: int, rounds: int, folder: Path) -> None:
     report.section(
         f"{REQUEST_SIZE:,} of {stored:,} customers × 3 segments replaced",
         "One request over HTTP, history and counts on, validation on, one worker; peers without and with history.",
@@ -101,7 +101,7 @@ def _peer(ours: Service, batches: NightlyBatches, address: str, size: int = REQU
     return ours.replacing(batches.new()[:size], address)
 
 
-def measure_sqlite(report: Report, stored: int, rounds: int, folder: Path) -> None:
+def measure_sqlite(report: BenchmarkReport, stored: int, rounds: int, folder: Path) -> None:
     report.section(f"The same on SQLite, {stored:,} customers", "The bare statement in `sqlite3`, on the same file.")
     file, batches = folder / "many.db", NightlyBatches(stored)
     with service(f"sqlite:///{file}", stored, folder) as ours, closing(sqlite3.connect(file)) as connection:
@@ -115,14 +115,14 @@ def measure_sqlite(report: Report, stored: int, rounds: int, folder: Path) -> No
     report.target("request ÷ bare `UPDATE … FROM json_each`", times.ratio("ours", "bare"), maximum=1.4)
 
 
-def _report_times(report: Report, times: Times) -> None:
+def _report_times(report: BenchmarkReport, times: Times) -> None:
     report.table("", "rounds", "median ms", "minimum", "maximum")
     for name, seconds in times.seconds.items():
         report.row(name, len(seconds), *times.spread(name).split())
     report.line()
 
 
-def where_the_time_goes(report: Report, ours: Service, batches: NightlyBatches, rounds: int) -> None:
+def where_the_time_goes(report: BenchmarkReport, ours: Service, batches: NightlyBatches, rounds: int) -> None:
     """Time each step of the same request in this process."""
     client = create_app(
         {"DATABASE_URL": ours.url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}

@@ -19,7 +19,7 @@ import psycopg
 
 from bench import dataset
 from bench.mixed_load import PASSWORD, Result, create_bench_operator, run_clients
-from bench.report import Report
+from bench.report import BenchmarkReport
 from bench.service import SEGMENTS, Service, service
 
 SOCKETS, SIGN_INS, LARGE_BODIES, WAITING = 100, 16, 4, 10
@@ -30,7 +30,7 @@ EMAIL = "hostile@example.com"
 Load = Callable[[Service, str], AbstractContextManager[None]]
 
 
-def measure(report: Report, url: str, stored: int, seconds: float, folder: Path) -> None:
+def measure(report: BenchmarkReport, url: str, stored: int, seconds: float, folder: Path) -> None:
     report.section(
         f"Beside hostile clients, {stored:,} customers, 2 workers",
         "Eight clients that read the gateway, and one that asks /healthz; alone, and beside each load. In ms.",

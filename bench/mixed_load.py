@@ -29,7 +29,7 @@ from app.access.operators import create_operator
 from bench import dataset
 from bench.bad_lines import write_file
 from bench.bulk_replace import NightlyBatches
-from bench.report import Report
+from bench.report import BenchmarkReport
 from bench.servers.gunicorn import ROOT, clean
 from bench.service import SEGMENTS, Service, service
 
@@ -58,7 +58,7 @@ class Result:
         return [value * 1000 for value in (cuts[49], cuts[94], cuts[98], max(self.seconds))]
 
 
-def measure(report: Report, url: str, stored: int, seconds: float, folder: Path) -> None:
+def measure(report: BenchmarkReport, url: str, stored: int, seconds: float, folder: Path) -> None:
     report.section(
         f"Mixed load, {stored:,} customers, 2 workers",
         f"{', '.join(f'{count} {kind}' for kind, count in CLIENTS.items())} and an import of {IMPORTED_ROWS:,} rows.",

@@ -19,7 +19,7 @@ PACKAGES = ("flask", "sqlalchemy", "psycopg", "marshmallow", "gunicorn", "django
 
 
 @dataclass
-class Report:
+class BenchmarkReport:
     lines: list[str] = field(default_factory=list)
     missed: int = 0
     plots: dict[str, Any] = field(default_factory=dict)

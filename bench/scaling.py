@@ -12,7 +12,7 @@ import psycopg
 
 from bench import dataset
 from bench.bulk_replace import POSTGRESQL, bare_statement
-from bench.report import Report
+from bench.report import BenchmarkReport
 from bench.service import Service, database, service
 from bench.timing import Work, interleave
 
@@ -59,7 +59,7 @@ FILTERED = {
 }
 
 
-def reads(report: Report, server: str, many: int, rounds: int, folder: Path) -> None:
+def reads(report: BenchmarkReport, server: str, many: int, rounds: int, folder: Path) -> None:
     report.section(f"Reads with {many:,} customers stored", f"Over HTTP, against the same with {FEW:,}; PostgreSQL.")
     with ExitStack() as stack:
         few_url, many_url = shared_database(server, FEW), shared_database(server, many)
@@ -86,7 +86,7 @@ def reads(report: Report, server: str, many: int, rounds: int, folder: Path) -> 
         report.target(f"{name} ÷ {SCAN}", times.ratio(name, SCAN), maximum=1 / 40)
 
 
-def writes(report: Report, server: str, sizes: list[int], rounds: int, folder: Path) -> None:
+def writes(report: BenchmarkReport, server: str, sizes: list[int], rounds: int, folder: Path) -> None:
     report.section("Writes as the shop and the request grow", "One request over HTTP, beside the bare statement.")
     rng = random.Random(5)
     large = sizes[1]

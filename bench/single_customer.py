@@ -10,7 +10,7 @@ import orjson
 
 from bench import dataset, peers
 from bench.load import request, responses_per_second
-from bench.report import Report
+from bench.report import BenchmarkReport
 from bench.service import SEGMENTS, service
 
 CLIENTS, WORKERS = 8, 2
@@ -19,7 +19,7 @@ SERVED_WITH_HISTORY = ("tutorial", "rest_framework")
 
 
 def measure(  # noqa: PLR0913, PLR0917
-    report: Report, url: str, stored: int, rounds: int, seconds: float, folder: Path
+    report: BenchmarkReport, url: str, stored: int, rounds: int, seconds: float, folder: Path
 ) -> None:
     report.section(
         f"One customer of {stored:,} a request",

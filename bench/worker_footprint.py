@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from bench import dataset
-from bench.report import Report
+from bench.report import BenchmarkReport
 from bench.servers.gunicorn import ROOT, clean
 from bench.service import SEGMENTS, call, service
 
@@ -25,7 +25,7 @@ print(time.perf_counter() - started)
 """
 
 
-def start(report: Report, url: str, rounds: int) -> None:
+def start(report: BenchmarkReport, url: str, rounds: int) -> None:
     """Time from the import to the first response, which includes the look-up of a token."""
     seconds = _run_script(url, START, rounds + 1)
     report.section("A worker's start", f"Import to first response, {rounds} starts after one that does not count.")
@@ -33,7 +33,7 @@ def start(report: Report, url: str, rounds: int) -> None:
     report.target("median", statistics.median(seconds[1:]), maximum=1.0)
 
 
-def memory(report: Report, url: str, stored: int, folder: Path, customers: int = 50_000) -> None:
+def memory(report: BenchmarkReport, url: str, stored: int, folder: Path, customers: int = 50_000) -> None:
     body = orjson.dumps({"customers": dataset.nightly(stored, customers, random.Random(6))})
     with service(url, stored, folder) as ours:
         ours.replacing(dataset.nightly(stored, 1, random.Random(7)))()
@@ -78,7 +78,7 @@ with wsgi.app.test_request_context("/api/v3/segments"):
 """
 
 
-def cost_of_metrics(report: Report, url: str, rounds: int) -> None:
+def cost_of_metrics(report: BenchmarkReport, url: str, rounds: int) -> None:
     seconds = _run_script(url, COUNT_REQUESTS, rounds)
     report.section("Metrics", "The cost that counting for `/metrics` adds to every request, in one of several workers.")
     report.table("", "µs per request")

@@ -36,7 +36,7 @@ log = structlog.get_logger("app.server")
 
 
 @dataclass
-class Server:
+class WorkerState:
     """What the requests of one worker share."""
 
     application: Application
@@ -53,7 +53,7 @@ class Server:
     stopping: bool = False
 
     @classmethod
-    def of(cls, wsgi: Any, threads: int) -> "Server":
+    def of(cls, wsgi: Any, threads: int) -> "WorkerState":
         config = getattr(wsgi, "config", {})
         metrics_bind = config.get("METRICS_BIND")
         application = Application(wsgi, threads, MAX_THREADS)
@@ -80,7 +80,7 @@ class _Refused(Exception):
 class Exchange:
     """A request on a connection, with its response."""
 
-    server: Server
+    state: WorkerState
     req: Any
     sock: Any
     environ: dict[str, Any]
@@ -89,7 +89,7 @@ class Exchange:
     on_metrics_port: bool
 
     def __post_init__(self) -> None:
-        self._body = BodyReader(self.req, self.sock, self.server.budget, self.expects_continue)
+        self._body = BodyReader(self.req, self.sock, self.state.budget, self.expects_continue)
         self._started = time.perf_counter()
 
     def run(self) -> None:
@@ -116,7 +116,7 @@ class Exchange:
     def _run(self) -> None:
         self._check_port()
         self._body.read_small()
-        probe = self.server.probes.response(self.environ, self.is_disconnected)
+        probe = self.state.probes.response(self.environ, self.is_disconnected)
         if probe is not None:
             others = [header for header in probe.headers if header[0] != "X-Request-Id"]
             probe.headers = [*others, ("X-Request-Id", self.environ[REQUEST_ID])]
@@ -132,7 +132,7 @@ class Exchange:
         if self.on_metrics_port:
             hidden = path not in PATHS
         else:
-            hidden = path == "/metrics" and self.server.metrics_port is not None
+            hidden = path == "/metrics" and self.state.metrics_port is not None
         if hidden:
             raise _Refused(refusals.NOT_FOUND)
 
@@ -143,8 +143,8 @@ class Exchange:
         if self.environ["REQUEST_METHOD"] in SAFE_METHODS:
             self._send(self._read())
         else:
-            with self.server.writers:
-                response = self.server.application.call(self.environ, self.is_disconnected)
+            with self.state.writers:
+                response = self.state.application.call(self.environ, self.is_disconnected)
             self._send(response)
 
     def _read(self) -> AppResponse:
@@ -152,33 +152,33 @@ class Exchange:
         poll = LongPoll()
         self.environ[LONG_POLL] = poll
         while True:
-            response = self.server.application.call(self.environ, self.is_disconnected)
+            response = self.state.application.call(self.environ, self.is_disconnected)
             wait, poll.wait = poll.wait, None
             if wait is None:
                 return response
-            self.server.waiting.wait(wait, self.is_disconnected, lambda: self.server.stopping)
-            if self.server.stopping:
+            self.state.waiting.wait(wait, self.is_disconnected, lambda: self.state.stopping)
+            if self.state.stopping:
                 poll.deadline = 0
 
     def _answer_large(self) -> None:
         """Let the application check the headers before it gets the body."""
-        if self.server.checks_headers:
-            check = self.server.application.call({**self.environ, HEADERS_ONLY: self.environ}, self.is_disconnected)
+        if self.state.checks_headers:
+            check = self.state.application.call({**self.environ, HEADERS_ONLY: self.environ}, self.is_disconnected)
             if BODY_LIMIT not in self.environ:
                 self._drain()
                 self._send(check)
                 return
-        limit = self.environ.get(BODY_LIMIT, self.server.max_body_bytes)
+        limit = self.environ.get(BODY_LIMIT, self.state.max_body_bytes)
         self._read_large(limit)
-        if self._body.received <= LARGE_BODY or limit > self.server.max_body_bytes:
+        if self._body.received <= LARGE_BODY or limit > self.state.max_body_bytes:
             self._answer()
             return
-        if not self.server.large_bodies.acquire(timeout=LARGE_BODY_WAIT_S):
+        if not self.state.large_bodies.acquire(timeout=LARGE_BODY_WAIT_S):
             raise _Refused(refusals.BUSY)
         try:
             self._answer()
         finally:
-            self.server.large_bodies.release()
+            self.state.large_bodies.release()
 
     def _read_large(self, limit: int) -> None:
         """Read the body. One over the limit is given to the application up to the first byte too many."""
@@ -195,7 +195,7 @@ class Exchange:
             self._drain()
 
     def _drain(self) -> None:
-        if not self._body.drain(2 * self.server.max_body_bytes):
+        if not self._body.drain(2 * self.state.max_body_bytes):
             self.response.force_close()
 
     def _send(self, response: AppResponse) -> None:
@@ -204,11 +204,11 @@ class Exchange:
         try:
             self._write(response.chunks)
             while response.iterator is not None:
-                self.server.application.compute_next(response, self.is_disconnected)
+                self.state.application.compute_next(response, self.is_disconnected)
                 self._write(response.chunks)
             self.response.close()
         except BaseException:
-            self.server.application.close(response)
+            self.state.application.close(response)
             raise
 
     def _write(self, chunks: list[bytes]) -> None:

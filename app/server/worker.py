@@ -17,7 +17,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.server import refusals
-from app.server.exchange import Exchange, Server
+from app.server.exchange import Exchange, WorkerState
 from app.server.response import OnePacketResponse
 from app.web.request_id import choose_request_id
 from app.web.server_environ import REQUEST_ID
@@ -53,7 +53,7 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        self.server = Server.of(self.wsgi, self.cfg.threads)
+        self.state = WorkerState.of(self.wsgi, self.cfg.threads)
 
     def notify(self) -> None:
         """Report to the master that this worker is alive. Without a master, stop, which frees the port."""
@@ -61,7 +61,7 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
         if self.ppid != os.getppid() and self.alive:
             log.error("master_ended", pid=os.getpid())
             self.alive = False
-        self.server.stopping = not self.alive
+        self.state.stopping = not self.alive
         if not self.alive and self._awaiting_head:
             gevent.spawn_later(STOP_LINGER_S, self._close_idle)
 
@@ -87,8 +87,8 @@ class BufferedWorker(GeventWorker):  # type: ignore[misc]
         if not self.alive:
             response.force_close()
         sock.settimeout(SEND_TIMEOUT_S)
-        on_metrics_port = listener_name[1:2] == (self.server.metrics_port,)
-        Exchange(self.server, req, sock, environ, response, expects_continue, on_metrics_port).run()
+        on_metrics_port = listener_name[1:2] == (self.state.metrics_port,)
+        Exchange(self.state, req, sock, environ, response, expects_continue, on_metrics_port).run()
         sock.settimeout(None)
         if response.should_close():
             raise StopIteration

@@ -9,7 +9,7 @@ import structlog
 
 from app.core.models.change_sets import ChangeSet
 from app.serialization.change_set_json import change_set_json, format_rfc3339
-from app.webhooks.http_client import DeliveryError, Response, post
+from app.webhooks.http_client import DeliveryError, ReceiverResponse, post
 from app.webhooks.models import WebhookDelivery
 from app.webhooks.queue import AttemptResult, DeliveryClaim, claim_next, complete, skip
 from app.webhooks.signing import SecretKeyChanged, signature_headers, signing_secrets
@@ -62,7 +62,7 @@ def _send(claim: DeliveryClaim, secret_keys: Sequence[str], allowed_hosts: Colle
         return AttemptResult(False, str(error))
 
 
-def _result(response: Response) -> AttemptResult:
+def _result(response: ReceiverResponse) -> AttemptResult:
     """Judge a response as Standard Webhooks advises: 2xx accepts, and 410 wants no more messages."""
     return AttemptResult(
         200 <= response.status < 300,

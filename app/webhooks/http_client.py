@@ -31,14 +31,14 @@ class DeliveryError(Exception):
 
 
 @dataclass(frozen=True)
-class Response:
+class ReceiverResponse:
     status: int
     description: str
     """`503 Service Unavailable`: the status with its standard phrase, never text of the receiver."""
     retry_after_s: float
 
 
-def post(target: Target, addresses: list[str], headers: Mapping[str, str], body: bytes) -> Response:
+def post(target: Target, addresses: list[str], headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
     """Send a request. Raises DeliveryError."""
     connection = _PinnedConnection(target, addresses)
     alarm = Timer(TIMEOUT_S, connection.abort)  # a socket's own timeout restarts with every byte
@@ -51,7 +51,7 @@ def post(target: Target, addresses: list[str], headers: Mapping[str, str], body:
             raise TimeoutError
         with suppress(OSError, HTTPException):
             response.read(MAX_RESPONSE_BYTES)
-        return Response(response.status, _describe_status(response.status), _retry_after(response))
+        return ReceiverResponse(response.status, _describe_status(response.status), _retry_after(response))
     except (OSError, HTTPException) as error:
         raise DeliveryError(_describe_error(error, connection)) from error
     finally:

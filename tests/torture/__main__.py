@@ -28,8 +28,8 @@ from typing import Any
 from bench.servers.gunicorn import ROOT, clean
 from tests.torture.consistency import Chain, Entry, find_violations, state_of
 from tests.torture.faults import Faults
-from tests.torture.services import PATIENCE_S, Proxy, Service
-from tests.torture.workload import Client, Log
+from tests.torture.services import PATIENCE_S, Proxy, RestartableService
+from tests.torture.workload import ClientThread, Log
 
 CUSTOMERS = [f"customer-{number:02}" for number in range(12)]
 CLIENTS = 6
@@ -68,7 +68,7 @@ def run(database: str, seed: int, seconds: float) -> list[str]:
         folder.chmod(0o755)
         url, proxy, postgresql = stack.enter_context(_database(database, folder))
         environ = {"DATABASE_URL": url, "SECRET_KEY": "torture torture torture torture torture", "LOG_FORMAT": "json"}
-        service = Service(environ, folder / "log")
+        service = RestartableService(environ, folder / "log")
         token = _prepare(environ, folder)
         stack.callback(service.stop)
         service.start()
@@ -84,9 +84,11 @@ def run(database: str, seed: int, seconds: float) -> list[str]:
     return violations
 
 
-def _work_under_faults(service: Service, token: str, faults: Faults, seed: int, seconds: float, log: Log) -> None:
+def _work_under_faults(
+    service: RestartableService, token: str, faults: Faults, seed: int, seconds: float, log: Log
+) -> None:
     clients = [
-        Client(f"c{number}", service.port, token, CUSTOMERS, f"{seed}-{number}", log) for number in range(CLIENTS)
+        ClientThread(f"c{number}", service.port, token, CUSTOMERS, f"{seed}-{number}", log) for number in range(CLIENTS)
     ]
     for client in clients:
         client.start()
@@ -141,7 +143,7 @@ def _flask(environ: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def _await_health(service: Service) -> None:
+def _await_health(service: RestartableService) -> None:
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
@@ -153,7 +155,7 @@ def _await_health(service: Service) -> None:
     raise RuntimeError("the service does not recover")
 
 
-def _violations(service: Service, token: str, log: Log) -> Iterator[str]:
+def _violations(service: RestartableService, token: str, log: Log) -> Iterator[str]:
     chains = _read_feed(service, token)
     yield from find_violations(chains, log.operations)
     for document_id in CUSTOMERS:
@@ -164,7 +166,7 @@ def _violations(service: Service, token: str, log: Log) -> Iterator[str]:
     yield from (f"an unexpected response: {response}" for response in log.unexpected)
 
 
-def _read_feed(service: Service, token: str) -> dict[str, Chain]:
+def _read_feed(service: RestartableService, token: str) -> dict[str, Chain]:
     chains: dict[str, Chain] = defaultdict(Chain)
     query = "limit=97"
     while True:
@@ -178,7 +180,7 @@ def _read_feed(service: Service, token: str) -> dict[str, Chain]:
         query = f"limit=97&after={page['next']}"
 
 
-def _get(service: Service, token: str, path: str) -> Any:
+def _get(service: RestartableService, token: str, path: str) -> Any:
     url, headers = f"http://127.0.0.1:{service.port}{path}", {"Authorization": f"Bearer {token}"}
     end = time.monotonic() + PATIENCE_S
     while True:

@@ -14,7 +14,7 @@ State = tuple[tuple[str, str], ...]
 
 
 @dataclass
-class Operation:
+class ClientOperation:
     """One request for one customer: a write with a unique `value`, or a read that observed `state`."""
 
     kind: Literal["write", "read"]
@@ -57,20 +57,20 @@ def _has(state: State, value: str) -> bool:
     return any(value == there for _, there in state)
 
 
-def find_violations(chains: dict[str, Chain], operations: Sequence[Operation]) -> Iterator[str]:
+def find_violations(chains: dict[str, Chain], operations: Sequence[ClientOperation]) -> Iterator[str]:
     """Yield a sentence for each observation that no order of changes explains."""
-    by_customer: dict[str, list[Operation]] = {}
+    by_customer: dict[str, list[ClientOperation]] = {}
     for operation in operations:
         by_customer.setdefault(operation.document_id, []).append(operation)
     for document_id in chains.keys() | by_customer.keys():
         yield from _check_customer(document_id, chains.get(document_id, Chain()), by_customer.get(document_id, []))
 
 
-def _check_customer(document_id: str, chain: Chain, operations: list[Operation]) -> Iterator[str]:
+def _check_customer(document_id: str, chain: Chain, operations: list[ClientOperation]) -> Iterator[str]:
     for before, entry in zip([Entry((), ()), *chain.entries], chain.entries, strict=False):
         if entry.before != before.after:
             yield f"{document_id}: a change begins at {entry.before}, the one before it ended at {before.after}"
-    placed: dict[int, Operation] = {}
+    placed: dict[int, ClientOperation] = {}
     for write in (operation for operation in operations if operation.kind == "write"):
         places = chain.index_of(write.value)
         if write.outcome == "ok" and len(places) != 1:
@@ -87,8 +87,8 @@ def _check_customer(document_id: str, chain: Chain, operations: list[Operation])
             yield f"{document_id}: a read saw {read.state}, which was not current at that time"
 
 
-def _check_real_time(document_id: str, placed: dict[int, Operation]) -> Iterator[str]:
-    latest: Operation | None = None
+def _check_real_time(document_id: str, placed: dict[int, ClientOperation]) -> Iterator[str]:
+    latest: ClientOperation | None = None
     for _, write in sorted(placed.items()):
         if latest and write.completed < latest.invoked:
             yield f"{document_id}: {write.value} had completed before {latest.value} began, and is ordered after it"
@@ -96,7 +96,7 @@ def _check_real_time(document_id: str, placed: dict[int, Operation]) -> Iterator
             latest = write
 
 
-def _is_explained(read: Operation, chain: Chain, placed: dict[int, Operation]) -> bool:
+def _is_explained(read: ClientOperation, chain: Chain, placed: dict[int, ClientOperation]) -> bool:
     states = [(), *(entry.after for entry in chain.entries)]
     overwritten = max((number for number, write in placed.items() if write.completed < read.invoked), default=-1)
     for number, state in enumerate(states, start=-1):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.torture.services import PATIENCE_S, Proxy, Service, children_of, has_ended, kill
+from tests.torture.services import PATIENCE_S, Proxy, RestartableService, children_of, has_ended, kill
 
 WEIGHTS = {"worker killed": 4}
 """How often a fault is chosen, beside 1 for the others."""
@@ -17,7 +17,7 @@ WEIGHTS = {"worker killed": 4}
 class Faults:
     """Injects faults into the service and its database, and counts them by name."""
 
-    service: Service
+    service: RestartableService
     random: random.Random
     proxy: Proxy | None = None
     postgresql: Any = None

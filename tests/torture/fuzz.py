@@ -40,7 +40,7 @@ from app.webhooks.url_policy import DisallowedUrl, parse_url
 
 
 @dataclass(frozen=True)
-class Target:
+class FuzzTarget:
     """A parser, valid samples of its input, and the exceptions by which it may refuse."""
 
     parse: Callable[[bytes], object]
@@ -115,48 +115,50 @@ PATCHES = b'{"customers": [{"document_id": "1", "add": [{"type": "a", "value": "
 PROFILES = '{"customers": [{"document_id": "1", "name": "Íñigo", "email": "a@b.co", "phone": null}]}'.encode()
 CSV = b'document_id,name,segments\n1,"Ana, B","[{""type"": ""a"", ""value"": ""b""}]"\n2,,\n'
 
-TARGETS: dict[str, Target] = {
-    "replacements": Target(_json(parse_replacements), (BODY,), (DomainError,)),
-    "patches": Target(_json(parse_patches), (PATCHES,), (DomainError,)),
-    "profiles": Target(_json(parse_customers), (PROFILES,), (DomainError,)),
-    "timestamp": Target(
+TARGETS: dict[str, FuzzTarget] = {
+    "replacements": FuzzTarget(_json(parse_replacements), (BODY,), (DomainError,)),
+    "patches": FuzzTarget(_json(parse_patches), (PATCHES,), (DomainError,)),
+    "profiles": FuzzTarget(_json(parse_customers), (PROFILES,), (DomainError,)),
+    "timestamp": FuzzTarget(
         _text(parse_timestamp), (b"2026-11-23T08:00:00Z", b"2026-11-23t08:00:00.123456+01:00"), (ValueError,)
     ),
-    "segment notation": Target(
+    "segment notation": FuzzTarget(
         _text(parse_segment), (b"membership:GOLD", b"a%3Ab:c", b":", b"%25:"), (InvalidSegment,)
     ),
-    "cursor": Target(_text(decode_cursor), (b"ImEi.aaaa.bbbb", b"W10.x.y"), (InvalidCursor,)),
-    "networks": Target(
+    "cursor": FuzzTarget(_text(decode_cursor), (b"ImEi.aaaa.bbbb", b"W10.x.y"), (InvalidCursor,)),
+    "networks": FuzzTarget(
         _text(lambda text: parse_networks(text.split("\n"))), (b"10.0.0.0/8\n::1", b"192.168.1.1"), (InvalidNetwork,)
     ),
-    "webhook URL": Target(
+    "webhook URL": FuzzTarget(
         _text(parse_url), (b"https://example.com/hook", b"https://[2001:db8::1]:8443/x?y"), (DisallowedUrl,)
     ),
-    "search query": Target(_text(parse_query), ("maria muñoz".encode(), b"+57 310-123 45", b"V-12.345.678"), ()),
-    "search terms": Target(
+    "search query": FuzzTarget(_text(parse_query), ("maria muñoz".encode(), b"+57 310-123 45", b"V-12.345.678"), ()),
+    "search terms": FuzzTarget(
         _text(lambda text: index_terms(text, {"name": text, "email": text, "phone": text})),
         ("Íñigo Peña".encode(), b"A.B@Example.com", b"(+57) 310 1234567"),
         (),
     ),
-    "file format": Target(detect_format, (CSV, b"sep=;\na;b\n", "á;é\n".encode("utf-16")), (UnreadableFile,)),
-    "file": Target(_file, (CSV, b'{"document_id": "1"}\n', b'[{"document_id": "1"}]'), (DomainError,)),
-    "file without rows": Target(
+    "file format": FuzzTarget(detect_format, (CSV, b"sep=;\na;b\n", "á;é\n".encode("utf-16")), (UnreadableFile,)),
+    "file": FuzzTarget(_file, (CSV, b'{"document_id": "1"}\n', b'[{"document_id": "1"}]'), (DomainError,)),
+    "file without rows": FuzzTarget(
         _file_without_rows,
         (CSV, b'{"document_id": "1"}\n', b'[{"document_id": "1"}]', CSV.decode().encode("utf-16")),
         REFUSED,
     ),
-    "list of customers": Target(
+    "list of customers": FuzzTarget(
         _query(parse_customer_list),
         (b"q=ana&segment=a%3Ab&without=c:d&has=none&limit=50", b"sort=name&cursor=W10.x.y"),
         REFUSED,
     ),
-    "two days": Target(_query(parse_two_valid_days), (b"start=2026-01-31&end=2026-02-28", b"end=9999-12-31"), REFUSED),
-    "editor": Target(
+    "two days": FuzzTarget(
+        _query(parse_two_valid_days), (b"start=2026-01-31&end=2026-02-28", b"end=9999-12-31"), REFUSED
+    ),
+    "editor": FuzzTarget(
         _editor, (b'type=a&value=b&original_index=0&removed=&base=[{"type":"a","value":"b"}]&version=12',), REFUSED
     ),
-    "email": Target(_text(parse_email), (b"ana@example.com", "ána@exämple.com".encode()), REFUSED),
-    "types of a token": Target(_text(lambda text: parse_types(text.split(","))), (b"membership,region",), REFUSED),
-    "settings": Target(_text(_settings), (b"8000", b"600 per minute", b"host:443", b"postgres://u@h/d"), ()),
+    "email": FuzzTarget(_text(parse_email), (b"ana@example.com", "ána@exämple.com".encode()), REFUSED),
+    "types of a token": FuzzTarget(_text(lambda text: parse_types(text.split(","))), (b"membership,region",), REFUSED),
+    "settings": FuzzTarget(_text(_settings), (b"8000", b"600 per minute", b"host:443", b"postgres://u@h/d"), ()),
 }
 
 SPECIAL = (

@@ -19,7 +19,7 @@ PATIENCE_S = 900.0
 """A wait ends after this time only because something hangs: a busy machine is slow, and that is no fault."""
 
 
-class Service:
+class RestartableService:
     """gunicorn on one port, started again on the same port after a kill."""
 
     def __init__(self, environ: dict[str, str], log: Path) -> None:

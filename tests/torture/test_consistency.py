@@ -4,20 +4,20 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.torture.consistency import Chain, Entry, Operation, find_violations
+from tests.torture.consistency import Chain, ClientOperation, Entry, find_violations
 
 ONE, TWO = (("write", "one"),), (("write", "two"),)
 
 
-def write(value: str, invoked: float, completed: float = float("inf"), outcome: str = "ok") -> Operation:
-    return Operation("write", "x", invoked, value, None, completed, outcome)  # type: ignore[arg-type]
+def write(value: str, invoked: float, completed: float = float("inf"), outcome: str = "ok") -> ClientOperation:
+    return ClientOperation("write", "x", invoked, value, None, completed, outcome)  # type: ignore[arg-type]
 
 
-def read(state: tuple[tuple[str, str], ...], invoked: float, completed: float) -> Operation:
-    return Operation("read", "x", invoked, "", state, completed, "ok")
+def read(state: tuple[tuple[str, str], ...], invoked: float, completed: float) -> ClientOperation:
+    return ClientOperation("read", "x", invoked, "", state, completed, "ok")
 
 
-def violations(entries: list[Entry], *operations: Operation) -> list[str]:
+def violations(entries: list[Entry], *operations: ClientOperation) -> list[str]:
     return list(find_violations({"x": Chain(entries)}, operations))
 
 

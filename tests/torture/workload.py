@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tests.torture.consistency import Operation, state_of
+from tests.torture.consistency import ClientOperation, state_of
 
 SEGMENTS = "/api/v3/customers/segments"
 TIMEOUT_S = 20.0
@@ -21,12 +21,12 @@ MAX_TRIES = 100
 class Log:
     """All operations, and the responses that must never occur."""
 
-    operations: list[Operation] = field(default_factory=list)
+    operations: list[ClientOperation] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, operations: list[Operation]) -> None:
+    def add(self, operations: list[ClientOperation]) -> None:
         with self._lock:
             self.operations += operations
 
@@ -37,7 +37,7 @@ class Log:
                 self.unexpected.append(f"{status}: {content[:300]!r}")
 
 
-class Client(threading.Thread):
+class ClientThread(threading.Thread):
     """One client; it works until `stop` is set. Its random choices follow from its seed."""
 
     def __init__(self, name: str, port: int, token: str, customers: list[str], seed: str, log: Log) -> None:
@@ -51,7 +51,7 @@ class Client(threading.Thread):
             self.random.choices([self._read, self._write, self._write_idempotently], weights=[3, 4, 1])[0]()
 
     def _read(self) -> None:
-        read = Operation("read", self.random.choice(self.customers), time.monotonic())
+        read = ClientOperation("read", self.random.choice(self.customers), time.monotonic())
         status, content = self._call("GET", f"/api/v3/customers/{read.document_id}/segments")
         if status == 200:
             read.completed, read.outcome = time.monotonic(), "ok"
@@ -75,7 +75,7 @@ class Client(threading.Thread):
             time.sleep(0.2)
         self._finish(writes, status if status == 200 else None, content)
 
-    def _new_write(self) -> tuple[str, bytes, list[Operation]]:
+    def _new_write(self) -> tuple[str, bytes, list[ClientOperation]]:
         chosen = self.random.sample(self.customers, self.random.choice([1, 1, 1, 2, 5]))
         value = f"{self.name}-{next(self.numbers)}"
         segment = {"type": "write", "value": value}
@@ -83,9 +83,9 @@ class Client(threading.Thread):
         change = {"add": [segment], "remove": []} if patch else {"segments": [segment]}
         body = orjson.dumps({"customers": [{"document_id": id_, **change} for id_ in chosen]})
         now = time.monotonic()
-        return "PATCH" if patch else "POST", body, [Operation("write", id_, now, value) for id_ in chosen]
+        return "PATCH" if patch else "POST", body, [ClientOperation("write", id_, now, value) for id_ in chosen]
 
-    def _finish(self, writes: list[Operation], status: int | None, content: Any) -> None:
+    def _finish(self, writes: list[ClientOperation], status: int | None, content: Any) -> None:
         for write in writes:
             if status == 200:
                 write.completed = time.monotonic()

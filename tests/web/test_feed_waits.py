@@ -26,7 +26,7 @@ NEAR_END_S = 45
 """Later answers would have come without a change, too."""
 
 
-class Answer(NamedTuple):
+class FeedResponse(NamedTuple):
     status: int
     content: Any
     headers: http.client.HTTPMessage
@@ -40,12 +40,12 @@ class Waiter:
         self._connection.request("GET", f"/api/v3/changes?{urlencode(query)}", headers=api.headers)
         self._sent = time.monotonic()
 
-    def answer(self) -> Answer:
+    def answer(self) -> FeedResponse:
         response = self._connection.getresponse()
         content = json.loads(response.read())
         assert time.monotonic() - self._sent < NEAR_END_S, "answered at the end of the time only"
         self._connection.close()
-        return Answer(response.status, content, response.headers)
+        return FeedResponse(response.status, content, response.headers)
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def running(app: Flask, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def get(server: Server, api: Api, path: str) -> Answer:
+def get(server: Server, api: Api, path: str) -> FeedResponse:
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("GET", path, headers=api.headers)
         response = connection.getresponse()
-        return Answer(response.status, json.loads(response.read()), response.headers)
+        return FeedResponse(response.status, json.loads(response.read()), response.headers)
 
 
 def test_many_clients_wait_while_others_are_served_and_all_get_the_change(running: Server, api: Api, ana: str) -> None:
