@@ -24,6 +24,7 @@ from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, browser
 from tests.support.clients import Api, Client, Shell
 from tests.support.customers import add_customers, reset_database
 from tests.support.html_client import Operator, signed_in
+from tests.support.webhook_receiver import Receiver, receiving
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
@@ -119,6 +120,14 @@ def editor(app: Flask) -> Operator:
 @pytest.fixture
 def admin(app: Flask) -> Operator:
     return signed_in(app.test_client(), "admin")
+
+
+@pytest.fixture
+def receiver(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A receiver of webhooks that the application may reach."""
+    with receiving() as receiver:
+        monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_HOSTS", frozenset([receiver.address]))
+        yield receiver
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Webhooks by API: create, list, filter by type, test event, rotate, delete (issue 14.7)."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,18 +15,11 @@ from app.core.database import db
 from app.webhooks.models import list_deliveries, set_paused
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
-from tests.support.webhook_receiver import Received, Receiver, receiving
+from tests.support.webhook_receiver import Received, Receiver
 from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
 
 URL = "/api/v3/webhooks"
 WINE = [{"type": "interest", "value": "WINE"}]
-
-
-@pytest.fixture
-def receiver(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as receiver:
-        monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_HOSTS", frozenset([receiver.address]))
-        yield receiver
 
 
 @pytest.fixture

@@ -40,76 +40,72 @@ def test_find_and_edit_a_customer_by_keyboard(desktop: BrowserSession) -> None:
 def test_filter_browse_and_undo_by_keyboard(desktop: BrowserSession) -> None:
     page = desktop.go("/")
     keys = page.keyboard
-
-    def enter() -> None:
-        with page.expect_navigation():
-            keys.press("Enter")
-
     tab_to(page, "Customers")
-    enter()
+    follow(page)
     tab_to(page, "Segment")
     keys.type("membership:SILVER")
-    enter()
+    follow(page)
     expect(page.get_by_role("link", name="Remove filter: Has segment membership:SILVER")).to_be_visible()
     tab_to(page, "Remove filter: Has segment membership:SILVER")
-    enter()
+    follow(page)
     tab_to(page, "Segments")
-    enter()
+    follow(page)
     tab_to(page, "SILVER")
-    enter()
+    follow(page)
     tab_to(page, "Search in this segment")
     keys.type("gomez")
-    enter()
+    follow(page)
     expect(page.get_by_role("cell", name=re.compile("Gómez")).first).to_be_visible()
     tab_to(page, "Changes")
-    enter()
+    follow(page)
     tab_to(page, "User or token")
     keys.type("token crm-nightly")
-    enter()
+    follow(page)
     tab_to(page, "#24")
-    enter()
+    follow(page)
     tab_to(page, "Undo…")
-    enter()
+    follow(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Undo change #24?")
     tab_to(page, "Dark")
-    enter()
+    follow(page)
     expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
     keys.press("Tab")
     tab_to(page, "System", "Shift+Tab")
-    enter()
+    follow(page)
 
 
 def test_create_and_revoke_a_token_by_keyboard(browser: Browser, service: Server) -> None:
     with browser_session(browser, service.address, ADMIN) as admin_session:
         page = admin_session.go("/")
         keys = page.keyboard
-
-        def enter() -> None:
-            with page.expect_navigation():
-                keys.press("Enter")
-
         tab_to(page, "Settings")
         keys.press("Enter")
         tab_to(page, "API tokens")
-        enter()
+        follow(page)
         tab_to(page, "Name")
         keys.type("by-keyboard")
         tab_to(page, "Read segments segments:read")
         keys.press("Space")
         tab_to(page, "Create token")
-        enter()
+        follow(page)
         secret = page.locator(".secret code").first.inner_text()
         headers = {"Authorization": f"Bearer {secret}"}
         assert (
             admin_session.context.request.get(admin_session.address + "/api/v3/segments", headers=headers).status == 200
         )
         tab_to(page, "Done")
-        enter()
+        follow(page)
         tab_to(page, "Revoke by-keyboard")
-        enter()
+        follow(page)
         tab_to(page, "Revoke by-keyboard")
-        enter()
+        follow(page)
         expect(page.get_by_text(" revoked.").first).to_be_visible()
+
+
+def follow(page: Page) -> None:
+    """Press Enter, and wait for the page to which it leads."""
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
 
 
 def tab_to(page: Page, name: str, key: str = "Tab") -> None:

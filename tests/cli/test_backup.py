@@ -1,8 +1,7 @@
 """flask backup, flask restore: a copy of a SQLite database in use, restored into an empty place."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,21 +9,15 @@ import flask_migrate
 import pytest
 from flask import Flask
 
-from app import create_app
 from app.core.changes import erasure_log
 from app.core.database import db, now
-from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
+from tests.support.databases import app_on
 
 
-@contextmanager
-def embedded(database: Path) -> Iterator[Flask]:
-    app = create_app({"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEY": SECRET_KEY})
-    with app.app_context():
-        yield app
-        db.session.remove()
-        db.engine.dispose()
+def embedded(database: Path) -> AbstractContextManager[Flask]:
+    return app_on(f"sqlite:///{database}")
 
 
 @pytest.fixture

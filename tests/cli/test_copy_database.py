@@ -11,7 +11,6 @@ from flask import Flask
 from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from app import create_app
 from app.access.api_tokens import create_token
 from app.access.idempotency import IdempotencyKey
 from app.core import database_copy
@@ -19,27 +18,19 @@ from app.core.counts.recount import recount
 from app.core.database import db
 from app.core.database_copy import unfinished
 from app.core.models.customers import Customer
-from bench.servers.gunicorn import SECRET_KEY
+from tests.support.api_jobs import Killed
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.databases import app_on
 
 IDS = [f"{n:03}" for n in range(12)]
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Flask]:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": SECRET_KEY})
-    with app.app_context():
-        yield app
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> str:
     """A shop with history, a token and a request that is safe to repeat."""
     url = f"sqlite:///{tmp_path / 'shop.db'}"
-    with opened(url) as app:
+    with app_on(url) as app:
         flask_migrate.upgrade()
         add_customers(*IDS, name="Ana Gómez", email="ana@example.com")
         for document_id in IDS:
@@ -65,7 +56,7 @@ def postgresql(database_urls: dict[str, str]) -> Iterator[str]:
 
 
 def copy(source: str, target: str, tmp_path: Path, exit_code: int = 0) -> str:
-    with opened(source) as app:
+    with app_on(source) as app:
         result = Shell(app, tmp_path)("db", "copy", "--to", target, exit_code=exit_code)
     return result.stderr if exit_code else result.stdout
 
@@ -76,7 +67,7 @@ def test_from_sqlite_to_postgresql_and_back(sqlite: str, postgresql: str, tmp_pa
     back = f"sqlite:///{tmp_path / 'back.db'}"
     assert copy(postgresql, back, tmp_path) == digests
     for url in (postgresql, back):
-        with opened(url) as app:
+        with app_on(url) as app:
             check_goes_on(app)
 
 
@@ -102,10 +93,6 @@ def test_a_used_database_is_not_filled(sqlite: str, postgresql: str, tmp_path: P
     assert "the database itself" in copy(sqlite, sqlite, tmp_path, exit_code=2)
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL."""
-
-
 @pytest.mark.parametrize("batches", [1, 4, 9])
 def test_an_interrupted_copy_is_continued(
     sqlite: str, postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int
@@ -121,11 +108,11 @@ def test_an_interrupted_copy_is_continued(
             yield batch
 
     monkeypatch.setattr(database_copy, "_batches", stop)
-    with opened(sqlite) as app, pytest.raises((AssertionError, Killed)):
+    with app_on(sqlite) as app, pytest.raises((AssertionError, Killed)):
         Shell(app, tmp_path)("db", "copy", "--to", postgresql)
     monkeypatch.setattr(database_copy, "_batches", real)
     copy(sqlite, postgresql, tmp_path)
-    with opened(postgresql) as app:
+    with app_on(postgresql) as app:
         assert not db.inspect(db.engine).has_table(unfinished.name)
         check_goes_on(app)
 
@@ -140,7 +127,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, source: str, target: str, tmp_p
         real(*args)
 
     monkeypatch.setattr(database_copy, "_copy_table", stop)
-    with opened(source) as app, pytest.raises((AssertionError, Killed)):
+    with app_on(source) as app, pytest.raises((AssertionError, Killed)):
         Shell(app, tmp_path)("db", "copy", "--to", target)
     monkeypatch.setattr(database_copy, "_copy_table", real)
 
@@ -149,11 +136,11 @@ def test_a_source_that_changed_after_an_interruption_is_copied_anew(
     sqlite: str, postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(monkeypatch, sqlite, postgresql, tmp_path, before="webhooks")
-    with opened(sqlite):
+    with app_on(sqlite):
         set_segments("003", GOLD)
     assert "was changed after the interruption" in copy(sqlite, postgresql, tmp_path, exit_code=2)
     copy(sqlite, postgresql, tmp_path)
-    with opened(postgresql):
+    with app_on(postgresql):
         assert all_segments() == {**dict.fromkeys(IDS, SILVER), "001": GOLD, "003": GOLD}
         assert recount(TESTER) == []
         assert not db.inspect(db.engine).has_table(unfinished.name)
@@ -197,10 +184,10 @@ def another_connection(url: str) -> Iterator[Connection]:
 
 def test_every_text_is_copied(sqlite: str, postgresql: str, tmp_path: Path) -> None:
     text_ = "Zoë\t\\N \\. \n\r\"'´😀{},\\"
-    with opened(sqlite):
+    with app_on(sqlite):
         add_customers("strange", name=text_)
         set_segments("strange", [{"type": text_, "value": text_}])
     digests = copy(sqlite, postgresql, tmp_path)
-    with opened(postgresql):
+    with app_on(postgresql):
         assert db.session.get_one(Customer, "strange").name == text_
     assert copy(postgresql, f"sqlite:///{tmp_path / 'back.db'}", tmp_path) == digests

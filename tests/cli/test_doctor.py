@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from app import create_app
-from app.core.database import db, now
+from app.core.database import now
 from app.core.dialects.diagnostics import ServerFacts
-from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Shell
+from tests.support.databases import app_on
 
 
 def test_a_sound_service_has_exit_code_0(app: Flask, shell: Shell) -> None:
@@ -22,18 +21,15 @@ def test_a_sound_service_has_exit_code_0(app: Flask, shell: Shell) -> None:
 
 
 def test_a_missing_schema_and_open_permissions_are_errors(tmp_path: Path) -> None:
-    app = create_app({"DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}", "SECRET_KEY": SECRET_KEY})
-    (tmp_path / "new.db").chmod(0o644)
-    with app.app_context():
+    with app_on(f"sqlite:///{tmp_path / 'new.db'}") as app:
+        (tmp_path / "new.db").chmod(0o644)
         output = Shell(app, tmp_path)("doctor", exit_code=1).stdout
-        db.engine.dispose()
     assert "error schema: older or missing\n      Run: flask db upgrade" in output
     assert f"Run: chmod 600 {tmp_path / 'new.db'}" in output
 
 
 def test_a_database_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
-    app = create_app({"DATABASE_URL": "postgresql://127.0.0.1:1/none", "SECRET_KEY": SECRET_KEY})
-    with app.app_context():
+    with app_on("postgresql://127.0.0.1:1/none") as app:
         assert "Start the database" in Shell(app, tmp_path)("doctor", exit_code=1).stdout
 
 

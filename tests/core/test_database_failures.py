@@ -10,9 +10,7 @@ import flask_migrate
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, false, literal, make_url, select, text
-from sqlalchemy.engine import URL
 
-from app import create_app
 from app.access.api_tokens import create_token
 from app.access.operators import create_operator
 from app.core import database
@@ -23,44 +21,20 @@ from app.core.errors import Unavailable, UnsupportedDatabase
 from app.core.models.change_sets import ChangeSet
 from app.web.cancellation import Cancellation
 from app.web.server_environ import CANCELLATION
-from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.databases import administer, another_database, app_on
 from tests.support.html_client import PASSWORD, Operator, signed_in
 from tests.support.tcp_proxy import TcpProxy
 
 on_postgresql = pytest.mark.parametrize("app", ["postgresql"], indirect=True)
-on_sqlite = pytest.mark.parametrize("app", ["sqlite"], indirect=True)
-
-
-def administer(url: URL | str, *statements: str) -> None:
-    engine = create_engine(make_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
-
-
-@contextmanager
-def another_database(server: str, name: str, *options: str, create: str = "") -> Iterator[str]:
-    """Yield the URL of a database made with these options, dropped afterwards."""
-    name = f"{make_url(server).database}_{name}"
-    administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} {create}")
-    administer(server, *(f"ALTER DATABASE {name} SET {option}" for option in options))
-    try:
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    finally:
-        administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @contextmanager
 def application(url: str) -> Iterator[Flask]:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": SECRET_KEY, "LOG_FORMAT": "json"})
-    app.testing = True
-    with app.app_context():
+    with app_on(url, LOG_FORMAT="json") as app:
+        app.testing = True
         yield app
-        db.session.remove()
-        db.engine.dispose()
 
 
 def test_session_settings_do_not_depend_on_the_database(database_urls: dict[str, str]) -> None:

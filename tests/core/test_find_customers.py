@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, make_url, select, text
 
-from app import create_app
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, run_in_transaction
@@ -31,8 +30,8 @@ from app.core.search.customers import (
 )
 from app.core.search.filters import Filter, Order
 from app.demo_data import fill_demo
-from bench.servers.gunicorn import SECRET_KEY
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, profile, reset_database, set_segments
+from tests.support.databases import app_on
 
 PEOPLE = [
     {"document_id": "1232-2323", **profile(name="Ana Gómez", email="Ana@Example.com", phone="+57 300 123 4567")},
@@ -314,12 +313,9 @@ def app_without_extension(database_urls: dict[str, str]) -> Iterator[Flask]:
         connection.execute(text(f"GRANT CREATE ON SCHEMA public TO {name}"))
     plain.dispose()
     own_url = url.set(database=name, username=name, password="plain").render_as_string(hide_password=False)
-    app = create_app({"DATABASE_URL": own_url, "SECRET_KEY": SECRET_KEY, "LOG_FORMAT": "json"})
-    with app.app_context():
+    with app_on(own_url, LOG_FORMAT="json") as app:
         flask_migrate.upgrade()
         yield app
-        db.session.remove()
-        db.engine.dispose()
     with engine.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         connection.execute(text(f"DROP ROLE {name}"))

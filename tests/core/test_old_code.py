@@ -33,10 +33,9 @@ from sqlalchemy import (
     select,
 )
 
-from app import ROOT, create_app
+from app import ROOT
 from app.core.database import db
-from bench.servers.gunicorn import SECRET_KEY
-from tests.core.test_database_failures import another_database
+from tests.support.databases import another_database, app_on
 
 FIRST_RELEASE = "0002"
 """Migrations up to this one were never between two releases."""
@@ -56,14 +55,9 @@ def later_revisions() -> list[tuple[str, str]]:
 
 @contextmanager
 def migrated_to(url: str, revision: str) -> Iterator[Flask]:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": SECRET_KEY})
-    with app.app_context():
+    with app_on(url) as app:
         flask_migrate.upgrade(revision=revision)
-        try:
-            yield app
-        finally:
-            db.session.remove()
-            db.engine.dispose()
+        yield app
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

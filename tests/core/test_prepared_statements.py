@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from app import create_app
 from app.core.database import db
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
+from tests.support.databases import app_on
 from tests.support.fake_pgbouncer import pooler
 
 
@@ -22,14 +22,11 @@ def prepared() -> list[str]:
 
 @contextmanager
 def on(url: str) -> Iterator[None]:
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789"})
-    with app.app_context():
+    with app_on(url):
         add_customers("1")
         for segments in (GOLD, SILVER) * 3:
             set_segments("1", segments)
         yield
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

@@ -8,16 +8,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import NullPool, create_engine, make_url, text
 
-from app import create_app
 from app.access.api_tokens import create_token
 from app.core import replicas
-from app.core.database import db
 from bench.servers import postgresql
-from bench.servers.gunicorn import SECRET_KEY, wait_for
+from bench.servers.gunicorn import wait_for
 from tests.support.clients import Api, Client, Shell
 from tests.support.customers import GOLD, SILVER, add_customers, reset_database, set_segments
+from tests.support.databases import app_on
 from tests.support.html_client import Operator, signed_in
-from tests.web.test_metrics import parse
+from tests.support.metrics import parse_metrics
 
 ABSENT = "postgresql://127.0.0.1:1/none"
 LIST = "/api/v3/customers"
@@ -61,16 +60,10 @@ def replication() -> Iterator[Replication]:
 
 @contextmanager
 def reading_from(primary: str, replica: str) -> Iterator[Flask]:
-    app = create_app({"DATABASE_URL": primary, "DATABASE_READ_URL": replica, "SECRET_KEY": SECRET_KEY})
-    app.testing = True
-    app.test_client_class = Client
-    with app.app_context():
-        try:
-            yield app
-        finally:
-            db.session.remove()
-            for engine in db.engines.values():
-                engine.dispose()
+    with app_on(primary, DATABASE_READ_URL=replica) as app:
+        app.testing = True
+        app.test_client_class = Client
+        yield app
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +91,7 @@ def answered_by(app: Flask) -> Callable[[], dict[str, float]]:
     """Return a function that returns how many reads each source answered since now."""
 
     def counts() -> dict[str, float]:
-        values = parse(app.test_client().get("/metrics").text)
+        values = parse_metrics(app.test_client().get("/metrics").text)
         prefix = 'replica_reads_total{answered_by="'
         return {name[len(prefix) : -2]: value for name, value in values.items() if name.startswith(prefix)}
 
@@ -189,7 +182,7 @@ def test_the_primary_answers_while_the_replica_is_away(migrated: Replication) ->
         assert names(api) == ["001"]
         assert "001" in viewer.client.get("/customer-export").text
         assert counts() == {"failed": 2}
-        assert parse(app.test_client().get("/metrics").text)["replica_up"] == 0
+        assert parse_metrics(app.test_client().get("/metrics").text)["replica_up"] == 0
 
 
 def test_a_read_that_the_replica_ends_is_answered_by_the_primary(
@@ -223,14 +216,14 @@ def test_a_replica_that_failed_is_tried_again_later(
 
 def test_metrics_and_doctor_tell_the_lag(app: Flask, migrated: Replication, shell: Shell, viewer: Operator) -> None:
     migrated.catch_up()
-    values = parse(app.test_client().get("/metrics").text)
+    values = parse_metrics(app.test_client().get("/metrics").text)
     assert (values["replica_up"], values["replica_lag_bytes"], values["replica_lag_seconds"]) == (1, 0, 0)
     output = shell("doctor").stdout
     assert "ok    replica: of the same database" in output
     assert "ok    replica in recovery: yes" in output
     with migrated.paused():
         add_customers("003")
-        values = parse(app.test_client().get("/metrics").text)
+        values = parse_metrics(app.test_client().get("/metrics").text)
         assert values["replica_lag_bytes"] > 0
         assert values["replica_lag_seconds"] > 0
 

@@ -40,6 +40,15 @@ def start_apply(editor: Operator) -> str:
     return url
 
 
+def stop_in_third_batch(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Apply two batches of the import, stop it, and return its URL."""
+    url = start_apply(editor)
+    kill_in_batch(3, monkeypatch)
+    editor.post(url, {"action": "stop"})
+    assert run_job()
+    return url
+
+
 def change_sets() -> list[tuple[str, int, int]]:
     db.session.rollback()
     query = select(ChangeSet.state, ChangeSet.created, ChangeSet.changed).order_by(ChangeSet.id)
@@ -73,10 +82,7 @@ def test_killed_worker_leaves_its_batches_and_the_next_continues(
 def test_stopped_import_says_what_was_applied_and_can_be_continued(
     editor: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = start_apply(editor)
-    kill_in_batch(3, monkeypatch)
-    editor.post(url, {"action": "stop"})
-    assert run_job()
+    url = stop_in_third_batch(editor, monkeypatch)
     page = editor.get(url)
     assert "4 of 7 customers applied" in page.text
     assert change_sets() == [("cancelled", 4, 4)]
@@ -90,10 +96,7 @@ def test_stopped_import_says_what_was_applied_and_can_be_continued(
 def test_stopped_import_can_be_undone_and_is_then_not_continued(
     editor: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = start_apply(editor)
-    kill_in_batch(3, monkeypatch)
-    editor.post(url, {"action": "stop"})
-    assert run_job()
+    url = stop_in_third_batch(editor, monkeypatch)
     db.session.rollback()
     number = db.session.scalars(select(Job.change_set_id)).one()
     assert number is not None

@@ -7,9 +7,9 @@ from flask import Flask
 
 from app.access.operators import find_operator
 from app.access.sessions import end_sessions
-from tests.pages.test_second_factor import code_at, set_up_app
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
 from tests.support.html_client import PASSWORD, Operator, Page, signed_in
+from tests.support.second_factor import code_at, set_up_app
 
 FORM = [
     ("base", "[]"),

@@ -1,7 +1,5 @@
 """/webhooks: add, watch, pause, rotate and delete. For admins."""
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 
@@ -9,15 +7,8 @@ from app.background import deliver_webhooks
 from app.webhooks.models import send_test_event
 from tests.support.customers import GOLD, set_segments
 from tests.support.html_client import Operator, Page
-from tests.support.webhook_receiver import Receiver, receiving
+from tests.support.webhook_receiver import Receiver
 from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
-
-
-@pytest.fixture
-def receiver(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as receiver:
-        monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_HOSTS", frozenset([receiver.address]))
-        yield receiver
 
 
 def added(admin: Operator, receiver: Receiver) -> Page:

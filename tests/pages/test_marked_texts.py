@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.pages.domain_texts import TEXTS
+from tests.support.texts import READ_ALOUD, SAME_IN_EVERY_LANGUAGE, WORD
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATES = ROOT / "templates"
-
-SAME_IN_EVERY_LANGUAGE = {
-    *("API", "CSV", "CSV (Excel)", "Customer Segments", "· Customer Segments", "ID", "JSON Lines"),
-    *("API · Customer Segments", "Alt ↑", "Alt ↓", "Ctrl K", "Enter", "Esc", "Shift"),
-}
-"""Proper names, formats and keys."""
-
-READ_ALOUD = ("aria-label", "alt", "placeholder", "title")
-WORD = re.compile(r"[A-Za-z]{2,}")
 
 MARKERS = ("_", "gettext", "lazy_gettext", "marked", "ngettext")
 WORDING = re.compile(r"[A-Za-z]{2,} [A-Za-z]|^[A-Z][a-z]+|[a-z]\.$")

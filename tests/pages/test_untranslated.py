@@ -11,10 +11,10 @@ from app.access.invitations import invite_operator
 from app.core.changes.replace_segments import Guard
 from app.webhooks.models import create_webhook
 from app.webhooks.signing import new_secret
-from tests.pages.test_marked_texts import READ_ALOUD, SAME_IN_EVERY_LANGUAGE, WORD
 from tests.support.customers import GOLD, add_customers, set_segments
 from tests.support.html_client import Operator
 from tests.support.imports import apply, preview, upload
+from tests.support.texts import READ_ALOUD, SAME_IN_EVERY_LANGUAGE, WORD
 
 SPANISH = {"Accept-Language": "es"}
 

@@ -14,22 +14,18 @@ from app.core.database import db
 from bench.servers.gunicorn import SECRET_KEY, Server, serving, wait_for
 from tests.support.clients import Api
 from tests.support.customers import GOLD, set_segments
-
-
-def parse(text: str) -> dict[str, float]:
-    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, _, value in lines}
+from tests.support.metrics import parse_metrics
 
 
 def test_requests_and_customers_are_counted(app: Flask, api: Api, ana: str) -> None:
-    before = parse(app.test_client().get("/metrics").text)
+    before = parse_metrics(app.test_client().get("/metrics").text)
     api.replace([{"document_id": ana, "segments": GOLD}])
     api.replace([{"document_id": ana, "segments": GOLD}])
     api.replace([{"document_id": ana, "segments": []}], "?dry_run=true")
     api.replace([], status=400, code="VALIDATION_ERROR")
     response = app.test_client().get("/metrics")
     assert response.mimetype == "text/plain"
-    after = parse(response.text)
+    after = parse_metrics(response.text)
 
     def increase(name: str) -> float:
         return after[name] - before.get(name, 0)
@@ -79,12 +75,12 @@ def test_invented_methods_share_one_label(tmp_path: Path) -> None:
         for number in range(20):
             get(server, "/sign-in", method=f"METHOD{number}")
         text = get(server, "/metrics")
-    assert parse(text)['http_requests_total{method="other",route="none",status="405"}'] == 20
+    assert parse_metrics(text)['http_requests_total{method="other",route="none",status="405"}'] == 20
     assert "METHOD1" not in text
 
 
 def count_of_not_found(server: Server) -> float:
-    return parse(get(server, "/metrics"))['http_requests_total{method="GET",route="none",status="404"}']
+    return parse_metrics(get(server, "/metrics"))['http_requests_total{method="GET",route="none",status="404"}']
 
 
 def get(server: Server, path: str, method: str = "GET") -> str:

@@ -13,7 +13,6 @@ from bench.servers.gunicorn import Server, wait_for
 from tests.support.raw_http import connect, head, read_response, send
 
 PATH = "/api/v3/customers/segments"
-EMPTY_CUSTOMERS = b'{"customers": []}'
 
 Shared = tuple[Server, dict[str, str]]
 

@@ -3,7 +3,6 @@
 import base64
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -39,7 +38,7 @@ from bench.servers.gunicorn import SECRET_KEY, serving
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
 from tests.support.query_log import capture_queries
-from tests.support.webhook_receiver import Receiver, receiving
+from tests.support.webhook_receiver import Receiver
 from tests.support.webhooks import (
     NEVER_STOPS,
     add_webhook,
@@ -48,13 +47,6 @@ from tests.support.webhooks import (
     end_retry_delay,
     is_authentic,
 )
-
-
-@pytest.fixture
-def receiver(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as receiver:
-        monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_HOSTS", frozenset([receiver.address]))
-        yield receiver
 
 
 @pytest.fixture
