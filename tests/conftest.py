@@ -10,13 +10,14 @@ import pytest
 from argon2 import PasswordHasher, profiles
 from flask import Flask
 from playwright.sync_api import Browser
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, func, make_url, select, text
 
 from app import create_app
 from app.access import passwords
 from app.access.api_tokens import create_token
 from app.access.token_request_log import log_buffer
 from app.core.database import db
+from app.core.models.customers import Customer
 from bench.servers import postgresql
 from bench.servers.chromium import chromium
 from bench.servers.gunicorn import Server
@@ -27,6 +28,7 @@ from tests.support.html_client import Operator, signed_in
 from tests.support.webhook_receiver import Receiver, receiving
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
+MONTHS = ("1997-01", "1997-02", "1997-11", "1997-12", "1998-06")
 
 # Hashing a password takes long on purpose, and hundreds of operators sign in here.
 passwords._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
@@ -169,3 +171,11 @@ def cdnow() -> Path:
     if not folder.exists():
         pytest.skip("the real data is not here: ../shared/data/cdnow, beside the project")
     return folder
+
+
+@pytest.fixture
+def months(cdnow: Path, shell: Shell) -> list[Path]:
+    """Files of segments at five month ends, for the customers of the real shop, who are imported."""
+    shell("customers", "import", str(cdnow / "customers.csv.gz"))
+    assert db.session.scalar(select(func.count()).select_from(Customer)) == 23_570
+    return [cdnow / f"segments-{month}.jsonl.gz" for month in MONTHS]

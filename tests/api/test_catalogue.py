@@ -3,10 +3,9 @@
 import pytest
 
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, add_customers, set_segments
+from tests.support.customers import GOLD, SILVER, WINE, add_customers, set_segments
 
 URL = "/api/v3/segments"
-WINE = [{"type": "interest", "value": "WINE"}]
 
 
 @pytest.fixture(autouse=True)

@@ -1,65 +1,17 @@
 """Changes that the guard of a token holds until an operator approves them (contract §8)."""
 
 from datetime import timedelta
-from typing import Any
 
-import pytest
 from flask import Flask
-from werkzeug.test import TestResponse
 
 from app.access.token_request_log import log_buffer
 from app.core.counts.recount import recount
 from app.core.database import now
-from app.jobs import batches, held_requests
-from app.jobs.states import JobState
-from tests.support.api_jobs import kill_in_batch
-from tests.support.clients import Api, Shell, api_with
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.clients import Api, Shell
+from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
+from tests.support.held_changes import EMPTY, IDS, SEGMENTS, decide, held, job, only, token
 from tests.support.html_client import Operator
-from tests.support.imports import run_job
-
-SEGMENTS = "/api/v3/customers/segments"
-IDS = list("abcdefghij")
-EMPTY: list[dict[str, Any]] = [{"document_id": id_, "segments": []} for id_ in IDS]
-
-
-def token(app: Flask, shell: Shell, *options: str, name: str = "crm") -> Api:
-    return api_with(app, shell("tokens", "create", name, *options).stdout.splitlines()[-1])
-
-
-@pytest.fixture
-def holding(app: Flask, shell: Shell) -> Api:
-    """A token that may empty 20 % of the customers sent, and holds what is more; ten customers have GOLD."""
-    add_customers(*IDS)
-    for id_ in IDS:
-        set_segments(id_, GOLD)
-    return token(app, shell, "--guard-percent", "20", "--guard-action", "hold")
-
-
-def held(response: TestResponse) -> str:
-    """Return the id of the job that a held request was answered with."""
-    assert response.json is not None
-    assert response.json == {"updatedCustomers": [], "job": response.json["job"]}
-    assert response.headers["Location"] == f"/api/v3/jobs/{response.json['job']}"
-    return str(response.json["job"])
-
-
-def job(api: Api, job_id: str) -> Any:
-    return api.get(f"/api/v3/jobs/{job_id}").json
-
-
-def decide(operator: Operator, job_id: str, action: str = "approve", **form: str) -> None:
-    operator.post(f"/approvals/{job_id}", {"action": action, **form})
-
-
-def run_jobs() -> None:
-    while run_job():
-        pass
-
-
-def only(segments: Any, *ids: str) -> dict[str, Any]:
-    """Return the segments of all customers: these of the ones named, and GOLD of the others."""
-    return {id_: segments if id_ in ids else GOLD for id_ in IDS}
+from tests.support.imports import run_job, run_jobs
 
 
 def test_held_request_changes_nothing_until_it_is_approved(holding: Api, editor: Operator) -> None:
@@ -182,120 +134,6 @@ def test_viewer_sees_the_held_change_and_decides_nothing(holding: Api, viewer: O
     assert job(holding, job_id)["state"] == "held"
 
 
-def test_patch_is_held_and_applied(holding: Api, editor: Operator) -> None:
-    wine = [{"type": "interest", "value": "WINE"}]
-    set_segments("a", [*GOLD, *wine])
-    patches = [{"document_id": id_, "add": [], "remove": GOLD} for id_ in IDS]
-    job_id = held(holding.call("PATCH", SEGMENTS, json={"customers": patches}, status=202))
-    assert all_segments()["b"] == GOLD
-    assert job(holding, job_id)["report"]["changed"] == 10
-    decide(editor, job_id)
-    run_jobs()
-    assert all_segments() == {**only([], *IDS), "a": wine}
-
-
-def test_replacement_of_types_is_held_and_keeps_other_types(holding: Api, editor: Operator) -> None:
-    wine = [{"type": "interest", "value": "WINE"}]
-    set_segments("a", [*wine, *GOLD])
-    job_id = held(holding.replace(EMPTY, "?types=membership", status=202))
-    decide(editor, job_id)
-    run_jobs()
-    assert all_segments() == {**only([], *IDS), "a": wine}
-
-
-def test_list_of_members_is_held_and_applied(holding: Api, editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "BATCH_SIZE", 4)
-    url = "/api/v3/segments/membership/GOLD/members"
-    job_id = held(holding.call("PUT", url, json={"document_ids": ["a", "nobody"]}, status=202))
-    assert all_segments() == only(GOLD)
-    page = editor.get(f"/approvals/{job_id}").text
-    assert "9 of 10 members would lose the segment." in page
-    set_segments("c", [*SILVER, *GOLD])
-    decide(editor, job_id)
-    run_jobs()
-    assert all_segments() == {**only([], *IDS), "a": GOLD, "c": [*SILVER, *GOLD]}
-    report = job(holding, job_id)["report"]
-    assert (report["removed"], report["stale"], report["notFound"]) == (8, ["c"], ["nobody"])
-
-
-@pytest.mark.parametrize("action", ["replace", "remove"])
-def test_job_is_held_as_of_its_request(holding: Api, editor: Operator, action: str) -> None:
-    segments: Any = [] if action == "replace" else GOLD
-    body = {"customers": [{"document_id": id_, "segments": segments} for id_ in IDS]}
-    started = holding.call("POST", f"/api/v3/jobs?action={action}", json=body, status=202).json
-    assert started is not None
-    set_segments("c", SILVER)
-    run_jobs()
-    assert job(holding, started["id"])["state"] == "held"
-    set_segments("d", SILVER)
-    decide(editor, started["id"])
-    run_jobs()
-    assert all_segments() == {**only([], *IDS), "c": SILVER, "d": SILVER}
-
-
-def test_dry_run_of_a_job_over_the_guard_fails(holding: Api) -> None:
-    started = holding.call("POST", "/api/v3/jobs?action=replace&dry_run=true", json={"customers": EMPTY}, status=202)
-    run_jobs()
-    assert started.json is not None
-    shown = job(holding, started.json["id"])
-    assert shown["state"] == "failed"
-    assert "approval of an operator" in shown["error"]
-
-
-def give_platinum(api: Api) -> str:
-    """Give ten new customers their first segment, and return the change set."""
-    add_customers(*(f"new-{id_}" for id_ in IDS))
-    sent = [{"document_id": f"new-{id_}", "segments": SILVER} for id_ in IDS]
-    return str(api.replace(sent).headers["Change-Set"])
-
-
-@pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])
-def test_revert_is_held_and_applied(holding: Api, editor: Operator, prefer: dict[str, str]) -> None:
-    change_set = give_platinum(holding)
-    response = holding.call("POST", f"/api/v3/change-sets/{change_set}/revert", status=202, headers=prefer)
-    assert response.json is not None
-    job_id = response.json["id"] if prefer else held(response)
-    run_jobs()
-    assert job(holding, job_id)["state"] == "held"
-    assert all_segments()["new-a"] == SILVER
-    set_segments("new-b", GOLD)
-    decide(editor, job_id)
-    run_jobs()
-    assert {id_: segments for id_, segments in all_segments().items() if id_.startswith("new-")} == {
-        **{f"new-{id_}": [] for id_ in IDS},
-        "new-b": GOLD,
-    }
-
-
-def test_revert_by_job_counts_customers_who_would_be_deleted(holding: Api, app: Flask, shell: Shell) -> None:
-    refusing = token(app, shell, "--guard-customers", "0", name="refusing")
-    created = refusing.call("PUT", "/api/v3/customers/x", json={"segments": GOLD}).headers["Change-Set"]
-    url = f"/api/v3/change-sets/{created}/revert"
-    response = refusing.client.post(url, headers=refusing.headers)
-    assert response.status_code == 409
-    started = refusing.call("POST", url, status=202, headers={"Prefer": "respond-async"}).json
-    assert started is not None
-    run_jobs()
-    assert job(refusing, started["id"])["state"] == "failed"
-    assert all_segments()["x"] == GOLD
-
-
-def test_put_of_a_customer_is_refused_and_not_held(holding: Api, editor: Operator) -> None:
-    for headers in ({}, {"Guard": "override"}):
-        response = holding.client.put(
-            "/api/v3/customers/a", json={"segments": []}, headers={**holding.headers, **headers}
-        )
-        assert response.status_code == 409
-    assert "Nothing waits for approval" in editor.get("/approvals").text
-    assert all_segments() == only(GOLD)
-
-
-def test_rename_of_a_segment_takes_no_last_segment_and_passes(holding: Api) -> None:
-    holding.call("POST", "/api/v3/segments/membership/GOLD/rename", json=SILVER[0], status=202)
-    run_jobs()
-    assert all_segments() == only(SILVER, *IDS)
-
-
 def test_floor_lets_few_customers_through(app: Flask, shell: Shell, holding: Api) -> None:
     api = token(app, shell, "--guard-percent", "20", "--guard-floor", "3", name="floor")
     assert api.updated(EMPTY[:3]) == IDS[:3]
@@ -344,35 +182,3 @@ def test_decisions_are_in_the_audit_log(holding: Api, editor: Operator, admin: O
     assert f"Change rejected job {first}" in log
     assert f"Change approved job {second}" in log
     assert "requested by: token crm" in log
-
-
-def test_killed_worker_continues_an_approved_change(
-    holding: Api, editor: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-
-    monkeypatch.setattr(batches, "BATCH_SIZE", 3)
-    monkeypatch.setattr(held_requests, "BATCH_SIZE", 3)
-    job_id = held(holding.replace(EMPTY, status=202))
-    decide(editor, job_id)
-    kill_in_batch(2, monkeypatch)
-    run_jobs()
-    assert all_segments() == only([], *IDS)
-    assert job(holding, job_id)["state"] == JobState.DONE
-    assert recount(TESTER) == []
-
-
-def test_scheduled_job_is_held_and_keeps_its_moment(holding: Api, editor: Operator) -> None:
-    url = "/api/v3/jobs?action=replace&apply_at=2999-01-01T00:00:00Z"
-    started = holding.call("POST", url, json={"customers": EMPTY}, status=202).json
-    assert started is not None
-    run_jobs()
-    assert job(holding, started["id"])["state"] == "held"
-    decide(editor, started["id"])
-    run_jobs()
-    shown = job(holding, started["id"])
-    assert shown["state"] == "scheduled"
-    assert shown["apply_at"].startswith("2999-01-01T00:00:00")
-    page = editor.get(f"/approvals/{started['id']}").text
-    assert "Will be applied: " in page
-    assert "Nothing changed" not in page
-    assert all_segments() == only(GOLD)

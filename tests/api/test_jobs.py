@@ -5,52 +5,18 @@ import json
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from app.access.api_tokens import create_token
 from app.api import jobs
-from app.core.changes.guard import Guard
 from app.core.counts.recount import recount
 from app.core.database import now
 from app.jobs import batches
 from app.jobs.jobs import Job
-from tests.support.api_jobs import kill_in_batch
+from tests.support.api_jobs import finish_job, kill_in_batch, lines, run, submit
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.imports import all_profiles, run_job
 
 CSV = b"document_id,type,value\na,membership,GOLD\nb,membership,GOLD\nx,membership,GOLD\n"
-
-
-def lines(**segments: Any) -> bytes:
-    return b"\n".join(json.dumps({"document_id": id_, "segments": value}).encode() for id_, value in segments.items())
-
-
-def submit(
-    api: Api,
-    body: bytes,
-    query: str = "action=replace",
-    *,
-    media_type: str = "application/x-ndjson",
-    status: int = 202,
-    code: str | None = None,
-    **headers: str,
-) -> TestResponse:
-    sent = {"Content-Type": media_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return api.call("POST", f"/api/v3/jobs?{query}", data=body, headers=sent, status=status, code=code)
-
-
-def finish(api: Api, response: TestResponse) -> dict[str, Any]:
-    """Run the job to its end, and return it as the API shows it."""
-    while run_job():
-        pass
-    job: dict[str, Any] = api.call("GET", response.headers["Location"]).json
-    return job
-
-
-def run(api: Api, body: bytes, query: str = "action=replace", **options: str) -> dict[str, Any]:
-    return finish(api, submit(api, body, query, **options))
 
 
 def test_replace_changes_existing_customers_in_one_change_set(api: Api) -> None:
@@ -59,7 +25,7 @@ def test_replace_changes_existing_customers_in_one_change_set(api: Api) -> None:
     response = submit(api, lines(a=GOLD, b=GOLD, x=GOLD, c=[]))
     assert response.json["state"] == "checking"
     assert response.headers["Location"] == f"/api/v3/jobs/{response.json['id']}"
-    job = finish(api, response)
+    job = finish_job(api, response)
     report = job.pop("report")
     change_set = job.pop("changeSet")
     ended = {"id": response.json["id"], "state": "done", "done": 4, "total": 4, "error": None}
@@ -158,65 +124,6 @@ def test_cursor_of_the_feed_is_accepted_as_of(api: Api) -> None:
     assert run(api, lines(a=SILVER), f"action=replace&as_of={cursor}")["report"]["stale"] == ["a"]
 
 
-@pytest.fixture
-def guarded(client: FlaskClient) -> Api:
-    return Api(client, create_token("guarded", guard=Guard(customers=0)))
-
-
-@pytest.fixture
-def client(app: Any) -> FlaskClient:
-    return app.test_client()  # type: ignore[no-any-return]
-
-
-def test_guard_stops_the_job_before_its_first_batch(guarded: Api) -> None:
-    add_customers("a", "b")
-    set_segments("a", GOLD)
-    job = run(guarded, lines(a=[], b=GOLD))
-    assert (job["state"], job["changeSet"]) == ("failed", None)
-    assert "1 customer would lose all their segments" in job["error"]
-    assert all_segments() == {"a": GOLD, "b": []}
-    assert run(guarded, lines(a=[], b=GOLD), Guard="override")["state"] == "done"
-    assert all_segments() == {"a": [], "b": GOLD}
-
-
-def test_token_limited_to_types_replaces_only_these(client: FlaskClient) -> None:
-    api = Api(client, create_token("loyalty", types=["membership"]))
-    add_customers("a", "b")
-    set_segments("a", [{"type": "region", "value": "N"}, *SILVER])
-    job = run(api, lines(a=GOLD, b=[{"type": "region", "value": "S"}]))
-    assert job["report"]["rejected"] == 1
-    assert all_segments() == {"a": [{"type": "region", "value": "N"}, *GOLD], "b": []}
-    submit(api, lines(a=GOLD), "action=replace&types=region", status=403, code="FORBIDDEN")
-
-
-def test_token_limited_to_types_sees_only_its_own_jobs(client: FlaskClient, api: Api) -> None:
-    limited = Api(client, create_token("loyalty", types=["membership"]))
-    job = submit(api, lines(a=[{"type": "region", "value": "N"}])).headers["Location"]
-    limited.get(job, status=403, code="FORBIDDEN")
-    limited.get(f"{job}/rejected", status=403, code="FORBIDDEN")
-    limited.call("DELETE", job, status=403, code="FORBIDDEN")
-    limited.get(submit(limited, lines(a=GOLD)).headers["Location"])
-
-
-def test_dry_run_and_guard_leave_stale_customers_out(api: Api, guarded: Api) -> None:
-    add_customers("a", "b")
-    before = now().isoformat().replace("+00:00", "Z")
-    set_segments("b", GOLD)
-    query = f"action=replace&as_of={before}"
-    report = run(api, lines(a=SILVER, b=[]), f"{query}&dry_run=true")["report"]
-    assert (report["changed"], report["stale"]) == (1, ["b"])
-    assert run(guarded, lines(a=SILVER, b=[]), query)["report"] == report
-    assert all_segments() == {"a": SILVER, "b": GOLD}
-
-
-def test_types_limit_what_is_replaced(api: Api) -> None:
-    add_customers("a")
-    set_segments("a", [{"type": "region", "value": "N"}, *SILVER])
-    run(api, lines(a=GOLD), "action=replace&types=membership")
-    assert all_segments() == {"a": [{"type": "region", "value": "N"}, *GOLD]}
-    submit(api, lines(a=GOLD), "action=merge&types=membership", status=400, code="VALIDATION_ERROR")
-
-
 def test_repeat_with_the_same_key_is_the_same_job(api: Api) -> None:
     add_customers("a")
     first = submit(api, lines(a=GOLD), Idempotency_Key="night-1")
@@ -224,7 +131,7 @@ def test_repeat_with_the_same_key_is_the_same_job(api: Api) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     assert (again.json["id"], again.headers["Location"]) == (first.json["id"], first.headers["Location"])
     submit(api, lines(a=SILVER), Idempotency_Key="night-1", status=422, code="IDEMPOTENCY_MISMATCH")
-    assert finish(api, first)["report"]["changed"] == 1
+    assert finish_job(api, first)["report"]["changed"] == 1
     assert all_segments() == {"a": GOLD}
 
 
@@ -257,16 +164,6 @@ def test_unreadable_file_fails_the_job(api: Api) -> None:
     assert "document_id" in job["error"]
 
 
-@pytest.mark.parametrize(("scope", "refused"), [("segments:write", "upsert"), ("customers:write", "replace")])
-def test_each_action_needs_its_scope(client: FlaskClient, api: Api, scope: str, refused: str) -> None:
-    limited = Api(client, create_token("limited", (scope,)))
-    submit(limited, lines(a=None), f"action={refused}", status=403, code="FORBIDDEN")
-    job = submit(api, lines(a=None), f"action={refused}")
-    limited.get(job.headers["Location"], status=403, code="FORBIDDEN")
-    limited.call("DELETE", job.headers["Location"], status=403, code="FORBIDDEN")
-    limited.get(job.headers["Location"] + "/rejected", status=403, code="FORBIDDEN")
-
-
 def test_unknown_job_is_404(api: Api) -> None:
     api.get("/api/v3/jobs/99", status=404, code="NOT_FOUND")
     api.call("DELETE", "/api/v3/jobs/99", status=404, code="NOT_FOUND")
@@ -289,13 +186,13 @@ def test_killed_job_continues_and_cancelled_job_keeps_its_batches(api: Api, monk
     assert run_job()  # checks the file
     kill_in_batch(2, monkeypatch)
     assert sum(map(bool, all_segments().values())) == 2
-    job = finish(api, started)
+    job = finish_job(api, started)
     assert (job["state"], job["report"]["changed"], job["done"]) == ("done", 7, 7)
     started = submit(api, lines(**dict.fromkeys(ids, SILVER)))
     assert run_job()
     kill_in_batch(3, monkeypatch)
     api.call("DELETE", started.headers["Location"])
-    job = finish(api, started)
+    job = finish_job(api, started)
     assert (job["state"], job["report"]["changed"]) == ("cancelled", 4)
     assert api.get(f"/api/v3/change-sets/{job['changeSet']}").json["state"] == "cancelled"
     assert recount(TESTER) == []

@@ -10,9 +10,8 @@ from app.core import dialects
 from app.core.counts.recount import recount
 from app.core.database import db
 from tests.support.clients import Api
-from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, TESTER, WINE, all_segments, set_segments
 
-WINE = [{"type": "interest", "value": "WINE"}]
 TOYS = [{"type": "interest", "value": "TOYS"}]
 ODD = [{"type": '"', "value": "\\\n😀'\x1f"}]
 

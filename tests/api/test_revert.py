@@ -17,13 +17,10 @@ from app.core.changes.revert import revert
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.counts.recount import recount
 from app.core.database import run_in_transaction
-from tests.core import test_cdnow
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
 
 URL = "/api/v3/change-sets/{}/revert"
-
-months = test_cdnow.months
 
 
 def undo(api: Api, change_set: str, query: str = "") -> Any:

@@ -14,12 +14,11 @@ from app.core.changes.revert import revert
 from app.core.database import db
 from app.webhooks.models import list_deliveries, set_paused
 from tests.support.clients import Api, Shell, api_with
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
+from tests.support.customers import GOLD, SILVER, TESTER, WINE, add_customers, set_segments
 from tests.support.webhook_receiver import Received, Receiver
 from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
 
 URL = "/api/v3/webhooks"
-WINE = [{"type": "interest", "value": "WINE"}]
 
 
 @pytest.fixture

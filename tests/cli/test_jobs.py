@@ -3,7 +3,8 @@
 from tests.support.clients import Api, Shell
 from tests.support.customers import add_customers, all_segments
 from tests.support.html_client import Operator
-from tests.support.schedules import XMAS, let_pass, moment, prepare, rfc_3339, run_all, submit
+from tests.support.imports import run_jobs
+from tests.support.schedules import XMAS, let_pass, moment, prepare, rfc_3339, submit
 
 
 def test_prepared_job_is_scheduled_moved_and_applied(editor: Operator, shell: Shell) -> None:
@@ -16,16 +17,16 @@ def test_prepared_job_is_scheduled_moved_and_applied(editor: Operator, shell: Sh
     later = rfc_3339(moment(5))
     assert later in shell("jobs", "schedule", "1", "--apply-at", later).stderr
     let_pass(3)
-    assert run_all() == 0
+    assert run_jobs() == 0
     let_pass(3)
-    run_all()
+    run_jobs()
     assert all_segments() == {"a": XMAS}
     assert shell("jobs", "list").stdout.split("\t")[1:3] == ["revert", "scheduled"]
     shell("jobs", "schedule", "1", "--revert-at", "never")
     assert shell("jobs", "list").stdout == ""
     shell("jobs", "schedule", "1", "--revert-at", rfc_3339(moment(1)))
     let_pass(2)
-    run_all()
+    run_jobs()
     assert all_segments() == {"a": []}
 
 
@@ -33,11 +34,11 @@ def test_scheduled_jobs_and_their_reverts_are_cancelled(api: Api, shell: Shell) 
     add_customers(*"abcde")
     submit(api, apply_at=2)
     submit(api, revert_at=5)
-    run_all()
+    run_jobs()
     assert "Job 1 is cancelled." in shell("jobs", "cancel", "1").stderr
     assert "Job 2 stays applied." in shell("jobs", "cancel", "2").stderr
     let_pass(6)
-    assert run_all() == 0
+    assert run_jobs() == 0
     assert all_segments()["a"] == XMAS
 
 

@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import func, select
 
 from app.core.counts.recount import recount
@@ -21,14 +20,6 @@ from tests.support.customers import TESTER, Segments, all_segments
 from tests.support.feed import read_all, replay
 
 BATCH = 5_000
-MONTHS = ("1997-01", "1997-02", "1997-11", "1997-12", "1998-06")
-
-
-@pytest.fixture
-def months(cdnow: Path, shell: Shell) -> list[Path]:
-    shell("customers", "import", str(cdnow / "customers.csv.gz"))
-    assert db.session.scalar(select(func.count()).select_from(Customer)) == 23_570
-    return [cdnow / f"segments-{month}.jsonl.gz" for month in MONTHS]
 
 
 def rows(month: Path) -> list[dict[str, Any]]:

@@ -10,10 +10,9 @@ from app.core.history import timeline as timeline_module
 from app.core.history.retention import prune
 from app.core.history.timeline import provenance, segments_at, timeline
 from app.core.models.change_sets import Actor
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, WINE, add_customers, all_segments, set_segments
 from tests.support.dates import date
 
-WINE = [{"type": "interest", "value": "WINE"}]
 LUIS = Actor("operator luis@example.com", "page")
 NIGHTLY = Actor("token crm-nightly", "api")
 START = datetime(2026, 1, 1, tzinfo=UTC)

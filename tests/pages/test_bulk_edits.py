@@ -17,11 +17,10 @@ from app.core.search.filters import Filter
 from app.core.search.similar_segments import find_all_similar, within_one_edit
 from app.jobs import batches, bulk_edits
 from app.jobs.bulk_edits import BulkEdit
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, TESTER, WINE, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page
 from tests.support.imports import last_preview, run_job
 
-WINE = [{"type": "interest", "value": "WINE"}]
 FORM: list[tuple[str, str]] = [("base", "[]"), ("version", "")]
 
 

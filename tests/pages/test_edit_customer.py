@@ -11,17 +11,10 @@ import orjson
 import pytest
 from flask import Flask, url_for
 
-from app.core.counts.segment_counts import SegmentSize
-from app.core.database import db, now
-from app.core.history.retention import prune
-from app.core.history.segment_diff import diff_segments
 from app.core.history.timeline import timeline
-from app.core.models.segments import SegmentPair
-from app.core.search.similar_segments import find_similar
-from tests.support.customers import GOLD, SILVER, Segments, add_customers, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, WINE, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, Page
 
-WINE: Segments = [{"type": "interest", "value": "WINE"}]
 FIELDS = ("base", "version", "original_index", "removed", "type", "value", "confirmed")
 
 
@@ -101,29 +94,6 @@ def test_a_similar_spelling_must_be_confirmed(editor: Operator, ana: str) -> Non
     page = edited(editor, ana, with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "GOLDD"), "save", 422)
     save(editor, ana, form_of(page))  # confirmed
     assert all_segments()[ana] == [*GOLD, {"type": "membership", "value": "GOLDD"}]
-
-
-def similar_to(pair: SegmentPair) -> list[SegmentSize]:
-    return find_similar([pair])[pair]
-
-
-@pytest.mark.parametrize(
-    ("value", "alike"),
-    [
-        ("gold", True),
-        ("GOLDD", True),
-        ("GOD", False),
-        ("G OLD", True),
-        ("Göld", True),
-        ("BOLD", True),
-        ("SILVER", False),
-    ],
-)
-def test_which_spellings_are_similar(app: Flask, ana: str, value: str, alike: bool) -> None:
-    set_segments(ana, [*GOLD, {"type": "store", "value": "STORE_001"}])
-    assert bool(similar_to(SegmentPair("membership", value))) is alike
-    assert similar_to(SegmentPair("store", "STORE_002")) == [], "digits tell things apart"
-    assert similar_to(SegmentPair("membership", "GOLD")) == [], "a segment is not similar to itself"
 
 
 def test_a_removed_segment_stays_in_the_form_until_it_is_saved(editor: Operator, ana: str) -> None:
@@ -276,62 +246,6 @@ def test_thousands_of_segments_can_be_edited(editor: Operator, ana: str) -> None
     assert all_segments() == {ana: [*many, *WINE]}
 
 
-def test_undo_for_one_customer_keeps_later_changes(editor: Operator, ana: str) -> None:
-    set_segments(ana, GOLD)  # 1
-    set_segments(ana, [*SILVER, *WINE])  # 2
-    set_segments(ana, [*SILVER, *WINE, {"type": "store", "value": "7"}])  # 3
-    preview = editor.get(f"/changes/2/undo/{ana}")
-    form = [("version", preview.field("version"))]
-    assert "Undo for this customer" in preview.text
-    assert all_segments()[ana][-1]["type"] == "store", "a preview changes nothing"
-    editor.submit(f"/changes/2/undo/{ana}", form)
-    assert all_segments() == {ana: [{"type": "store", "value": "7"}, *GOLD]}
-    preview = editor.get(f"/changes/4/undo/{ana}")
-    editor.submit(f"/changes/4/undo/{ana}", [("version", preview.field("version"))])
-    assert all_segments() == {ana: [*SILVER, *WINE, {"type": "store", "value": "7"}]}, (
-        "the latest change is undone exactly"
-    )
-    assert "Already undone by later changes." in editor.get(f"/changes/4/undo/{ana}").text
-
-
-def test_undo_after_a_later_change_must_be_reviewed_again(editor: Operator, ana: str) -> None:
-    set_segments(ana, GOLD)
-    version = editor.get(f"/changes/1/undo/{ana}").field("version")
-    set_segments(ana, SILVER)
-    page = Page(editor.post(f"/changes/1/undo/{ana}", {"version": version}, status=409).text)
-    assert "This customer changed meanwhile. Nothing was undone." in page.text
-    assert all_segments() == {ana: SILVER}
-
-
-@pytest.mark.parametrize("change_set_id", ["99", "x", "-1", "9" * 30])
-def test_undo_of_an_unknown_change_is_404(editor: Operator, ana: str, change_set_id: str) -> None:
-    editor.get(f"/changes/{change_set_id}/undo/{ana}", status=404)
-
-
-def test_a_viewer_cannot_undo(viewer: Operator, ana: str) -> None:
-    set_segments(ana, GOLD)
-    viewer.post(f"/changes/1/undo/{ana}", {"version": "1"}, status=403)
-
-
-def test_the_history_is_paged(editor: Operator, ana: str) -> None:
-    for n in range(30):
-        set_segments(ana, [{"type": "n", "value": str(n)}])
-    page = editor.get(f"/customers/{ana}")
-    assert "Change #30" in page.links
-    assert "Change #10" not in page.links
-    older = editor.get(page.links["Older changes"])
-    assert {"Change #10", "Change #1"} <= older.links.keys()
-
-
-def test_deleted_history_is_reported(editor: Operator, ana: str) -> None:
-    set_segments(ana, GOLD)
-    prune(now())
-    db.session.rollback()
-    page = editor.get(f"/customers/{ana}")
-    assert "Older history has been deleted." in page.text
-    assert "Added before history was kept" in page.text
-
-
 DOTTED_IDS = [".", "..", "a/../b", "./..", "%2E", "%2E%2E", "a/%2e/b", "%252E", "...", "%"]
 """Browsers resolve `.` and `..` in a path, also percent-encoded: a link must lead to the customer all the same."""
 
@@ -355,15 +269,3 @@ def test_any_id_has_a_page(editor: Operator, document_id: str) -> None:
 
 def test_unknown_customer_is_404(editor: Operator) -> None:
     assert "No customer has this document_id" in editor.get("/customers/unknown", status=404).text
-
-
-def test_a_difference_lists_each_pair() -> None:
-    diff = diff_segments([*GOLD, *WINE, *GOLD], [*GOLD, *SILVER])
-    assert [(entry.sign, entry.value) for entry in diff.segments] == [
-        ("removed", "GOLD"),
-        ("removed", "WINE"),
-        ("unchanged", "GOLD"),
-        ("added", "SILVER"),
-    ]
-    assert diff_segments([*GOLD, *WINE], [*WINE, *GOLD]).reordered
-    assert not diff_segments(GOLD, GOLD).reordered

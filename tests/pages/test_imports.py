@@ -1,29 +1,21 @@
 """/imports: a file is uploaded, matched, previewed, applied in the background, and undone."""
 
 import csv
-import gzip
 import io
-import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app import background
 from app.access.operators import Operator as OperatorRow
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
 from app.core.database import db
-from app.core.errors import Unavailable
 from app.core.models.change_sets import ChangeSet
-from app.files import lines, staging
 from app.files.columns import detect_columns
-from app.jobs import imports, runner
+from app.jobs import runner
 from app.jobs.jobs import Job
-from app.jobs.runner import LeaseLost
-from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import UploadChunk
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator, signed_in
@@ -32,7 +24,6 @@ from tests.support.imports import (
     SPREADSHEET,
     all_profiles,
     apply,
-    expire_leases,
     last_preview,
     last_result,
     preview,
@@ -185,131 +176,6 @@ def test_rejected_json_rows_are_kept_whole(editor: Operator) -> None:
     assert set(all_profiles()) == {"2"}
 
 
-@pytest.mark.parametrize(
-    ("content", "roles"),
-    [
-        pytest.param(SPREADSHEET.encode(), ROLES, id="UTF-8"),
-        pytest.param(SPREADSHEET.encode("utf-8-sig"), ROLES, id="byte-order mark"),
-        pytest.param(SPREADSHEET.encode("utf-16"), ROLES, id="UTF-16"),
-        pytest.param(SPREADSHEET.encode("utf-16-le"), ROLES, id="UTF-16 without its mark"),
-        pytest.param(b"sep=;\n\n" + SPREADSHEET.encode(), ROLES, id="separator said first, blank line"),
-        pytest.param(SPREADSHEET.encode("cp1252"), ROLES, id="Windows"),
-        pytest.param(SPREADSHEET.replace(";", "\t").encode(), ROLES, id="tabs"),
-        pytest.param(SPREADSHEET.replace(";", "|").replace("\n", "\r\n").encode(), ROLES, id="bars"),
-        pytest.param(gzip.compress(SPREADSHEET.encode()), ROLES, id="gzip"),
-    ],
-)
-def test_formats_of_spreadsheets_are_detected(editor: Operator, content: bytes, roles: list[str]) -> None:
-    url = upload(editor, content)
-    payload = db.session.scalars(select(Job.payload)).one()
-    assert payload["roles"] == ["document_id", "name", "email", "", ""]
-    preview(editor, url, roles)
-    apply(editor, url)
-    assert all_profiles() == {"1": ("Ana Gómez", "ana@x.co", None), "2": ("Luis", None, None)}
-
-
-def test_file_is_read_again_in_another_format(editor: Operator) -> None:
-    url = upload(editor, "document_id,a;b\n1,x;y\n")
-    editor.post(url, {"action": "reread", "delimiter": "semicolon", "encoding": "cp1252"})
-    db.session.rollback()
-    assert db.session.scalars(select(Job.payload)).one()["columns"] == ["document_id,a", "b"]
-    editor.post(url, {"action": "reread", "delimiter": "nonsense", "encoding": "cp1252"}, status=400)
-
-
-@pytest.mark.parametrize(
-    ("roles", "problem"),
-    [
-        (["", "name"], "Choose which column is the ID"),
-        (["document_id", "document_id"], "Two columns are matched to document_id"),
-        (["document_id", "type"], "Match both a segment type and a segment value column"),
-    ],
-)
-def test_invalid_column_roles_are_422(editor: Operator, roles: list[str], problem: str) -> None:
-    url = upload(editor, "document_id,x\n1,y\n")
-    response = editor.post(url, [("action", "check"), *(("role", role) for role in roles)], status=422)
-    assert problem in response.text
-    assert not run_job()
-
-
-def test_file_without_header_row(editor: Operator) -> None:
-    url = upload(editor, "1,Ana\n2,Luis,x\n")
-    editor.post(url, {"action": "reread", "delimiter": "comma", "encoding": "utf-8", "header": "none"})
-    preview(editor, url, ["document_id", "name"])
-    assert "Line 2: " in apply(editor, url).text
-    assert all_profiles() == {"1": ("Ana", None, None)}
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        pytest.param(b"", "The file is empty", id="empty"),
-        pytest.param(b"\n\n", "The file is empty", id="blank"),
-        pytest.param(b"\x1f\x8bnot gzip", "cannot be read", id="not gzip"),
-        pytest.param(b"PK\x03\x04" + bytes(range(256)), "Save as › CSV UTF-8", id="workbook"),
-        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9, "a text file", id="picture"),
-        pytest.param('{"document_id": "1"}'.encode("utf-16"), "JSON must be UTF-8", id="JSON in UTF-16"),
-        pytest.param(b'{"customers": [' + b"[" * 100_000, "more than 500 levels", id="nested"),
-        pytest.param(b"document_id" + b",x" * 500, "501 columns", id="too many columns"),
-        pytest.param(b"document_id," + b"x" * 1001, "column name is longer", id="no name of a column"),
-    ],
-)
-def test_unreadable_file_fails_with_the_reason(editor: Operator, content: bytes, expected: str) -> None:
-    page = editor.get(upload(editor, content))
-    assert expected in page.text
-    assert "Nothing changed" in page.text
-    assert not run_job()
-
-
-def test_unreadable_format_is_422_and_changes_nothing(editor: Operator) -> None:
-    url = upload(editor, f"document_id;{'x' * 600};{'y' * 600}\n")
-    form = {"action": "reread", "delimiter": "comma", "encoding": "utf-8"}
-    assert "With these settings" in editor.post(url, form, status=422).text
-
-
-@pytest.mark.parametrize(
-    ("limit", "content", "expected"),
-    [
-        (
-            "MAX_UNCOMPRESSED_BYTES",
-            gzip.compress(b"document_id\n" + b"1\n" * 50_000),
-            "The uncompressed file exceeds",
-        ),
-        ("MAX_REJECTED_ROWS", b"document_id,name\n" + b",x\n" * 101, "More than 100 rows have errors"),
-    ],
-)
-def test_file_above_a_limit_fails(
-    editor: Operator, monkeypatch: pytest.MonkeyPatch, limit: str, content: bytes, expected: str
-) -> None:
-    url = upload(editor, content)
-    monkeypatch.setattr(imports, limit, 100)
-    roles = ["document_id", "name"] if limit == "MAX_REJECTED_ROWS" else ["document_id"]
-    page = preview(editor, url, roles)
-    assert expected in page.text
-    assert "Nothing was applied" in page.text
-    editor.post(url, {"action": "back"})
-    assert "Match columns" in editor.get(url).text
-
-
-def test_json_array_is_imported_and_its_rejected_elements_are_json(editor: Operator) -> None:
-    url = upload(editor, '[{"document_id": "1"},\n {"document_id": 2, "name": "Ana"}, [3]]', "x.json")
-    preview(editor, url)
-    download = editor.client.get(url + "/rejected").text.lstrip("\ufeff")
-    rows = list(csv.DictReader(io.StringIO(download)))
-    assert [(row["line"], row["row"]) for row in rows] == [("2", '{"document_id": 2, "name": "Ana"}'), ("3", "[3]")]
-    apply(editor, url)
-    assert set(all_profiles()) == {"1"}
-
-
-def test_overlong_line_is_one_rejected_row(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100)
-    url = upload(editor, "document_id,name\n1," + "a," * 1000 + "\n2,Luis\n,Eva\n")
-    page = preview(editor, url, ["document_id", "name"])
-    assert "Line 2: Longer than" in page.text
-    assert "Line 4: document_id" in page.text
-    apply(editor, url)
-    assert set(all_profiles()) == {"2"}
-
-
 def test_form_without_a_file_is_422(editor: Operator) -> None:
     assert "Choose a file" in editor.post("/imports", status=422).text
 
@@ -370,142 +236,3 @@ def test_operator_who_lost_the_role_cannot_apply(editor: Operator) -> None:
 def test_viewers_see_imports_but_cannot_upload(viewer: Operator, app: Flask) -> None:
     viewer.get("/imports")
     viewer.post("/imports", status=403)
-
-
-# Workers that die, stop or fail
-
-
-def start_apply(editor: Operator, content: str = SPREADSHEET) -> str:
-    url = upload(editor, content)
-    preview(editor, url, ROLES)
-    editor.post(url, {"action": "apply"})
-    return url
-
-
-def test_next_worker_continues_after_a_worker_died(editor: Operator) -> None:
-    start_apply(editor)
-    claimed = runner._claim(threading.Event())  # a worker that dies
-    assert claimed is not None
-    db.session.rollback()
-    assert not run_job()  # its lease has not ended
-    expire_leases()
-    assert run_job()
-    assert last_result()["created"] == 2
-    assert len(db.session.scalars(select(ChangeSet)).all()) == 1
-
-
-def test_worker_that_lost_its_lease_changes_nothing(editor: Operator) -> None:
-    start_apply(editor)
-    late = runner._claim(threading.Event())
-    assert late is not None
-    expire_leases()
-    assert run_job()
-    with pytest.raises(LeaseLost):
-        background.HANDLERS[JobKind.IMPORT, JobState.APPLYING](late)
-    assert len(db.session.scalars(select(ChangeSet)).all()) == 1
-    assert recount(TESTER) == []
-
-
-def test_worker_that_shuts_down_releases_the_job(editor: Operator) -> None:
-    start_apply(editor)
-    stop = threading.Event()
-    stop.set()
-    assert background.work_on_jobs(stop)
-    assert all_profiles() == {}
-    assert run_job()  # at once, without waiting for the lease to run out
-    assert set(all_profiles()) == {"1", "2"}
-
-
-def test_job_fails_after_the_maximum_of_attempts(editor: Operator) -> None:
-    url = start_apply(editor)
-    for _ in range(runner.MAX_ATTEMPTS):
-        assert runner._claim(threading.Event())
-        expire_leases()
-    assert not run_job()
-    assert "Nothing was applied" in editor.get(url).text
-    assert all_profiles() == {}
-
-
-def test_internal_error_fails_the_job_and_changes_nothing(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = start_apply(editor)
-
-    def fails(_: Any) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setitem(background.HANDLERS, (JobKind.IMPORT, JobState.APPLYING), fails)
-    with pytest.raises(ZeroDivisionError):
-        run_job()
-    assert "Internal error" in editor.get(url).text
-    assert all_profiles() == {}
-
-
-def test_stopped_import_can_be_applied_again(editor: Operator) -> None:
-    url = start_apply(editor)
-    claimed = runner._claim(threading.Event())
-    assert claimed is not None
-    assert "Stop import" in editor.get(url).text
-    editor.post(url, {"action": "stop"})
-    with pytest.raises(LeaseLost):
-        background.HANDLERS[JobKind.IMPORT, JobState.APPLYING](claimed)
-    assert all_profiles() == {}
-    assert not run_job()
-    assert "nothing has changed yet" in editor.get(url).text
-    apply(editor, url)
-    assert set(all_profiles()) == {"1", "2"}
-    assert "you can undo it" in editor.post(url, {"action": "stop"}, status=409).text
-
-
-def test_stopped_check_returns_to_column_matching(editor: Operator) -> None:
-    url = upload(editor, SPREADSHEET)
-    editor.post(url, [("action", "check"), *(("role", role) for role in ROLES)])
-    editor.post(url, {"action": "stop"})
-    assert not run_job()
-    assert "Match columns" in editor.get(url).text
-
-
-def test_imports_are_applied_one_after_the_other(editor: Operator) -> None:
-    """Neither waits for the other's customers."""
-    urls = [upload(editor, f"document_id,name\n1,Ana\n{n},Luis\n") for n in "23"]
-    for url in urls:
-        preview(editor, url, ["document_id", "name"])
-    for url in urls:
-        editor.post(url, {"action": "apply"})
-    claimed = runner._claim(threading.Event())
-    assert claimed is not None
-    db.session.rollback()
-    assert not run_job()
-    background.HANDLERS[JobKind.IMPORT, JobState.APPLYING](claimed)
-    assert run_job()
-    assert set(all_profiles()) == {"1", "2", "3"}
-    assert len(db.session.scalars(select(ChangeSet)).all()) == 2
-
-
-def test_busy_database_is_retried_later_up_to_a_limit(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = start_apply(editor)
-
-    def busy(_: Any) -> None:
-        raise Unavailable
-
-    monkeypatch.setitem(background.HANDLERS, (JobKind.IMPORT, JobState.APPLYING), busy)
-    for _ in range(runner.MAX_ATTEMPTS):
-        assert run_job()
-        assert not run_job()  # not at once
-        expire_leases()
-    assert not run_job()
-    assert "Nothing was applied" in editor.get(url).text
-
-
-def test_full_disk_fails_the_job_with_the_reason(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = upload(editor, SPREADSHEET + "".join(f"x{n};Ana;;GOLD;\n" for n in range(1_000)))
-    monkeypatch.setattr(staging, "SCHEMA", staging.SCHEMA + "PRAGMA max_page_count = 1;")
-    text = preview(editor, url, ROLES).text
-    assert "disk is full" in text
-    assert "Nothing was applied" in text
-    assert all_profiles() == {}
-
-
-def test_progress_is_shown(editor: Operator) -> None:
-    url = start_apply(editor)
-    page = editor.get(url)
-    assert page.tags["progress"] == 1
-    assert "Queued" in page.text

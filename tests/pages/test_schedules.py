@@ -11,8 +11,8 @@ from app.pages.schedules import parse_local_time
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
-from tests.support.imports import all_profiles, preview, upload
-from tests.support.schedules import XMAS, job_states, last_job, let_pass, moment, prepare, run_all, submit
+from tests.support.imports import all_profiles, preview, run_jobs, upload
+from tests.support.schedules import XMAS, job_states, last_job, let_pass, moment, prepare, submit
 
 MADRID = ZoneInfo("Europe/Madrid")
 
@@ -59,14 +59,14 @@ def test_campaign_comes_and_goes_by_itself(editor: Operator) -> None:
         assert editor.get(concerned).links["Add XMAS"] == url
     assert "Add XMAS" not in editor.get("/customers/c").links
     let_pass(3)
-    run_all()
+    run_jobs()
     set_segments("b", XMAS + GOLD)
     for concerned in ("/", "/customers/a", "/segments/campaign/XMAS", url):
         assert "Will be undone:" in editor.get(concerned).text
     assert "Add XMAS" not in editor.get("/customers/c").links
     assert all_segments() == {"a": XMAS, "b": XMAS + GOLD, "c": []}
     let_pass(8)
-    run_all()
+    run_jobs()
     assert all_segments() == {"a": [], "b": GOLD, "c": []}
     for ended in ("/", "/customers/a", "/segments/campaign/XMAS", url):
         assert "Will be undone" not in editor.get(ended).text
@@ -80,7 +80,7 @@ def test_import_is_scheduled(editor: Operator) -> None:
     assert "Import spring.csv" in editor.get("/").links
     assert "Scheduled" in editor.get("/imports").text
     let_pass(3)
-    run_all()
+    run_jobs()
     assert set(all_profiles()) == {"1"}
 
 
@@ -88,7 +88,7 @@ def test_undo_alone_is_scheduled_and_the_edit_is_applied_now(editor: Operator) -
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(revert_at=local(5)))
-    run_all()
+    run_jobs()
     assert all_segments() == {"a": XMAS}
     assert "Will be undone:" in editor.get(url).text
 
@@ -99,10 +99,10 @@ def test_schedule_is_moved_and_cancelled_before(editor: Operator) -> None:
     editor.post(schedule, plan(local(2), local(10)))
     editor.post(schedule, plan(local(5), local(10)))
     let_pass(3)
-    assert run_all() == 0
+    assert run_jobs() == 0
     assert "Schedule canceled. Nothing changed." in editor.submit(schedule, plan(action="cancel")).text
     let_pass(3)
-    assert run_all() == 0
+    assert run_jobs() == 0
     assert job_states() == [("edit", "ready")]
     assert "Preview — nothing has changed yet" in editor.get(url).text
 
@@ -112,14 +112,14 @@ def test_undo_is_moved_and_cancelled_after_application(editor: Operator) -> None
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(local(2), local(10)))
     let_pass(3)
-    run_all()
+    run_jobs()
     assert "Apply at" not in editor.get(schedule).text
     editor.post(schedule, plan(revert_at=local(20)))
     let_pass(10)
-    assert run_all() == 0
+    assert run_jobs() == 0
     assert "The change stays." in editor.submit(schedule, plan(action="cancel")).text
     let_pass(20)
-    assert run_all() == 0
+    assert run_jobs() == 0
     assert all_segments() == {"a": XMAS}
     assert "Will be undone" not in editor.get(url).text
 
@@ -128,7 +128,7 @@ def test_unchanged_text_keeps_the_moment_to_the_second(api: Api, editor: Operato
     add_customers(*"abcde")
     editor.client.set_cookie("time_zone", "Europe/Madrid")
     submit(api, apply_at="2099-10-25T01:30:15Z", revert_at="2099-12-01T00:00:30Z")  # 02:30, the second time
-    run_all()
+    run_jobs()
     assert editor.get("/").links["Add segments"] == "/jobs/1/schedule"
     page = editor.get("/jobs/1/schedule")
     assert page.field("apply_at") == "2099-10-25T02:30"
@@ -161,7 +161,7 @@ def test_missed_schedule_is_said_on_the_overview(editor: Operator) -> None:
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(local(2), local(10)))
     let_pass(11)
-    run_all()
+    run_jobs()
     for page in ("/", url):
         assert "have both passed before it could be applied" in editor.get(page).text
     assert all_segments() == {"a": []}
@@ -171,7 +171,7 @@ def test_undo_of_a_customer_with_later_entries_is_found(editor: Operator) -> Non
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(revert_at=local(5)))
-    run_all()
+    run_jobs()
     for n in range(30):
         set_segments("a", [*XMAS, {"type": "n", "value": str(n)}])
     assert editor.get("/customers/a").links["Add XMAS"] == url
@@ -191,7 +191,7 @@ def test_pending_undo_leads_to_its_schedule(editor: Operator) -> None:
     add_customers("a")
     _, schedule = prepare(editor, "a")
     editor.post(schedule, plan(revert_at=local(5)))
-    run_all()
+    run_jobs()
     revert = last_job(JobKind.REVERT).id
     assert editor.client.get(f"/undo/{revert}").headers["Location"] == f"/jobs/{revert}/schedule"
     assert editor.client.get(f"/jobs/{revert}/schedule").headers["Location"] == schedule

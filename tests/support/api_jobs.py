@@ -1,5 +1,6 @@
 """Jobs of API clients."""
 
+import json
 import threading
 from typing import Any
 
@@ -16,6 +17,28 @@ from app.jobs.jobs import Job
 from app.jobs.states import JobKind, JobState
 from tests.support.clients import Api
 from tests.support.imports import expire_leases, run_job
+
+
+def lines(**segments: Any) -> bytes:
+    return b"\n".join(json.dumps({"document_id": id_, "segments": value}).encode() for id_, value in segments.items())
+
+
+def submit(
+    api: Api,
+    body: bytes,
+    query: str = "action=replace",
+    *,
+    media_type: str = "application/x-ndjson",
+    status: int = 202,
+    code: str | None = None,
+    **headers: str,
+) -> TestResponse:
+    sent = {"Content-Type": media_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return api.call("POST", f"/api/v3/jobs?{query}", data=body, headers=sent, status=status, code=code)
+
+
+def run(api: Api, body: bytes, query: str = "action=replace", **options: str) -> dict[str, Any]:
+    return finish_job(api, submit(api, body, query, **options))
 
 
 def finish_job(api: Api, response: TestResponse) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 Segments = list[dict[str, str]]
 GOLD: Segments = [{"type": "membership", "value": "GOLD"}]
 SILVER: Segments = [{"type": "membership", "value": "SILVER"}]
+WINE: Segments = [{"type": "interest", "value": "WINE"}]
 TESTER = Actor("tester", "command")
 
 

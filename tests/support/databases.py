@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.engine import URL
@@ -10,6 +11,8 @@ from sqlalchemy.engine import URL
 from app import create_app
 from app.core.database import db
 from bench.servers.gunicorn import SECRET_KEY
+
+on_postgresql = pytest.mark.parametrize("app", ["postgresql"], indirect=True)
 
 
 @contextmanager

@@ -22,6 +22,14 @@ def run_job() -> bool:
     return background.work_on_jobs(threading.Event())
 
 
+def run_jobs() -> int:
+    """Run every job that is due; return how many steps there were."""
+    steps = 0
+    while run_job():
+        steps += 1
+    return steps
+
+
 def upload(operator: Operator, content: str | bytes, name: str = "spring.csv") -> str:
     """Upload a file and return the URL of its import."""
     data = content.encode() if isinstance(content, str) else content

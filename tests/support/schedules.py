@@ -12,7 +12,7 @@ from app.jobs.jobs import Job
 from app.jobs.states import JobKind
 from tests.support.clients import Api
 from tests.support.html_client import Operator
-from tests.support.imports import run_job
+from tests.support.imports import run_jobs
 
 XMAS = [{"type": "campaign", "value": "XMAS"}]
 EDIT = {"base": "[]", "version": "", "operation": "add", "confirmed": "yes", "original_index": "", **XMAS[0]}
@@ -36,14 +36,6 @@ def let_pass(hours: float) -> None:
         earlier = {name: at and at - timedelta(hours=hours) for name, at in moments.items()}
         db.session.execute(update(Job).where(Job.id == id_).values(earlier))
     db.session.commit()
-
-
-def run_all() -> int:
-    """Run every job that is due; return how many steps there were."""
-    steps = 0
-    while run_job():
-        steps += 1
-    return steps
 
 
 def job_states() -> list[tuple[str, str]]:
@@ -72,11 +64,17 @@ def submit(api: Api, action: str = "merge", rows: Any = None, status: int = 202,
     return answer
 
 
+def read_job(api: Api, job_id: str) -> dict[str, Any]:
+    answer = api.get(f"/api/v3/jobs/{job_id}").json
+    assert isinstance(answer, dict)
+    return answer
+
+
 def prepare(editor: Operator, *document_ids: str) -> tuple[str, str]:
     """Preview a campaign for customers; return the URLs of the bulk edit and of its schedule."""
     editor.client.set_cookie("time_zone", "Europe/Madrid")
     url = editor.post("/bulk-edits", [*EDIT.items(), *(("document_id", id_) for id_ in document_ids)]).headers[
         "Location"
     ]
-    run_all()
+    run_jobs()
     return url, editor.get(url).links["Schedule…"]
