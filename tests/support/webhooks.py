@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ from sqlalchemy import update
 
 from app.background import deliver_webhooks
 from app.core.database import db, now
-from app.webhooks.models import WebhookDelivery, create_webhook
+from app.webhooks.models import WebhookDelivery, create_webhook, list_deliveries
 from app.webhooks.signing import new_secret
 from bench.servers.gunicorn import ROOT
+from tests.support.customers import set_segments
 from tests.support.webhook_receiver import Received
 
 NEVER_STOPS = threading.Event()
@@ -53,3 +55,16 @@ def documented(name: str) -> Any:
 def is_authentic(secret: str, received: Received) -> bool:
     headers = {name.lower(): value for name, value in received.headers.items()}
     return bool(documented("is_authentic")(secret, headers, received.body))
+
+
+def change(document_id: str, times: int = 1) -> None:
+    """Give a customer segments that no one has."""
+    for n in range(times):
+        set_segments(document_id, [{"type": "n", "value": f"{n} {time.perf_counter_ns()}"}])
+
+
+def states() -> list[tuple[str, int, str | None]]:
+    db.session.rollback()
+    return [
+        (delivery.state, delivery.attempts, delivery.last_response) for delivery in reversed(list_deliveries(1, 100))
+    ]
