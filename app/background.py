@@ -17,6 +17,7 @@ from app.access.token_request_log import write_request_log
 from app.core.changes.erasure import purge_when_due
 from app.core.changes.erasure_log import remove_old_erasures
 from app.core.counts.compaction import compact_when_due
+from app.core.counts.size_alerts import remove_old_alerts
 from app.core.database import db, now
 from app.core.errors import Unavailable
 from app.core.history.retention import prune, remove_old_deletions
@@ -31,6 +32,7 @@ from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import delete_expired_uploads
 from app.web.secret_keys import secret_keys
 from app.webhooks.delivery import deliver_next
+from app.webhooks.segment_alerts import check_segment_alerts
 
 POLL_INTERVAL_S = 1.0
 ERROR_BACKOFF_S = 10.0
@@ -38,6 +40,7 @@ RETENTION_INTERVAL_S = 3600.0
 COMPACTION_INTERVAL_S = 2.0
 PURGE_PAUSE = 100
 """How many times as long as a purge took, until the next one."""
+ALERT_INTERVAL_S = 60.0
 
 Stop = threading.Event
 """Set when the process is about to end. A task then releases its work, so that another process continues it."""
@@ -64,6 +67,7 @@ def apply_retention(stop: Stop) -> bool:
     end_abandoned_change_sets()
     remove_old_deletions()
     remove_old_erasures()
+    remove_old_alerts()
     if days := current_app.config["HISTORY_RETENTION_DAYS"]:
         prune(now() - timedelta(days=days))
     stop.wait(RETENTION_INTERVAL_S)
@@ -88,6 +92,14 @@ def purge_erased(stop: Stop) -> bool:
     return False
 
 
+def watch_sizes(stop: Stop) -> bool:
+    """Raise and clear the alerts on the sizes of segments, once a minute."""
+    if check_segment_alerts():
+        notify_workers()
+    stop.wait(ALERT_INTERVAL_S)
+    return True
+
+
 HANDLERS = {
     (JobKind.IMPORT, JobState.CHECKING): preview_import,
     (JobKind.IMPORT, JobState.APPLYING): apply_import,
@@ -107,6 +119,7 @@ TASKS: tuple[Task, ...] = (
     apply_retention,
     compact_ledger,
     purge_erased,
+    watch_sizes,
 )
 
 log = structlog.get_logger()

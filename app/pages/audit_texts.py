@@ -40,6 +40,7 @@ EVENTS = {
     "webhook_deleted": lazy_gettext("Webhook deleted"),
     "segment_rule_changed": lazy_gettext("Rules of a segment type changed"),
     "segment_rule_deleted": lazy_gettext("Rules of a segment type deleted"),
+    "segment_alerts_changed": lazy_gettext("Alerts on a segment's size changed"),
     "customers_exported": lazy_gettext("Customers exported"),
     "customer_disclosed": lazy_gettext("Customer disclosed"),
     "customer_erased": lazy_gettext("Customer erased"),
@@ -52,7 +53,9 @@ EVENTS = {
 """Labels by event."""
 
 DETAILS = {
+    "above": lazy_gettext("above"),
     "before": lazy_gettext("before"),
+    "below": lazy_gettext("below"),
     "change": lazy_gettext("change"),
     "change_sets": lazy_gettext("changes"),
     "customers": lazy_gettext("customers"),
@@ -66,6 +69,7 @@ DETAILS = {
     "guard_holds": lazy_gettext("hold for approval"),
     "guard_warn_customers": lazy_gettext("warn above customers emptied"),
     "guard_warn_percent": lazy_gettext("warn above % of customers emptied"),
+    "jobs": lazy_gettext("canceled jobs"),
     "kind": lazy_gettext("kind"),
     "method": lazy_gettext("method"),
     "name": lazy_gettext("name"),

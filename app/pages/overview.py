@@ -18,6 +18,7 @@ from app.core.history.change_sets import (
     list_change_sets,
 )
 from app.core.history.nightly_senders import OBSERVED_DAYS, LateSender, late_senders
+from app.core.models.segment_alerts import list_raised
 from app.jobs.held_changes import count_held
 from app.jobs.scheduled_changes import list_scheduled_changes
 from app.pages import blueprint
@@ -29,6 +30,7 @@ DAY = timedelta(days=1)
 CHART_DAYS = 14
 MAX_SEGMENTS = 8
 MAX_RECENT_CHANGES = 6
+MAX_ALERTS = 20
 
 
 @blueprint.get("/")
@@ -41,6 +43,7 @@ def overview() -> Any:
         "overview.html",
         totals=totals(),
         held=count_held(),
+        alerts=list_raised(MAX_ALERTS),
         late=_late_senders(),
         sources=count_changed_by_source(moment - DAY),
         refusals=refusals_since((moment - DAY).date()),

@@ -14,6 +14,7 @@ from app.access.audit_log import record_event_now
 from app.core.counts.segment_counts import catalogue, held_types
 from app.core.limits import MAX_RULE_DESCRIPTION_LENGTH, MAX_RULE_VALUES, MAX_SEGMENT_TEXT_LENGTH
 from app.core.models.customers import is_storable
+from app.core.models.segment_alerts import Watched, list_alerts
 from app.core.models.segment_rules import SegmentRule, delete_rule, load_rules, save_rule
 from app.pages import blueprint
 from app.pages.auth import require_role
@@ -109,6 +110,7 @@ def _page(type_: str, form: RuleForm, status: int = 200) -> Any:
         rule=rules.by_type.get(type_),
         policies=POLICY_LABELS,
         multiple=MULTIPLE,
+        alerts=list_alerts(Watched(type_)),
         others=[size for size in sizes if rules.is_refused(size.pair) or rules.is_unlisted(size.pair)],
         values=[size.value for size in sizes],
     ), status

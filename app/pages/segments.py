@@ -11,6 +11,7 @@ from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import count_holders
 from app.core.counts.trends import days, no_trend, trends
 from app.core.errors import NotFound
+from app.core.models.segment_alerts import Watched, list_alerts
 from app.core.models.segment_rules import load_rules
 from app.core.models.segments import SegmentPair
 from app.core.search.catalogue import CatalogueOrder, search_catalogue
@@ -87,6 +88,7 @@ def segment(type: str, value: str) -> Any:
         totals=totals(),
         trend=trend or no_trend(),
         scheduled=scheduled,
+        alerts=list_alerts(Watched(type, value)),
         days=days(),
         rule=load_rules().by_type.get(type),
         members=find_customers(filter_, Order(), limit=MEMBERS_PAGE_SIZE),

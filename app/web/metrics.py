@@ -31,6 +31,7 @@ from app.core.changes.change_set_builder import CHANGE_SETS_KEY
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 from app.core.dialects.diagnostics import replica_facts
+from app.core.models.segment_alerts import CONDITIONS, SegmentAlert
 from app.core.replicas import ReplicaErrors, impatient, replica
 from app.jobs.jobs import Job
 from app.jobs.states import JobState
@@ -110,6 +111,10 @@ def _database_gauges() -> CollectorRegistry:
         gauge = Gauge("jobs", "Imports and bulk edits, by state.", ["state"], registry=registry)
         for state in JobState:
             gauge.labels(str(state)).set(jobs.get(str(state), 0))
+        raised = _count_by(SegmentAlert.condition, SegmentAlert.raised_id.is_not(None))
+        alerts = Gauge("segment_alerts_raised", "Raised alerts, by condition.", ["condition"], registry=registry)
+        for condition in CONDITIONS:
+            alerts.labels(condition).set(raised.get(condition, 0))
         pending = Gauge("webhook_deliveries_pending", "Webhook deliveries to be sent.", registry=registry)
         pending.set(deliveries.get(PENDING, 0))
     return registry
@@ -131,5 +136,6 @@ def _replica_gauges() -> CollectorRegistry:
     return registry
 
 
-def _count_by(column: Any) -> dict[str, int]:
-    return {str(value): count for value, count in db.session.execute(select(column, func.count()).group_by(column))}
+def _count_by(column: Any, *among: Any) -> dict[str, int]:
+    query = select(column, func.count()).where(*among).group_by(column)
+    return {str(value): count for value, count in db.session.execute(query)}

@@ -48,7 +48,7 @@ def deliver_next(secret_keys: Sequence[str], allowed_hosts: Collection[HostAndPo
 
 def _send(claim: DeliveryClaim, secret_keys: Sequence[str], allowed_hosts: Collection[HostAndPort]) -> AttemptResult:
     message_id = claim.delivery.message_id
-    message = build_message(claim.change_set) if claim.change_set else build_test_message(claim.delivery)
+    message = build_message(claim.change_set) if claim.change_set else _event_message(claim.delivery)
     body = orjson.dumps(message)
     try:
         target = parse_url(claim.webhook.url, allowed_hosts)
@@ -82,6 +82,10 @@ def build_message(change_set: ChangeSet) -> dict[str, Any]:
     described = change_set_json(change_set)
     data = {name: value for name, value in described.items() if name not in ("actor", "note")}
     return {"type": "change_set", "timestamp": format_rfc3339(change_set.at), "data": {"changeSet": data}}
+
+
+def _event_message(delivery: WebhookDelivery) -> dict[str, Any]:
+    return delivery.message or build_test_message(delivery)
 
 
 def build_test_message(delivery: WebhookDelivery) -> dict[str, Any]:

@@ -7,7 +7,7 @@ failed: nothing is written for it while segments change. app.webhooks.queue deci
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -51,7 +51,7 @@ class Webhook(LeaseColumns, Base):
 
 
 class WebhookDelivery(Base):
-    """One change set or test event for one webhook, pending or ended."""
+    """One change set, alert or test event for one webhook, pending or ended."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -62,7 +62,9 @@ class WebhookDelivery(Base):
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
-    """None for a test event."""
+    """None for a test event and for an alert."""
+    message: Mapped[dict[str, Any] | None] = mapped_column(dialects.Json)
+    """The body of an alert's message, as it was when it happened."""
     message_id: Mapped[str] = mapped_column(unique=True)
     """The receiver recognises a repeated message by it."""
     state: Mapped[str]

@@ -35,6 +35,8 @@ NO_CUSTOMER_DATA = {
     "operators": "email role password_hash invitation_digest oidc_subject locale",
     "passkeys": "credential_id public_key name",
     "recovery_codes": "digest",
+    "raised_alerts": "type value condition",
+    "segment_alerts": "type value condition",
     "segment_counts": "actor type value",
     "segment_deltas": "type value",
     "segment_rules": "type description policy allowed_values",
@@ -43,7 +45,7 @@ NO_CUSTOMER_DATA = {
     "token_requests": "method route code paths guard",
     "tokens": "name digest scopes networks types previous_digest",
     "totp_secrets": "encrypted_secret",
-    "webhook_deliveries": "message_id state last_response",
+    "webhook_deliveries": "message message_id state last_response",
     "webhooks": "url salt secret_digest previous_salt types lease",
 }
 """About operators, tokens, segments and webhooks; a request is logged by its route, a delivery without its body."""

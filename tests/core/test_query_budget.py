@@ -38,13 +38,13 @@ def test_the_gateway(shop: None, api: Api) -> None:
 
 
 PAGES = {
-    "/": 12,
+    "/": 13,
     "/customers": 5,
     "/customers?q=gomez": 6,
     "/customers?segment=membership:GOLD": 6,
     "/customers/000": 11,
     "/segments": 6,
-    "/segments/membership/GOLD": 10,
+    "/segments/membership/GOLD": 11,
     "/changes": 9,
     "/changes/1": 8,
     "/similar-segments": 3,

@@ -62,6 +62,7 @@ DETAILS = {
     "segment_movements": f"{GOLD}/days",
     "customer_day": "/customer-day/1232-2323",
     "segment_rename": f"{GOLD}/rename",
+    "segment_alerts": f"{GOLD}/alerts",
     "change_set": "/changes/1",
     "change_set of a nightly job": "/changes/2",
     "change_set_undo": "/changes/2/undo",
@@ -90,6 +91,7 @@ def page_tour(browser: Browser, server: Server, *, full: bool, locale: str = "en
             yield from _selection(admin)
         yield from _bulk_edit(admin)
         if full:
+            yield from _alerts(admin)
             yield from _similar_segments(admin)
             yield from _editor(admin)
             with session(EDITOR) as colleague:
@@ -378,6 +380,27 @@ def _bulk_edit(session: BrowserSession) -> Iterator[PageState]:
     yield "bulk_edit that removes segments", session
     _press(page, _button(page, "discard"))
     yield "bulk_edit discarded", session
+
+
+def _alerts(session: BrowserSession) -> Iterator[PageState]:
+    """Set alerts that are raised at once, and remove them again."""
+    for page_name, path in (("segment", GOLD), ("segment_type", "/segment-types/membership")):
+        page = session.go(f"{path}/alerts")
+        page.locator("#below").fill("0")
+        _submit(page)
+        yield f"segment_alerts of a {page_name} with an error", session
+        page.locator("#below").fill("1000000")
+        page.locator("#change").fill("20")
+        _submit(page)
+        yield f"segment_alerts of a {page_name} with a raised one", session
+        session.go(path)
+        yield f"{page_name} with a raised alert", session
+    session.go("/")
+    yield "overview with raised alerts", session
+    page = session.go(f"{GOLD}/alerts")
+    page.locator("#below").fill("")
+    _submit(page)
+    yield "segment_alerts with a cleared one", session
 
 
 def _similar_segments(session: BrowserSession) -> Iterator[PageState]:

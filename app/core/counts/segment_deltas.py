@@ -69,7 +69,7 @@ def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
         session.execute(insert(SegmentDelta), values)
 
 
-def _all_deltas() -> Subquery:
+def all_deltas() -> Subquery:
     """Return the deltas of every part, those still in the ledger and those archived."""
     recent, archived = (
         select(*(getattr(model, name).label(name) for name in COLUMNS)) for model in (SegmentCount, SegmentDelta)
@@ -82,7 +82,7 @@ def sizes_at(earlier: datetime, later: datetime) -> Select[Any]:
 
     The present counts without what changed since: exact for any moment whose later parts are still on record.
     """
-    counts, deltas = current_counts(), _all_deltas()
+    counts, deltas = current_counts(), all_deltas()
     now_ = select(counts.c.type, counts.c.value, counts.c.customers.label("earlier"), counts.c.customers.label("later"))
     since = (
         select(
@@ -102,7 +102,7 @@ def sizes_at(earlier: datetime, later: datetime) -> Select[Any]:
 
 def change_sets_affecting(pair: SegmentPair) -> Select[Any]:
     """Return a query for the ids of the change sets that made this segment grow or shrink."""
-    deltas = _all_deltas()
+    deltas = all_deltas()
     affecting = select(parts.change_set_id).join(deltas, deltas.c.part_id == parts.id)
     return affecting.where(deltas.c.type == pair.type, deltas.c.value == pair.value)
 
@@ -125,7 +125,7 @@ def deltas_by_change_set(change_set_ids: list[int], *, limit: int | None = None)
 
 
 def _sums_of_parts(part_ids: list[int]) -> dict[int, list[Delta]]:
-    deltas = _all_deltas()
+    deltas = all_deltas()
     query = select(deltas.c.part_id, deltas.c.type, deltas.c.value, func.sum(deltas.c.delta))
     query = query.where(deltas.c.part_id.in_(part_ids)).group_by(deltas.c.part_id, deltas.c.type, deltas.c.value)
     return _by_part(query) if part_ids else {}

@@ -1,0 +1,45 @@
+"""The event `segment.alert`: queued for the webhooks in the transaction that raises or clears an alert."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.counts.size_alerts import check_alerts
+from app.core.models.segment_alerts import RaisedAlert
+from app.serialization.change_set_json import format_rfc3339
+from app.webhooks.models import Webhook, new_delivery
+from app.webhooks.queue import MAX_AGE
+
+
+def check_segment_alerts() -> int:
+    """Raise and clear the alerts that are due, and tell the webhooks; return how many. Raises Unavailable."""
+    return check_alerts(queue_alert)
+
+
+def queue_alert(session: Session, alert: RaisedAlert) -> None:
+    """Queue a delivery to each webhook, also to paused ones, that is not limited to other types."""
+    at = alert.cleared_at or alert.raised_at
+    for webhook in session.scalars(select(Webhook).order_by(Webhook.id)):
+        if not webhook.types or alert.type in webhook.types:
+            delivery = new_delivery(webhook.id, None, at, MAX_AGE)
+            delivery.message = alert_message(alert)
+            session.add(delivery)
+
+
+def alert_message(alert: RaisedAlert) -> dict[str, Any]:
+    """Return the body of a delivery. It names a segment or a type, and no customer."""
+    cleared_at = alert.cleared_at and format_rfc3339(alert.cleared_at)
+    data = {
+        "state": "cleared" if alert.cleared_at else "raised",
+        "type": alert.type,
+        "value": alert.value,
+        "condition": alert.condition,
+        "threshold": alert.threshold,
+        "customers": alert.customers,
+        "customersDayBefore": alert.day_before,
+        "raisedAt": format_rfc3339(alert.raised_at),
+        "clearedAt": cleared_at,
+    }
+    timestamp = cleared_at or data["raisedAt"]
+    return {"type": "segment.alert", "timestamp": timestamp, "data": {"alert": data}}
