@@ -241,18 +241,14 @@ def _for_update(session: Session, token_id: int) -> ApiToken:
     return token
 
 
-def revoke_token(name: str) -> None:
-    """Revoke a token, from its next request on. Raises NotFound."""
-
-    def work(session: Session) -> None:
-        token = session.scalar(select(ApiToken).where(ApiToken.name == name))
-        if token is None:
-            raise NotFound(f"No token is named {name}.")
-        if token.revoked_at is None:
-            token.revoked_at = now()
-            record_event(session, "token_revoked", name)
-
-    run_in_transaction(work)
+def revoke_token_in(session: Session, name: str, cancelled_jobs: int = 0) -> None:
+    """Revoke a token, from its next request on, as part of a transaction. Raises NotFound."""
+    token = session.scalar(select(ApiToken).where(ApiToken.name == name))
+    if token is None:
+        raise NotFound(f"No token is named {name}.")
+    if token.revoked_at is None:
+        token.revoked_at = now()
+        record_event(session, "token_revoked", name, after={"jobs": cancelled_jobs} if cancelled_jobs else None)
 
 
 _DIGEST: ColumnElement[str] = bindparam("digest")

@@ -207,7 +207,7 @@ def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, A
 
     def hold(session: Session) -> int:
         options = {"types": update.types, "as_of": query["as_of"], "guard": guard, "reason": headers["change_reason"]}
-        job = ApiJob.of(update.action, **options).received(received_at())
+        job = ApiJob.of(update.action, **options, strict=current_client().strict).received(received_at())
         return hold_segments(session, current_client().actor(), job, update.content(), duplicates)
 
     return run_guarded(work, headers, dry_run=dry_run, report=partial(_report, duplicates=duplicates), hold=hold)

@@ -14,11 +14,11 @@ from app.access.api_tokens import (
     create_token,
     get_token_by_name,
     list_tokens,
-    revoke_token,
     update_token,
 )
-from app.cli.terminal import duration, reports_errors, say
+from app.cli.terminal import duration, pluralize, reports_errors, say
 from app.core.changes.guard import Guard
+from app.jobs.revoked_tokens import revoke_token
 
 tokens = AppGroup("tokens", help="Create, change, list and revoke API tokens.")
 
@@ -117,6 +117,8 @@ def list_() -> None:
 @click.argument("name")
 @reports_errors
 def revoke(name: str) -> None:
-    """Revoke a token."""
-    revoke_token(name)
+    """Revoke a token, and cancel its jobs that have not begun."""
+    cancelled = revoke_token(name)
     click.echo(f"Token {name} revoked.")
+    if cancelled:
+        click.echo(f"{pluralize(cancelled, 'job')} cancelled.")

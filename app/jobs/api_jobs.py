@@ -201,12 +201,29 @@ def apply_api_job(run: JobRun) -> None:
         skipped: dict[str, str] = {}
         if job.scheduled:
             batch, skipped = keep_expected(change_set, batch, job.expectation, job.new_segments)
+        batch, second_values = _leave_out_second_values(change_set, job, batch)
         result = _change_segments(change_set, job, batch)
+        skipped |= second_values
         skipped |= dict.fromkeys(result.not_found, "missing") | dict.fromkeys(result.stale, "stale")
         return BatchResult(count, skipped)
 
     already = {"unchanged": (run.job.preview or {})["unchanged"]} if job.scheduled and job.action == "upsert" else {}
     apply_job(run, ApplyPlan(job.reason, customers, batches, apply, initial_result=already))
+
+
+def _leave_out_second_values(
+    change_set: ChangeSetBuilder, job: ApiJob, batch: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the customers of a batch without those who would gain a second value of a type that takes one.
+
+    Of a strict job that adds segments: since it was checked, rules and customers may have changed.
+    """
+    if not job.strict or job.action not in ("merge", "patch") or not (rules := load_rules()).single_types:
+        return batch, {}
+    current = lock_segments(change_set.session, batch)
+    broken = [id_ for id_, before in current.items() if rules.breaks(before, job.new_segments(before, batch[id_]))]
+    kept = {id_: content for id_, content in batch.items() if id_ not in set(broken)}
+    return kept, dict.fromkeys(broken, "second_value")
 
 
 def _change_segments(change_set: ChangeSetBuilder, job: ApiJob, batch: dict[str, Segments]) -> ReplaceResult:

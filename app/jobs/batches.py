@@ -28,6 +28,7 @@ SKIP_REASONS = {
     "changed": "changed after the preview",
     "stale": "changed after the moment of the request",
     "conflict": "changed later",
+    "second_value": "has another value of a type that takes one",
 }
 
 

@@ -55,6 +55,7 @@ TEXTS = (
     marked("Token not found."),
     marked("No token is named %(name)s."),
     marked("Token %(name)s is revoked. Nothing was changed."),
+    marked("The token was revoked before this was applied. Nothing was applied."),
     marked("A token named %(name)s exists already. Names cannot be reused."),
     marked("%(count)s networks: at most %(maximum)s are allowed."),
     marked("%(text)s is not a network such as 203.0.113.0/24 or 2001:db8::/32."),
@@ -127,6 +128,7 @@ TEXTS = (
     marked("changed after the preview"),
     marked("changed after the moment of the request"),
     marked("changed later"),
+    marked("has another value of a type that takes one"),
     # Files
     marked("The server's disk is full."),
     marked("The file is empty."),

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import flash, redirect, render_template, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -28,7 +28,6 @@ from app.access.api_tokens import (
     create_token,
     get_token,
     list_tokens,
-    revoke_token,
     rotate_token,
     update_token,
 )
@@ -38,11 +37,12 @@ from app.access.token_types import InvalidType, parse_types
 from app.core.changes.guard import Guard
 from app.core.database import now
 from app.core.errors import DuplicateName
+from app.jobs.revoked_tokens import revoke_token
 from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.domain_texts import translate_domain_text
 from app.pages.rotation import RotationForm
-from app.pages.template_filters import local_day
+from app.pages.template_filters import local_day, number
 
 SCOPE_DESCRIPTIONS = {
     "segments:read": lazy_gettext("Read segments"),
@@ -262,7 +262,9 @@ def token_revoke(token_id: int) -> Any:
     token = get_token(token_id)
     form = FlaskForm()
     if form.validate_on_submit():
-        revoke_token(token.name)
+        cancelled = revoke_token(token.name)
         flash(_("Token %(name)s revoked.", name=token.name))
+        if cancelled:
+            flash(ngettext("%(count)s job canceled.", "%(count)s jobs canceled.", cancelled, count=number(cancelled)))
         return redirect(url_for("pages.tokens"))
     return render_template("token_revoke.html", token=token, form=form)

@@ -7,11 +7,12 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.access.api_tokens import ApiToken, create_token, revoke_token
+from app.access.api_tokens import ApiToken, create_token
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, now, run_in_transaction
 from app.core.history.nightly_senders import OBSERVED_DAYS, late_senders
 from app.core.models.change_sets import Actor, ChangeSet
+from app.jobs.revoked_tokens import revoke_token
 from tests.support.customers import GOLD, SILVER, add_customers
 from tests.support.dates import date
 from tests.support.html_client import Operator

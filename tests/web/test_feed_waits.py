@@ -13,8 +13,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.access.api_tokens import ApiToken, create_token, revoke_token
+from app.access.api_tokens import ApiToken, create_token
 from app.core.database import db
+from app.jobs.revoked_tokens import revoke_token
 from bench.servers.gunicorn import SECRET_KEY, Server, serving
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
