@@ -135,9 +135,11 @@ def _prepare(environ: dict[str, str], folder: Path) -> str:
     return _flask(environ, "tokens", "create", "torture").splitlines()[-1]
 
 
-def _flask(environ: dict[str, str], *arguments: str) -> str:
+def _flask(environ: dict[str, str], *arguments: str, stdin: str | None = None) -> str:
     command = [sys.executable, "-m", "flask", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env={**clean(), **environ}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env={**clean(), **environ}, input=stdin, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"flask {' '.join(arguments)}: {done.stdout}{done.stderr}")
     return done.stdout
