@@ -39,8 +39,8 @@ def import_(file: str, options: FileOptions) -> None:
     Columns: document_id, and any of name (or first_name and last_name), email, phone, segments (JSON); or type and
     value (one row per segment); or, by --columns, segment:TYPE for one value of that type and tags:TYPE for several.
     Rows that break the rules of a segment type are rejected.
-    A file is applied in batches that are one change set. If the command is stopped, those before stay applied and can be
-    reverted; running it again applies the rest.
+    A file is applied in batches that are one change set. If the command is stopped, the batches before stay applied and
+    can be reverted; running it again applies the rest.
     Exits with 1 if rows were rejected: they are written to FILE.rejected.csv, and all others are applied. Exits with 2
     if nothing was applied.
     """

@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.access.api_tokens import create_token
+from app.core.changes.guard import Guard
 from app.core.counts.recount import recount
+from app.core.models.segment_rules import SegmentRule, save_rule
 from app.jobs import batches, held_requests
 from app.jobs.states import JobState
 from tests.support.api_jobs import kill_in_batch
-from tests.support.clients import Api, Shell
+from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.held_changes import EMPTY, IDS, SEGMENTS, decide, held, job, only, token
 from tests.support.html_client import Operator
@@ -26,6 +29,19 @@ def test_patch_is_held_and_applied(holding: Api, editor: Operator) -> None:
     decide(editor, job_id)
     run_jobs()
     assert all_segments() == {**only([], *IDS), "a": wine}
+
+
+def test_held_patch_of_a_strict_token_is_checked_again_when_it_is_applied(app: Flask, editor: Operator) -> None:
+    add_customers("a", "b")
+    for id_ in "ab":
+        set_segments(id_, GOLD)
+    strict = api_with(app, create_token("strict", guard=Guard(customers=0, holds=True), strict=True))
+    patches = [{"document_id": "a", "add": SILVER, "remove": []}, {"document_id": "b", "add": [], "remove": GOLD}]
+    job_id = held(strict.call("PATCH", SEGMENTS, json={"customers": patches}, status=202))
+    save_rule(SegmentRule(type="membership", description="", multiple=False, policy="free", allowed_values=[]))
+    decide(editor, job_id)
+    run_jobs()
+    assert all_segments() == {"a": GOLD, "b": []}
 
 
 def test_replacement_of_types_is_held_and_keeps_other_types(holding: Api, editor: Operator) -> None:

@@ -9,20 +9,19 @@ from app.access.api_tokens import create_token
 from app.core.changes.guard import Guard
 from app.jobs import batches
 from app.jobs.revoked_tokens import revoke_token
-from tests.api.test_schedules import XMAS, read, submit
 from tests.support.api_jobs import kill_in_batch
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
 from tests.support.html_client import Operator
-from tests.support.imports import run_job
-from tests.support.schedules import job_states, let_pass, run_all
+from tests.support.imports import run_job, run_jobs
+from tests.support.schedules import XMAS, job_states, let_pass, read_job, submit
 
 ERROR = "The token was revoked before this was applied. Nothing was applied."
 
 
 @pytest.fixture
 def other(app: Flask) -> Api:
-    """A token that can still be used to read the jobs of the revoked one's neighbour."""
+    """A token that stays valid."""
     return api_with(app, create_token("other"))
 
 
@@ -43,9 +42,9 @@ def test_jobs_that_have_not_begun_are_cancelled(api: Api, other: Api, shell: She
     assert job_states() == [("api", state) for state in ("cancelled", "cancelled", "cancelled", "checking")]
     set_segments("a", GOLD)
     let_pass(3)
-    run_all()
+    run_jobs()
     assert all_segments()["a"] == [*GOLD, *XMAS], "of the other token only"
-    assert len(read(other, "4")["report"]) > 0
+    assert len(read_job(other, "4")["report"]) > 0
     assert revoke_token("crm-nightly") == 0
 
 
@@ -57,7 +56,7 @@ def test_held_change_is_discarded_and_says_why(app: Flask, editor: Operator) -> 
     revoke_token("crm")
     assert job_states() == [("api", "discarded")]
     assert ERROR in editor.get("/approvals/1").text
-    run_all()
+    run_jobs()
     assert all_segments()["a"] == GOLD
 
 
@@ -68,7 +67,7 @@ def test_approved_change_stays(app: Flask, editor: Operator) -> None:
     crm.replace([{"document_id": id_, "segments": []} for id_ in "abcde"], status=202)
     editor.post("/approvals/1", {"action": "approve"})
     assert revoke_token("crm") == 0
-    run_all()
+    run_jobs()
     assert all_segments()["a"] == []
 
 
@@ -78,10 +77,10 @@ def test_job_that_has_begun_is_applied_to_its_end(api: Api, monkeypatch: pytest.
     run_job()
     kill_in_batch(2, monkeypatch)
     assert revoke_token("crm-nightly") == 0
-    run_all()
+    run_jobs()
     assert {id_ for id_, segments in all_segments().items() if segments == XMAS} == set("abcde")
     let_pass(6)
-    run_all()
+    run_jobs()
     assert not any(all_segments().values()), "what it gave is taken back at its moment"
 
 
@@ -92,7 +91,7 @@ def test_worker_that_is_about_to_apply_the_first_batch_applies_nothing(
     run_job()
     kill_in_batch(1, monkeypatch)
     assert revoke_token("crm-nightly") == 1
-    run_all()
+    run_jobs()
     assert not any(all_segments().values())
 
 

@@ -1,6 +1,5 @@
 """Alerts on the sizes of segments and types: raised once, cleared by themselves, told to webhooks."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import cast
 
@@ -27,7 +26,7 @@ from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers
 from tests.support.dates import date
 from tests.support.html_client import Operator
-from tests.support.webhook_receiver import Receiver, receiving
+from tests.support.webhook_receiver import Receiver
 from tests.support.webhooks import add_webhook, deliver, is_authentic
 
 WATCHED = Watched("membership", "GOLD")
@@ -191,13 +190,6 @@ def test_records_that_cleared_long_ago_are_deleted(shop: None) -> None:
 
 
 # Told
-
-
-@pytest.fixture
-def receiver(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as receiver:
-        monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_HOSTS", frozenset([receiver.address]))
-        yield receiver
 
 
 def test_webhooks_receive_both_transitions_and_no_personal_data(shop: None, receiver: Receiver) -> None:

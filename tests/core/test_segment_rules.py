@@ -8,7 +8,6 @@ import pytest
 from flask import Flask
 
 from app.access.api_tokens import create_token
-from app.core.changes.guard import Guard
 from app.core.database import db
 from app.core.models.segment_rules import Policy, SegmentRule, load_rules, save_rule
 from app.core.models.segments import SegmentPair
@@ -132,22 +131,6 @@ def test_job_of_a_strict_token_rejects_rows(strict: Api, rule: Callable[..., Non
     assert all_segments() == {"a": GOLD, "b": []}
     job = finish_job(strict, strict.call("POST", "/api/v3/jobs?action=merge", **options))
     assert job["report"]["rejected"] == 2, "a second value cannot be added"
-
-
-def test_held_patch_of_a_strict_token_is_checked_again_when_it_is_approved(
-    app: Flask, editor: Operator, rule: Callable[..., None]
-) -> None:
-    add_customers("a", "b")
-    for id_ in "ab":
-        set_segments(id_, GOLD)
-    token = api_with(app, create_token("careful", guard=Guard(customers=0, holds=True), strict=True))
-    rows = [{"document_id": "a", "add": SILVER, "remove": []}, {"document_id": "b", "add": [], "remove": GOLD}]
-    token.call(**PATCH, json={"customers": rows}, status=202)
-    rule()
-    editor.post("/approvals/1", {"action": "approve"})
-    while run_job():
-        pass
-    assert all_segments() == {"a": GOLD, "b": []}
 
 
 def test_rename_by_a_strict_token(strict: Api, rule: Callable[..., None]) -> None:
