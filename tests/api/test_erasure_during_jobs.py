@@ -1,16 +1,14 @@
 """Customers who are erased while a job that skips them is being applied: contract §8."""
 
 import threading
-import time
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.core.changes.erasure import erase_customers
-from app.core.database import db, now, run_in_transaction
+from app.core.database import now, run_in_transaction
 from app.jobs import api_jobs, apply_job
 from app.jobs.api_job import ApiJob
 from app.jobs.apply_job import BatchResult
@@ -19,6 +17,7 @@ from app.jobs.jobs import insert_job
 from app.jobs.states import JobKind, JobState
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
 from tests.support.imports import last_result, run_job
+from tests.support.waiting import await_lock_or_end
 
 pytestmark = pytest.mark.parametrize("app", ["postgresql"], indirect=True)  # SQLite has one writer at a time
 
@@ -48,13 +47,6 @@ def erase_in_a_thread(app: Flask) -> threading.Thread:
     thread = threading.Thread(target=erase)
     thread.start()
     return thread
-
-
-def await_lock_or_end(thread: threading.Thread) -> None:
-    """Return once the thread's transaction waits for another one, or has ended."""
-    with db.engine.connect() as connection:
-        while thread.is_alive() and not connection.scalar(text("SELECT 1 FROM pg_locks WHERE NOT granted LIMIT 1")):
-            time.sleep(0.01)
 
 
 def test_who_is_erased_before_the_job_skips_them_is_not_listed(

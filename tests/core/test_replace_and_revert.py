@@ -1,0 +1,141 @@
+"""What the two central functions return and record, beyond what the API shows of it."""
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.changes.change_set_builder import open_change_set, reserve_change_set
+from app.core.changes.profiles import upsert_customers
+from app.core.changes.replace_segments import ReplaceResult, replace_segments
+from app.core.changes.revert import (
+    Previewed,
+    RevertResult,
+    preview_revert,
+    preview_revert_batches,
+    revert,
+    revert_previewed,
+)
+from app.core.changes.type_limits import TypeForbidden
+from app.core.database import db, run_in_transaction
+from app.core.errors import NotEnded
+from app.core.models.change_sets import ChangeSet
+from app.core.models.customers import CustomerSearch
+from tests.support.another_writer import another_writer
+from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, count_change_sets, set_segments
+from tests.support.query_log import capture_queries
+from tests.support.waiting import await_lock_or_end
+
+
+@pytest.fixture
+def change_set(app: Flask) -> int:
+    """A change set that gave four customers a segment; `d` has lost it since, and `b` has another one."""
+    add_customers("a", "b", "c", "d")
+    change_set_id = replace_segments(dict.fromkeys("abcd", GOLD), TESTER).change_set_id
+    assert change_set_id
+    set_segments("b", SILVER)
+    set_segments("d", [])
+    return change_set_id
+
+
+def last_change_set() -> ChangeSet:
+    db.session.rollback()
+    return db.session.scalars(select(ChangeSet).order_by(ChangeSet.id.desc()).limit(1)).one()
+
+
+def number_of(document_id: str) -> int:
+    return db.session.scalars(select(CustomerSearch.id).where(CustomerSearch.document_id == document_id)).one()
+
+
+def test_note_and_totals_are_recorded(app: Flask) -> None:
+    add_customers("a", "b")
+    set_segments("a", GOLD)
+    result = replace_segments({"a": GOLD, "b": GOLD, "nobody": GOLD}, TESTER, note="Spring")
+    recorded = last_change_set()
+    assert result == ReplaceResult(1, 1, ["nobody"], [], recorded.id)
+    assert (recorded.note, recorded.changed, recorded.unchanged) == ("Spring", 1, 1)
+    revert(recorded.id, TESTER, note="Mistake")
+    assert last_change_set().note == "Mistake"
+    assert replace_segments({"a": [], "b": []}, TESTER).emptied == 1
+
+
+def test_a_dry_run_returns_the_result_and_writes_nothing(change_set: int) -> None:
+    before, count = all_segments(), count_change_sets()
+    assert replace_segments({"a": SILVER}, TESTER, dry_run=True) == ReplaceResult(1, 0, [], [])
+    assert revert(change_set, TESTER, dry_run=True) == RevertResult(2, 1, ["b"], emptied=2)
+    assert (all_segments(), count_change_sets()) == (before, count)
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_an_earlier_change_that_commits_while_the_update_waits_is_not_later(app: Flask) -> None:
+    """The statement cannot see the part of that change yet, and takes the customer for stale."""
+    add_customers("ana")
+    results: list[ReplaceResult] = []
+
+    def replace() -> None:
+        with app.app_context():
+            results.append(replace_segments({"ana": GOLD}, TESTER, as_of=datetime.now(UTC)))
+
+    with another_writer("ana") as writer:
+        columns = "id, change_set_id, position, tag, at, entries, deletions"
+        writer.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, clock_timestamp(), 0, 0)")
+        writer.execute("UPDATE customers SET part_id = 9 WHERE document_id = 'ana'")
+        thread = threading.Thread(target=replace)
+        thread.start()
+        await_lock_or_end(thread)
+        writer.execute("COMMIT")
+        thread.join()
+    assert (results[0].changed, results[0].stale) == (1, [])
+    assert all_segments() == {"ana": GOLD}
+
+
+def test_a_result_names_how_many_customers_the_change_set_is_about() -> None:
+    assert RevertResult(changed=3, unchanged=2, conflicts=["x"], profiles=1, deleted=1).touched == 7
+    assert RevertResult(changed=1, profiles=3).touched == 3
+
+
+def revert_batch(change_set_id: int, previewed: Previewed, types: tuple[str, ...] = ()) -> RevertResult:
+    def work(session: Session) -> RevertResult:
+        result = RevertResult()
+        with open_change_set(session, TESTER, reverts=change_set_id) as undo:
+            revert_previewed(undo, change_set_id, previewed, result, types)
+        return result
+
+    return run_in_transaction(work)
+
+
+def test_only_who_was_previewed_as_reverted_is_reverted(change_set: int) -> None:
+    with Session(db.engine) as session:
+        (previewed,) = preview_revert_batches(session, change_set, RevertResult())
+    outcomes = {id_: outcome for id_, (_, outcome) in previewed.items()}
+    assert outcomes == {"a": "revert", "b": "conflict", "c": "revert", "d": "unchanged"}
+    set_segments("b", GOLD)  # could be reverted by now, and the preview said otherwise
+    assert revert_batch(change_set, previewed) == RevertResult(changed=2, unchanged=1, conflicts=["b"])
+    assert all_segments() == {"a": [], "b": GOLD, "c": [], "d": []}
+    assert (last_change_set().changed, last_change_set().unchanged) == (2, 1)
+
+
+def test_segments_of_other_types_are_neither_previewed_nor_reverted(change_set: int) -> None:
+    with pytest.raises(TypeForbidden), Session(db.engine) as session:
+        list(preview_revert_batches(session, change_set, RevertResult(), ("region",)))
+    with pytest.raises(TypeForbidden):
+        revert_batch(change_set, {"a": (number_of("a"), "revert")}, ("region",))
+    assert all_segments()["a"] == GOLD
+
+
+def test_a_preview_locks_nothing_and_needs_an_ended_change_set(app: Flask) -> None:
+    def create(session: Session) -> None:
+        with open_change_set(session, TESTER) as change_set:
+            upsert_customers(session, [{"document_id": "a"}], change_set)
+
+    run_in_transaction(create)  # whose revert locks the customer
+    with capture_queries() as queries:
+        preview_revert(1)
+    assert queries
+    assert [query for query in queries if "FOR UPDATE" in query] == []
+    applying = run_in_transaction(lambda session: reserve_change_set(session, TESTER))
+    with pytest.raises(NotEnded):
+        preview_revert(applying)
