@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from app.access.audit_log import prune_audit_log
 from app.access.refusal_counts import write_refusal_counts
 from app.access.token_request_log import write_request_log
-from app.core.changes.erasure import purge_when_due
+from app.core.changes.erasure import purge_deleted, purge_is_due
 from app.core.changes.erasure_log import remove_old_erasures
 from app.core.counts.compaction import compact_when_due
 from app.core.counts.size_alerts import remove_old_alerts
@@ -70,7 +70,7 @@ def apply_retention(stop: Stop) -> bool:
     remove_old_alerts()
     if days := current_app.config["HISTORY_RETENTION_DAYS"]:
         prune(now() - timedelta(days=days))
-    stop.wait(RETENTION_INTERVAL_S)
+    _pause(stop, RETENTION_INTERVAL_S)
     return True
 
 
@@ -78,17 +78,18 @@ def compact_ledger(stop: Stop) -> bool:
     """Fold the ledger of counts when it has many recent rows."""
     if compact_when_due():
         return True
-    stop.wait(COMPACTION_INTERVAL_S)
+    _pause(stop, COMPACTION_INTERVAL_S)
     return True
 
 
 def purge_erased(stop: Stop) -> bool:
     """Overwrite erased customers in SQLite's file. Writers wait meanwhile: for a hundredth of the time at most."""
-    started = time.monotonic()
-    try:
-        purge_when_due()
-    finally:
-        stop.wait(PURGE_PAUSE * (time.monotonic() - started))
+    if purge_is_due():
+        started = time.monotonic()
+        try:
+            purge_deleted()
+        finally:
+            _pause(stop, PURGE_PAUSE * (time.monotonic() - started))
     return False
 
 
@@ -96,8 +97,14 @@ def watch_sizes(stop: Stop) -> bool:
     """Raise and clear the alerts on the sizes of segments, once a minute."""
     if check_segment_alerts():
         notify_workers()
-    stop.wait(ALERT_INTERVAL_S)
+    _pause(stop, ALERT_INTERVAL_S)
     return True
+
+
+def _pause(stop: Stop, seconds: float) -> None:
+    """Wait without a transaction: while one reads, SQLite's log is never emptied and grows."""
+    db.session.remove()
+    stop.wait(seconds)
 
 
 HANDLERS = {

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import background
-from app.core import dialects
+from app.core.changes.erasure import purge_is_due
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
 from app.core.database import db, now, run_in_transaction
@@ -182,12 +182,38 @@ def test_the_files_of_sqlite_have_no_trace_after_a_purge(app: Flask, erased: str
 
 @pytest.mark.parametrize("app", ["sqlite"], indirect=True)
 def test_a_purge_is_done_once_for_all_erasures_before_it(app: Flask, eraser: Api, person: str) -> None:
-    assert not dialects.purge_is_due(db.engine)
+    assert not purge_is_due()
     for document_id in (person, "other"):
         erase(eraser, document_id)
-    assert dialects.purge_is_due(db.engine)
+    assert purge_is_due()
     purge()
-    assert not dialects.purge_is_due(db.engine)
+    assert not purge_is_due()
+
+
+class RecordingStop(threading.Event):
+    """Records whether a transaction was open when a task waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_transaction: list[bool] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.in_transaction.append(db.session().in_transaction())
+        return True
+
+
+@pytest.mark.parametrize("task", [background.apply_retention, background.compact_ledger, background.watch_sizes])
+def test_tasks_wait_without_a_transaction(app: Flask, ana: str, task: background.Task) -> None:
+    """A reader keeps SQLite's log from being emptied, and with it a purge from ending."""
+    stop = RecordingStop()
+    task(stop)
+    assert stop.in_transaction == [False]
+
+
+def test_without_an_erasure_no_purge_is_waited_for(app: Flask, ana: str) -> None:
+    stop = RecordingStop()
+    background.purge_erased(stop)
+    assert stop.in_transaction == []
 
 
 @pytest.mark.parametrize("app", ["sqlite"], indirect=True)
@@ -195,7 +221,7 @@ def test_a_purge_that_a_reader_prevents_is_done_later(app: Flask, erased: str) -
     with Session(db.engine) as reader:
         reader.execute(select(CustomerChange.kind)).all()
         purge()
-        assert dialects.purge_is_due(db.engine)
+        assert purge_is_due()
     purge()
     assert traces_in_files(app) == []
 

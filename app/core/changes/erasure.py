@@ -82,10 +82,9 @@ def purge_deleted() -> bool:
     return dialects.purge_deleted(db.engine)
 
 
-def purge_when_due() -> None:
-    """Overwrite what was erased, if anything was since the last time."""
-    if dialects.purge_is_due(db.engine):
-        purge_deleted()
+def purge_is_due() -> bool:
+    """Return whether customers were erased since the last purge."""
+    return dialects.purge_is_due(db.engine)
 
 
 def _erase(
