@@ -21,7 +21,7 @@ IGNORED = ""
 SEGMENT_OF = "segment:"
 """`segment:membership`: each cell that is not empty is the value of a segment of that type."""
 TAGS_OF = "tags:"
-"""`tags:Tags`: a cell lists values of segments of that type, separated by commas."""
+"""`tags:Tags`: a cell lists values of segments of that type, separated by commas, or by semicolons if it has none."""
 NAME_PARTS = ("first_name", "last_name")
 COLUMN_ROLES = ("document_id", *PROFILE_FIELD_NAMES, *NAME_PARTS, "segments", "type", "value", "row")
 """What a column may hold: a profile field, a part of the name, all segments as JSON, or the type and value of one
@@ -52,6 +52,8 @@ class CustomerEntry(NamedTuple):
     document_id: str
     profile: dict[str, str | None]
     segments: Segments | None
+    lines: tuple[int, ...] = ()
+    """The numbers of its lines: of several, if the file has one for each segment."""
 
 
 def detect_columns(columns: Sequence[str]) -> list[str]:
@@ -200,9 +202,10 @@ class CsvRows:
 
 
 def _split_tags(cell: str) -> list[str]:
-    """Split `VIP, Bogotá` or `"VIP","Bogotá"` at its commas."""
+    """Split `VIP, Bogotá` or `"VIP","Bogotá"` at its commas; without any, `VIP; Bogotá` at its semicolons."""
+    text = unescape_cell(cell)
     try:
-        values = next(csv.reader([unescape_cell(cell)], skipinitialspace=True), [])
+        values = next(csv.reader([text], delimiter="," if "," in text else ";", skipinitialspace=True), [])
     except csv.Error:
         values = [cell]
     return [value.strip() for value in values if value.strip()]

@@ -53,6 +53,8 @@ class FileFormat:
     delimiter: str = ","
     header: bool = True
     """Whether a CSV or workbook has a row with the names of the columns."""
+    header_line: int = 0
+    """The line of the header; 0 if it is to be found."""
     sheet: str | None = None
     """Which sheet of a workbook; None for the first that is not empty."""
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -147,16 +147,23 @@ def table_rows(
     start = list(islice(rows, 1))
     if start and start[0].error:
         raise UnreadableFile(f"The first line is not CSV: {start[0].error}")
-    if start and format.header and not is_header(start[0].row):
+    if start and format.header and (format.header_line or not is_header(start[0].row)):
         start += islice(rows, MAX_LINES_ABOVE_HEADER)
     names = start[0].row if start else []
     if format.header:
-        position = next((n for n, line in enumerate(start) if line.row and is_header(line.row)), 0)
+        position = _header_position(start, format.header_line, is_header)
         names, start, notes.skipped_lines = start[position].row if start else [], start[position + 1 :], position
         columns = [replace_unstorable(trim_cell(name)) for name in names]
     else:
         columns = [f"column {n + 1}" for n in range(len(names))]
     return _fitting_rows(chain(start, rows), columns, format, notes), columns
+
+
+def _header_position(start: Sequence[Line], header_line: int, is_header: Callable[[list[str]], bool]) -> int:
+    """Return which of the first rows is the header: the one at `header_line`, or the one that looks like it."""
+    if header_line:
+        return next((n for n, line in enumerate(start) if line.row and line.number >= header_line), 0)
+    return next((n for n, line in enumerate(start) if line.row and is_header(line.row)), 0)
 
 
 def _split_rows(reader: CountingReader, delimiter: str) -> Iterator[Line]:

@@ -128,19 +128,22 @@ class Staging:
         Of several rows with one document_id, the first is used; with a row per segment, the segments of all of them.
         """
         rows = self._db.execute(
-            "SELECT document_id, content FROM entries ORDER BY length(CAST(document_id AS BLOB)), document_id, line"
+            """SELECT document_id, line, content FROM entries
+                ORDER BY length(CAST(document_id AS BLOB)), document_id, line"""
         )
         batch: dict[str, CustomerEntry] = {}
-        for document_id, content in rows:
+        for document_id, line, content in rows:
             staged = batch.get(document_id)
             if staged is None:
                 if len(batch) == BATCH_SIZE:
                     yield batch
                     batch = {}
                     gc.collect(GC_GENERATION)
-                batch[document_id] = CustomerEntry(document_id, *orjson.loads(content))
+                profile, segments = orjson.loads(content)
+                batch[document_id] = CustomerEntry(document_id, profile, segments, (line,))
             elif self.row_per_segment and staged.segments is not None:
                 staged.segments.extend(orjson.loads(content)[1])
+                batch[document_id] = staged._replace(lines=(*staged.lines, line))
         if batch:
             yield batch
         gc.collect(GC_GENERATION)

@@ -73,7 +73,7 @@ def previewed_item(entry: CustomerEntry, before: CustomerState | None, combine: 
     if before:
         profile = {name: before.profile[name] for name in entry.profile}
         expected = {"profile": profile, "segments": None if segments is None else before.segments}
-    item = {"profile": entry.profile, "segments": segments, "expected": expected}
+    item = {"profile": entry.profile, "segments": segments, "expected": expected, "lines": entry.lines}
     if segments is None or combine is replace_all:
         return item
     had = before.segments if before else []

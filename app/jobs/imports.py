@@ -13,7 +13,7 @@ from app.core.changes.preview import ChangePreview, Combine, replace_all
 from app.core.counts.segment_counts import existing_types
 from app.core.database import run_in_transaction
 from app.core.limits import MAX_COLUMN_NAME_LENGTH, MAX_COLUMNS, MAX_REJECTED_ROWS, MAX_UNCOMPRESSED_BYTES
-from app.core.models.change_sets import Actor
+from app.core.models.change_sets import Actor, with_reason
 from app.core.models.segment_rules import NO_RULES, load_rules
 from app.core.models.segments import add_segments, remove_segments
 from app.files.columns import IGNORED, SEGMENT_OF, detect_columns
@@ -23,6 +23,7 @@ from app.files.staging import Staging
 from app.jobs.apply_file import apply_previewed, preview_file
 from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
+from app.jobs.column_mappings import last_mapping
 from app.jobs.jobs import Job, create_job, transition
 from app.jobs.runner import JobRun
 from app.jobs.similar_to_existing import similar_to_existing
@@ -50,6 +51,7 @@ class ImportPayload:
     """What the segments in the file do to those that a customer has."""
     clear_empty: bool = True
     """Whether an empty cell clears the field."""
+    reason: str | None = None
     format: FileFormat | None = None
     sheets: list[str] = field(default_factory=list)
     """The sheets of a workbook."""
@@ -59,6 +61,8 @@ class ImportPayload:
     """What each column holds: one of `COLUMN_ROLES`, or a segment type."""
     sample: list[list[str]] | None = None
     """The cells of the first rows."""
+    matched_as: int | None = None
+    """The import whose roles these columns were given."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -97,16 +101,24 @@ def inspect_upload(job_id: int, payload: ImportPayload, format: FileFormat | Non
         if columns == [] or not (columns or sample):
             raise UnreadableFile("The file is empty.")
         _check_columns(columns or [])
-        roles = _detect_roles(columns) if columns is not None else None
+        matched_as, roles = _match(columns, has_names=source.format.header)
         return replace(
             payload,
             format=source.format,
             sheets=source.sheets,
             columns=columns,
             roles=roles,
+            matched_as=matched_as,
             mode="add" if "type" in (roles or ()) else "replace",
             sample=[[cell[:MAX_SAMPLE_LENGTH] for cell in row] for row in sample],
         )
+
+
+def _match(columns: list[str] | None, *, has_names: bool) -> tuple[int | None, list[str] | None]:
+    """Return the roles of the columns, and the import from which they are taken, if there is one."""
+    if columns is None:
+        return None, None
+    return (last_mapping(columns) if has_names else None) or (None, _detect_roles(columns))
 
 
 def _detect_roles(columns: list[str]) -> list[str]:
@@ -165,8 +177,9 @@ def apply_import(run: JobRun) -> None:
         batch = load_batch(change_set.session, job_id, job.batches_done)
         return BatchResult(len(batch), apply_previewed(change_set, batch))
 
+    note = with_reason(f"Import {job_id}: {payload.name}", payload.reason)
     found = {name: (run.job.preview or {})[name] for name in ("not_found", "duplicates", "rejected")}
-    apply_job(run, ApplyPlan(f"Import {job_id}: {payload.name}", customers, batches, apply, initial_result=found))
+    apply_job(run, ApplyPlan(note, customers, batches, apply, initial_result=found))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from flask import Blueprint
 from werkzeug.utils import find_modules, import_string
 
-from app.pages import audit_texts, auth, charts, domain_texts, locale, shortcut, template_filters, theme
+from app.pages import audit_texts, auth, charts, domain_texts, locale, reasons, shortcut, template_filters, theme
 
 blueprint = Blueprint("pages", __name__)
 blueprint.add_app_template_global(auth.can)
@@ -14,6 +14,7 @@ theme.register(blueprint)
 shortcut.register(blueprint)
 locale.register(blueprint)
 domain_texts.register(blueprint)
+reasons.register(blueprint)
 
 for module in find_modules(__name__):  # they register their routes on `blueprint`
     import_string(module)

@@ -6,8 +6,6 @@ from flask import flash, redirect, render_template, request
 from flask_babel import gettext as _
 
 from app.core.changes.guard import Guard
-from app.core.limits import MAX_REASON_LENGTH
-from app.core.models.customers import replace_unstorable
 from app.jobs.affected_customers import count_affected
 from app.jobs.held_changes import approve, count_losses, get_held, is_own, list_held, reject
 from app.jobs.jobs import Job, cancel, get_any_job
@@ -17,6 +15,7 @@ from app.pages.auth import current_actor, require_role
 from app.pages.job_texts import job_url
 from app.pages.jobs import job_context, start_job
 from app.pages.list_query import InvalidRequest
+from app.pages.reasons import parse_reason
 
 MAX_LISTED = 100
 
@@ -39,7 +38,6 @@ def approval(job_id: int) -> Any:
         customers=count_affected(job),
         guard=Guard.from_dict(guard) if guard else None,
         own=is_own(job, current_actor()),
-        max_reason=MAX_REASON_LENGTH,
     )
 
 
@@ -60,8 +58,7 @@ def approval_decide(job_id: int) -> Any:
         approve(job_id, current_actor())
         start_job(job_id, job.kind)
     elif action == "reject":
-        reason = replace_unstorable(request.form.get("reason", "").strip()[:MAX_REASON_LENGTH])
-        reject(job_id, current_actor(), reason)
+        reject(job_id, current_actor(), parse_reason() or "")
         flash(_("Rejected. Nothing was changed."))
     elif (action, job.state) == ("stop", JobState.APPLYING) or _is_withdrawn(action, job):
         cancel(job)

@@ -22,6 +22,7 @@ from app.pages.editor import Editor, EditorRow, parse_editor
 from app.pages.filter_texts import active_filters
 from app.pages.jobs import act_on_job, job_context, start_job
 from app.pages.list_query import InvalidRequest, parse_customer_list
+from app.pages.reasons import parse_reason
 
 MAX_COUNTED = 100_000
 MAX_SUGGESTIONS = 100
@@ -80,7 +81,7 @@ def bulk_edit_create() -> Any:
         return _form(editor)
     filter_, document_ids = _selection()
     if operation == "clear":
-        return prepare(BulkEdit("clear", [], filter_, document_ids))
+        return prepare(BulkEdit("clear", [], filter_, document_ids, reason=parse_reason()))
     segments = [segment for segment in editor.segments() if any(segment.values())]
     if not segments:
         return _form(editor, _("Enter at least one segment."), 422)
@@ -89,7 +90,7 @@ def bulk_edit_create() -> Any:
     if operation != "remove" and (refusal := _refuse(editor)):
         return refusal
     action = next(action for action in ACTIONS if action == operation)
-    return prepare(BulkEdit(action, segments, filter_, document_ids, governed=True))
+    return prepare(BulkEdit(action, segments, filter_, document_ids, reason=parse_reason(), governed=True))
 
 
 def _refuse(editor: Editor) -> Any:

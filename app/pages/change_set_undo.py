@@ -18,6 +18,7 @@ from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.jobs import act_on_job, job_context, start_job
+from app.pages.reasons import parse_reason
 from app.pages.template_filters import number
 
 MAX_CONFLICTS = 50
@@ -55,10 +56,11 @@ def _in_request(change_set_id: int) -> bool:
 def change_set_undo_apply(change_set_id: int) -> Any:
     check_ended(db.session(), change_set_id)
     if not _in_request(change_set_id):
-        job_id = create_job(JobKind.REVERT, current_actor(), RevertJob(change_set_id).to_dict(), JobState.CHECKING)
+        job = RevertJob(change_set_id, reason=parse_reason())
+        job_id = create_job(JobKind.REVERT, current_actor(), job.to_dict(), JobState.CHECKING)
         start_job(job_id, JobKind.REVERT)
         return redirect(url_for("pages.undo", job_id=job_id))
-    result = revert(change_set_id, current_actor())
+    result = revert(change_set_id, current_actor(), note=parse_reason())
     if result.change_set_id is None:
         flash(_("Nothing to undo: all these customers changed later."))
         return redirect(url_for("pages.change_set", change_set_id=change_set_id))

@@ -15,10 +15,12 @@ from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import Customer, get_customer
 from app.core.models.segment_rules import load_rules
 from app.core.models.segments import Segments
+from app.jobs.import_lines import import_lines
 from app.jobs.scheduled_changes import scheduled_for_customer
 from app.pages import blueprint, list_query
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, make_editor, parse_editor
+from app.pages.reasons import parse_reason
 from app.web.cursors import encode_cursor
 
 HISTORY_SIZE = 20
@@ -36,11 +38,15 @@ def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
     before = list_query.cursor("before", int, int, int, int)
     start = before and ((before[0], before[1]), (before[2], before[3]))
     history = customer_history(found.document_id, limit=HISTORY_SIZE, start=start)
+    origins = provenance(found.document_id)
+    changes = {held.since: found.document_id for held in origins if held.since}
+    changes |= {entry.change_set: entry.change.document_id for entry in history.entries}
     return render_template(
         "customer.html",
         customer=found,
         editor=editor,
-        origins={(held.type, held.value): held.since for held in provenance(found.document_id)},
+        origins={(held.type, held.value): held.since for held in origins},
+        lines=import_lines(changes),
         history=history,
         diff=diff_segments,
         older=history.next_entries and encode_cursor(*chain.from_iterable(history.next_entries)),
@@ -68,7 +74,7 @@ def _save(found: Customer, editor: Editor) -> Any:
     if "confirmed" not in request.form and editor.needs_confirmation(rules):
         return _page(found, editor, 422)
     document_id, new = found.document_id, editor.segments()
-    result = replace_segments({document_id: new}, current_actor(), as_of=editor.version)
+    result = replace_segments({document_id: new}, current_actor(), as_of=editor.version, note=parse_reason())
     if not result.stale:
         return redirect_to_saved(document_id, result.change_set_id, editor.summary and f"{editor.summary}.")
     current = get_customer(document_id)
@@ -85,7 +91,7 @@ def _save_merged(current: Customer, editor: Editor) -> Any:
     latest = timeline(current.document_id, limit=1)
     actor = latest[0].change_set.actor if latest else _("Someone else")
     document_id, version = current.document_id, Version(current.part_id)
-    result = replace_segments({document_id: merged}, current_actor(), as_of=version)
+    result = replace_segments({document_id: merged}, current_actor(), as_of=version, note=parse_reason())
     if result.stale:
         return None
     message = _("%(actor)s changed other segments of this customer meanwhile. Both changes were kept.", actor=actor)

@@ -15,6 +15,7 @@ from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.customer import redirect_to_saved
 from app.pages.kept_forms import RESTORE
+from app.pages.reasons import parse_reason
 from app.pages.template_filters import number
 
 URL = "/customer-profile/<document_id:document_id>"
@@ -94,7 +95,7 @@ def _save(document_id: str, profile: Profile) -> int | None:
     """Create or update the customer; return the id of the change set, or None if nothing changed."""
 
     def work(session: Session) -> int | None:
-        with open_change_set(session, current_actor()) as change_set:
+        with open_change_set(session, current_actor(), note=parse_reason()) as change_set:
             upsert_customers(session, [{"document_id": document_id, **profile}], change_set)
         return change_set.id if change_set.has_changes else None
 

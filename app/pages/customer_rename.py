@@ -4,13 +4,14 @@ from typing import Any
 
 from flask import render_template, request
 
-from app.core.changes.document_ids import rename_customer
+from app.core.changes.document_ids import RENAME_NOTE, rename_customer
 from app.core.errors import CustomerExists, InvalidDocumentId
 from app.core.models.customers import Customer, get_customer
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.customer import redirect_to_saved
 from app.pages.domain_texts import translate_domain_text
+from app.pages.reasons import parse_reason
 
 URL = "/customer-rename/<document_id:document_id>"
 
@@ -32,7 +33,7 @@ def _page(found: Customer, error: str | None = None) -> Any:
 def customer_rename_apply(document_id: str) -> Any:
     found, new = get_customer(document_id), request.form.get("document_id", "").strip()
     try:
-        change_set_id = rename_customer(document_id, new, current_actor())
+        change_set_id = rename_customer(document_id, new, current_actor(), note=parse_reason() or RENAME_NOTE)
     except (CustomerExists, InvalidDocumentId) as error:
         return _page(found, translate_domain_text(str(error)))
     return redirect_to_saved(new, change_set_id)

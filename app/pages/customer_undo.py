@@ -8,9 +8,11 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.changes.revert import UndoPreview, preview_undo
 from app.core.changes.segment_updates import Version
 from app.core.history.segment_diff import diff_segments
+from app.core.models.change_sets import with_reason
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
 from app.pages.customer import redirect_to_saved
+from app.pages.reasons import parse_reason
 
 URL = "/changes/<number:change_set_id>/undo/<document_id:document_id>"
 
@@ -44,7 +46,7 @@ def customer_undo_apply(change_set_id: int, document_id: str) -> Any:
         {document_id: preview.segments},
         current_actor(),
         as_of=Version(version),
-        note=f"Reverts change #{change_set_id} for this customer",
+        note=with_reason(f"Reverts change #{change_set_id} for this customer", parse_reason()),
     )
     if result.stale:
         return _page(preview_undo(document_id, change_set_id), 409)

@@ -1,15 +1,10 @@
-"""The list of customers: search, filters, sort order, count and export."""
+"""The list of customers: search, filters, sort order and count."""
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
 from typing import Any
 
-import orjson
-from flask import Response, redirect, render_template, request, stream_with_context, url_for
+from flask import redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from werkzeug.wsgi import FileWrapper
 
-from app.access.audit_log import record_event_now
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import largest_segments
 from app.core.models.customers import customer_exists
@@ -20,11 +15,9 @@ from app.core.search.customers import (
     count_customers,
     find_customers,
     find_previous_page,
-    iter_customers,
     known_count,
 )
 from app.core.search.filters import Filter
-from app.files.export import WorkbookTooSmall, csv_chunks, write_workbook
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
 from app.pages.filter_texts import CHOICES, SEGMENT_CONDITIONS, active_filters
@@ -36,7 +29,7 @@ from app.pages.list_query import (
     parse_customer_list_form,
 )
 from app.serialization.segment_notation import format_segment
-from app.web.replica_reads import from_replica, stream_from_replica
+from app.web.replica_reads import from_replica
 
 PAGE_SIZE = 50
 MAX_COUNTED = 10_000
@@ -133,51 +126,3 @@ def customer_count() -> Any:
     """Return how many customers match, for a page that is already displayed."""
     count = count_customers(parse_customer_list().filter, limit=MAX_COUNTED)
     return render_template("components/count.html", count=count)
-
-
-@blueprint.get("/customer-export")
-@require_role("viewer")
-def customer_export() -> Response:
-    """Stream all customers of the list as a file that can be imported again: `?format=csv`, `jsonl` or `xlsx`."""
-    filter_, format_ = parse_customer_list().filter, list_query.text("format") or "csv"
-    if format_ not in EXPORT_FORMATS:
-        raise InvalidRequest(_("Choose CSV, Excel or JSON Lines."))
-    mimetype, write = EXPORT_FORMATS[format_]
-    rows = stream_from_replica(lambda: iter_customers(filter_))
-    record_event_now("customers_exported", after={"format": format_, "filtered": bool(filter_)})
-    return Response(
-        stream_with_context(write(rows)),
-        mimetype=mimetype,
-        headers={"Content-Disposition": f"attachment; filename=customers.{format_}"},
-    )
-
-
-Rows = Generator[dict[str, Any], None, None]
-
-
-def _csv(rows: Rows) -> Iterator[str]:
-    with closing(rows):
-        yield "\N{BYTE ORDER MARK}"  # without it, spreadsheets do not recognise UTF-8
-        yield from csv_chunks(rows, for_spreadsheets=True)
-
-
-def _json_lines(rows: Rows) -> Iterator[bytes]:
-    with closing(rows):
-        for customer in rows:
-            yield orjson.dumps(customer, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _workbook(rows: Rows) -> Iterator[bytes]:
-    try:
-        with closing(rows):
-            file = write_workbook(rows)
-    except WorkbookTooSmall:
-        raise InvalidRequest(_("A workbook can't hold these customers. Export CSV instead.")) from None
-    return FileWrapper(file)
-
-
-EXPORT_FORMATS: dict[str, tuple[str, Callable[[Rows], Iterator[Any]]]] = {
-    "csv": ("text/csv", _csv),
-    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _workbook),
-    "jsonl": ("application/x-ndjson", _json_lines),
-}

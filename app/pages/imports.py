@@ -13,6 +13,7 @@ from app.core.models.customers import PROFILE_FIELDS, replace_unstorable
 from app.files.columns import COLUMN_ROLES, IGNORED, SEGMENT_OF, TAGS_OF, validate_columns
 from app.files.export import rejected_csv_chunks
 from app.files.formats import DELIMITERS, ENCODINGS, FileFormat, UnreadableFile
+from app.files.lines import MAX_LINES_ABOVE_HEADER
 from app.files.notes import describe_notes
 from app.jobs.imports import MODES, ImportPayload, Mode, create_import, inspect_upload
 from app.jobs.jobs import Job, get_job, list_jobs, transition
@@ -23,12 +24,14 @@ from app.pages.auth import current_actor, require_role
 from app.pages.domain_texts import translate_domain_text
 from app.pages.jobs import act_on_job, job_context, start_job
 from app.pages.list_query import InvalidRequest, ListUrl
+from app.pages.reasons import parse_reason
 from app.pages.template_filters import number
 from app.web.cursors import encode_cursor
 
 PAGE_SIZE = 30
 MAX_REJECTED_SHOWN = 50
 MAX_FILE_NAME = 200
+HEADER_LINES = range(1, MAX_LINES_ABOVE_HEADER + 2)
 
 ROLE_LABELS = {
     IGNORED: lazy_gettext("Ignore"),
@@ -130,6 +133,7 @@ def _page(job: Job, error: str | None = None, status: int = 200, payload: Import
         notes=_notes(job),
         delimiters=[(sign, name, DELIMITER_LABELS[sign]) for sign, name in DELIMITER_NAMES.items()],
         encodings=ENCODINGS,
+        header_lines=HEADER_LINES,
     ), status
 
 
@@ -177,14 +181,16 @@ def _reread(job: Job, payload: ImportPayload) -> Any:
 
 
 def _format(payload: ImportPayload) -> FileFormat:
-    header, sheet = request.form.get("header") != "none", request.form.get("sheet")
+    header, sheet = request.form.get("header", ""), request.form.get("sheet")
+    line = int(header) if header in map(str, HEADER_LINES) else 0
+    names: dict[str, Any] = {"header": header != "none", "header_line": line}
     if payload.format and payload.format.kind == "workbook":
-        return FileFormat("workbook", header=header, sheet=sheet if sheet in payload.sheets else None)
+        return FileFormat("workbook", sheet=sheet if sheet in payload.sheets else None, **names)
     encoding, name = request.form.get("encoding", ""), request.form.get("delimiter", "")
     delimiter = next((sign for sign in DELIMITERS if DELIMITER_NAMES[sign] == name), None)
     if encoding not in ENCODINGS or delimiter is None:
         raise InvalidRequest(_("Unknown format."))
-    return FileFormat("csv", encoding, delimiter, header=header)
+    return FileFormat("csv", encoding, delimiter, **names)
 
 
 def _mode(name: str) -> Mode:
@@ -201,6 +207,7 @@ def _check(job: Job, payload: ImportPayload) -> Any:
         create=request.form.get("create") == "yes",
         mode=_mode(request.form.get("mode", "replace")),
         clear_empty=request.form.get("keep-empty") != "yes",
+        reason=parse_reason(),
     )
     if payload.columns is not None:
         roles = request.form.getlist("role")

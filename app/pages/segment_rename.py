@@ -16,6 +16,7 @@ from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.bulk_edits import prepare
 from app.pages.editor import similar_if_new
+from app.pages.reasons import parse_reason
 from app.pages.template_filters import number
 
 URL = "/segments/<segment_part:type>/<segment_part:value>/rename"
@@ -64,7 +65,8 @@ def segment_rename_prepare(type: str, value: str) -> Any:
     similar, unlisted = [size for size in similar_if_new(new) if size.pair != old], rules.is_unlisted(new)
     if (similar or unlisted) and "confirmed" not in request.form:
         return _page(old, new, similar=similar, unlisted=unlisted)
-    return prepare(BulkEdit("rename", [old.to_dict(), new.to_dict()], Filter(segments=(old,)), governed=True))
+    segments, filter_ = [old.to_dict(), new.to_dict()], Filter(segments=(old,))
+    return prepare(BulkEdit("rename", segments, filter_, reason=parse_reason(), governed=True))
 
 
 def _error(old: SegmentPair, new: SegmentPair) -> str | None:

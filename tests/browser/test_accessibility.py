@@ -14,6 +14,7 @@ from tests.support.page_tour import page_tour
 
 AXE_SIZES = (DESKTOP["viewport"], PHONE)
 WIDTHS = (320, 390, 768, 1024, 1280, 1920)
+JOB_PAGES = ("import", "bulk_edit", "approval", "undo", "change_set_undo")
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 """The rules that another theme can break: it changes nothing but colours."""
 
@@ -34,6 +35,8 @@ def test_every_page_is_accessible_and_fits_the_window(
     visited, titles = set(), {}
     for name, session in page_tour(browser, server, full=full):
         check(session.page, name)
+        if name.split()[0] in JOB_PAGES:
+            check_no_zeros(session.page, name)
         assert session.errors == [], name
         visited.add(name.split()[0])
         titles.setdefault(session.page.title(), set()).add(name.split()[0])
@@ -63,6 +66,12 @@ def check(page: Page, name: str) -> None:
     page.evaluate("document.documentElement.dataset.bsTheme = 'dark'")
     assert violations(page, COLOUR_RULES) == [], (name, "dark by choice")
     page.set_viewport_size(AXE_SIZES[0])
+
+
+def check_no_zeros(page: Page, name: str) -> None:
+    """Check that a zero is shown only where there is no other number."""
+    numbers = [text.strip() for text in page.locator(".stats dd").all_inner_texts()]
+    assert numbers == ["0"] or "0" not in numbers, (name, numbers)
 
 
 def check_fits(page: Page, name: str) -> None:

@@ -62,13 +62,18 @@ def test_password_and_code(visitor: BrowserSession) -> None:
         sign_out(page)
 
 
-def test_passkey(visitor: BrowserSession) -> None:
-    page = visitor.page
-    devtools = visitor.context.new_cdp_session(page)
+def add_authenticator(visitor: BrowserSession) -> None:
+    """Give the browser a virtual device that holds passkeys and is always unlocked."""
+    devtools = visitor.context.new_cdp_session(visitor.page)
     devtools.send("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
     options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def test_passkey(visitor: BrowserSession) -> None:
+    page = visitor.page
+    add_authenticator(visitor)
     sign_in(visitor.go("/sign-in"), "ana.editor@example.com")
     visitor.go("/account/second-factor")
     page.get_by_label("Name").fill("Work laptop")

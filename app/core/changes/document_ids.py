@@ -14,8 +14,10 @@ from app.core.models.customers import Customer, CustomerSearch, check_document_i
 
 customers, search = Customer.__table__, CustomerSearch.__table__
 
+RENAME_NOTE = "Changes the document_id of a customer"
 
-def rename_customer(old: str, new: str, actor: Actor) -> int:
+
+def rename_customer(old: str, new: str, actor: Actor, *, note: str = RENAME_NOTE) -> int:
     """Give the customer `old` the document_id `new`; return the id of the change set, which can be reverted.
 
     Earlier entries keep the old id. An id that no customer has any more can be used again.
@@ -24,7 +26,7 @@ def rename_customer(old: str, new: str, actor: Actor) -> int:
     """
 
     def work(session: Session) -> int:
-        with open_change_set(session, actor, note="Changes the document_id of a customer") as change_set:
+        with open_change_set(session, actor, note=note) as change_set:
             rename_customer_in(change_set, old, new)
         return change_set.id
 
