@@ -13,6 +13,7 @@ from flask_migrate import Migrate
 
 from app import api, cli, errors, pages
 from app.access.idempotency import erase_from_responses
+from app.access.saved_views import erase_from_views
 from app.core import dialects, encryption
 from app.core.changes.erasure_log import use_erasure_log
 from app.core.changes.traces import use_erasers
@@ -81,7 +82,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
             dialects.configure_engine(engine)
     encryption.use_secret_keys(secret_keys.secret_keys)
     use_erasure_log(lambda: current_app.config["ERASURE_LOG"])
-    use_erasers((erase_from_responses, erase_from_jobs))
+    use_erasers((erase_from_responses, erase_from_jobs, erase_from_views))
     metrics.init_app(app)
     cancellation.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)

@@ -10,6 +10,7 @@ from flask.cli import AppGroup
 
 from app.access.audit_log import record_event_now
 from app.access.idempotency import disclose_from_responses
+from app.access.saved_views import disclose_from_views
 from app.cli.file_options import DELIMITER_NAMES, FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
@@ -154,7 +155,11 @@ def erase_recorded() -> int:
 @reports_errors
 def disclose(document_id: str) -> None:
     """Print everything that is stored about the customer ID, as JSON."""
-    elsewhere: dict[str, Disclose] = {"jobs": disclose_from_jobs, "responses": disclose_from_responses}
+    elsewhere: dict[str, Disclose] = {
+        "jobs": disclose_from_jobs,
+        "responses": disclose_from_responses,
+        "views": disclose_from_views,
+    }
     disclosure = disclose_customer(document_id, elsewhere)
     record_event_now("customer_disclosed")
     click.echo(orjson.dumps(disclosure, option=orjson.OPT_INDENT_2).decode())

@@ -81,6 +81,11 @@ MAX_SEGMENT_TEXT_LENGTH = 1000
 MAX_QUERY_LENGTH = 1000
 """Characters of a search or a filter on the pages."""
 
+MAX_VIEWS = 50
+"""Saved views of the customer list: each is a tab."""
+
+MAX_VIEW_NAME_LENGTH = 60
+
 MAX_SELECTED = 1_000
 """Customers selected one by one for a bulk edit."""
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal, get_args
 
 import orjson
@@ -28,6 +28,8 @@ from app.jobs.runner import JobRun
 from app.jobs.states import JobState
 
 Action = Literal["add", "remove", "replace", "clear", "rename"]
+MAX_NAMED = 3
+"""Renames that a change set's note names."""
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
 customers = Customer.__table__.c
@@ -37,8 +39,8 @@ customers = Customer.__table__.c
 class BulkEdit:
     """An action on the segments of many customers.
 
-    `add` and `remove` these segments, `replace` all segments with them, `clear` all; `rename` the first of two to the
-    second, which merges them where a customer has both.
+    `add` and `remove` these segments, `replace` all segments with them, `clear` all; `rename` the first of each two to
+    the second, which merges them where a customer has both. Several renames need no filter.
     """
 
     action: Action
@@ -65,6 +67,17 @@ class BulkEdit:
         reason, governed = payload.get("reason"), payload.get("governed", False)
         return BulkEdit(payload["action"], payload["segments"], filter_, document_ids, applies, reason, governed)
 
+    @property
+    def names(self) -> list[tuple[SegmentPair, SegmentPair]]:
+        """The old and new segments of a rename."""
+        pairs = list(map(SegmentPair.of, self.segments))
+        return list(zip(pairs[::2], pairs[1::2], strict=True))
+
+    @property
+    def expects_all_segments(self) -> bool:
+        """Whether the edit is applied only to customers none of whose segments changed since the preview."""
+        return self.action in ("replace", "clear") or (self.action == "rename" and len(self.names) > 1)
+
     def new_segments(self) -> ColumnElement[Any]:
         """Return the expression for a customer's new segments, from the segments at the time of the UPDATE."""
         if self.action == "add":
@@ -72,12 +85,12 @@ class BulkEdit:
         if self.action == "remove":
             return dialects.patch_segments(customers.segments, add=_json([]), remove=_json(self.segments))
         if self.action == "rename":
-            return dialects.rename_segments(customers.segments, *map(SegmentPair.of, self.segments))
+            return dialects.rename_segments(customers.segments, self.names)
         return _json(self.segments if self.action == "replace" else [])
 
     def expectation(self, segments: Segments) -> Any:
         """Return what must hold when the edit is applied: which of its segments a customer has, or all segments."""
-        if self.action in ("replace", "clear"):
+        if self.expects_all_segments:
             return segments
         existing = set(map(SegmentPair.of, segments))
         return [SegmentPair.of(segment) in existing for segment in self.segments]
@@ -85,7 +98,7 @@ class BulkEdit:
     def to_update(self) -> SegmentUpdate:
         """Return the update of `payload`, `{document_id: expectation}`."""
         rows = dialects.json_entries(bindparam("payload", type_=dialects.Json))
-        if self.action in ("replace", "clear"):
+        if self.expects_all_segments:
             condition = customers.segments == rows.c.value
         else:
             condition = and_(
@@ -100,14 +113,23 @@ class BulkEdit:
     def count(self) -> int | None:
         """Return the number of customers, if it is known without counting them."""
         if self.filter is None:
-            return len(self.document_ids)
+            return len(self.document_ids) or None
         count = known_count(self.filter)
         return count.customers if count else None
 
     def batches(self) -> Iterator[list[str]]:
-        ids = iter(self.document_ids) if self.filter is None else iter_ids(self.filter)
+        ids = chain.from_iterable(map(iter_ids, self._filters())) if not self.document_ids else iter(self.document_ids)
         while batch := list(islice(ids, BATCH_SIZE)):
             yield batch
+
+    def _filters(self) -> Iterator[Filter]:
+        """Yield what customers must match one of; each matches one at most."""
+        if self.filter is not None:
+            yield self.filter
+            return
+        old = [old for old, _new in self.names]
+        for index, pair in enumerate(old):
+            yield Filter(segments=(pair,), without=tuple(old[:index]))
 
 
 def _json(segments: Segments) -> ColumnElement[Any]:
@@ -188,6 +210,8 @@ def describe(edit: BulkEdit) -> str:
         return edit.reason
     names = [f"{pair['type']} {pair['value']}" for pair in edit.segments]
     if edit.action == "rename":
-        return f"Renames {names[0]} to {names[1]}"
+        renames = [f"{old} to {new}" for old, new in zip(names[::2], names[1::2], strict=True)]
+        rest = f" and {len(renames) - MAX_NAMED} more" if len(renames) > MAX_NAMED else ""
+        return f"Renames {', '.join(renames[:MAX_NAMED])}{rest}"
     verb = {"add": "Adds", "remove": "Removes", "replace": "Replaces all segments by", "clear": "Clears all segments"}
     return " ".join([verb[edit.action], ", ".join(names)]).strip()

@@ -3,11 +3,23 @@
 from flask import Blueprint
 from werkzeug.utils import find_modules, import_string
 
-from app.pages import audit_texts, auth, charts, domain_texts, locale, reasons, shortcut, template_filters, theme
+from app.pages import (
+    audit_texts,
+    auth,
+    blanks,
+    charts,
+    domain_texts,
+    locale,
+    reasons,
+    shortcut,
+    template_filters,
+    theme,
+)
 
 blueprint = Blueprint("pages", __name__)
 blueprint.add_app_template_global(auth.can)
 audit_texts.register(blueprint)
+blanks.register(blueprint)
 charts.register(blueprint)
 template_filters.register(blueprint)
 theme.register(blueprint)

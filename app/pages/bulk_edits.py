@@ -18,6 +18,7 @@ from app.jobs.jobs import create_job, get_job
 from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
+from app.pages.customers import customer_list
 from app.pages.editor import Editor, EditorRow, parse_editor
 from app.pages.filter_texts import active_filters
 from app.pages.jobs import act_on_job, job_context, start_job
@@ -38,6 +39,8 @@ OPERATIONS = {
 @require_role("editor")
 def bulk_edit_new() -> Any:
     """Show the form of a bulk edit: for the selected customers, or for all that match with `?all_matching=yes`."""
+    if "all_matching" not in request.args and not request.form.getlist("document_id"):
+        return customer_list(parse_customer_list(), {"document_id": str(_("Select at least one customer."))})
     return _form(Editor([EditorRow()], [], Version(None)))
 
 
@@ -114,7 +117,9 @@ def prepare(bulk_edit: BulkEdit) -> Any:
 @require_role("viewer")
 def bulk_edit(bulk_edit_id: int) -> Any:
     job = get_job(bulk_edit_id, JobKind.EDIT)
-    return render_template("bulk_edit.html", **job_context(job), edit=BulkEdit.from_dict(job.payload))
+    edit = BulkEdit.from_dict(job.payload)
+    filters = None if edit.filter is None else list(active_filters(edit.filter))
+    return render_template("bulk_edit.html", **job_context(job), edit=edit, filters=filters)
 
 
 @blueprint.post("/bulk-edits/<number:bulk_edit_id>")

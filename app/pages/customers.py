@@ -1,14 +1,14 @@
 """The list of customers: search, filters, sort order and count."""
 
+from dataclasses import fields
 from typing import Any
 
 from flask import redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
+from app.access.saved_views import list_views
 from app.core.counts.customer_totals import totals
-from app.core.counts.segment_counts import largest_segments
 from app.core.models.customers import customer_exists
-from app.core.models.segments import SegmentPair
 from app.core.search.customers import (
     Count,
     CustomerRow,
@@ -25,16 +25,17 @@ from app.pages.list_query import (
     CustomerListQuery,
     InvalidRequest,
     ListUrl,
+    parameter_name,
     parse_customer_list,
     parse_customer_list_form,
 )
-from app.serialization.segment_notation import format_segment
+from app.pages.segment_picker import SegmentOption, find_by_value, segment_condition, segment_options, with_segment
 from app.web.replica_reads import from_replica
 
 PAGE_SIZE = 50
 MAX_COUNTED = 10_000
-MAX_SEARCHED = 20_000
-MAX_SUGGESTIONS = 12
+URL = "pages.customers"
+FILTER_PARAMETERS = {*map(parameter_name, fields(Filter))}
 
 
 @blueprint.get("/customers")
@@ -42,11 +43,15 @@ MAX_SUGGESTIONS = 12
 @from_replica
 def customers() -> Any:
     query, errors = parse_customer_list_form()
-    if "add_segment" in request.args and not errors:
+    if errors:
+        return customer_list(query, errors)
+    if list_query.text("add_segment"):
         return _add_segment_filter(query)
-    if not errors and _opens_customer(query):
+    if "condition" in request.args:  # the form was sent: the URL without its empty fields
+        return redirect(ListUrl(query.parameters).changed())
+    if _opens_customer(query):
         return redirect(url_for("pages.customer", document_id=query.filter.q))
-    return _page(query, errors)
+    return customer_list(query)
 
 
 def _opens_customer(query: CustomerListQuery) -> bool:
@@ -55,50 +60,53 @@ def _opens_customer(query: CustomerListQuery) -> bool:
     return query.filter == Filter(q) and "X-Fragment" not in request.headers and bool(q) and customer_exists(q)
 
 
-def _page(query: CustomerListQuery, errors: dict[str, str]) -> Any:
-    rows, has_previous, has_next = ([], False, False) if errors else _find(query)
-    urls = ListUrl(query.parameters)
+def customer_list(
+    query: CustomerListQuery,
+    errors: dict[str, str] | None = None,
+    *,
+    options: list[SegmentOption] | None = None,
+    view_name: str = "",
+) -> Any:
+    """Return the page of the list, without customers if its filter is invalid.
+
+    `errors` are by field; `options` are segments to choose from instead of the one that was entered.
+    """
+    errors = errors or {}
+    is_valid = not errors.keys() & FILTER_PARAMETERS
+    rows, has_previous, has_next = _find(query) if is_valid else ([], False, False)
+    urls = ListUrl(query.parameters, URL)
     return render_template(
         "customers.html",
         query=query,
         errors=errors,
+        options=options or [],
+        views=list_views(),
+        view_name=view_name,
         conditions=SEGMENT_CONDITIONS,
         choices=CHOICES,
         active=list(active_filters(query.filter)),
         customers=rows,
-        count=None if errors else _count(query, len(rows), has_next),
+        count=_count(query, len(rows), has_next) if is_valid else None,
         previous_url=urls.changed(before=query.cursor(rows[0])) if has_previous and rows else None,
         next_url=urls.changed(after=query.cursor(rows[-1])) if has_next and rows else None,
-        suggested=largest_segments(limit=MAX_SUGGESTIONS),
+        is_valid=is_valid,
         any_customers=bool(rows or totals().customers),
         list_url=urls,
     ), 422 if errors else 200
 
 
 def _add_segment_filter(query: CustomerListQuery) -> Any:
-    """Redirect to the list with one more segment in its filter."""
-    condition = request.args.get("condition", "segment")
-    if condition not in SEGMENT_CONDITIONS:
-        raise InvalidRequest(_("Choose a condition from the list."))
+    """Redirect to the list with one more segment in its filter, or offer those that match the text."""
+    entered, condition = list_query.text("add_segment"), segment_condition()
     try:
-        added = format_segment(_find_segment(list_query.text("add_segment")))
+        pair = list_query.segment(entered) if ":" in entered else find_by_value(entered)
     except InvalidRequest as error:
-        return _page(query, {"add_segment": str(error)})
-    segments = dict.fromkeys([*query.parameters.get(condition, []), added])
-    return redirect(ListUrl(query.parameters).changed(**{condition: list(segments)}))
-
-
-def _find_segment(text: str) -> SegmentPair:
-    """Return the segment `type:value`, or the one whose value is the text. Raises InvalidRequest."""
-    if ":" in text:
-        return list_query.segment(text)
-    found = [size for size in largest_segments(limit=MAX_SEARCHED) if size.value.casefold() == text.casefold()]
-    if not found:
-        raise InvalidRequest(_("No segment matches “%(text)s”.", text=text))
-    if len(found) > 1:
-        names = ", ".join(format_segment(size.pair) for size in found[:MAX_SUGGESTIONS])
-        raise InvalidRequest(_("Several segments match: %(segments)s.", segments=names))
-    return found[0].pair
+        return customer_list(query, {"add_segment": str(error)})
+    if pair:
+        return redirect(with_segment(query, condition, pair))
+    options = segment_options(query, condition, entered)
+    message = _("Choose one of these segments:") if options else _("No segment matches “%(text)s”.", text=entered)
+    return customer_list(query, {"add_segment": str(message)}, options=options)
 
 
 def _find(query: CustomerListQuery) -> tuple[list[CustomerRow], bool, bool]:

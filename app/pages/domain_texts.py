@@ -51,6 +51,9 @@ TEXTS = (
     marked("An operator with the email %(email)s exists already."),
     marked("You need at least one admin. Make someone else an admin first."),
     marked("%(reason)s Nothing was changed."),
+    marked("Another view has this name."),
+    marked("At most %(count)s views can be saved."),
+    marked("This view was deleted."),
     # Tokens and webhooks
     marked("Token not found."),
     marked("No token is named %(name)s."),

@@ -9,6 +9,7 @@ from app.jobs.bulk_edits import BulkEdit
 from app.jobs.jobs import Job
 from app.jobs.states import JobKind, JobState
 from app.pages import blueprint
+from app.pages.template_filters import number
 
 
 @blueprint.app_template_global()
@@ -34,6 +35,9 @@ def job_title(job: Job) -> str:
 
 def _edit_title(edit: BulkEdit) -> str:
     segment, names = segments_text(edit.segments), [segment["value"] for segment in edit.segments]
+    if edit.action == "rename" and len(edit.names) > 1:
+        count = len(edit.names)
+        return str(ngettext("Merge %(count)s segment", "Merge %(count)s segments", count, count=number(count)))
     titles = {
         "add": _("Add %(segment)s", segment=segment),
         "remove": _("Remove %(segment)s", segment=segment),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from datetime import date
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from urllib.parse import urlencode
 
 from flask import request, url_for
 from flask_babel import gettext as _
@@ -157,14 +158,18 @@ def _write(value: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class ListUrl:
-    """The URLs of the current list: with parameters changed, and on its first page unless a cursor is given."""
+    """The URLs of a list: with parameters changed, and on its first page unless a cursor is given."""
 
     parameters: Parameters
+    endpoint: str | None = None
+    """That of the request, if None."""
 
     def changed(self, **changes: Any) -> str:
         """Return the URL with these parameters set; those set to None are left out."""
         merged = {**self.parameters, **changes}
         values = {name: value for name, value in merged.items() if value not in (None, "", [], [""])}
+        if self.endpoint:
+            return url_for(self.endpoint, **values)
         return url_for(str(request.endpoint), **{**(request.view_args or {}), **values})
 
     def without(self, name: str, value: str) -> str:
@@ -181,8 +186,8 @@ class CustomerListQuery:
 
     filter: Filter
     order: Order
-    after: tuple[str, ...] | None = None
-    before: tuple[str, ...] | None = None
+    after: tuple[Any, ...] | None = None
+    before: tuple[Any, ...] | None = None
 
     @property
     def sort(self) -> str:
@@ -194,11 +199,18 @@ class CustomerListQuery:
         sort = {"sort": [self.sort]} if self.sort != DEFAULT_SORT else {}
         return filter_parameters(self.filter) | sort
 
+    @property
+    def query_string(self) -> str:
+        """The parameters as text, the same for every URL of this list."""
+        return urlencode(sorted(self.parameters.items()), doseq=True)
+
     def cursor(self, customer: CustomerRow) -> str:
-        return encode_cursor(*self.order.cursor_of(customer))
+        return encode_cursor(*self.order.cursor_of(customer), endpoint="pages.customers")
 
 
-SortKey = Literal["id", "name"]
+SortKey = Literal["id", "name", "updated"]
+CURSOR_TYPES: dict[str, tuple[type, ...]] = {"id": (str,), "name": (str, str), "updated": (int, int, str)}
+"""By sort key: what a cursor holds."""
 
 
 def parse_customer_list() -> CustomerListQuery:
@@ -219,8 +231,7 @@ def _customer_list(filter_: Filter) -> CustomerListQuery:
     sort = text("sort") or DEFAULT_SORT
     key = sort.removeprefix("-")
     if key not in get_args(SortKey):
-        raise InvalidRequest(_("You can sort by ID or name."))
-    types_ = (str,) if key == "id" else (str, str)
-    after, before = cursor("after", *types_), cursor("before", *types_)
+        raise InvalidRequest(_("You can sort by ID, name or last update."))
+    after, before = (cursor(name, *CURSOR_TYPES[key]) for name in ("after", "before"))
     order = Order(cast(SortKey, key), sort.startswith("-"))
     return CustomerListQuery(filter_, order, tuple(after) if after else None, tuple(before) if before else None)

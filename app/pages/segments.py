@@ -6,10 +6,11 @@ from typing import Any
 
 from flask import render_template
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import count_holders
-from app.core.counts.trends import days, no_trend, trends
+from app.core.counts.trends import PERIODS, Period, days, no_trend, trends
 from app.core.errors import NotFound
 from app.core.models.segment_alerts import Watched, list_alerts
 from app.core.models.segment_rules import load_rules
@@ -17,7 +18,6 @@ from app.core.models.segments import SegmentPair
 from app.core.search.catalogue import CatalogueOrder, search_catalogue
 from app.core.search.customers import find_customers
 from app.core.search.filters import Filter, Order
-from app.core.search.similar_segments import find_all_similar
 from app.jobs.scheduled_changes import scheduled_for_segment
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
@@ -27,7 +27,6 @@ from app.web.replica_reads import from_replica
 
 PAGE_SIZE = 50
 MEMBERS_PAGE_SIZE = 20
-MAX_GROUPS = 100
 MAX_TYPE_LINKS = 60
 
 
@@ -38,6 +37,18 @@ class CatalogueFilter:
     type: str | None = None
     q: str = ""
     sort: CatalogueOrder | None = None
+
+
+@dataclass(frozen=True)
+class TrendFilter:
+    """Which days the chart of a segment has."""
+
+    period: Period | None = None
+
+
+PERIOD_LABELS = dict(
+    zip(PERIODS, (lazy_gettext("30 days"), lazy_gettext("90 days"), lazy_gettext("12 months")), strict=True)
+)
 
 
 @blueprint.get("/segments")
@@ -55,7 +66,7 @@ def segments() -> Any:
         max_type_links=MAX_TYPE_LINKS,
         types=[(type_, list(group)) for type_, group in groupby(page.rows, key=lambda row: row.type)],
         type_totals={total.type: total for total in page.types},
-        trends=trends([row.pair for row in page.rows]),
+        trends=trends([row.pair for row in page.rows], days()),
         totals=totals(),
         rules=load_rules().by_type,
         next_url=urls.changed(after=encode_cursor(start + PAGE_SIZE)) if page.has_more else None,
@@ -63,20 +74,13 @@ def segments() -> Any:
     )
 
 
-@blueprint.get("/similar-segments")
-@require_role("viewer")
-@from_replica
-def similar_segments() -> Any:
-    """Show segments that may be one and the same with different spellings."""
-    return render_template("similar_segments.html", groups=find_all_similar()[:MAX_GROUPS])
-
-
 @blueprint.get("/segments/<segment_part:type>/<segment_part:value>")
 @require_role("viewer")
 @from_replica
 def segment(type: str, value: str) -> Any:
-    pair = SegmentPair(type, value)
-    trend, scheduled = trends([pair]).get(pair), scheduled_for_segment(pair)
+    pair, period = SegmentPair(type, value), parse_filter(TrendFilter).period or "quarter"
+    shown = days(period)
+    trend, scheduled = trends([pair], shown).get(pair), scheduled_for_segment(pair)
     if trend is None and not scheduled:
         raise NotFound(_("Segment not found."))
     filter_ = Filter(segments=(pair,))
@@ -86,10 +90,13 @@ def segment(type: str, value: str) -> Any:
         list_parameters=filter_parameters(filter_),
         customers=count_holders(pair),
         totals=totals(),
-        trend=trend or no_trend(),
+        trend=trend or no_trend(shown),
         scheduled=scheduled,
         alerts=list_alerts(Watched(type, value)),
-        days=days(),
+        days=shown,
+        period=period,
+        periods=PERIOD_LABELS,
+        week=7 if period != "year" else None,
         rule=load_rules().by_type.get(type),
         members=find_customers(filter_, Order(), limit=MEMBERS_PAGE_SIZE),
     )

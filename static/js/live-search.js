@@ -6,14 +6,19 @@ import { fetchDocument } from "./fragment.js";
 
 const TYPING_PAUSE_MS = 180;
 
+// Return the URL of the search, without fields that are empty or belong to the picker of segments.
 function searchUrl(form) {
-  const filled = [...new FormData(form)].filter(([, value]) => value !== "");
+  const data = new FormData(form);
+  for (const field of form.querySelectorAll("[data-combobox] [name]")) data.delete(field.name);
+  const filled = [...data].filter(([, value]) => value !== "");
   return `${form.action.split("?")[0]}?${new URLSearchParams(filled)}`;
 }
 
-// Show the results of a search form while the user types, and keep the URL up to date.
+// Show the results of a search form while the user types, and keep the URL up to date. The form names what to replace;
+// the last of it holds the results.
 function enhance(form) {
-  const results = document.getElementById(form.dataset.liveSearch);
+  const regions = form.dataset.liveSearch.split(" ").map((id) => document.getElementById(id));
+  const results = regions.at(-1);
   let request;
 
   const search = async () => {
@@ -22,7 +27,7 @@ function enhance(form) {
     const url = searchUrl(form);
     try {
       const page = await fetchDocument(url, { signal: request.signal });
-      results.replaceChildren(...page.getElementById(results.id).childNodes);
+      for (const region of regions) region.replaceChildren(...page.getElementById(region.id).childNodes);
       history.replaceState(null, "", url);
       document.title = page.title;
       showCopyButtons(results);
@@ -34,7 +39,10 @@ function enhance(form) {
     }
   };
 
-  form.addEventListener("input", debounce(search, TYPING_PAUSE_MS));
+  const searchSoon = debounce(search, TYPING_PAUSE_MS);
+  form.addEventListener("input", (event) => {
+    if (!event.target.closest("[data-combobox]")) searchSoon();
+  });
 }
 
 export function initLiveSearch() {

@@ -1,5 +1,7 @@
 // Progressive enhancement: every page also works without these scripts.
 
+import { initCharts } from "./chart.js";
+import { initComboboxes } from "./combobox.js";
 import { initCopyButtons } from "./copy-button.js";
 import { loadDeferredCounts } from "./deferred-count.js";
 import { initDismissButtons } from "./dismiss.js";
@@ -11,13 +13,13 @@ import { initPasskeys } from "./passkeys.js";
 import { pollProgress } from "./progress.js";
 import { initSelection } from "./selection.js";
 import { initShortcuts } from "./shortcuts.js";
-import { initSiteSearch } from "./site-search.js";
 import { rememberTimeZone } from "./time-zone.js";
 import { initUploads } from "./upload.js";
 
 initShortcuts();
 initMenus();
-initSiteSearch();
+initComboboxes();
+initCharts();
 initCopyButtons();
 initLiveSearch();
 initSelection();

@@ -14,7 +14,7 @@ function focusSearch() {
   const field = document.getElementById("site-search");
   field?.focus();
   field?.select();
-  field?.dispatchEvent(new CustomEvent("site-search-opened", { bubbles: true }));
+  field?.dispatchEvent(new CustomEvent("combobox-opened"));
 }
 
 function showShortcuts() {

@@ -95,3 +95,9 @@ def test_selection_ends_when_an_edit_is_prepared(desktop: BrowserSession) -> Non
         page.locator("main button[value=preview]").locator("visible=true").last.click()
     desktop.go("/customers")
     expect(bulk_bar(page)).to_be_hidden()
+
+
+def test_the_button_that_selects_all_names_their_number(desktop: BrowserSession) -> None:
+    page = desktop.go("/customers?without=membership:GOLD&has=any")
+    checkboxes(page).first.check()
+    expect(bulk_bar(page).get_by_role("link", name=re.compile(r"^Select all [0-9]{3} matching$"))).to_be_visible()

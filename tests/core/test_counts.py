@@ -18,7 +18,7 @@ from app.core.counts.segment_counts import (
     largest_segments,
 )
 from app.core.counts.segment_deltas import deltas_by_change_set, largest_deltas
-from app.core.counts.trends import trends
+from app.core.counts.trends import days, trends
 from app.core.database import db, now, run_in_transaction
 from app.core.models.customers import Customer
 from app.core.models.segments import SegmentPair
@@ -87,7 +87,7 @@ def test_every_count_is_the_same_before_and_after_compaction(app: Flask) -> None
         db.session.rollback()
         by_set = deltas_by_change_set([2, 3, 4, 5])
         assert {id_: deltas[:2] for id_, deltas in by_set.items()} == deltas_by_change_set([2, 3, 4, 5], limit=2)
-        trend = trends([gold, SegmentPair("no", "one")])
+        trend = trends([gold, SegmentPair("no", "one")], days())
         largest = largest_deltas(now() - timedelta(days=1), limit=9)
         return [catalogue(limit=9), largest_segments(limit=9), count_holders(gold), trend, largest, by_set]
 

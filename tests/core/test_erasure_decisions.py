@@ -13,6 +13,7 @@ ERASED = {
     "idempotency_keys": "response",
     "skipped_customers": "document_id reason",
     "rejected_rows": "error raw",
+    "saved_views": "name query",
     "job_batches": "first_id last_id compressed",
     "jobs": "payload preview",
     "upload_chunks": "compressed",

@@ -4,8 +4,9 @@ import dataclasses
 import json
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import flask_migrate
 import pytest
@@ -14,12 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, make_url, select, text
 
+from app.core.changes.document_ids import rename_customer
+from app.core.changes.erasure import erase_customers
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments
-from app.core.database import db, run_in_transaction
+from app.core.database import db, now, run_in_transaction
+from app.core.history.retention import prune
+from app.core.models.change_sets import ChangeSetPart
 from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 from app.core.models.segments import SegmentPair
-from app.core.search import customers
+from app.core.search import customers, last_updated
 from app.core.search.customers import (
     Count,
     count_customers,
@@ -197,7 +202,10 @@ FILTERS = [
 ]
 
 
-@pytest.mark.parametrize("order", [Order(by, descending) for by in ("id", "name") for descending in (False, True)])
+ORDERS = [Order(by, descending) for by in get_args(get_type_hints(Order)["by"]) for descending in (False, True)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
 def test_pages_continue_one_another_in_both_directions(app: Flask, order: Order) -> None:
     fill_shop()
     for filters in FILTERS:
@@ -210,6 +218,40 @@ def test_pages_continue_one_another_in_both_directions(app: Flask, order: Order)
         for page, following in pairwise(page for page in pages if page):
             assert find_previous_page(filters, order, order.cursor_of(following[0]), limit=25) == page
         assert count_customers(filters, limit=10_000) == Count(len(whole), exact=True)
+
+
+def by_update(descending: bool) -> list[str]:
+    """Return all customers as sorted in Python: by the position and number of their newest change, or none."""
+    parts = db.session.execute(select(ChangeSetPart.id, ChangeSetPart.position))
+    places = {part.id: part.position for part in parts}
+    found = db.session.execute(select(Customer.document_id, Customer.part_id, Customer.entry_number)).all()
+    keys = sorted(((places.get(part_id, 0), number or 0, id_) for id_, part_id, number in found), reverse=descending)
+    return [id_ for _position, _number, id_ in keys]
+
+
+@pytest.mark.parametrize(("chunk", "chunks"), [(500, 6), (7, 1_000), (7, 2)])
+@pytest.mark.parametrize("descending", [True, False])
+def test_customers_updated_last_come_first(
+    app: Flask, descending: bool, chunk: int, chunks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the record while it lasts, and by sorting: across changes of a few, a rename, deletions and retention."""
+    monkeypatch.setattr(last_updated, "CHUNK", chunk)
+    monkeypatch.setattr(last_updated, "MAX_CHUNKS", chunks)
+    fill_shop()
+    first = ids(Filter())[:30]
+    rename_customer(first[0], "new-id", TESTER)
+    for document_id in ("new-id", first[3], first[3], first[1]):
+        set_segments(document_id, [{"type": "t", "value": str(now())}])
+    erase_customers([first[2]], TESTER)
+    order = Order("updated", descending)
+    expected = by_update(descending)
+    assert by_update(True)[:3] == [first[1], first[3], "new-id"]
+    for _ in range(2):
+        found = find_customers(Filter(), order, limit=20)
+        while len(page := find_customers(Filter(), order, after=order.cursor_of(found[-1]), limit=20)):
+            found += page
+        assert [row.document_id for row in found] == expected
+        prune(now() - timedelta(days=30))
 
 
 def fill_shop() -> None:

@@ -39,7 +39,7 @@ def patched() -> ColumnElement[Any]:
 
 
 def renamed() -> ColumnElement[Any]:
-    return dialects.rename_segments(segments, SegmentPair("n", "1"), SegmentPair("n", "2"))
+    return dialects.rename_segments(segments, [(SegmentPair("n", str(n)), SegmentPair("n", "x")) for n in range(100)])
 
 
 @pytest.mark.parametrize("expression", [patched, renamed])

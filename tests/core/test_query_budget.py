@@ -43,7 +43,7 @@ PAGES = {
     "/customers?q=gomez": 6,
     "/customers?segment=membership:GOLD": 6,
     "/customers/000": 11,
-    "/segments": 6,
+    "/segments": 7,
     "/segments/membership/GOLD": 11,
     "/changes": 9,
     "/changes/1": 8,

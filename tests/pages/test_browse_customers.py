@@ -19,7 +19,7 @@ from app.pages.list_query import filter_parameters, parameter_name, parse_filter
 from app.pages.segments import CatalogueFilter
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import Operator, Page
 
 
 def test_search_lists_matching_customers(viewer: Operator, ana: str) -> None:
@@ -86,11 +86,34 @@ def test_a_filter_matches_a_segment_by_its_value(viewer: Operator, ana: str) -> 
     assert ana in viewer.get(response.headers["Location"]).links
     assert "No segment matches “BRONZE”." in viewer.get("/customers?add_segment=BRONZE", status=422).text
     set_segments(ana, [*GOLD, {"type": "tier", "value": "GOLD"}])
-    page = viewer.get("/customers?add_segment=GOLD", status=422)
-    assert "Several segments match: membership:GOLD, tier:GOLD." in page.text
+    page = viewer.get("/customers?add_segment=GOLD&condition=without&q=a", status=422)
+    assert "Choose one of these segments: membership GOLD 1 tier GOLD 1" in page.text
+    assert page.links["tier GOLD 1"] == "/customers?q=a&without=tier:GOLD"
+    assert ana in page.links, "the list stays"
 
 
-@pytest.mark.parametrize("query", ["segment=GOLD", "add_segment=BRONZE", "has=some", "q=%00", f"q={'1' * 1001}"])
+def test_the_picker_lists_all_segments_that_match_with_their_counts(viewer: Operator, ana: str) -> None:
+    add_customers("2")
+    set_segments(ana, [{"type": "store", "value": f"S{n:03}"} for n in range(150)])
+    set_segments("2", [{"type": "store", "value": "S149"}, {"type": "city", "value": "Bogotá"}])
+
+    def options_for(query: str) -> Page:
+        return Page(viewer.client.get(f"/segment-options?{query}").text)
+
+    options = options_for("add_segment=s149&q=gomez&condition=without&has=any")
+    assert options.text.strip() == "store S149 2 customers"
+    assert list(options.links.values()) == ["/customers?q=gomez&has=any&without=store:S149"]
+    assert options_for("add_segment=city:BOGOTA").text.strip() == "city Bogotá 1 customer"
+    assert options_for("").text.strip().startswith("store S149 2 customers")
+    assert options_for("add_segment=nothing").text.strip() == "No segments found"
+
+
+def test_a_sent_form_leads_to_the_url_without_its_empty_fields(viewer: Operator, ana: str) -> None:
+    response = viewer.client.get("/customers?q=ana&has=&condition=segment&add_segment=&segment=a:b")
+    assert response.headers["Location"] == "/customers?q=ana&segment=a:b"
+
+
+@pytest.mark.parametrize("query", ["segment=GOLD", "has=some", "q=%00", f"q={'1' * 1001}"])
 def test_an_invalid_filter_is_reported_on_the_list(viewer: Operator, ana: str, query: str) -> None:
     page = viewer.get(f"/customers?{query}", status=422)
     assert 'role="alert"' in page.html

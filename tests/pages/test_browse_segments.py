@@ -1,5 +1,6 @@
 """/segments and one segment: the catalogue, its counts and trends."""
 
+import html
 from datetime import timedelta
 
 import pytest
@@ -7,9 +8,10 @@ from flask import Flask
 from sqlalchemy import insert
 
 from app.core.counts.segment_counts import SegmentCount
-from app.core.counts.trends import DAYS, trends
+from app.core.counts.trends import DAYS, days, trends
 from app.core.database import now, run_in_transaction
 from app.core.models.segments import SegmentPair
+from app.pages.template_filters import day
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import Operator
 
@@ -76,12 +78,12 @@ def test_a_trend_has_the_size_at_the_end_of_each_day(app: Flask) -> None:
         for ago, delta in moves.items()
     ]
     run_in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
-    trend = trends([SegmentPair("t", "v"), SegmentPair("t", "never")])[SegmentPair("t", "v")]
+    trend = trends([SegmentPair("t", "v"), SegmentPair("t", "never")], days())[SegmentPair("t", "v")]
     assert trend.customers[0] == 1101
     assert trend.customers[-32:-30] == [1101, 1111]
     assert trend.customers[-2:] == [1116, 1115]
     assert (trend.growth, trend.first_seen, trend.last_changed) == (14, today - timedelta(days=400), today)
-    assert trends([SegmentPair("t", "never")]) == {}
+    assert trends([SegmentPair("t", "never")], days()) == {}
 
 
 def test_an_empty_catalogue_suggests_what_to_do_next(viewer: Operator) -> None:
@@ -103,3 +105,29 @@ def test_the_catalogue_is_searched_sorted_and_narrowed_to_a_type(viewer: Operato
     largest = viewer.get("/segments?sort=size").text
     assert largest.index("GOLD") < largest.index("SILVER")
     assert "No segments found" in viewer.get("/segments?q=nothing").text
+
+
+def test_the_chart_of_a_segment_has_a_period_and_compares_with_the_week_before(viewer: Operator) -> None:
+    today = now().date()
+    add_customers("1")
+    moves = {0: 2, 7: 10, 40: 100, 200: 1000}
+    rows = [
+        {"day": today - timedelta(days=ago), "actor": "a", "type": "t", "value": "v", "delta": delta}
+        for ago, delta in moves.items()
+    ]
+    run_in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
+    page = viewer.get("/segments/t/v")
+    assert f"+112 since {day(today - timedelta(days=89))} · +2 vs. a week before" in page.text
+    assert f"{day(today)}: 1,112 (+2 vs. a week before)" in html.unescape(page.html)
+    assert f"+12 since {day(today - timedelta(days=29))}" in viewer.get(page.links["30 days"]).text
+    year = viewer.get(page.links["12 months"])
+    assert "+1,112 since" in year.text
+    assert "week before" not in year.text
+    viewer.get("/segments/t/v?period=decade", status=400)
+
+
+def test_a_year_has_the_last_days_of_its_months(app: Flask) -> None:
+    shown = days("year")
+    assert len(shown) == 13
+    assert shown[-1] == now().date()
+    assert all((day + timedelta(days=1)).day == 1 for day in shown[:-1])

@@ -21,9 +21,10 @@ NOT_SHOWN = {
     *("Clear-Site-Data", "Content-Disposition", "Content-Type", "Location", "Retry-After", "Lax"),
     *("View", "Field[Any]", "d MMM y", "d 'de' MMM 'de' y", "second factor", "attachment; filename=customers."),
     *("openid email profile", "authenticator app", "password and code", "recovery code", "single sign-on"),
+    '<span class="blank" role="img" aria-label="{}">{}</span>',
     *("KeptForm | None", "kept forms", "A local time has no zone.", "Before the year 1 or after 9999."),
 }
-"""Headers, types, patterns, purposes of keys, errors that are caught, and stored words that have labels."""
+"""Headers, types, patterns, markup, purposes of keys, errors that are caught, and stored words that have labels."""
 
 STORED_IN_ENGLISH = {" Nothing was changed.", "Reverts change #", " for this customer"}
 """Parts of texts that are translated when they are shown, as the whole texts of the domain are."""

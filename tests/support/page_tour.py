@@ -50,6 +50,7 @@ LISTS = {
     "error 404": "/nowhere",
     "error 400": "/customers?after=nonsense",
     "customers with an invalid filter": "/customers?has=nonsense",
+    "customers with segments to choose from": "/customers?add_segment=er",
     "customer_profile": "/customer-new",
 }
 DETAILS = {
@@ -79,6 +80,7 @@ def page_tour(browser: Browser, server: Server, *, full: bool, locale: str = "en
             admin.go(path)
             yield name, admin
         yield from _header(admin)
+        yield from _saved_views(admin)
         if full:
             yield from _long_customer(admin)
         yield from _operators(admin, visitor)
@@ -143,6 +145,20 @@ def _header(session: BrowserSession) -> Iterator[PageState]:
     page = session.go("/segments")
     page.keyboard.press("?")
     yield "segments with the shortcuts", session
+
+
+def _saved_views(session: BrowserSession) -> Iterator[PageState]:
+    page = session.go("/customers?has=any")
+    page.locator("#views summary").click()
+    _submit(page, "#views form")
+    yield "customers with an error in a view", session
+    page.locator("#view-name").fill(UNBREAKABLE[:60])
+    _submit(page, "#views form")
+    page.locator("#views summary").click()
+    yield "customers with a saved view", session
+    page.locator("#add_segment").press_sequentially("o")
+    page.locator("#segment-options > *").first.wait_for()
+    yield "customers with options of a filter", session
 
 
 def _long_customer(session: BrowserSession) -> Iterator[PageState]:

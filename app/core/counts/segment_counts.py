@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Index, Select, Subquery, bindparam, false, func, insert, select, text, tuple_, union_all
+from sqlalchemy import Index, Select, Subquery, bindparam, false, func, insert, or_, select, text, tuple_, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -151,10 +151,32 @@ def catalogue(after: SegmentPair | None = None, *, limit: int, type_: str | None
     return _fetch(query)
 
 
-def all_sizes() -> list[SegmentSize]:
-    """Return all segments that customers hold, by type and value."""
+def all_sizes(words: Iterable[str]) -> list[SegmentSize]:
+    """Return the segments that customers hold, by type and value.
+
+    Some may be missing that do not contain each of the words, folded by `fold_accents`, in type or value.
+    """
     counts = current_counts()
-    return _fetch(_sizes(counts, None).order_by(counts.c.type, counts.c.value))
+    text = func.lower(counts.c.type + " " + counts.c.value)
+    contain = [or_(dialects.contains_text(text, word), dialects.is_not_ascii(text)) for word in words]
+    return _fetch(_sizes(counts, None).where(*contain).order_by(counts.c.type, counts.c.value))
+
+
+def sizes_by_type(type_: str | None = None, *, largest_first: bool, start: int, limit: int) -> list[SegmentSize]:
+    """Return some of the segments that customers hold, by type, and within a type by value or by size."""
+    counts = current_counts()
+    size = [func.sum(counts.c.customers).desc()] if largest_first else []
+    query = _sizes(counts, type_).order_by(counts.c.type, *size, counts.c.value)
+    return _fetch(query.offset(start).limit(limit))
+
+
+def type_totals() -> list[tuple[str, int, int]]:
+    """Return each type that customers hold, how many values it has, and the sum of the customers of each."""
+    counts = current_counts()
+    sizes = _sizes(counts, None).subquery("sizes")
+    type_, customers = sizes.c[0], sizes.c[2]
+    query = select(type_, func.count(), func.sum(customers)).group_by(type_).order_by(type_)
+    return [(name, values, int(assignments)) for name, values, assignments in db.session.execute(query)]
 
 
 def largest_segments(*, limit: int, type_: str | None = None) -> list[SegmentSize]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Literal, get_args
 
 from sqlalchemy import func, select, tuple_, union_all
 
@@ -11,6 +12,9 @@ from app.core.database import db, now
 from app.core.models.segments import SegmentPair
 
 DAYS = 90
+MONTHS = 12
+Period = Literal["month", "quarter", "year"]
+PERIODS: tuple[Period, ...] = get_args(Period)
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Trend:
     """The history of one segment's count."""
 
     customers: list[int]
-    """How many customers held it at the end of each of the last `DAYS` days."""
+    """How many customers held it at the end of each of the days."""
     first_seen: date
     """The day on which a customer held it first, or the first of that month if that is long past."""
     last_changed: date
@@ -29,20 +33,24 @@ class Trend:
         return self.customers[-1] - self.customers[0]
 
 
-def no_trend() -> Trend:
+def no_trend(shown: list[date]) -> Trend:
     """Return the trend of a segment that no customer ever held."""
+    return Trend([0] * len(shown), first_seen=shown[-1], last_changed=shown[-1])
+
+
+def days(period: Period = "quarter") -> list[date]:
+    """Return the days of a trend in UTC, today last; of a year the last day of each month, as the ledger has it."""
     today = now().date()
-    return Trend([0] * DAYS, first_seen=today, last_changed=today)
+    if period != "year":
+        return [today - timedelta(days=ago) for ago in range((30 if period == "month" else DAYS) - 1, -1, -1)]
+    ends = [today]
+    while len(ends) <= MONTHS:
+        ends.append(ends[-1].replace(day=1) - timedelta(days=1))
+    return ends[::-1]
 
 
-def days() -> list[date]:
-    """Return the days of a trend in UTC, today last."""
-    today = now().date()
-    return [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
-
-
-def trends(pairs: Iterable[SegmentPair]) -> dict[SegmentPair, Trend]:
-    """Return the trend of each of these segments, without those that no customer ever held."""
+def trends(pairs: Iterable[SegmentPair], shown: list[date]) -> dict[SegmentPair, Trend]:
+    """Return the trend of each of these segments on these days, without those that no customer ever held."""
     among = tuple_(ledger.c.type, ledger.c.value).in_(list(pairs))
     columns = (ledger.c.type, ledger.c.value, ledger.c.day, ledger.c.delta)
     rows = union_all(*(select(*columns).where(state, among) for state in (is_folded, is_recent))).subquery("rows")
@@ -54,14 +62,14 @@ def trends(pairs: Iterable[SegmentPair]) -> dict[SegmentPair, Trend]:
     deltas: dict[SegmentPair, dict[date, int]] = {}
     for type_, value, day, delta in db.session.execute(query):
         deltas.setdefault(SegmentPair(type_, value), {})[day] = int(delta)
-    shown = days()
     return {pair: _trend(by_day, shown) for pair, by_day in deltas.items()}
 
 
 def _trend(by_day: dict[date, int], shown: list[date]) -> Trend:
-    count = sum(delta for day, delta in by_day.items() if day < shown[0])
-    customers = []
+    deltas = sorted(by_day.items(), reverse=True)
+    count, customers = 0, []
     for day in shown:
-        count += by_day.get(day, 0)
+        while deltas and deltas[-1][0] <= day:
+            count += deltas.pop()[1]
         customers.append(count)
     return Trend(customers, first_seen=min(by_day), last_changed=max(by_day))

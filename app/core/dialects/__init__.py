@@ -29,7 +29,7 @@ from app.core.dialects.feed_positions import (
     position_lock,
     settled_position,
 )
-from app.core.dialects.full_text import contains_text, narrowed_by_index
+from app.core.dialects.full_text import contains_text, is_not_ascii, narrowed_by_index
 from app.core.dialects.json_functions import (
     contains_segment,
     json_elements,
@@ -82,6 +82,7 @@ __all__ = [
     "insert_missing",
     "insert_rows",
     "is_false",
+    "is_not_ascii",
     "is_retryable",
     "is_true",
     "is_unavailable",

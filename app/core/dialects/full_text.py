@@ -31,6 +31,16 @@ class _NarrowedByIndex(Condition):
     inherit_cache = True
 
 
+class _IsNotAscii(Condition):
+    name = "is_not_ascii"
+    inherit_cache = True
+
+
+def is_not_ascii(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that a text has other characters than printable ASCII."""
+    return _IsNotAscii(column)
+
+
 def contains_text(column: ColumnElement[Any], part: str, *, indexed: bool = False) -> ColumnElement[bool]:
     """Return the condition that a text column contains `part`.
 
@@ -93,3 +103,13 @@ def _(_element: _NarrowedByIndex, _compiler: Any, **_kw: Any) -> str:
 def _(element: _NarrowedByIndex, compiler: Any, **kw: Any) -> str:
     id_, expression = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{id_} IN (SELECT rowid FROM customer_terms WHERE customer_terms MATCH {expression})"  # noqa: S608
+
+
+@compiles(_IsNotAscii, "postgresql")
+def _(element: _IsNotAscii, compiler: Any, **kw: Any) -> str:
+    return f"{compiler.process(element.clauses, **kw)} ~ '[^ -~]'"
+
+
+@compiles(_IsNotAscii)
+def _(element: _IsNotAscii, compiler: Any, **kw: Any) -> str:
+    return f"{compiler.process(element.clauses, **kw)} GLOB '*[^ -~]*'"

@@ -1,5 +1,6 @@
 """SQL functions on JSON, of a column or of one parameter: its entries and elements as rows, and changes of arrays."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -166,11 +167,13 @@ _PATCHED = """SELECT s.value, s.part, s.n FROM (
     ) AS s
     WHERE (s.part = 0 AND s.is_removed = 0) OR (s.part = 1 AND (s.is_removed = 1 OR s.is_present = 0))"""
 
-_RENAMED = """SELECT CASE WHEN u.value = {old} THEN {new} ELSE u.value END AS value, u.n FROM (
-        SELECT e.value, e.n, max(CASE WHEN e.value = {new} THEN 1 ELSE 0 END) OVER () AS is_present
-          FROM ({segments}) AS e
+_RENAMED = """SELECT u.value, u.n FROM (
+        SELECT coalesce(m.renamed, e.value) AS value, e.n, e.value AS original, first_value(e.value) OVER (
+                   PARTITION BY coalesce(m.renamed, e.value) ORDER BY m.renamed IS NOT NULL, e.n
+               ) AS origin
+          FROM ({segments}) AS e LEFT JOIN ({names}) AS m ON m.original = e.value
     ) AS u
-    WHERE u.value <> {old} OR u.is_present = 0"""
+    WHERE u.original = u.origin"""
 
 
 class _PatchSegments(FunctionElement[Any]):
@@ -178,7 +181,7 @@ class _PatchSegments(FunctionElement[Any]):
     inherit_cache = True
 
 
-class _RenameSegment(FunctionElement[Any]):
+class _RenameSegments(FunctionElement[Any]):
     name = "renamed"
     inherit_cache = True
 
@@ -205,19 +208,24 @@ def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
     return f"(SELECT json_group_array(json(p.value)) FROM ({patched} ORDER BY s.part, s.n) AS p)"  # noqa: S608
 
 
-@compiles(_RenameSegment, "postgresql")
-def _(element: _RenameSegment, compiler: Any, **kw: Any) -> str:
-    segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
-    elements = f"SELECT e.value, e.n FROM {_numbered(segments)}"  # noqa: S608
-    renamed = _RENAMED.format(segments=elements, old=old, new=new)
+@compiles(_RenameSegments, "postgresql")
+def _(element: _RenameSegments, compiler: Any, **kw: Any) -> str:
+    segments, names = (compiler.process(clause, **kw) for clause in element.clauses)
+    renamed = _RENAMED.format(
+        segments=f"SELECT e.value, e.n FROM {_numbered(segments)}",  # noqa: S608
+        names=f"SELECT p.pair -> 0 AS original, p.pair -> 1 AS renamed FROM jsonb_array_elements({names}) AS p (pair)",  # noqa: S608
+    )
     return f"coalesce((SELECT jsonb_agg(r.value ORDER BY r.n) FROM ({renamed}) AS r), '[]')"  # noqa: S608
 
 
-@compiles(_RenameSegment)
-def _(element: _RenameSegment, compiler: Any, **kw: Any) -> str:
-    segments, old, new = (compiler.process(clause, **kw) for clause in element.clauses)
-    elements = f"SELECT value, key AS n FROM json_each({segments})"  # noqa: S608
-    renamed = _RENAMED.format(segments=elements, old=old, new=new)
+@compiles(_RenameSegments)
+def _(element: _RenameSegments, compiler: Any, **kw: Any) -> str:
+    segments, names = (compiler.process(clause, **kw) for clause in element.clauses)
+    pair = "json_extract(value, '$[0]') AS original, json_extract(value, '$[1]') AS renamed"
+    renamed = _RENAMED.format(
+        segments=f"SELECT value, key AS n FROM json_each({segments})",  # noqa: S608
+        names=f"SELECT {pair} FROM json_each({names})",  # noqa: S608
+    )
     return f"(SELECT json_group_array(json(r.value)) FROM ({renamed} ORDER BY u.n) AS r)"  # noqa: S608
 
 
@@ -232,6 +240,11 @@ def patch_segments(
     return _PatchSegments(segments, add, remove)
 
 
-def rename_segments(segments: ColumnElement[Any], old: tuple[str, str], new: tuple[str, str]) -> ColumnElement[Any]:
-    """Return a JSON array of segments with `new` in place of `old`; `old` is removed where `new` is present already."""
-    return _RenameSegment(segments, json_value(_segment(old)), json_value(_segment(new)))
+def rename_segments(
+    segments: ColumnElement[Any], names: Iterable[tuple[tuple[str, str], tuple[str, str]]]
+) -> ColumnElement[Any]:
+    """Return a JSON array of segments in which the second of each two `names` stands in place of the first.
+
+    Where it is present already, or stands in place of another one, the first is removed.
+    """
+    return _RenameSegments(segments, json_value([[_segment(old), _segment(new)] for old, new in names]))

@@ -6,8 +6,9 @@ cannot tell the two cases apart (two words that go together mislead any planner)
 where collecting would have cost less.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isqrt
 from typing import Any
 
@@ -22,6 +23,7 @@ from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customers import PROFILE_FIELD_NAMES, PROFILE_FIELDS, Customer, CustomerSearch
 from app.core.models.segments import SegmentPair
 from app.core.search.filters import Filter, Order
+from app.core.search.last_updated import last_updated
 from app.core.search.terms import Query, parse_query
 
 customers = Customer.__table__.c
@@ -35,22 +37,32 @@ FILTER_COLUMNS = (customers.segments,)
 """What `_matching_columns` reads."""
 
 CustomerRow = Row[Any]
-"""document_id, the profile, segments, changed_at, change_set_id, sort_name; actor and source of the last change."""
+"""document_id, the profile, segments, changed_at, change_set_id, actor and source of the last change; sort_name, and
+position and number of the last change, 0 if there is none."""
+
+_position = func.coalesce(ChangeSetPart.position, 0).label("position")
+_number = func.coalesce(customers.entry_number, 0).label("number")
+_SORTED_BY: dict[str, tuple[Any, ...]] = {"id": (), "name": (search.name,), "updated": (_position, _number)}
+"""By order: the columns before the document_id."""
 
 
 def find_customers(
-    filters: Filter, order: Order, *, after: tuple[str, ...] | None = None, limit: int
+    filters: Filter, order: Order, *, after: tuple[Any, ...] | None = None, limit: int
 ) -> list[CustomerRow]:
     """Return the next matching customers in this order, after a position in it."""
     budget = _scan_budget(filters)
-    if not _is_selective(filters, budget):
+    if order.by == "updated" and not _is_selective(filters, budget):
+        ids = last_updated(order, after, partial(_find_by_number, filters), limit=limit)
+        if ids is not None:
+            return _load_rows(select(customers.document_id).where(customers.document_id.in_(ids)), order, limit)
+    elif not _is_selective(filters, budget):
         found = _load_rows(_scan_in_order(filters, order, after, budget if filters else limit), order, limit)
         if not filters or len(found) == limit:
             return found
     return _load_rows(_match_by_index(filters, order, after), order, limit)
 
 
-def find_previous_page(filters: Filter, order: Order, before: tuple[str, ...], *, limit: int) -> list[CustomerRow]:
+def find_previous_page(filters: Filter, order: Order, before: tuple[Any, ...], *, limit: int) -> list[CustomerRow]:
     """Return the matching customers just before a position, in this order."""
     backwards = replace(order, descending=not order.descending)
     return find_customers(filters, backwards, after=before, limit=limit)[::-1]
@@ -127,11 +139,24 @@ def _is_selective(filters: Filter, budget: int) -> bool:
     return any(count_holders(pair) < few for pair in filters.segments)
 
 
+def _find_by_number(filters: Filter, numbers: list[int]) -> Sequence[Any]:
+    """Return (document_id, id, part_id, entry_number) of the matching ones of the customers with these numbers."""
+    query = parse_query(filters.q)
+    conditions = [*_matching_terms(query, search.terms), *_matching_symbols(query)]
+    found = (
+        select(customers.document_id, search.id, customers.part_id, customers.entry_number)
+        .join(CustomerSearch, search.document_id == customers.document_id)
+        .where(search.id.in_(numbers), *conditions, *_matching_columns(filters, customers))
+    )
+    return db.session.execute(found).all()
+
+
 def _sort_keys(order: Order) -> tuple[Any, ...]:
-    return (customers.document_id,) if order.by == "id" else (search.name, search.document_id)
+    key = search.document_id if order.by == "name" else customers.document_id
+    return (*_SORTED_BY[order.by], key)
 
 
-def _after_cursor(keys: tuple[Any, ...], order: Order, cursor: tuple[str, ...]) -> ColumnElement[bool]:
+def _after_cursor(keys: tuple[Any, ...], order: Order, cursor: tuple[Any, ...]) -> ColumnElement[bool]:
     position = tuple_(*keys)
     return position < cursor if order.descending else position > cursor
 
@@ -140,7 +165,7 @@ def _sorted(keys: tuple[Any, ...], order: Order) -> list[Any]:
     return [key.desc() if order.descending else key for key in keys]
 
 
-def _scan_in_order(filters: Filter, order: Order, after: tuple[str, ...] | None, budget: int) -> Select[Any]:
+def _scan_in_order(filters: Filter, order: Order, after: tuple[Any, ...] | None, budget: int) -> Select[Any]:
     """Select the matches among the next customers in the order.
 
     Each customer is read once, unless the order is that of another table.
@@ -164,7 +189,7 @@ def _scan_in_order(filters: Filter, order: Order, after: tuple[str, ...] | None,
     return matches.where(*others).order_by(*_sorted(position, order))
 
 
-def _match_by_index(filters: Filter, order: Order, after: tuple[str, ...] | None) -> Select[Any]:
+def _match_by_index(filters: Filter, order: Order, after: tuple[Any, ...] | None) -> Select[Any]:
     """Select all matches by index, and sort them afterwards.
 
     Materialized, or a planner might scan the order after all. For segments alone SQLite has no index: there, scanning
@@ -173,11 +198,16 @@ def _match_by_index(filters: Filter, order: Order, after: tuple[str, ...] | None
     query, others = parse_query(filters.q), _matching_columns(filters, customers)
     key = search.document_id if query or order.by == "name" else customers.document_id
     conditions = [*_matching_terms(query, search.terms, indexed=True), *_matching_symbols(query), *others]
-    hits = select(key, *([search.name] if order.by == "name" else [])).where(*conditions)
-    if key.table is search.id.table and (others or query.symbols):
+    sorted_by = _SORTED_BY[order.by]
+    hits = select(key, *sorted_by).where(*conditions)
+    if key.table is search.id.table and (others or query.symbols or order.by == "updated"):
         hits = hits.join(Customer, customers.document_id == key)
-    found = hits.cte("hits").prefix_with("MATERIALIZED", dialect="*" if query else "postgresql")
-    keys = (found.c.document_id,) if order.by == "id" else (found.c.name, found.c.document_id)
+    if order.by == "updated":
+        hits = hits.outerjoin(ChangeSetPart, ChangeSetPart.id == customers.part_id)
+    found = hits.cte("hits")
+    if filters:
+        found = found.prefix_with("MATERIALIZED", dialect="*" if query else "postgresql")
+    keys = tuple(found.c[column.name] for column in (*sorted_by, key))
     matches = select(found.c.document_id).order_by(*_sorted(keys, order))
     return matches if after is None else matches.where(_after_cursor(keys, order, after))
 
@@ -235,6 +265,8 @@ def _load_rows(query: Select[Any], order: Order, limit: int) -> list[CustomerRow
             ChangeSetPart.at.label("changed_at"),
             ChangeSetPart.change_set_id,
             search.name.label("sort_name"),
+            _position,
+            _number,
             ChangeSet.actor,
             ChangeSet.source,
         )

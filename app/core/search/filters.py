@@ -48,11 +48,15 @@ class Filter:
 
 @dataclass(frozen=True)
 class Order:
-    """By `id` or by `name`; the latter without case and accents, customers without a name last."""
+    """By `id`, by `name` without case and accents, or by when the segments were `updated` last.
 
-    by: Literal["id", "name"] = "id"
+    Customers without a name come after the others, customers who were never updated before them.
+    """
+
+    by: Literal["id", "name", "updated"] = "id"
     descending: bool = False
 
-    def cursor_of(self, customer: Any) -> tuple[str, ...]:
+    def cursor_of(self, customer: Any) -> tuple[Any, ...]:
         """Return the position of a CustomerRow, after which a list continues."""
-        return (customer.document_id,) if self.by == "id" else (customer.sort_name, customer.document_id)
+        keys = {"id": (), "name": (customer.sort_name,), "updated": (customer.position, customer.number)}
+        return (*keys[self.by], customer.document_id)

@@ -1,4 +1,5 @@
-// List the hits of the search in the header while the user types: a combobox as described by the ARIA practices.
+// List what matches a field while the user types, each a link: a combobox as described by the ARIA practices.
+// The search in the header is one, and so is the picker of segments in a filter.
 
 import { announce } from "./announce.js";
 import { debounce } from "./debounce.js";
@@ -7,11 +8,11 @@ import { plural } from "./plural.js";
 
 const TYPING_PAUSE_MS = 120;
 
-class SiteSearch {
-  constructor(form) {
-    this.form = form;
-    this.input = form.querySelector("input");
-    this.listbox = form.querySelector("[role=listbox]");
+class Combobox {
+  constructor(root) {
+    this.root = root;
+    this.input = root.querySelector("input");
+    this.listbox = root.querySelector("[role=listbox]");
     this.input.setAttribute("role", "combobox");
     this.input.setAttribute("aria-autocomplete", "list");
     this.input.setAttribute("aria-controls", this.listbox.id);
@@ -19,13 +20,13 @@ class SiteSearch {
   }
 
   get options() {
-    return [...this.listbox.querySelectorAll("[role=option]")];
+    return [...this.listbox.querySelectorAll("a[role=option]")];
   }
 
   async search() {
     this.request?.abort();
     this.request = new AbortController();
-    const url = `${this.form.dataset.hitsUrl}?${new URLSearchParams({ q: this.input.value.trim() })}`;
+    const url = `${this.root.dataset.hitsUrl}?${new URLSearchParams(new FormData(this.input.form))}`;
     try {
       const page = await fetchDocument(url, { signal: this.request.signal });
       this.listbox.replaceChildren(...page.body.childNodes);
@@ -36,7 +37,7 @@ class SiteSearch {
   }
 
   open() {
-    if (!this.form.contains(document.activeElement)) return;
+    if (document.activeElement !== this.input) return;
     this.select(-1);
     this.listbox.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
@@ -77,19 +78,19 @@ class SiteSearch {
   }
 }
 
-export function initSiteSearch() {
-  const form = document.querySelector("[data-site-search]");
-  if (!form) return;
-  const search = new SiteSearch(form);
-  form.addEventListener(
-    "input",
-    debounce(() => search.search(), TYPING_PAUSE_MS),
-  );
-  form.addEventListener("keydown", (event) => search.handleKey(event));
-  form.addEventListener("site-search-opened", () => search.search());
-  form.addEventListener("focusout", (event) => {
-    if (!form.contains(event.relatedTarget)) search.close();
-  });
+function enhance(root) {
+  const combobox = new Combobox(root);
+  const { input, listbox } = combobox;
+  const search = () => combobox.search();
+  input.addEventListener("input", debounce(search, TYPING_PAUSE_MS));
+  input.addEventListener("keydown", (event) => combobox.handleKey(event));
+  input.addEventListener("combobox-opened", search);
+  if ("openOnFocus" in root.dataset) input.addEventListener("focus", search);
+  input.addEventListener("blur", () => combobox.close());
   // A click on an option must not take the focus from the field, which would close the list first.
-  search.listbox.addEventListener("mousedown", (event) => event.preventDefault());
+  listbox.addEventListener("mousedown", (event) => event.preventDefault());
+}
+
+export function initComboboxes() {
+  for (const root of document.querySelectorAll("[data-combobox]")) enhance(root);
 }
