@@ -1,11 +1,11 @@
-"""One customer: read, created or replaced, renamed; and many looked up by id or e-mail (contract §8)."""
+"""One customer: read, created, replaced, changed and renamed (contract §8)."""
 
 from hashlib import sha256
 from typing import Any
 
 from flask import Response, request
 from flask.json import dumps
-from marshmallow import fields, validate
+from marshmallow import fields
 from sqlalchemy.orm import Session
 
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
@@ -18,10 +18,10 @@ from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.guarded_writes import effective_guard, note_warning
 from app.api.parameters import DryRunQuery, QuerySchema
 from app.api.request_body import json_body
-from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string, strings
+from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string
 from app.api.segment_types import check_put_types
 from app.api.strict_tokens import check_new_segments
-from app.api.write_headers import HeaderSchema, IdempotentHeaders, WriteHeaders, guard_override
+from app.api.write_headers import IdempotentHeaders, WriteHeaders, guard_override
 from app.api.writes import run_write
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.document_ids import rename_customer_in
@@ -30,15 +30,13 @@ from app.core.changes.profiles import lock_customers, upsert_customers
 from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import run_in_transaction
-from app.core.errors import CustomerExists, CustomerNotFound, DomainError, Forbidden, InvalidDocumentId, InvalidInput
-from app.core.limits import MAX_LOOKUP
+from app.core.errors import CustomerExists, CustomerNotFound, DomainError, Forbidden, InvalidDocumentId
 from app.core.models.customers import PROFILE_FIELD_NAMES, check_document_id, get_customer
-from app.core.models.segments import Segments
-from app.core.search.lookup import lookup_emails, lookup_ids
 from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import CustomerRowSchema, RequestSchema, Text, parse_profile, validate_body
 
 SEGMENTS_SCOPE = "segments:write"
+CUSTOMER_URL = "/v3/customers/<customer_id:document_id>"
 
 
 class PreconditionFailed(DomainError):
@@ -73,7 +71,7 @@ def _respond(customer: dict[str, Any]) -> Response:
 
 @blueprint.operation(
     "GET",
-    "/v3/customers/<customer_id:document_id>",
+    CUSTOMER_URL,
     name="readCustomer",
     tag="Customers",
     scope="customers:read",
@@ -97,6 +95,15 @@ def if_match() -> fields.String:
     return fields.String(data_key="If-Match", load_default=None, metadata=metadata)
 
 
+WRITTEN = Answer(
+    CustomerAnswer,
+    "The customer as they are now.",
+    {**ANA, "segments": [GOLD]},
+    headers=("Change-Set", "ETag", "Guard-Warning"),
+    links=CHANGE_SET_LINKS,
+)
+
+
 class PutHeaders(WriteHeaders):
     guard = guard_override()
     if_match = if_match()
@@ -111,7 +118,7 @@ class PutCustomerSchema(CustomerRowSchema):
 
 @blueprint.operation(
     "PUT",
-    "/v3/customers/<customer_id:document_id>",
+    CUSTOMER_URL,
     name="putCustomer",
     tag="Customers",
     scope="customers:write",
@@ -119,15 +126,7 @@ class PutCustomerSchema(CustomerRowSchema):
     headers=PutHeaders,
     path_parameters=(CUSTOMER_ID,),
     body=Body(PutCustomerSchema, {"name": "Ana Gómez", "email": "ana@example.com", "phone": None}),
-    answers=(
-        Answer(
-            CustomerAnswer,
-            "The customer as they are now.",
-            {**ANA, "segments": [GOLD]},
-            headers=("Change-Set", "ETag", "Guard-Warning"),
-            links=CHANGE_SET_LINKS,
-        ),
-    ),
+    answers=(WRITTEN,),
     errors=(*BODY_ERRORS, InvalidDocumentId, PreconditionFailed, ChangeTooLarge),
 )
 def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
@@ -137,14 +136,56 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
     `segments:write`, too. 403 if segments would change that are of other types than the token is limited to. With
     If-Match, only a customer with this ETag is changed. The guard of the token counts; what it refuses is never held.
     """
+    return _write_customer(
+        document_id, _parse_body(PutCustomerSchema(), dict.fromkeys(PROFILE_FIELD_NAMES)), query, headers
+    )
+
+
+class PatchCustomerSchema(PutCustomerSchema):
+    """What changes of a customer: missing fields stay as they are."""
+
+
+@blueprint.operation(
+    "PATCH",
+    CUSTOMER_URL,
+    name="patchCustomer",
+    tag="Customers",
+    scope="customers:write",
+    query=DryRunQuery,
+    headers=PutHeaders,
+    path_parameters=(CUSTOMER_ID,),
+    body=Body(PatchCustomerSchema, {"email": "ana@example.com"}),
+    answers=(WRITTEN,),
+    errors=(*BODY_ERRORS, InvalidDocumentId, CustomerNotFound, PreconditionFailed, ChangeTooLarge),
+)
+def patch_customer(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
+    """Change a customer
+
+    Fields of the profile that are not sent stay as they are, and null empties one. The segments are replaced as a
+    whole, if the key is there. Scopes, If-Match and guard are as for PUT; a customer who does not exist is not created.
+    """
+    return _write_customer(document_id, _parse_body(PatchCustomerSchema(), {}), query, headers, creates=False)
+
+
+def _parse_body(schema: PutCustomerSchema, missing: dict[str, None]) -> dict[str, Any]:
+    """Return the fields of the body, with those of `missing` that it does not have."""
+    body = json_body()
+    validate_body(body, schema)
+    return {**missing, **{name: body[name] for name in (*PROFILE_FIELD_NAMES, "segments") if name in body}}
+
+
+def _write_customer(
+    document_id: str, body: dict[str, Any], query: dict[str, Any], headers: dict[str, Any], *, creates: bool = True
+) -> Response:
     check_document_id(document_id)
-    sent = _parse_customer(document_id)
+    sent, dry_run = parse_profile({"document_id": document_id, **body}), query["dry_run"]
     if "segments" in sent and SEGMENTS_SCOPE not in current_client().scopes:
         raise Forbidden(f"The token lacks the scope {SEGMENTS_SCOPE}, which segments need.")
-    dry_run = query["dry_run"]
 
     def work(session: Session) -> tuple[dict[str, Any], int | None]:
         current = lock_customers(session, [document_id]).get(document_id)
+        if current is None and not creates:
+            raise CustomerNotFound("No customer has this document_id.")
         _check_precondition(current)
         if "segments" in sent:
             check_put_types(current.segments if current else [], sent["segments"])
@@ -163,14 +204,6 @@ def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: st
     return response
 
 
-def _parse_customer(document_id: str) -> dict[str, Any]:
-    body = json_body()
-    validate_body(body, PutCustomerSchema())
-    profile = {name: body.get(name) for name in PROFILE_FIELD_NAMES}
-    segments = {"segments": body["segments"]} if "segments" in body else {}
-    return parse_profile({"document_id": document_id, **profile, **segments})
-
-
 def _check_precondition(row: Any) -> None:
     """Raise PreconditionFailed unless the customer is as the headers require; ETags are compared weakly."""
     if "If-Match" in request.headers:
@@ -184,11 +217,11 @@ def _check_precondition(row: Any) -> None:
 
 
 def _put(change_set: ChangeSetBuilder, sent: dict[str, Any], guard: Guard | None) -> None:
-    segments: Segments | None = sent.pop("segments", None)
-    upsert_customers(change_set.session, [sent], change_set)
-    if segments is None:
+    profile = {name: value for name, value in sent.items() if name != "segments"}
+    upsert_customers(change_set.session, [profile], change_set)
+    if "segments" not in sent:
         return
-    result = replace_segments_in(change_set, PreparedUpdate.of({sent["document_id"]: segments}))
+    result = replace_segments_in(change_set, PreparedUpdate.of({sent["document_id"]: sent["segments"]}))
     if guard:
         guard.check(change_set.emptied, 1, result)
     note_warning(guard, change_set.emptied, 1)
@@ -245,46 +278,3 @@ def check_precondition_of(session: Session, document_id: str) -> None:
     """Raise PreconditionFailed unless the customer, who is locked, is as If-Match requires."""
     if "If-Match" in request.headers:
         _check_precondition(lock_customers(session, [document_id]).get(document_id))
-
-
-class LookupSchema(RequestSchema):
-    """Either `document_ids` or `emails`."""
-
-    document_ids = fields.List(fields.String(), validate=validate.Length(min=1, max=MAX_LOOKUP))
-    emails = fields.List(fields.String(), validate=validate.Length(min=1, max=MAX_LOOKUP))
-
-
-class LookedUp(AnswerSchema):
-    customers = array_of(CustomerAnswer, "The customers, in the order of the request.")
-    notFound = strings("Ids or e-mails that no customer has.")  # noqa: N815
-
-
-@blueprint.operation(
-    "POST",
-    "/v3/customers/lookup",
-    name="lookupCustomers",
-    tag="Customers",
-    scope="customers:read",
-    query=QuerySchema,
-    headers=HeaderSchema,
-    body=Body(LookupSchema, {"document_ids": ["1232-2323", "222-133"]}),
-    answers=(
-        Answer(
-            LookedUp,
-            "The customers found, and what was not found.",
-            {"customers": [{**ANA, "segments": [GOLD]}], "notFound": ["222-133"]},
-        ),
-    ),
-    errors=BODY_ERRORS,
-)
-def lookup(query: dict[str, Any], headers: dict[str, Any]) -> Response:
-    """Look up many customers
-
-    By document_id or by e-mail, up to 1000 of them. Of an e-mail that several customers have, all are returned.
-    """
-    body = json_body()
-    validate_body(body, LookupSchema())
-    if ("document_ids" in body) == ("emails" in body):
-        raise InvalidInput([("document_ids", "Send either document_ids or emails.")])
-    found, missing = lookup_ids(body["document_ids"]) if "document_ids" in body else lookup_emails(body["emails"])
-    return Response(dumps({"customers": found, "notFound": missing}), mimetype="application/json")

@@ -1,10 +1,12 @@
-"""One customer: GET, PUT, rename, and the look-up of many (contract §8)."""
+"""One customer: GET, PUT, PATCH, rename, and the look-up of many (contract §8)."""
 
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from flask import Flask
+from psycopg.errors import SerializationFailure
+from sqlalchemy.exc import OperationalError
 
 from app.access.api_tokens import create_token
 from tests.support.clients import Api, Shell
@@ -52,6 +54,44 @@ def test_put_with_if_match_changes_only_the_customer_with_that_etag(api: Api, an
     assert all_segments() == {ana: SILVER}
 
 
+def test_a_retried_transaction_writes_the_segments_too(api: Api, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[int] = []
+
+    def collide_once(*_args: Any) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise OperationalError("UPDATE", {}, SerializationFailure())
+
+    monkeypatch.setattr("app.api.customer.note_warning", collide_once)
+    assert put(api, ana, {"segments": GOLD}).json["segments"] == GOLD
+    assert len(attempts) == 2
+    assert all_segments() == {ana: GOLD}
+
+
+def patch(api: Api, document_id: str, body: Any, **kwargs: Any) -> Any:
+    return api.call("PATCH", url(document_id) + kwargs.pop("query", ""), json=body, **kwargs)
+
+
+def test_patch_changes_only_what_is_sent(api: Api, ana: str) -> None:
+    stored = profile(name="Ana Gómez", email="Ana@Example.com")
+    assert patch(api, ana, {"phone": "1"}).json == {"document_id": ana, **stored, "phone": "1", "segments": []}
+    response = patch(api, ana, {"email": None, "segments": GOLD})
+    assert response.json == {"document_id": ana, **stored, "email": None, "phone": "1", "segments": GOLD}
+    assert response.headers["Change-Set"]
+    assert response.headers["ETag"] == api.get(url(ana)).headers["ETag"]
+    assert "Change-Set" not in patch(api, ana, {}).headers
+    assert patch(api, ana, {"name": "x", "segments": []}, query="?dry_run=true").json["segments"] == []
+    assert all_segments() == {ana: GOLD}
+
+
+def test_patch_creates_nobody_and_honours_if_match(api: Api, ana: str) -> None:
+    patch(api, "new", {"name": "x"}, status=404, code="CUSTOMER_NOT_FOUND")
+    patch(api, ana, {"name": "x"}, headers={"If-Match": '"x"'}, status=412, code="PRECONDITION_FAILED")
+    patch(api, ana, {"name": 7}, status=400, code="VALIDATION_ERROR")
+    assert api.get("/api/v3/changes").json["changes"] == []
+    patch(api, ana, {"name": "x"}, headers={"If-Match": api.get(url(ana)).headers["ETag"]})
+
+
 def test_a_dry_run_of_put_writes_nothing(api: Api, ana: str) -> None:
     response = put(api, ana, {"name": "x", "segments": GOLD}, query="?dry_run=true")
     assert (response.json["name"], response.json["segments"]) == ("x", GOLD)
@@ -81,8 +121,10 @@ def test_put_of_segments_needs_their_scope_and_heeds_the_guard(app: Flask, shell
     profiles_only = Api(app.test_client(), create_token("p", ("customers:write",)))
     put(profiles_only, ana, {"name": "x"})
     put(profiles_only, ana, {"segments": []}, status=403, code="FORBIDDEN")
+    patch(profiles_only, ana, {"segments": []}, status=403, code="FORBIDDEN")
     guarded = Api(app.test_client(), shell("tokens", "create", "g", "--guard-customers", "0").stdout.splitlines()[-1])
     put(guarded, ana, {"segments": []}, status=409, code="CHANGE_TOO_LARGE")
+    patch(guarded, ana, {"segments": []}, status=409, code="CHANGE_TOO_LARGE")
     assert all_segments() == {ana: GOLD}
     put(guarded, ana, {"segments": []}, headers={"Guard": "override"})
     assert all_segments() == {ana: []}
@@ -92,7 +134,7 @@ def test_put_of_segments_needs_their_scope_and_heeds_the_guard(app: Flask, shell
     "path", ["segments", "lookup", "export", "1232-2323/segments", "1232-2323/rename", "a/b/segments"]
 )
 def test_fixed_paths_win_for_every_method(api: Api, ana: str, path: str) -> None:
-    for method in ("PUT", "DELETE"):
+    for method in ("PUT", "DELETE", *(["PATCH"] if path != "segments" else [])):
         response = api.call(method, f"/api/v3/customers/{path}", json={}, status=405, code="METHOD_NOT_ALLOWED")
         assert response.headers["Allow"]
     assert all_segments() == {ana: []}
