@@ -34,6 +34,7 @@ EVENTS = {
     "token_revoked": lazy_gettext("Token revoked"),
     "secret_shown": lazy_gettext("Secret shown"),
     "webhook_created": lazy_gettext("Webhook created"),
+    "webhook_changed": lazy_gettext("Webhook changed"),
     "webhook_paused": lazy_gettext("Webhook paused"),
     "webhook_resumed": lazy_gettext("Webhook resumed"),
     "webhook_rotated": lazy_gettext("Webhook secret rotated"),

@@ -33,7 +33,6 @@ from app.access.api_tokens import (
 )
 from app.access.ip_allowlist import InvalidNetwork, parse_networks
 from app.access.token_request_log import MAX_KEPT, list_requests
-from app.access.token_types import InvalidType, parse_types
 from app.core.changes.guard import Guard
 from app.core.database import now
 from app.core.errors import DuplicateName
@@ -42,6 +41,7 @@ from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.domain_texts import translate_domain_text
 from app.pages.rotation import RotationForm
+from app.pages.segment_type_lines import are_types, types_of
 from app.pages.template_filters import local_day, number
 
 SCOPE_DESCRIPTIONS = {
@@ -108,6 +108,7 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
     )
     types = TextAreaField(
         lazy_gettext("Segment types"),
+        [are_types],
         description=lazy_gettext(
             "One per line, such as membership. Segments of other types stay as they are. Leave empty to allow all."
         ),
@@ -124,18 +125,8 @@ class LimitsForm(FlaskForm):  # type: ignore[misc]
         except InvalidNetwork as error:
             raise ValidationError(translate_domain_text(str(error))) from None
 
-    def validate_types(self, field: Field) -> None:
-        try:
-            parse_types(self.allowed_types())
-        except InvalidType as error:
-            raise ValidationError(translate_domain_text(str(error))) from None
-
     def allowed_networks(self) -> list[str]:
         return (self.networks.data or "").replace(",", "\n").split("\n")
-
-    def allowed_types(self) -> list[str]:
-        lines = (self.types.data or "").splitlines()
-        return [line.strip() for line in lines if line.strip()]
 
     def has_limit_errors(self) -> bool:
         return any(name.startswith("guard_") or name in ("networks", "types") for name in self.errors)
@@ -203,7 +194,7 @@ def tokens() -> Any:
 def _create(form: TokenForm) -> str:
     """Return the only page that contains the secret: only its hash is stored."""
     scopes = tuple(scope for scope in SCOPES if scope in form.scopes.data)
-    networks, types = form.allowed_networks(), form.allowed_types()
+    networks, types = form.allowed_networks(), types_of(form.types)
     limits = {"networks": networks, "types": types, "strict": form.strict.data}
     secret = create_token(form.name.data, scopes, form.expires_in(), form.guard(), **limits)
     return render_template("token_created.html", name=form.name.data, secret=secret, scopes=scopes, types=types)
@@ -216,7 +207,7 @@ def token(token_id: int) -> Any:
     form = TokenLimitsForm(token)
     if form.validate_on_submit():
         expires_at = form.expires_at(token.expires_at)
-        networks, types, strict = form.allowed_networks(), form.allowed_types(), form.strict.data
+        networks, types, strict = form.allowed_networks(), types_of(form.types), form.strict.data
         update_token(token_id, form.guard(), networks, types, expires_at, strict=strict)
         flash(_("Saved. Applies to the next request."))
         return redirect(url_for("pages.token", token_id=token_id))

@@ -6,13 +6,15 @@ from flask import current_app, flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import Field, URLField, ValidationError
+from wtforms import Field, TextAreaField, URLField, ValidationError
 from wtforms.validators import DataRequired
 
+from app.background import notify_workers
 from app.pages import blueprint
 from app.pages.auth import require_role
 from app.pages.domain_texts import translate_domain_text
 from app.pages.rotation import RotationForm
+from app.pages.segment_type_lines import are_types, types_of
 from app.webhooks.models import (
     MAX_PENDING_COUNTED,
     Webhook,
@@ -24,7 +26,9 @@ from app.webhooks.models import (
     list_webhooks,
     redeliver,
     rotate_webhook,
+    send_test_event,
     set_paused,
+    set_types,
 )
 from app.webhooks.signing import new_secret
 from app.webhooks.url_policy import DisallowedUrl, parse_url, resolve
@@ -32,7 +36,17 @@ from app.webhooks.url_policy import DisallowedUrl, parse_url, resolve
 MAX_DELIVERIES = 50
 
 
-class WebhookForm(FlaskForm):  # type: ignore[misc]
+class TypesForm(FlaskForm):  # type: ignore[misc]
+    types = TextAreaField(
+        lazy_gettext("Segment types"),
+        [are_types],
+        description=lazy_gettext(
+            "One per line, such as membership. Only changes of these types are sent. Leave empty to send all changes."
+        ),
+    )
+
+
+class WebhookForm(TypesForm):
     url = URLField(
         lazy_gettext("URL"),
         [DataRequired(lazy_gettext("Enter a URL."))],
@@ -53,7 +67,7 @@ def webhooks() -> Any:
     form = WebhookForm()
     if form.validate_on_submit():
         salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-        return _secret_page(get_webhook(create_webhook(form.url.data, salt, digest)), secret)
+        return _secret_page(get_webhook(create_webhook(form.url.data, salt, digest, types_of(form.types))), secret)
     return render_template("webhooks.html", form=form, webhooks=list_webhooks())
 
 
@@ -81,6 +95,30 @@ def webhook_pause(webhook_id: int, action: str) -> Any:
     set_paused(webhook_id, action == "pause")
     flash(_("Paused. Changes will be delivered when you resume.") if action == "pause" else _("Resumed."))
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
+
+
+@blueprint.post("/webhooks/<number:webhook_id>/test")
+@require_role("admin")
+def webhook_test(webhook_id: int) -> Any:
+    send_test_event(webhook_id)
+    notify_workers()
+    if get_webhook(webhook_id).paused_at:
+        flash(_("Test event queued. It will be sent when you resume."))
+    else:
+        flash(_("Test event queued. Reload this page to see the response."))
+    return redirect(url_for("pages.webhook", webhook_id=webhook_id))
+
+
+@blueprint.route("/webhooks/<number:webhook_id>/types", methods=["GET", "POST"])
+@require_role("admin")
+def webhook_types(webhook_id: int) -> Any:
+    webhook = get_webhook(webhook_id)
+    form = TypesForm(types="\n".join(webhook.types))
+    if form.validate_on_submit():
+        set_types(webhook_id, types_of(form.types))
+        flash(_("Saved. Applies to the next change."))
+        return redirect(url_for("pages.webhook", webhook_id=webhook_id))
+    return render_template("webhook_types.html", webhook=webhook, form=form)
 
 
 @blueprint.post("/webhooks/<number:webhook_id>/deliveries/<number:delivery_id>/resend")

@@ -145,6 +145,25 @@ def set_paused(webhook_id: int, paused: bool) -> None:
     run_in_transaction(work)
 
 
+def set_types(webhook_id: int, types: Iterable[str]) -> None:
+    """Send only change sets that change segments of these types from now on. Raises InvalidType, NotFound."""
+    allowed_types = parse_types(types)
+
+    def work(session: Session) -> None:
+        webhook = get_webhook_in(session, webhook_id)
+        before, webhook.types = webhook.types, allowed_types
+        if before != allowed_types:
+            record_event(
+                session,
+                "webhook_changed",
+                webhook.url,
+                before={"types": before},
+                after={"types": allowed_types},
+            )
+
+    run_in_transaction(work)
+
+
 def rotate_webhook(webhook_id: int, salt: str, secret_digest: str, overlap: timedelta) -> None:
     """Sign with another secret, and for the `overlap` with the current one as well. Raises NotFound."""
 

@@ -4,7 +4,8 @@ import pytest
 from flask import Flask
 
 from app.background import deliver_webhooks
-from app.webhooks.models import send_test_event
+from app.core.limits import MAX_TOKEN_TYPES
+from app.webhooks.models import list_webhooks
 from tests.support.customers import GOLD, set_segments
 from tests.support.html_client import Operator, Page
 from tests.support.webhook_receiver import Receiver
@@ -85,9 +86,10 @@ def test_delete_asks_for_confirmation(admin: Operator, receiver: Receiver, ana: 
     assert "Webhook deleted" in admin.submit("/webhooks/1/delete").text
     set_segments(ana, GOLD)
     assert not deliver_webhooks(NEVER_STOPS)
-    for path in ("", "/rotate", "/delete"):
+    for path in ("", "/rotate", "/delete", "/types"):
         admin.get(f"/webhooks/1{path}", status=404)
     admin.post("/webhooks/1/pause", status=404)
+    admin.post("/webhooks/1/test", status=404)
     admin.post("/webhooks/1/deliveries/1/resend", status=404)
 
 
@@ -130,19 +132,50 @@ def test_only_admins_manage_webhooks(admin: Operator, editor: Operator, viewer: 
     assert admin.get("/").links["Webhooks"] == "/webhooks"
     for operator in (editor, viewer):
         assert "Webhooks" not in operator.get("/").links
-        for path in ("", "/1", "/1/rotate", "/1/delete"):
+        for path in ("", "/1", "/1/rotate", "/1/delete", "/1/types"):
             operator.get(f"/webhooks{path}", status=403)
-        for act in ("pause", "resume", "rotate", "delete", "deliveries/1/resend"):
+        for act in ("pause", "resume", "rotate", "delete", "test", "types", "deliveries/1/resend"):
             operator.post(f"/webhooks/1/{act}", status=403)
 
 
-def test_types_and_test_events_of_a_webhook_are_shown(admin: Operator, receiver: Receiver, ana: str) -> None:
-    add_webhook(receiver.url, ["membership", "region"])
-    send_test_event(1)
-    deliver()
+def test_only_changes_of_chosen_types_are_sent(admin: Operator, receiver: Receiver, ana: str) -> None:
+    admin.post("/webhooks", {"url": receiver.url, "types": " membership \r\n\r\nregion"}, status=200)
+    assert "Only membership, region" in admin.get("/webhooks").text
     page = admin.get("/webhooks/1")
     assert "Segment types membership region" in page.text
-    assert "Test Delivered 204 No Content" in page.text
     set_segments(ana, [{"type": "interest", "value": "WINE"}])
+    set_segments(ana, GOLD)
     deliver()
-    assert "#1" not in admin.get("/webhooks/1").links
+    assert receiver.accepted() == ["2"]
+    form = admin.get(page.links["Edit segment types"])
+    assert "membership\nregion" in form.html
+    assert "Applies to the next change" in admin.submit("/webhooks/1/types", {"types": ""}).text
+    assert "Segment types All types" in admin.get("/webhooks/1").text
+    set_segments(ana, [*GOLD, {"type": "interest", "value": "TEA"}])
+    deliver()
+    assert receiver.accepted() == ["2", "3"]
+    events = admin.get("/audit-log")
+    assert "Webhook changed" in events.text
+
+
+@pytest.mark.parametrize("path", ["/webhooks", "/webhooks/1/types"])
+def test_invalid_types_are_rejected(admin: Operator, receiver: Receiver, path: str) -> None:
+    add_webhook(receiver.url)
+    too_many = "\n".join(f"t{number}" for number in range(MAX_TOKEN_TYPES + 1))
+    page = Page(admin.post(path, {"url": receiver.url, "types": too_many}, status=200).text)
+    assert f"at most {MAX_TOKEN_TYPES} are allowed" in page.text
+    assert "Segment types All types" in admin.get("/webhooks/1").text
+    assert len(list_webhooks()) == 1
+
+
+def test_a_test_event_is_sent_and_its_response_shown(admin: Operator, receiver: Receiver) -> None:
+    secret = add_webhook(receiver.url)
+    assert "Reload this page to see the response" in admin.submit("/webhooks/1/test").text
+    deliver()
+    (received,) = receiver.received
+    assert received.json()["type"] == "test"
+    assert is_authentic(secret, received)
+    assert "Test Delivered 204 No Content" in admin.get("/webhooks/1").text
+    admin.submit("/webhooks/1/pause")
+    assert "sent when you resume" in admin.submit("/webhooks/1/test").text
+    assert deliver() == 0

@@ -253,6 +253,10 @@ def _webhooks(session: BrowserSession) -> Iterator[PageState]:
     _follow(page, "/webhooks/")
     yield "webhook", session
     path = page.url.removeprefix(session.address)
+    _submit(page, f"form[action='{path}/test']")
+    yield "webhook with a test event", session
+    session.go(f"{path}/types")
+    yield "webhook_types", session
     for action in ("rotate", "delete"):
         session.go(f"{path}/{action}")
         yield "secret_rotate of a webhook" if action == "rotate" else "webhook_delete", session
