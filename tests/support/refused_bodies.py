@@ -5,6 +5,7 @@
 
 import argparse
 import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def _aiohttp(url: str, headers: dict[str, str], body: bytes) -> Refusal:
         timeout = aiohttp.ClientTimeout(TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(url, data=body, headers=headers) as response,
+            session.post(url, data=io.BytesIO(body), headers=headers) as response,
         ):
             return response.status, (await response.json())["error"]["code"]
 
