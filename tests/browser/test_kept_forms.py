@@ -5,8 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from bench.servers.gunicorn import Server
-from tests.browser.test_sign_in_methods import add_authenticator
-from tests.support.browser import EDITOR, PASSWORD, browser_session, shop, sign_in
+from tests.support.browser import EDITOR, PASSWORD, add_authenticator, browser_session, shop, sign_in
 from tests.support.editor_page import LUCIA, add, save
 from tests.support.page_tour import end_last_session
 

@@ -10,7 +10,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.core.database import now
 from bench.servers.gunicorn import Server
-from tests.support.browser import PASSWORD, VIEWER, BrowserSession, browser_session, shop, sign_in, sign_out
+from tests.support.browser import (
+    PASSWORD,
+    VIEWER,
+    BrowserSession,
+    add_authenticator,
+    browser_session,
+    shop,
+    sign_in,
+    sign_out,
+)
 from tests.support.oidc_provider import Provider, running_provider
 
 
@@ -60,15 +69,6 @@ def test_password_and_code(visitor: BrowserSession) -> None:
         page.get_by_role("button", name="Continue").click()
         expect_overview(page)
         sign_out(page)
-
-
-def add_authenticator(visitor: BrowserSession) -> None:
-    """Give the browser a virtual device that holds passkeys and is always unlocked."""
-    devtools = visitor.context.new_cdp_session(visitor.page)
-    devtools.send("WebAuthn.enable")
-    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
-    options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
-    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
 def test_passkey(visitor: BrowserSession) -> None:

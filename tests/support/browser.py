@@ -111,6 +111,15 @@ def sign_in(page: Page, email: str) -> None:
     page.locator(".site-header").wait_for()
 
 
+def add_authenticator(session: BrowserSession) -> None:
+    """Give the browser a virtual device that holds passkeys and is always unlocked."""
+    devtools = session.context.new_cdp_session(session.page)
+    devtools.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
 def sign_out(page: Page) -> None:
     open_menu(page, "Account")
     page.get_by_role("button", name="Sign out").locator("visible=true").click()
