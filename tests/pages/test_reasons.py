@@ -7,8 +7,8 @@ from app.core.database import db
 from app.core.limits import MAX_REASON_LENGTH
 from app.core.models.change_sets import ChangeSet
 from app.jobs import reverts
-from tests.pages.test_edit_customer import form_of, save, with_row
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
+from tests.support.editor_form import form_of, save, with_row
 from tests.support.html_client import Operator, Page
 from tests.support.imports import ROLES, SPREADSHEET, apply, run_job, upload
 
