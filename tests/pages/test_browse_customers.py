@@ -175,7 +175,6 @@ def test_the_export_is_safe_in_a_spreadsheet_and_can_be_imported_again(
     add_customers("2", name="'quoted", email="@x")
     set_segments("=1+1", [*GOLD, {"type": "=t", "value": '@v,"\n😀'}])
     response = viewer.client.get("/customer-export?q=")
-    assert response.headers["Content-Disposition"] == "attachment; filename=customers.csv"
     rows = list(csv.reader(io.StringIO(response.text.removeprefix("\ufeff"), newline="")))
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
     only = viewer.client.get("/customer-export?segment=membership:GOLD").text

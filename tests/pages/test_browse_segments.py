@@ -110,18 +110,18 @@ def test_the_catalogue_is_searched_sorted_and_narrowed_to_a_type(viewer: Operato
 def test_the_chart_of_a_segment_has_a_period_and_compares_with_the_week_before(viewer: Operator) -> None:
     today = now().date()
     add_customers("1")
-    moves = {0: 2, 7: 10, 40: 100, 200: 1000}
+    moves = {0: 2, 3: 5, 7: 10, 40: 100, 200: 1000}
     rows = [
         {"day": today - timedelta(days=ago), "actor": "a", "type": "t", "value": "v", "delta": delta}
         for ago, delta in moves.items()
     ]
     run_in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
     page = viewer.get("/segments/t/v")
-    assert f"+112 since {day(today - timedelta(days=89))} · +2 vs. a week before" in page.text
-    assert f"{day(today)}: 1,112 (+2 vs. a week before)" in html.unescape(page.html)
-    assert f"+12 since {day(today - timedelta(days=29))}" in viewer.get(page.links["30 days"]).text
+    assert f"+117 since {day(today - timedelta(days=89))} · +7 vs. a week before" in page.text
+    assert f"{day(today)}: 1,117 (+7 vs. a week before)" in html.unescape(page.html)
+    assert f"+17 since {day(today - timedelta(days=29))}" in viewer.get(page.links["30 days"]).text
     year = viewer.get(page.links["12 months"])
-    assert "+1,112 since" in year.text
+    assert "+1,117 since" in year.text
     assert "week before" not in year.text
     viewer.get("/segments/t/v?period=decade", status=400)
 
