@@ -4,6 +4,11 @@ import { fetchDocument } from "./fragment.js";
 
 const TYPING_PAUSE_MS = 300;
 
+// Return the hints for what is being typed; null if there are none now: the session may have ended, and saving says so.
+function fetchHints(url, query) {
+  return fetchDocument(`${url}?${new URLSearchParams(query)}`).catch(() => null);
+}
+
 // While a segment is typed, point out an existing segment with nearly the same spelling.
 export function checkSpelling(form, storedSegments) {
   const pendingChecks = new WeakMap(); // each row waits on its own
@@ -12,7 +17,8 @@ export function checkSpelling(form, storedSegments) {
     const [type, value] = segmentOf(row);
     const similar = row.querySelector(".editor-similar");
     if (!type || !value || !isChanged(row, storedSegments)) return similar.replaceChildren();
-    const page = await fetchDocument(`${form.dataset.check}?${new URLSearchParams({ type, value })}`);
+    const page = await fetchHints(form.dataset.check, { type, value });
+    if (!page) return;
     similar.replaceChildren(...page.body.childNodes);
   };
 
@@ -30,7 +36,8 @@ export function suggestValues(form) {
     if (event.target.name !== "value") return;
     const [type] = inputsOf(event.target.closest(".editor-row"));
     if (!type.value) return;
-    const page = await fetchDocument(`${form.dataset.values}?${new URLSearchParams({ type: type.value })}`);
+    const page = await fetchHints(form.dataset.values, { type: type.value });
+    if (!page) return;
     form.querySelector("#values").replaceChildren(...page.querySelectorAll("option"));
   });
 }
