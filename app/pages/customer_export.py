@@ -21,7 +21,7 @@ from app.pages import blueprint, list_query
 from app.pages.auth import require_role
 from app.pages.days import today
 from app.pages.list_query import InvalidRequest, parse_customer_list
-from app.web.replica_reads import from_replica, stream_from_replica
+from app.web.replica_reads import stream_from_replica
 
 MAX_NAME_LENGTH = 80
 
@@ -30,7 +30,6 @@ Rows = Generator[dict[str, Any], None, None]
 
 @blueprint.get("/customer-export")
 @require_role("viewer")
-@from_replica
 def customer_export() -> Response:
     """Stream all customers of the list: `?format=csv` for spreadsheets, `plain`, `jsonl` or `xlsx`."""
     filter_, format_ = parse_customer_list().filter, list_query.text("format") or "csv"
