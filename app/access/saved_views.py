@@ -40,7 +40,7 @@ _ALL = select(SavedView.__table__).order_by(SavedView.name)
 def list_views() -> list[Row[Any]]:
     """Return (id, name, query) of all views, by name without regard to case and accents.
 
-    Never from a replica: whoever has just saved a view sees it.
+    Never from a replica: an operator who has just saved a view sees it.
     """
     return sorted(fetch_autocommit(_ALL, {}), key=lambda view: fold_accents(view.name))
 

@@ -1,4 +1,4 @@
-"""Blanks in segments made visible: those at the ends, doubled ones, and characters that nobody sees."""
+"""Blanks in segments made visible: those at the ends, doubled ones, and invisible characters."""
 
 from collections.abc import Iterator
 

@@ -8,18 +8,11 @@ from flask import Flask
 from app.access.operators import find_operator
 from app.access.sessions import end_sessions
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
+from tests.support.editor_form import NEW_ROW
 from tests.support.html_client import PASSWORD, Operator, Page, signed_in
 from tests.support.second_factor import code_at, set_up_app
 
-FORM = [
-    ("base", "[]"),
-    ("version", ""),
-    ("original_index", ""),
-    ("removed", ""),
-    ("type", "interest"),
-    ("value", "WINE"),
-    ("action", "save"),
-]
+FORM = [*NEW_ROW, ("action", "save")]
 
 
 def end_session(operator: Operator) -> None:

@@ -8,20 +8,12 @@ from app.core.limits import MAX_REASON_LENGTH
 from app.core.models.change_sets import ChangeSet
 from app.jobs import reverts
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
-from tests.support.editor_form import form_of, save, with_row
+from tests.support.editor_form import NEW_ROW, form_of, save, with_row
 from tests.support.html_client import Operator, Page
 from tests.support.imports import ROLES, SPREADSHEET, apply, run_job, upload
 
 ANA = "1232-2323"
 REASON = "Asked by phone"
-ROWS = [
-    ("base", "[]"),
-    ("version", ""),
-    ("original_index", ""),
-    ("removed", ""),
-    ("type", "interest"),
-    ("value", "WINE"),
-]
 
 
 def last_note() -> str | None:
@@ -92,8 +84,8 @@ def test_reason_of_other_forms(editor: Operator, ana: str, url: str, form: dict[
 @pytest.mark.parametrize(
     ("url", "target", "form"),
     [
-        ("/bulk-edits/new?all_matching=yes", "/bulk-edits?all_matching=yes", [*ROWS, ("operation", "add")]),
-        ("/bulk-edits/new?all_matching=yes", "/bulk-edits?all_matching=yes", [*ROWS, ("operation", "clear")]),
+        ("/bulk-edits/new?all_matching=yes", "/bulk-edits?all_matching=yes", [*NEW_ROW, ("operation", "add")]),
+        ("/bulk-edits/new?all_matching=yes", "/bulk-edits?all_matching=yes", [*NEW_ROW, ("operation", "clear")]),
         ("/segments/membership/GOLD/rename", None, [("type", "membership"), ("value", "ORO")]),
     ],
 )

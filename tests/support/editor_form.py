@@ -5,6 +5,16 @@ from typing import Any
 
 from tests.support.html_client import Operator, Page
 
+NEW_ROW = [
+    ("base", "[]"),
+    ("version", ""),
+    ("original_index", ""),
+    ("removed", ""),
+    ("type", "interest"),
+    ("value", "WINE"),
+]
+"""The form of a customer without segments, with one row that was added."""
+
 FIELDS = ("base", "version", "original_index", "removed", "type", "value", "confirmed")
 
 
