@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from bench.servers.gunicorn import Server
-from tests.support.browser import ADMIN, PHONE, BrowserSession, browser_session
+from tests.support.browser import ADMIN, PHONE, BrowserSession, await_true, browser_session
 from tests.support.editor_page import LUCIA, add, clear, expect_values, save
 
 
@@ -101,7 +101,7 @@ def test_shortcuts_focus_the_search_and_can_be_disabled(desktop: BrowserSession)
 def test_tables_have_sticky_header_times_ids_and_aligned_numbers(desktop: BrowserSession) -> None:
     page = desktop.go("/customers")
     page.mouse.wheel(0, 3_000)
-    page.wait_for_function("scrollY > 500")
+    await_true(page, "scrollY > 500")
     head = page.locator(".customers th").nth(1)
     toolbar = page.locator(".list-toolbar").bounding_box()
     assert toolbar["y"] == pytest.approx(0, abs=1), "the toolbar stays in view when the list is scrolled"

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browser import PHONE, BrowserSession
+from tests.support.browser import PHONE, BrowserSession, await_true
 
 
 def options(page: Page) -> Locator:
@@ -66,7 +66,7 @@ def test_hits_fit_a_phone(desktop: BrowserSession) -> None:
     page.set_viewport_size(PHONE)
     page.locator("#site-search").press_sequentially("gomez", delay=20)
     expect(options(page).first).to_be_visible()
-    page.wait_for_function(f"document.documentElement.scrollWidth === {PHONE['width']}")  # once it is laid out anew
+    await_true(page, f"document.documentElement.scrollWidth === {PHONE['width']}")  # once it is laid out anew
     box = page.locator("#search-hits").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= PHONE["width"]

@@ -1,5 +1,6 @@
 """Chromium and the running service, for tests that do what an operator does in a browser."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,3 +131,14 @@ def open_menu(page: Page, name: str) -> None:
     header = page.locator(".site-header")
     menu = header.get_by_text(name, exact=True).and_(header.locator("summary"))
     (menu if menu.is_visible() else header.get_by_text("Menu", exact=True)).click()
+
+
+def await_true(page: Page, expression: str) -> None:
+    """Wait up to a minute until the JavaScript expression is true on the page.
+
+    Playwright's `wait_for_function` cannot: it evaluates a string again and again, which the pages' policy forbids.
+    """
+    deadline = time.monotonic() + 60
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"not true within a minute: {expression}"
+        page.wait_for_timeout(20)
