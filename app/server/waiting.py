@@ -7,6 +7,7 @@ import gevent
 
 from app.server.application import Application, ClientDisconnected
 from app.web.long_polling import WaitForChange
+from app.web.metrics import FEED_WAITS
 
 PROBE_INTERVAL_S = 0.25
 
@@ -20,6 +21,10 @@ class Waiting:
 
     def wait(self, wait: WaitForChange, is_disconnected: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
         """Return when the value has changed, the time is over, or the worker stops. Raises ClientDisconnected."""
+        with FEED_WAITS.track_inprogress():
+            self._wait(wait, is_disconnected, is_stopping)
+
+    def _wait(self, wait: WaitForChange, is_disconnected: Callable[[], bool], is_stopping: Callable[[], bool]) -> None:
         while (remaining := wait.deadline - time.monotonic()) > 0 and not is_stopping():
             gevent.sleep(min(PROBE_INTERVAL_S, remaining))  # first, so that a shared value is not older than the wait
             if self._value(wait) != wait.seen:

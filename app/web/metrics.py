@@ -49,6 +49,9 @@ TRANSACTION_RETRIES = Counter(
     "transaction_retries", "Statements that failed because of a concurrent transaction and were retried."
 )
 CONNECTIONS = Gauge("database_connections_in_use", "Database connections in use.", multiprocess_mode="livesum")
+FEED_WAITS = Gauge(
+    "feed_requests_waiting", "Requests that wait for a change, without a thread.", multiprocess_mode="livesum"
+)
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 """Clients can invent methods, and each label value takes memory: all others count as `other`."""

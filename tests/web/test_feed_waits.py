@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,15 +12,14 @@ from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 
-from app.access.api_tokens import ApiToken, create_token
-from app.core.database import db
+from app.access.api_tokens import create_token
 from app.jobs.revoked_tokens import revoke_token
-from bench.servers.gunicorn import SECRET_KEY, Server, serving
+from bench.servers.gunicorn import SECRET_KEY, Server, serving, wait_for
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.feed import read
+from tests.support.metrics import parse_metrics
 
 WAITING = 50
 WAIT_S = 55
@@ -82,6 +82,7 @@ def test_other_changes_do_not_end_a_filtered_wait(running: Server, api: Api, ana
     add_customers("other")
     _, end = read(api)
     waiter = Waiter(running, api, after=end, wait=WAIT_S, document_id=ana)
+    wait_for(lambda: count_waiting(running) == 1)
     set_segments("other", GOLD)
     time.sleep(1.5)  # for several looks at the feed
     set_segments("other", SILVER)
@@ -94,19 +95,17 @@ def test_other_changes_do_not_end_a_filtered_wait(running: Server, api: Api, ana
 def test_a_revoked_token_gets_no_changes(running: Server, api: Api, ana: str) -> None:
     _, end = read(api)
     waiter = Waiter(running, Api(api.client, create_token("mirror")), after=end, wait=WAIT_S)
-    while not is_used("mirror"):
-        time.sleep(0.05)
-    time.sleep(2)  # until the request, whose token was accepted, has looked at the feed and waits
+    wait_for(lambda: count_waiting(running) == 1)
     revoke_token("mirror")
     set_segments(ana, GOLD)
     response = waiter.answer()
     assert (response.status, response.content["error"]["code"]) == (401, "UNAUTHENTICATED")
 
 
-def is_used(token: str) -> bool:
-    """Return whether a request with this token was authenticated."""
-    db.session.rollback()
-    return bool(db.session.scalar(select(ApiToken.last_used_at).where(ApiToken.name == token)))
+def count_waiting(server: Server) -> float:
+    """Return how many requests have looked at the feed and wait."""
+    with urllib.request.urlopen(f"{server.address}/metrics", timeout=60) as response:
+        return parse_metrics(response.read().decode()).get("feed_requests_waiting", 0)
 
 
 def test_without_a_change_the_answer_has_no_entries_and_the_same_cursor(running: Server, api: Api, ana: str) -> None:
