@@ -101,6 +101,12 @@ def _address(value: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _log_url(value: str) -> str:
+    if not value.startswith(("https://", "http://")) or "{request_id}" not in value:
+        raise ValueError("must be an address such as https://logs.example.com/?query={request_id}")
+    return value
+
+
 def _trusted_hosts(value: str) -> list[str]:
     hosts = [part.strip().lower() for part in value.split(",")]
     if not all(_HOST_NAME.fullmatch(host) for host in hosts):
@@ -222,6 +228,12 @@ SETTINGS = (
         "",
         "File that records erasures, for restored backups; beside a SQLite database if empty, else none",
         Path,
+    ),
+    Setting(
+        "LOG_URL",
+        "",
+        "Address of a request's log lines: request IDs on pages link to it, `{request_id}` filled",
+        _log_url,
     ),
     Setting("LOG_FORMAT", "text", "`text` or `json`", _log_format),
     Setting("ENVIRONMENT_NAME", "", "A badge on every page, such as `staging` or `production`"),

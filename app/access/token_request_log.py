@@ -45,6 +45,8 @@ class TokenRequest(Base):
     not_found: Mapped[int | None]
     guard: Mapped[str | None]
     """`warn` or `hold`, if the guard of the token did that."""
+    request_id: Mapped[str | None]
+    """Its id in the logs."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class LogEntry:
     dry_run: bool
     used_previous_secret: bool
     counts: CustomerCounts
+    request_id: str
     guard: str | None = None
 
     def row(self) -> dict[str, object]:

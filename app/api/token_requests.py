@@ -43,6 +43,7 @@ def log_request(response: Response) -> Response:
                 dry_run=g.get("dry_run", False),
                 used_previous_secret=current_client().used_previous_secret,
                 counts=g.get("counts") or CustomerCounts(),
+                request_id=g.request_id,
                 guard=g.get("guard"),
             )
         )

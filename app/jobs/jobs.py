@@ -6,6 +6,7 @@ A job is a row; its `kind` and `state` say what is to be done with it. Every pro
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
@@ -63,6 +64,8 @@ class Job(LeaseColumns, Base):
     revert_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The moment at which what is applied is reverted; once anything is, `apply_at` of the job `revert_job_id`."""
     revert_job_id: Mapped[int | None] = mapped_column(dialects.Id)
+    request_id: Mapped[str | None]
+    """The request that created it, by its id in the logs; None for a job of a command."""
 
     @property
     def is_running(self) -> bool:
@@ -96,6 +99,7 @@ def insert_job(  # noqa: PLR0913, PLR0917 - one for each column
         created_at=now(),
         payload=payload,
         apply_at=apply_at,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
     )
     session.add(job)
     session.flush()
