@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 from bench.servers.gunicorn import Server
 from tests.support.browser import EDITOR, PASSWORD, add_authenticator, browser_session, shop, sign_in
 from tests.support.editor_page import LUCIA, add, save
-from tests.support.page_tour import end_last_session
+from tests.support.page_tour.shop_database import end_last_session
 
 
 def test_edits_are_there_after_the_next_sign_in(browser: Browser, service: Server) -> None:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from bench.servers.chromium import chromium
 from bench.servers.gunicorn import Server
 from tests.support.browser import ADMIN, DESKTOP, PHONE, BrowserSession, browser_session, shop
-from tests.support.page_tour import GOLD, LUCIA
+from tests.support.page_tour.pages import GOLD, LUCIA
 
 MEANS = ("mouse", "keyboard", "phone")
 MAX_TABS = 200

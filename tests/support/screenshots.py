@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page
 from bench.servers.chromium import chromium
 from bench.servers.gunicorn import Server
 from tests.support.browser import ADMIN, EDITOR, BrowserSession, open_session, shop
-from tests.support.page_tour import LUCIA, page_tour
+from tests.support.page_tour import page_tour
+from tests.support.page_tour.pages import LUCIA
 
 DOCS_SCREENSHOTS = (
     ("overview", "/", 1280, "light"),
