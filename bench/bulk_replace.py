@@ -38,13 +38,13 @@ class NightlyBatches:
 
     def __init__(self, stored: int) -> None:
         self.stored, self.rng = stored, random.Random(2)
-        self.last: dataset.Customers = []
+        self.last: dataset.CustomerList = []
 
-    def new(self) -> dataset.Customers:
+    def new(self) -> dataset.CustomerList:
         self.last = dataset.nightly(self.stored, REQUEST_SIZE, self.rng)
         return self.last
 
-    def mostly_unchanged(self) -> dataset.Customers:
+    def mostly_unchanged(self) -> dataset.CustomerList:
         """Return the last request with one customer in twenty changed."""
         return [
             {**row, "segments": dataset.segments(self.rng)} if number % 20 == 0 else row
@@ -52,7 +52,7 @@ class NightlyBatches:
         ]
 
 
-def bare_statement(connection: Any, statement: str, customers: dataset.Customers) -> Work:
+def bare_statement(connection: Any, statement: str, customers: dataset.CustomerList) -> Work:
     payload = orjson.dumps({row["document_id"]: row["segments"] for row in customers}).decode()
     return lambda: (connection.execute(statement, [payload]), connection.commit())
 

@@ -26,7 +26,7 @@ FAMILY_NAMES = ("Gómez", *(f"Family{chr(ord('a') + number)}" for number in rang
 TODAY = datetime.now(UTC).date().isoformat()
 
 Segments = list[dict[str, str]]
-Customers = list[dict[str, Any]]
+CustomerList = list[dict[str, Any]]
 
 SEGMENT_SETS: list[Segments] = [
     [
@@ -135,7 +135,7 @@ def _search_rows(customers: int) -> Iterator[tuple[Any, ...]]:
 _folded = cache(sort_name)
 
 
-def nightly(stored: int, customers: int, rng: random.Random) -> Customers:
+def nightly(stored: int, customers: int, rng: random.Random) -> CustomerList:
     """Return new segments for `customers` of the stored customers, drawn at random."""
     return [
         {"document_id": document_id(number), "segments": segments(rng)}

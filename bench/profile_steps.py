@@ -17,13 +17,13 @@ from app.core.changes import replace_segments as core_segments
 from app.core.changes.segment_updates import build_update
 from app.core.counts.segment_counts import SegmentDeltas
 
-Times = dict[str, float]
+StepSeconds = dict[str, float]
 
 
 @contextmanager
-def timed_steps() -> Iterator[Times]:
+def timed_steps() -> Iterator[StepSeconds]:
     """Collect the seconds per step of the requests sent inside the `with` block."""
-    times: Times = defaultdict(float)
+    times: StepSeconds = defaultdict(float)
 
     def watch(owner: Any, name: str, step: str) -> Any:
         real: Callable[..., Any] = getattr(owner, name)

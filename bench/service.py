@@ -30,7 +30,7 @@ class Service:
     server: Server
     headers: dict[str, str]
 
-    def replacing(self, customers: dataset.Customers, address: str | None = None) -> Work:
+    def replacing(self, customers: dataset.CustomerList, address: str | None = None) -> Work:
         """Return work that sends one request, to `address` if given, and checks that every customer was updated."""
         body = orjson.dumps({"customers": customers})
 

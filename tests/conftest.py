@@ -22,9 +22,9 @@ from bench.servers import postgresql
 from bench.servers.chromium import chromium
 from bench.servers.gunicorn import Server
 from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, browser_session, shop
-from tests.support.clients import Api, Client, Shell
+from tests.support.clients import Api, IsolatedClient, Shell
 from tests.support.customers import add_customers, reset_database
-from tests.support.html_client import Operator, signed_in
+from tests.support.html_client import HtmlClient, signed_in
 from tests.support.webhook_receiver import Receiver, receiving
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -68,7 +68,7 @@ def apps(database_urls: dict[str, str]) -> Iterator[dict[str, Flask]]:
             {"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"}
         )
         app.testing = True
-        app.test_client_class = Client
+        app.test_client_class = IsolatedClient
         with app.app_context():
             if kind == "sqlite":
                 event.listen(db.engine, "connect", _reverse_unordered_selects)
@@ -110,17 +110,17 @@ def api(app: Flask) -> Api:
 
 
 @pytest.fixture
-def viewer(app: Flask) -> Operator:
+def viewer(app: Flask) -> HtmlClient:
     return signed_in(app.test_client(), "viewer")
 
 
 @pytest.fixture
-def editor(app: Flask) -> Operator:
+def editor(app: Flask) -> HtmlClient:
     return signed_in(app.test_client(), "editor")
 
 
 @pytest.fixture
-def admin(app: Flask) -> Operator:
+def admin(app: Flask) -> HtmlClient:
     return signed_in(app.test_client(), "admin")
 
 

@@ -20,7 +20,7 @@ def encode_position(position: FeedPosition) -> str:
     return encode_cursor(position.position, position.number, position.tag, endpoint=FEED)
 
 
-class AsOf(Timestamp):
+class AsOfField(Timestamp):
     """A moment that is not in the future, or a cursor of the change feed whose place is known: contract §8."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.api import blueprint
 from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
-from app.api.feed_cursors import AsOf
+from app.api.feed_cursors import AsOfField
 from app.api.guarded_writes import effective_guard
 from app.api.job_answers import (
     EXAMPLE,
@@ -50,7 +50,7 @@ JOB_ID = {"in": "path", "name": "job_id", "description": "As `Location` or `id` 
 
 class SubmitQuery(DryRunQuery):
     action = RequiredChoice(*ACTIONS, description="What is done with the customers of the body.")
-    as_of = AsOf("Leaves customers alone who changed after this moment, or after this cursor of the change feed.")
+    as_of = AsOfField("Leaves customers alone who changed after this moment, or after this cursor of the change feed.")
     types = SegmentTypes("With `replace`: only segments of these types are replaced.")
     apply_at = Timestamp("Applies it at this moment instead of at once.")
     revert_at = Timestamp("Reverts its change set at this moment; later changes stay.")

@@ -18,7 +18,7 @@ from app.api.api_blueprint import Answer, Body
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
-from app.api.feed_cursors import AsOf
+from app.api.feed_cursors import AsOfField
 from app.api.guarded_writes import HELD, effective_guard, note_warning, received_at, run_guarded
 from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, QuerySchema, SegmentTypes, Timestamp, identifier
 from app.api.request_body import customers_body
@@ -47,7 +47,7 @@ from app.serialization.request_schemas import (
 
 class PatchQuery(DryRunQuery):
     report = Flag("Adds the report: which customers were changed, unchanged, not found, repeated or stale.")
-    as_of = AsOf("Leaves customers alone who changed after this moment, or after this cursor of the change feed.")
+    as_of = AsOfField("Leaves customers alone who changed after this moment, or after this cursor of the change feed.")
 
 
 class ReplaceQuery(PatchQuery, LenientQuerySchema):

@@ -15,7 +15,7 @@ from app.cli.file_options import FileOptions, file_options
 from app.cli.terminal import NOTHING_DONE, SOME_REJECTED, cli_actor, duration, fail, pluralize, reports_errors, say
 from app.core.changes.guard import Guard
 from app.core.errors import Unavailable
-from app.jobs.api_job import ACTIONS, Action
+from app.jobs.api_job import ACTIONS, JobAction
 from app.jobs.pick_up import PickedUp, PickUp, pick_up
 
 WATCH_INTERVAL_S = 5.0
@@ -67,7 +67,7 @@ def pick_up_command(  # noqa: PLR0913 - one parameter per option
     choices = PickUp(
         folder,
         cli_actor(),
-        cast(Action, action),
+        cast(JobAction, action),
         tuple(sorted(types)),
         guard,
         use_file_time,

@@ -32,7 +32,7 @@ from app.core.errors import Conflict
 from app.core.limits import BATCH_SIZE
 
 Progress = Callable[[int], None]
-Row = tuple[Any, ...]
+TableRow = tuple[Any, ...]
 
 NullableJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """JSON whose absence is NULL, not the JSON null."""
@@ -135,7 +135,7 @@ def _last_key(writer: Connection, table: Table) -> tuple[Any, ...] | None:
     return tuple(row) if row else None
 
 
-def _batches(reader: Connection, table: Table, after: tuple[Any, ...] | None) -> Iterator[list[Row]]:
+def _batches(reader: Connection, table: Table, after: tuple[Any, ...] | None) -> Iterator[list[TableRow]]:
     keys = list(table.primary_key)
     query = select(*map(_read, table.columns)).order_by(*keys)
     if after is not None:

@@ -19,7 +19,7 @@ import orjson
 INCOMPLETE = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", "~")
 """Endings of names that programs give to files while they write them."""
 
-Outcome = Literal["done", "failed"]
+FileOutcome = Literal["done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TakenFile:
             return int(self._mark.read_bytes())
         return None
 
-    def finish(self, outcome: Outcome, report: dict[str, Any], rejected: Iterable[bytes] | None) -> Path:
+    def finish(self, outcome: FileOutcome, report: dict[str, Any], rejected: Iterable[bytes] | None) -> Path:
         """Move the file to `done/` or `failed/`, after its report and its rejected rows; return its new path."""
         target = self.path.parent.parent / outcome / self.path.name
         if rejected is not None:

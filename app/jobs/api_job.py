@@ -13,8 +13,8 @@ from app.core.models.change_sets import FeedPosition
 from app.core.models.segments import SegmentPair, Segments, add_segments, remove_segments
 from app.jobs.picked_up_file import PickedUpFile, earlier_change_sets
 
-Action = Literal["replace", "merge", "remove", "upsert"]
-ACTIONS: tuple[Action, ...] = get_args(Action)
+JobAction = Literal["replace", "merge", "remove", "upsert"]
+ACTIONS: tuple[JobAction, ...] = get_args(JobAction)
 """Those of a file."""
 
 
@@ -22,7 +22,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 class ApiJob:
     """What an API client requests; the file's rows are the customers."""
 
-    action: Action | Literal["patch"]
+    action: JobAction | Literal["patch"]
     """Replace the segments of existing customers, add to them, remove from them; or create and update profiles.
 
     `patch` both adds and removes, as a held request does.
@@ -47,7 +47,7 @@ class ApiJob:
 
     @staticmethod
     def of(  # noqa: PLR0913 - the extras of the contract, all by name
-        action: Action | Literal["patch"],
+        action: JobAction | Literal["patch"],
         *,
         dry_run: bool = False,
         types: Collection[str] = (),

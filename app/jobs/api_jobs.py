@@ -8,7 +8,7 @@ from typing import IO, Any
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import ChangeSetBuilder
-from app.core.changes.preview import ChangePreview, Rows, preview_batch, replace_all
+from app.core.changes.preview import ChangePreview, CustomerRows, preview_batch, replace_all
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import ReplaceResult, replace_segments_in
 from app.core.changes.replace_types import lock_segments
@@ -148,7 +148,7 @@ def _compare_all(run: JobRun, job: ApiJob, staging: Staging) -> tuple[dict[str, 
 def _compare_batch(comparison: Comparison, job: ApiJob, batch: dict[str, CustomerEntry]) -> dict[str, Any]:
     """Add what the batch would do; return what is stored of each customer for its application."""
     if job.action == "upsert":
-        rows: Rows = {id_: (entry.profile, None) for id_, entry in batch.items()}
+        rows: CustomerRows = {id_: (entry.profile, None) for id_, entry in batch.items()}
         affected = preview_batch(comparison.preview, rows, create=True)
         if job.scheduled:
             return {id_: previewed_item(batch[id_], before, replace_all) for id_, before in affected.items()}

@@ -20,7 +20,7 @@ from app.core.database import Base, db, raise_if_unavailable, run_in_transaction
 from app.core.limits import BATCH_SIZE
 from app.jobs.runner import JobRun
 
-Batch = dict[str, Any]
+BatchContent = dict[str, Any]
 
 SKIP_REASONS = {
     "missing": "no longer exists",
@@ -64,7 +64,7 @@ class BatchWriter:
 
     def __init__(self, run: JobRun) -> None:
         self._run, self._number = run, 0
-        self._pending: Batch = {}
+        self._pending: BatchContent = {}
         job_id = run.job.id
         run_in_transaction(lambda session: session.execute(delete(batches).where(batches.c.job_id == job_id)))
 
@@ -78,7 +78,7 @@ class BatchWriter:
         if self._pending:
             self.store(self._pending)
 
-    def store(self, batch: Batch) -> None:
+    def store(self, batch: BatchContent) -> None:
         """Store a batch as it is."""
         row = batch_row(self._run.job.id, self._number, batch)
         # On a connection of its own: the session goes on reading the customers of the preview, as of one moment.
@@ -93,13 +93,13 @@ class BatchWriter:
         self._number += 1
 
 
-def content_values(batch: Batch) -> dict[str, Any]:
+def content_values(batch: BatchContent) -> dict[str, Any]:
     """Return the columns that hold the customers of a batch."""
     compressed = zlib.compress(orjson.dumps(batch), 1)
     return {"first_id": min(batch, default=None), "last_id": max(batch, default=None), "compressed": compressed}
 
 
-def batch_row(job_id: int, number: int, batch: Batch) -> dict[str, Any]:
+def batch_row(job_id: int, number: int, batch: BatchContent) -> dict[str, Any]:
     """Return the row of a batch."""
     return {"job_id": job_id, "number": number, "customers": len(batch), **content_values(batch)}
 
@@ -123,7 +123,7 @@ def count_batches(job_id: int) -> tuple[int, int]:
     return number, customers
 
 
-def load_batch(session: Session, job_id: int, number: int) -> Batch:
+def load_batch(session: Session, job_id: int, number: int) -> BatchContent:
     return _parse(load_content(session, job_id, number))
 
 
@@ -146,8 +146,8 @@ def _select_content(job_id: int, number: int) -> Select[Any]:
     return select(batches.c.compressed).where(batches.c.job_id == job_id, batches.c.number == number)
 
 
-def _parse(content: bytes) -> Batch:
-    batch: Batch = orjson.loads(zlib.decompress(content))
+def _parse(content: bytes) -> BatchContent:
+    batch: BatchContent = orjson.loads(zlib.decompress(content))
     return batch
 
 

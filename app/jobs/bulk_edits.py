@@ -27,10 +27,10 @@ from app.jobs.jobs import Job
 from app.jobs.runner import JobRun
 from app.jobs.states import JobState
 
-Action = Literal["add", "remove", "replace", "clear", "rename"]
+EditAction = Literal["add", "remove", "replace", "clear", "rename"]
 MAX_NAMED = 3
 """Renames that a change set's note names."""
-ACTIONS: tuple[Action, ...] = get_args(Action)
+ACTIONS: tuple[EditAction, ...] = get_args(EditAction)
 
 customers = Customer.__table__.c
 
@@ -43,7 +43,7 @@ class BulkEdit:
     the second, which merges them where a customer has both. Several renames need no filter.
     """
 
-    action: Action
+    action: EditAction
     segments: Segments
     filter: Filter | None = None
     document_ids: tuple[str, ...] = ()

@@ -18,8 +18,6 @@ from app.jobs.uploads import chunks, rejected_rows
 ENDED = (JobState.DONE, JobState.DISCARDED)
 """The states after which no file and no batch is read again."""
 
-Rows = list[dict[str, Any]]
-
 
 def erase_from_jobs(session: Session, traces: Traces) -> None:
     """Delete what jobs keep of erased customers: skipped customers, rejected rows, rows of files, batches and previews.
@@ -42,7 +40,7 @@ def erase_from_jobs(session: Session, traces: Traces) -> None:
     _rewrite_jobs(session, traces)
 
 
-def disclose_from_jobs(session: Session, traces: Traces) -> Rows:
+def disclose_from_jobs(session: Session, traces: Traces) -> list[dict[str, Any]]:
     """Return what each job keeps of a customer."""
     found: dict[int, dict[str, Any]] = {}
     for job_id, name, item in _iter_kept(session, traces):

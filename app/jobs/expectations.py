@@ -6,12 +6,12 @@ from typing import Any
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.replace_types import lock_segments
 from app.core.models.segments import Segments
-from app.jobs.batches import Batch
+from app.jobs.batches import BatchContent
 
 
 def keep_expected(
     change_set: ChangeSetBuilder,
-    batch: Batch,
+    batch: BatchContent,
     expectation: Callable[[Segments, Segments], Any],
     new_segments: Callable[[Segments, Segments], Segments],
 ) -> tuple[dict[str, Segments], dict[str, str]]:

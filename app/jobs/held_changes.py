@@ -17,7 +17,7 @@ from app.core.database import db, now, run_in_transaction
 from app.core.errors import Forbidden, NotFound
 from app.core.models.change_sets import Actor
 from app.jobs.affected_customers import count_affected, needs_approval
-from app.jobs.jobs import Job, Json, NotReady, jobs, transition, transition_in
+from app.jobs.jobs import Job, JsonDict, NotReady, jobs, transition, transition_in
 from app.jobs.runner import JobRun
 from app.jobs.states import JobKind, JobState
 
@@ -38,7 +38,7 @@ class OwnRequest(Forbidden):
 # Held
 
 
-def state_by_guard(run: JobRun, guard: Json | None, emptied: int, sent: int, *, dry_run: bool) -> JobState:
+def state_by_guard(run: JobRun, guard: JsonDict | None, emptied: int, sent: int, *, dry_run: bool) -> JobState:
     """Return the state of a token's job after its check. Raises ChangeTooLarge, also for a dry run of a held change."""
     limits = Guard.from_dict(guard) if guard else Guard()
     if limits.holds and not dry_run and not limits.allows(emptied, sent):
@@ -49,7 +49,7 @@ def state_by_guard(run: JobRun, guard: Json | None, emptied: int, sent: int, *, 
     return JobState.DONE if dry_run else JobState.APPLYING
 
 
-def hold_checked(session: Session, run: JobRun, preview: Json, **values: Any) -> None:
+def hold_checked(session: Session, run: JobRun, preview: JsonDict, **values: Any) -> None:
     """Hold a token's job as part of the transaction that ends its check. Raises LeaseLost."""
     run.finish(session, state=JobState.HELD, preview=preview, attempts=0, finished_at=None, **values)
     supersede_older(session, run.job.actor)

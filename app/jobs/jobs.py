@@ -17,7 +17,7 @@ from app.core.leases import NO_LEASE, LeaseColumns
 from app.core.models.change_sets import Actor, ChangeSet
 from app.jobs.states import RUNNING, STOPPED, JobKind, JobKindText, JobState, JobStateText, check_transition
 
-Json = dict[str, Any]
+JsonDict = dict[str, Any]
 
 
 class NotReady(Conflict):
@@ -42,11 +42,11 @@ class Job(LeaseColumns, Base):
     source: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    payload: Mapped[Json] = mapped_column(dialects.Json)
+    payload: Mapped[JsonDict] = mapped_column(dialects.Json)
     """What is to be done: `ImportPayload` or `BulkEdit`, as `to_dict` writes them."""
-    preview: Mapped[Json | None] = mapped_column(dialects.Json)
+    preview: Mapped[JsonDict | None] = mapped_column(dialects.Json)
     """`app.core.changes.preview.ChangePreview`, as `to_dict` writes it."""
-    result: Mapped[Json | None] = mapped_column(dialects.Json)
+    result: Mapped[JsonDict | None] = mapped_column(dialects.Json)
     error: Mapped[str | None]
     phase: Mapped[str | None]
     done: Mapped[int] = mapped_column(dialects.Id, default=0)
@@ -77,17 +77,17 @@ class Job(LeaseColumns, Base):
 
 jobs = Job.__table__
 
-RESET_ATTEMPTS: Json = {"phase": None, "attempts": 0, "not_before": None, "cancel_requested": False, **NO_LEASE}
-RESET_PROGRESS: Json = {"done": 0, "total": None, "batches_done": 0, **RESET_ATTEMPTS}
+RESET_ATTEMPTS: JsonDict = {"phase": None, "attempts": 0, "not_before": None, "cancel_requested": False, **NO_LEASE}
+RESET_PROGRESS: JsonDict = {"done": 0, "total": None, "batches_done": 0, **RESET_ATTEMPTS}
 
 
-def create_job(kind: JobKind, actor: Actor, payload: Json, state: JobState) -> int:
+def create_job(kind: JobKind, actor: Actor, payload: JsonDict, state: JobState) -> int:
     """Store a new job and return its id. Raises Unavailable."""
     return run_in_transaction(lambda session: insert_job(session, kind, actor, payload, state))
 
 
 def insert_job(  # noqa: PLR0913, PLR0917 - one for each column
-    session: Session, kind: JobKind, actor: Actor, payload: Json, state: JobState, apply_at: datetime | None = None
+    session: Session, kind: JobKind, actor: Actor, payload: JsonDict, state: JobState, apply_at: datetime | None = None
 ) -> int:
     """Store a new job as part of a transaction; return its id."""
     job = Job(
@@ -155,7 +155,7 @@ def transition_in(  # noqa: PLR0913 - one step, and the columns that change with
     state: JobState,
     *,
     from_: tuple[JobState, ...],
-    payload: Json | None = None,
+    payload: JsonDict | None = None,
     error: str | None = None,
     actor: Actor | None = None,
     batches_done: int | None = None,
@@ -168,7 +168,7 @@ def transition_in(  # noqa: PLR0913 - one step, and the columns that change with
     """
     for before in from_:
         check_transition(before, state)
-    values: Json = {"state": state, "error": error, "apply_at": apply_at, "revert_at": revert_at, **RESET_PROGRESS}
+    values: JsonDict = {"state": state, "error": error, "apply_at": apply_at, "revert_at": revert_at, **RESET_PROGRESS}
     if payload is not None:
         values |= {"payload": payload, "preview": None}
     if actor is not None:

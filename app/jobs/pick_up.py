@@ -12,8 +12,8 @@ from app.core.database import run_in_transaction
 from app.core.errors import NotFound
 from app.core.models.change_sets import Actor
 from app.files.export import rejected_csv_chunks
-from app.files.inbox import Outcome, TakenFile, take_files
-from app.jobs.api_job import Action, ApiJob
+from app.files.inbox import FileOutcome, TakenFile, take_files
+from app.jobs.api_job import ApiJob, JobAction
 from app.jobs.api_jobs import create_api_job, start_api_job
 from app.jobs.jobs import Job, get_job
 from app.jobs.picked_up_file import PickedUpFile
@@ -32,7 +32,7 @@ class PickUp:
 
     folder: Path
     actor: Actor
-    action: Action = "replace"
+    action: JobAction = "replace"
     types: tuple[str, ...] = ()
     guard: Guard | None = None
     use_file_time: bool = True
@@ -51,7 +51,7 @@ class PickedUp:
     """What became of a file."""
 
     path: Path
-    outcome: Outcome
+    outcome: FileOutcome
     error: str | None
     report: dict[str, Any] | None
     change_set_id: int | None
@@ -137,7 +137,7 @@ def _finish(file: TakenFile, job: Job) -> PickedUp:
         error = f"{rejected:,} {'row has' if rejected == 1 else 'rows have'} errors. Nothing was applied."
     elif job.state != JobState.DONE and not error:
         error = f"The job was cancelled after {job.done:,} customers."
-    outcome: Outcome = "failed" if error else "done"
+    outcome: FileOutcome = "failed" if error else "done"
     report = {
         "file": file.name,
         "time": file.modified_at.isoformat(),

@@ -10,6 +10,7 @@ from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.profiles import upsert_customers
 from app.core.database import run_in_transaction
 from app.core.errors import InvalidDocumentId
+from app.core.models.customer_changes import Profile
 from app.core.models.customers import PROFILE_FIELDS, customer_exists, get_customer, is_storable
 from app.pages import blueprint
 from app.pages.auth import current_actor, require_role
@@ -20,7 +21,6 @@ from app.pages.template_filters import number
 
 URL = "/customer-profile/<document_id:document_id>"
 
-Profile = dict[str, str | None]
 Errors = dict[str, str]
 
 

@@ -26,7 +26,7 @@ from app.web.cursors import InvalidCursor, decode_cursor, encode_cursor
 DEFAULT_SORT = "id"
 
 F = TypeVar("F")
-Parameters = dict[str, list[str]]
+QueryParameters = dict[str, list[str]]
 
 
 class InvalidRequest(BadRequest):
@@ -88,7 +88,7 @@ def parse_filter_form(filter_class: type[F]) -> tuple[F, dict[str, str]]:
     return filter_class(**values), errors
 
 
-def filter_parameters(filter_: Any) -> Parameters:
+def filter_parameters(filter_: Any) -> QueryParameters:
     """Return the URL parameters of a filter: one for each field that is set."""
     written = {parameter_name(field): _write(getattr(filter_, field.name)) for field in fields(filter_)}
     return {name: values for name, values in written.items() if values}
@@ -160,7 +160,7 @@ def _write(value: Any) -> list[str]:
 class ListUrl:
     """The URLs of a list: with parameters changed, and on its first page unless a cursor is given."""
 
-    parameters: Parameters
+    parameters: QueryParameters
     endpoint: str | None = None
     """That of the request, if None."""
 
@@ -194,7 +194,7 @@ class CustomerListQuery:
         return ("-" if self.order.descending else "") + self.order.by
 
     @property
-    def parameters(self) -> Parameters:
+    def parameters(self) -> QueryParameters:
         """The URL parameters of this list on its first page."""
         sort = {"sort": [self.sort]} if self.sort != DEFAULT_SORT else {}
         return filter_parameters(self.filter) | sort

@@ -30,7 +30,7 @@ from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segm
 from tests.support.dates import date
 from tests.support.erasure import CSV, PERSON, TRACES, erase, stored_text
 from tests.support.feed import read, read_all
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
 def test_erasure_leaves_one_deleted_entry_and_no_trace(eraser: Api, person: str) -> None:
@@ -159,7 +159,7 @@ def test_the_files_of_sqlite_have_no_trace_after_the_command(app: Flask, shell: 
 
 
 @pytest.fixture(params=["API", "page", "undo"])
-def erased(request: pytest.FixtureRequest, eraser: Api, admin: Operator, traced: str) -> str:
+def erased(request: pytest.FixtureRequest, eraser: Api, admin: HtmlClient, traced: str) -> str:
     """A customer who was erased in each of the ways that are no commands; an undo of their creation is one."""
     if request.param == "API":
         erase(eraser, traced)

@@ -10,11 +10,11 @@ from app.core.database import now
 from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
 from tests.support.held_changes import EMPTY, IDS, SEGMENTS, decide, held, job, only, token
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import run_job, run_jobs
 
 
-def test_held_request_changes_nothing_until_it_is_approved(holding: Api, editor: Operator) -> None:
+def test_held_request_changes_nothing_until_it_is_approved(holding: Api, editor: HtmlClient) -> None:
     job_id = held(holding.replace(EMPTY, status=202))
     assert all_segments() == only(GOLD)
     assert not run_job()
@@ -42,7 +42,7 @@ def test_override_never_passes_hold(holding: Api) -> None:
     assert all_segments() == only(GOLD)
 
 
-def test_dry_run_is_refused_with_the_report_and_holds_nothing(holding: Api, editor: Operator) -> None:
+def test_dry_run_is_refused_with_the_report_and_holds_nothing(holding: Api, editor: HtmlClient) -> None:
     response = holding.client.post(f"{SEGMENTS}?dry_run=true", json={"customers": EMPTY}, headers=holding.headers)
     assert response.status_code == 409
     assert response.json is not None
@@ -51,7 +51,7 @@ def test_dry_run_is_refused_with_the_report_and_holds_nothing(holding: Api, edit
     assert "Nothing waits for approval" in editor.get("/approvals").text
 
 
-def test_customer_who_changed_after_the_request_is_left_alone(holding: Api, editor: Operator) -> None:
+def test_customer_who_changed_after_the_request_is_left_alone(holding: Api, editor: HtmlClient) -> None:
     job_id = held(holding.replace(EMPTY, status=202))
     set_segments("c", SILVER)
     decide(editor, job_id)
@@ -60,7 +60,7 @@ def test_customer_who_changed_after_the_request_is_left_alone(holding: Api, edit
     assert job(holding, job_id)["report"]["stale"] == ["c"]
 
 
-def test_earlier_as_of_of_the_request_holds(holding: Api, editor: Operator) -> None:
+def test_earlier_as_of_of_the_request_holds(holding: Api, editor: HtmlClient) -> None:
     feed = holding.get("/api/v3/changes?after=now").json
     assert feed is not None
     set_segments("d", SILVER)
@@ -70,7 +70,7 @@ def test_earlier_as_of_of_the_request_holds(holding: Api, editor: Operator) -> N
     assert all_segments()["d"] == SILVER
 
 
-def test_as_of_in_the_future_becomes_the_moment_of_the_request(holding: Api, editor: Operator) -> None:
+def test_as_of_in_the_future_becomes_the_moment_of_the_request(holding: Api, editor: HtmlClient) -> None:
 
     moment = (now() + timedelta(seconds=50)).isoformat().replace("+00:00", "Z")
     job_id = held(holding.replace(EMPTY, f"?as_of={moment}", status=202))
@@ -80,7 +80,7 @@ def test_as_of_in_the_future_becomes_the_moment_of_the_request(holding: Api, edi
     assert all_segments()["c"] == SILVER
 
 
-def test_newer_held_request_supersedes_the_older(holding: Api, editor: Operator, app: Flask, shell: Shell) -> None:
+def test_newer_held_request_supersedes_the_older(holding: Api, editor: HtmlClient, app: Flask, shell: Shell) -> None:
     other = token(app, shell, "--guard-percent", "20", "--guard-action", "hold", name="other")
     of_other = held(other.replace(EMPTY, status=202))
     older = held(holding.replace(EMPTY, status=202))
@@ -95,7 +95,7 @@ def test_newer_held_request_supersedes_the_older(holding: Api, editor: Operator,
     assert all_segments() == only([], *IDS[:5])
 
 
-def test_repeat_with_its_key_answers_202_again(holding: Api, editor: Operator) -> None:
+def test_repeat_with_its_key_answers_202_again(holding: Api, editor: HtmlClient) -> None:
     key = {"Idempotency-Key": "night-1"}
     first = holding.replace(EMPTY, status=202, headers=key)
     again = holding.replace(EMPTY, status=202, headers=key)
@@ -109,7 +109,7 @@ def test_repeat_with_its_key_answers_202_again(holding: Api, editor: Operator) -
     assert not run_job()
 
 
-def test_rejected_change_is_not_applied(holding: Api, editor: Operator) -> None:
+def test_rejected_change_is_not_applied(holding: Api, editor: HtmlClient) -> None:
     job_id = held(holding.replace(EMPTY, status=202))
     decide(editor, job_id, "reject", reason="The file was truncated.")
     run_jobs()
@@ -119,14 +119,14 @@ def test_rejected_change_is_not_applied(holding: Api, editor: Operator) -> None:
     editor.post(f"/approvals/{job_id}", {"action": "approve"}, status=409)
 
 
-def test_client_cancels_its_held_change(holding: Api, editor: Operator) -> None:
+def test_client_cancels_its_held_change(holding: Api, editor: HtmlClient) -> None:
     job_id = held(holding.replace(EMPTY, status=202))
     assert holding.call("DELETE", f"/api/v3/jobs/{job_id}").json is not None
     assert job(holding, job_id)["state"] == "cancelled"
     editor.post(f"/approvals/{job_id}", {"action": "approve"}, status=409)
 
 
-def test_viewer_sees_the_held_change_and_decides_nothing(holding: Api, viewer: Operator) -> None:
+def test_viewer_sees_the_held_change_and_decides_nothing(holding: Api, viewer: HtmlClient) -> None:
     job_id = held(holding.replace(EMPTY, status=202))
     assert "will lose all their segments" in viewer.get(f"/approvals/{job_id}").text
     for action in ("approve", "reject"):
@@ -140,7 +140,7 @@ def test_floor_lets_few_customers_through(app: Flask, shell: Shell, holding: Api
     assert api.client.post(SEGMENTS, json={"customers": EMPTY[3:7]}, headers=api.headers).status_code == 409
 
 
-def test_warning_is_applied_and_reported(app: Flask, shell: Shell, holding: Api, admin: Operator) -> None:
+def test_warning_is_applied_and_reported(app: Flask, shell: Shell, holding: Api, admin: HtmlClient) -> None:
     options = ("--guard-warn-percent", "10", "--guard-warn-customers", "5", "--guard-customers", "5")
     api = token(app, shell, *options, name="warning")
     text = "2 customers lost all their segments: more than the token's guard warns of."
@@ -173,7 +173,7 @@ def test_token_is_changed_by_command(app: Flask, shell: Shell, holding: Api) -> 
     shell("tokens", "update", "nobody", "--no-guard", exit_code=2)
 
 
-def test_decisions_are_in_the_audit_log(holding: Api, editor: Operator, admin: Operator) -> None:
+def test_decisions_are_in_the_audit_log(holding: Api, editor: HtmlClient, admin: HtmlClient) -> None:
     first = held(holding.replace(EMPTY, status=202))
     decide(editor, first, "reject", reason="No.")
     second = held(holding.replace(EMPTY, status=202))

@@ -15,11 +15,11 @@ from tests.support.api_jobs import kill_in_batch
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.held_changes import EMPTY, IDS, SEGMENTS, decide, held, job, only, token
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import run_jobs
 
 
-def test_patch_is_held_and_applied(holding: Api, editor: Operator) -> None:
+def test_patch_is_held_and_applied(holding: Api, editor: HtmlClient) -> None:
     wine = [{"type": "interest", "value": "WINE"}]
     set_segments("a", [*GOLD, *wine])
     patches = [{"document_id": id_, "add": [], "remove": GOLD} for id_ in IDS]
@@ -31,7 +31,7 @@ def test_patch_is_held_and_applied(holding: Api, editor: Operator) -> None:
     assert all_segments() == {**only([], *IDS), "a": wine}
 
 
-def test_held_patch_of_a_strict_token_is_checked_again_when_it_is_applied(app: Flask, editor: Operator) -> None:
+def test_held_patch_of_a_strict_token_is_checked_again_when_it_is_applied(app: Flask, editor: HtmlClient) -> None:
     add_customers("a", "b")
     for id_ in "ab":
         set_segments(id_, GOLD)
@@ -44,7 +44,7 @@ def test_held_patch_of_a_strict_token_is_checked_again_when_it_is_applied(app: F
     assert all_segments() == {"a": GOLD, "b": []}
 
 
-def test_replacement_of_types_is_held_and_keeps_other_types(holding: Api, editor: Operator) -> None:
+def test_replacement_of_types_is_held_and_keeps_other_types(holding: Api, editor: HtmlClient) -> None:
     wine = [{"type": "interest", "value": "WINE"}]
     set_segments("a", [*wine, *GOLD])
     job_id = held(holding.replace(EMPTY, "?types=membership", status=202))
@@ -53,7 +53,7 @@ def test_replacement_of_types_is_held_and_keeps_other_types(holding: Api, editor
     assert all_segments() == {**only([], *IDS), "a": wine}
 
 
-def test_list_of_members_is_held_and_applied(holding: Api, editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_of_members_is_held_and_applied(holding: Api, editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", 4)
     url = "/api/v3/segments/membership/GOLD/members"
     job_id = held(holding.call("PUT", url, json={"document_ids": ["a", "nobody"]}, status=202))
@@ -69,7 +69,7 @@ def test_list_of_members_is_held_and_applied(holding: Api, editor: Operator, mon
 
 
 @pytest.mark.parametrize("action", ["replace", "remove"])
-def test_job_is_held_as_of_its_request(holding: Api, editor: Operator, action: str) -> None:
+def test_job_is_held_as_of_its_request(holding: Api, editor: HtmlClient, action: str) -> None:
     segments: Any = [] if action == "replace" else GOLD
     body = {"customers": [{"document_id": id_, "segments": segments} for id_ in IDS]}
     started = holding.call("POST", f"/api/v3/jobs?action={action}", json=body, status=202).json
@@ -100,7 +100,7 @@ def give_platinum(api: Api) -> str:
 
 
 @pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])
-def test_revert_is_held_and_applied(holding: Api, editor: Operator, prefer: dict[str, str]) -> None:
+def test_revert_is_held_and_applied(holding: Api, editor: HtmlClient, prefer: dict[str, str]) -> None:
     change_set = give_platinum(holding)
     response = holding.call("POST", f"/api/v3/change-sets/{change_set}/revert", status=202, headers=prefer)
     assert response.json is not None
@@ -130,7 +130,7 @@ def test_revert_by_job_counts_customers_who_would_be_deleted(holding: Api, app: 
     assert all_segments()["x"] == GOLD
 
 
-def test_put_of_a_customer_is_refused_and_not_held(holding: Api, editor: Operator) -> None:
+def test_put_of_a_customer_is_refused_and_not_held(holding: Api, editor: HtmlClient) -> None:
     for headers in ({}, {"Guard": "override"}):
         response = holding.client.put(
             "/api/v3/customers/a", json={"segments": []}, headers={**holding.headers, **headers}
@@ -147,7 +147,7 @@ def test_rename_of_a_segment_takes_no_last_segment_and_passes(holding: Api) -> N
 
 
 def test_killed_worker_continues_an_approved_change(
-    holding: Api, editor: Operator, monkeypatch: pytest.MonkeyPatch
+    holding: Api, editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     monkeypatch.setattr(batches, "BATCH_SIZE", 3)
@@ -161,7 +161,7 @@ def test_killed_worker_continues_an_approved_change(
     assert recount(TESTER) == []
 
 
-def test_scheduled_job_is_held_and_keeps_its_moment(holding: Api, editor: Operator) -> None:
+def test_scheduled_job_is_held_and_keeps_its_moment(holding: Api, editor: HtmlClient) -> None:
     url = "/api/v3/jobs?action=replace&apply_at=2999-01-01T00:00:00Z"
     started = holding.call("POST", url, json={"customers": EMPTY}, status=202).json
     assert started is not None

@@ -12,7 +12,7 @@ from app.jobs.revoked_tokens import revoke_token
 from tests.support.api_jobs import kill_in_batch
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import run_job, run_jobs
 from tests.support.schedules import XMAS, job_states, let_pass, read_job, submit
 
@@ -30,7 +30,7 @@ def customers(app: Flask) -> None:
     add_customers(*"abcde")
 
 
-def test_jobs_that_have_not_begun_are_cancelled(api: Api, other: Api, shell: Shell, viewer: Operator) -> None:
+def test_jobs_that_have_not_begun_are_cancelled(api: Api, other: Api, shell: Shell, viewer: HtmlClient) -> None:
     submit(api, apply_at=1, revert_at=2)
     run_job()
     submit(api)
@@ -48,7 +48,7 @@ def test_jobs_that_have_not_begun_are_cancelled(api: Api, other: Api, shell: She
     assert revoke_token("crm-nightly") == 0
 
 
-def test_held_change_is_discarded_and_says_why(app: Flask, editor: Operator) -> None:
+def test_held_change_is_discarded_and_says_why(app: Flask, editor: HtmlClient) -> None:
     for id_ in "abcde":
         set_segments(id_, GOLD)
     crm = api_with(app, create_token("crm", guard=Guard(customers=1, holds=True)))
@@ -60,7 +60,7 @@ def test_held_change_is_discarded_and_says_why(app: Flask, editor: Operator) -> 
     assert all_segments()["a"] == GOLD
 
 
-def test_approved_change_stays(app: Flask, editor: Operator) -> None:
+def test_approved_change_stays(app: Flask, editor: HtmlClient) -> None:
     for id_ in "abcde":
         set_segments(id_, GOLD)
     crm = api_with(app, create_token("crm", guard=Guard(customers=1, holds=True)))
@@ -95,7 +95,7 @@ def test_worker_that_is_about_to_apply_the_first_batch_applies_nothing(
     assert not any(all_segments().values())
 
 
-def test_admin_is_told_how_many_jobs_are_cancelled(api: Api, admin: Operator) -> None:
+def test_admin_is_told_how_many_jobs_are_cancelled(api: Api, admin: HtmlClient) -> None:
     submit(api, apply_at=1)
     page: Any = admin.get("/tokens/1/revoke")
     assert "Its jobs that haven't begun are canceled." in page.text

@@ -9,7 +9,7 @@ import pytest
 from app.files.formats import detect_format
 from tests.support.clients import Shell
 from tests.support.customers import add_customers, all_segments, reset_database, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import all_profiles, preview, upload
 from tests.support.rejected_rows import read_rejected
 
@@ -189,7 +189,7 @@ def test_words_for_nothing_and_invalid_emails_are_said(shell: Shell) -> None:
     assert "1 email that is not an email address" in report
 
 
-def test_preview_names_similar_and_repeated_segments(editor: Operator) -> None:
+def test_preview_names_similar_and_repeated_segments(editor: HtmlClient) -> None:
     add_customers("1")
     set_segments("1", [{"type": "tier", "value": "T1"}])
     url = upload(editor, "document_id,type,value\nLV1,tier ,T1\nBULK,a,1\nBULK,a,1\nBULK,b,2\n")

@@ -2,12 +2,12 @@
 
 from tests.support.clients import Api, Shell
 from tests.support.customers import add_customers, all_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import run_jobs
 from tests.support.schedules import XMAS, let_pass, moment, prepare, rfc_3339, submit
 
 
-def test_prepared_job_is_scheduled_moved_and_applied(editor: Operator, shell: Shell) -> None:
+def test_prepared_job_is_scheduled_moved_and_applied(editor: HtmlClient, shell: Shell) -> None:
     add_customers("a")
     prepare(editor, "a")
     assert shell("jobs", "list").stdout.split("\t")[:5] == ["1", "edit", "ready", "-", "-"]
@@ -42,7 +42,7 @@ def test_scheduled_jobs_and_their_reverts_are_cancelled(api: Api, shell: Shell) 
     assert all_segments()["a"] == XMAS
 
 
-def test_impossible_schedules_are_refused(editor: Operator, shell: Shell) -> None:
+def test_impossible_schedules_are_refused(editor: HtmlClient, shell: Shell) -> None:
     add_customers("a")
     prepare(editor, "a")
     past = shell("jobs", "schedule", "1", "--apply-at", rfc_3339(moment(-1)), exit_code=2)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from app.access.operators import Operator
 from app.core.database import db
 from tests.support.clients import Shell
-from tests.support.html_client import Operator as HtmlClient
+from tests.support.html_client import HtmlClient
 
 
 def password_hash_of(email: str) -> str:

@@ -11,7 +11,7 @@ from app.core.search.customers import find_customers
 from app.core.search.filters import Filter, Order
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_id_of_a_deleted_customer_can_be_used_again(shell: Shell) -> None:
     assert get_customer("2").name == "Anna"
 
 
-def test_rename_on_the_customer_page(editor: Operator, lucia: str) -> None:
+def test_rename_on_the_customer_page(editor: HtmlClient, lucia: str) -> None:
     page = editor.get("/customers/1")
     form = editor.get(page.links["Change ID…"])
     assert "Change ID of Lucía Díaz" in form.text
@@ -73,7 +73,7 @@ def test_rename_on_the_customer_page(editor: Operator, lucia: str) -> None:
     assert "1 to 512" in editor.post("/customer-rename/3", {"document_id": " "}, status=422).text
 
 
-def test_rename_is_recorded(editor: Operator, lucia: str) -> None:
+def test_rename_is_recorded(editor: HtmlClient, lucia: str) -> None:
     editor.post("/customer-rename/1", {"document_id": "2"})
     page = editor.get("/changes/3").text
     assert "Changes the document_id of a customer" in page
@@ -82,5 +82,5 @@ def test_rename_is_recorded(editor: Operator, lucia: str) -> None:
     assert "#3" in editor.get("/changes").links
 
 
-def test_a_viewer_cannot(viewer: Operator, lucia: str) -> None:
+def test_a_viewer_cannot(viewer: HtmlClient, lucia: str) -> None:
     viewer.post("/customer-rename/1", {"document_id": "2"}, status=403)

@@ -14,7 +14,7 @@ from app.core.database import db, run_in_transaction
 from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
 from tests.support.clients import Shell
 from tests.support.customers import TESTER, reset_database
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import apply, preview, upload
 
 TEXTS = [
@@ -66,7 +66,7 @@ def test_by_command(shell: Shell, filled: Any, format_: str) -> None:
 
 
 @pytest.mark.parametrize("format_", ["csv", "xlsx", "jsonl"])
-def test_by_page(editor: Operator, app: Flask, filled: Any, format_: str) -> None:
+def test_by_page(editor: HtmlClient, app: Flask, filled: Any, format_: str) -> None:
     exported = editor.client.get(f"/customer-export?format={format_}").data
     run_in_transaction(lambda session: session.query(Customer).delete())
     url = upload(editor, exported, f"customers.{format_}")
@@ -75,13 +75,13 @@ def test_by_page(editor: Operator, app: Flask, filled: Any, format_: str) -> Non
     assert all_customers() == filled
 
 
-def test_no_cell_of_the_csv_is_a_formula(editor: Operator, filled: Any) -> None:
+def test_no_cell_of_the_csv_is_a_formula(editor: HtmlClient, filled: Any) -> None:
     text = editor.client.get("/customer-export").text.lstrip("\ufeff")
     for row in csv.reader(io.StringIO(text, newline="")):
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝")) for cell in row)
 
 
-def test_export_of_a_filtered_list_has_its_customers_only(editor: Operator, filled: Any) -> None:
+def test_export_of_a_filtered_list_has_its_customers_only(editor: HtmlClient, filled: Any) -> None:
     found = editor.client.get("/customer-export?format=jsonl&has=none").data
     assert [orjson.loads(line)["document_id"] for line in found.splitlines()] == ["bare"]
     editor.get("/customer-export?format=pdf", status=400)

@@ -23,7 +23,7 @@ from tests.support.customers import TESTER, add_customers, all_segments
 SECONDS = float(os.environ.get("RACE_SECONDS", "1"))
 IDS = [f"{n}" for n in range(5)]
 
-Work = Callable[[random.Random], None]
+RandomChange = Callable[[random.Random], None]
 newest: list[int] = []
 
 
@@ -59,14 +59,14 @@ def _remember(change_set_id: int | None) -> None:
     [(replace, replace), (replace, patch), (patch, patch), (undo, replace)],
     ids=["replace/replace", "replace/patch", "patch/patch", "revert/replace"],
 )
-def test_no_change_is_lost(app: Flask, pair_of_workers: tuple[Work, Work]) -> None:
+def test_no_change_is_lost(app: Flask, pair_of_workers: tuple[RandomChange, RandomChange]) -> None:
     add_customers(*IDS)
     newest.clear()
     replace_segments({id_: [pair(random.Random(1))] for id_ in IDS}, TESTER)
     end = time.monotonic() + SECONDS
     failures: list[BaseException] = []
 
-    def work(seed: int, change: Work) -> None:
+    def work(seed: int, change: RandomChange) -> None:
         rng = random.Random(seed)
         with app.app_context():
             try:

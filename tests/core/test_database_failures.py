@@ -20,7 +20,7 @@ from app.core.models.change_sets import ChangeSet
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 from tests.support.databases import administer, another_database, app_on, on_postgresql
-from tests.support.html_client import PASSWORD, Operator, signed_in
+from tests.support.html_client import PASSWORD, HtmlClient, signed_in
 from tests.support.tcp_proxy import TcpProxy
 
 
@@ -75,7 +75,7 @@ def test_absent_database_is_not_unsupported() -> None:
 
 
 @on_postgresql
-def test_read_only_database_is_503_for_writes_and_serves_reads(api: Api, ana: str, editor: Operator) -> None:
+def test_read_only_database_is_503_for_writes_and_serves_reads(api: Api, ana: str, editor: HtmlClient) -> None:
     set_segments(ana, SILVER)
     url, name = db.engine.url, db.engine.url.database
     db.session.remove()
@@ -103,7 +103,9 @@ def terminate_connections() -> None:
 
 
 @on_postgresql
-def test_pages_and_readiness_survive_connections_that_the_server_closed(api: Api, viewer: Operator, app: Flask) -> None:
+def test_pages_and_readiness_survive_connections_that_the_server_closed(
+    api: Api, viewer: HtmlClient, app: Flask
+) -> None:
     checked_out = [db.engine.connect() for _ in range(5)]
     for connection in checked_out:
         connection.close()
@@ -116,7 +118,9 @@ def test_pages_and_readiness_survive_connections_that_the_server_closed(api: Api
 
 
 @on_postgresql
-def test_connection_lost_within_a_request_is_503(viewer: Operator, monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
+def test_connection_lost_within_a_request_is_503(
+    viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch, app: Flask
+) -> None:
     from app.pages import customers as page  # noqa: PLC0415 - the module whose call is replaced
 
     find = page.find_customers
@@ -134,7 +138,7 @@ def test_connection_lost_within_a_request_is_503(viewer: Operator, monkeypatch: 
 
 @on_postgresql
 def test_reads_wait_for_a_lock_no_longer_than_the_busy_timeout(
-    api: Api, ana: str, viewer: Operator, monkeypatch: pytest.MonkeyPatch
+    api: Api, ana: str, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 100)
     monkeypatch.setattr(database, "MAX_ATTEMPTS", 1)
@@ -227,7 +231,7 @@ def overwrite(path: Path) -> None:
 def test_lost_database_file_is_503(own_file: tuple[Flask, Path], damage: Callable[[Path], None]) -> None:
     app, path = own_file
     api = Api(app.test_client(), create_token("crm"))
-    operator = Operator(app.test_client(), "viewer@example.com")
+    operator = HtmlClient(app.test_client(), "viewer@example.com")
     operator.sign_in()
     damage(path)
     api.get("/api/customers/segments?document_id=1", status=503, code="UNAVAILABLE")

@@ -15,7 +15,7 @@ from app.core.models.change_sets import Actor, ChangeSet
 from app.jobs.revoked_tokens import revoke_token
 from tests.support.customers import GOLD, SILVER, add_customers
 from tests.support.dates import date
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 TODAY = datetime(2026, 6, 15, tzinfo=UTC)
 DAYS = [TODAY - timedelta(days=ago) for ago in range(OBSERVED_DAYS, -1, -1)]
@@ -73,7 +73,7 @@ def test_operators_and_those_who_send_at_any_time_are_not_expected(app: Flask) -
 
 
 @pytest.fixture
-def missed(viewer: Operator) -> str:
+def missed(viewer: HtmlClient) -> str:
     """A token that came at midnight on each day, and not today; its name. Where the viewer is, it is about noon."""
     create_token("crm-nightly")
     ahead = 12 - now().hour
@@ -84,11 +84,11 @@ def missed(viewer: Operator) -> str:
     return "crm-nightly"
 
 
-def test_the_overview_names_who_is_late(missed: str, viewer: Operator) -> None:
+def test_the_overview_names_who_is_late(missed: str, viewer: HtmlClient) -> None:
     assert "token crm-nightly usually comes by" in viewer.get("/").text
 
 
-def test_a_token_that_was_used_today_or_is_revoked_is_not_late(missed: str, viewer: Operator) -> None:
+def test_a_token_that_was_used_today_or_is_revoked_is_not_late(missed: str, viewer: HtmlClient) -> None:
     used = update(ApiToken).values(last_used_at=now())
     run_in_transaction(lambda session: session.execute(used))
     assert "usually comes by" not in viewer.get("/").text

@@ -7,7 +7,7 @@ from flask import Flask
 
 from app.core.models.customers import PROFILE_FIELDS, ProfileField
 from tests.support.clients import Api, Shell
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 VALUES = {"email": "ana@example.com", "phone": "+57 310 123 4567"}
 """Values for the kinds of search that need a certain form."""
@@ -15,7 +15,7 @@ VALUES = {"email": "ana@example.com", "phone": "+57 310 123 4567"}
 
 @pytest.mark.parametrize("field", PROFILE_FIELDS, ids=lambda field: field.name)
 def test_declared_field_is_imported_found_exported_shown_and_reverted(
-    app: Flask, api: Api, shell: Shell, editor: Operator, field: ProfileField
+    app: Flask, api: Api, shell: Shell, editor: HtmlClient, field: ProfileField
 ) -> None:
     value = VALUES.get(field.search, "Ana Medellín")
     for header in (field.name, *field.synonyms[:1]):

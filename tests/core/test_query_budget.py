@@ -5,7 +5,7 @@ from flask import Flask
 
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.query_log import capture_queries
 
 MANY = 60
@@ -53,7 +53,7 @@ PAGES = {
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_pages(shop: None, viewer: Operator, path: str) -> None:
+def test_pages(shop: None, viewer: HtmlClient, path: str) -> None:
     viewer.get(path)
     with capture_queries() as statements:
         viewer.get(path)

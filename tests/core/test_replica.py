@@ -12,10 +12,10 @@ from app.access.api_tokens import create_token
 from app.core import replicas
 from bench.servers import postgresql
 from bench.servers.gunicorn import wait_for
-from tests.support.clients import Api, Client, Shell
+from tests.support.clients import Api, IsolatedClient, Shell
 from tests.support.customers import GOLD, SILVER, add_customers, reset_database, set_segments
 from tests.support.databases import app_on
-from tests.support.html_client import Operator, signed_in
+from tests.support.html_client import HtmlClient, signed_in
 from tests.support.metrics import parse_metrics
 
 ABSENT = "postgresql://127.0.0.1:1/none"
@@ -62,7 +62,7 @@ def replication() -> Iterator[Replication]:
 def reading_from(primary: str, replica: str) -> Iterator[Flask]:
     with app_on(primary, DATABASE_READ_URL=replica) as app:
         app.testing = True
-        app.test_client_class = Client
+        app.test_client_class = IsolatedClient
         yield app
 
 
@@ -214,7 +214,7 @@ def test_a_replica_that_failed_is_tried_again_later(
     assert counts() == {"failed": 1, "replica": 1}
 
 
-def test_metrics_and_doctor_tell_the_lag(app: Flask, migrated: Replication, shell: Shell, viewer: Operator) -> None:
+def test_metrics_and_doctor_tell_the_lag(app: Flask, migrated: Replication, shell: Shell, viewer: HtmlClient) -> None:
     migrated.catch_up()
     values = parse_metrics(app.test_client().get("/metrics").text)
     assert (values["replica_up"], values["replica_lag_bytes"], values["replica_lag_seconds"]) == (1, 0, 0)

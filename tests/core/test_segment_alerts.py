@@ -25,7 +25,7 @@ from app.webhooks.segment_alerts import check_segment_alerts
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers
 from tests.support.dates import date
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.webhook_receiver import Receiver
 from tests.support.webhooks import add_webhook, deliver, is_authentic
 
@@ -233,7 +233,7 @@ def test_metric_counts_raised_alerts_by_condition(shop: None, api: Api) -> None:
 # On the pages
 
 
-def test_editor_sets_alerts_which_are_checked_at_once(shop: None, editor: Operator, viewer: Operator) -> None:
+def test_editor_sets_alerts_which_are_checked_at_once(shop: None, editor: HtmlClient, viewer: HtmlClient) -> None:
     give(GOLD, *IDS[:2])
     editor.post("/segments/membership/GOLD/alerts", {"below": "3", "above": "", "change": "20"})
     page = editor.get("/segments/membership/GOLD/alerts")
@@ -247,13 +247,13 @@ def test_editor_sets_alerts_which_are_checked_at_once(shop: None, editor: Operat
     assert "cleared" in viewer.get("/segments/membership/GOLD/alerts").text
 
 
-def test_alerts_of_a_type_are_set_on_its_page(shop: None, editor: Operator) -> None:
+def test_alerts_of_a_type_are_set_on_its_page(shop: None, editor: HtmlClient) -> None:
     editor.post("/segment-types/membership/alerts", {"below": "3"})
     assert list_alerts(TYPE)
     assert "0 assignments (below 3)" in editor.get("/segment-types/membership").text
 
 
 @pytest.mark.parametrize("field", [{"below": "0"}, {"above": "-1"}, {"change": "x"}, {"below": "99999999999"}])
-def test_invalid_threshold_is_refused(shop: None, editor: Operator, field: dict[str, str]) -> None:
+def test_invalid_threshold_is_refused(shop: None, editor: HtmlClient, field: dict[str, str]) -> None:
     editor.post("/segments/membership/GOLD/alerts", field, status=422)
     assert list_alerts() == []

@@ -14,7 +14,7 @@ from app.core.models.segments import SegmentPair
 from tests.support.api_jobs import finish_job
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import apply, preview, run_job, upload
 
 WRONG = [{"type": "membership", "value": "GOLDD"}]
@@ -39,7 +39,7 @@ def strict(app: Flask) -> Api:
     return api_with(app, create_token("strict", strict=True))
 
 
-def edit(editor: Operator, segments: list[dict[str, str]], status: int, **form: str) -> Any:
+def edit(editor: HtmlClient, segments: list[dict[str, str]], status: int, **form: str) -> Any:
     page = editor.get("/customers/a")
     fields: list[tuple[str, str]] = [("action", "save"), *form.items()]
     fields += [(name, page.field(name)) for name in ("base", "version")]
@@ -148,7 +148,7 @@ def test_rename_by_a_strict_token(strict: Api, rule: Callable[..., None]) -> Non
 # Pages
 
 
-def test_editor_refuses_what_a_closed_list_does_not_have(editor: Operator, rule: Callable[..., None]) -> None:
+def test_editor_refuses_what_a_closed_list_does_not_have(editor: HtmlClient, rule: Callable[..., None]) -> None:
     add_customers("a")
     rule()
     assert "Choose one of: GOLD, SILVER" in edit(editor, WRONG, 422).text
@@ -158,7 +158,7 @@ def test_editor_refuses_what_a_closed_list_does_not_have(editor: Operator, rule:
     assert all_segments() == {"a": GOLD}
 
 
-def test_editor_warns_and_saves_when_confirmed(editor: Operator, rule: Callable[..., None]) -> None:
+def test_editor_warns_and_saves_when_confirmed(editor: HtmlClient, rule: Callable[..., None]) -> None:
     add_customers("a")
     rule("warn")
     assert "isn't in the list" in edit(editor, WRONG, 422).text
@@ -166,7 +166,7 @@ def test_editor_warns_and_saves_when_confirmed(editor: Operator, rule: Callable[
     assert all_segments() == {"a": WRONG}
 
 
-def test_segments_that_a_customer_has_are_kept(editor: Operator, rule: Callable[..., None]) -> None:
+def test_segments_that_a_customer_has_are_kept(editor: HtmlClient, rule: Callable[..., None]) -> None:
     add_customers("a")
     set_segments("a", WRONG)
     rule()
@@ -174,7 +174,7 @@ def test_segments_that_a_customer_has_are_kept(editor: Operator, rule: Callable[
     assert len(all_segments()["a"]) == 2
 
 
-def test_bulk_edit_leaves_customers_with_another_value_alone(editor: Operator, rule: Callable[..., None]) -> None:
+def test_bulk_edit_leaves_customers_with_another_value_alone(editor: HtmlClient, rule: Callable[..., None]) -> None:
     add_customers("a", "b")
     set_segments("a", SILVER)
     rule()
@@ -190,7 +190,7 @@ def test_bulk_edit_leaves_customers_with_another_value_alone(editor: Operator, r
     assert all_segments() == {"a": SILVER, "b": GOLD}
 
 
-def test_rename_obeys_the_list(editor: Operator, rule: Callable[..., None]) -> None:
+def test_rename_obeys_the_list(editor: HtmlClient, rule: Callable[..., None]) -> None:
     add_customers("a")
     set_segments("a", GOLD)
     rule()
@@ -211,7 +211,7 @@ def test_rename_obeys_the_list(editor: Operator, rule: Callable[..., None]) -> N
     ],
 )
 def test_import_rejects_rows_that_break_a_rule(
-    editor: Operator, shell: Shell, rule: Callable[..., None], file: str
+    editor: HtmlClient, shell: Shell, rule: Callable[..., None], file: str
 ) -> None:
     rule()
     url = upload(editor, file)
@@ -226,7 +226,7 @@ def test_import_rejects_rows_that_break_a_rule(
 
 
 def test_import_that_adds_leaves_customers_with_another_value_alone(
-    editor: Operator, rule: Callable[..., None]
+    editor: HtmlClient, rule: Callable[..., None]
 ) -> None:
     add_customers("1", "2")
     set_segments("1", SILVER)
@@ -252,7 +252,7 @@ def test_commands_obey_when_asked_to(shell: Shell, rule: Callable[..., None]) ->
 # The page of a rule
 
 
-def test_admin_saves_and_deletes_rules_and_editors_read_them(admin: Operator, editor: Operator) -> None:
+def test_admin_saves_and_deletes_rules_and_editors_read_them(admin: HtmlClient, editor: HtmlClient) -> None:
     add_customers("a")
     set_segments("a", WRONG)
     url = admin.get("/segment-types").links["membership"]
@@ -275,20 +275,20 @@ def test_admin_saves_and_deletes_rules_and_editors_read_them(admin: Operator, ed
     "changes",
     [{"values": ""}, {"values": "\n".join(map(str, range(1001)))}, {"description": "x" * 501}, {"policy": "other"}],
 )
-def test_invalid_rules_are_refused(admin: Operator, changes: dict[str, str]) -> None:
+def test_invalid_rules_are_refused(admin: HtmlClient, changes: dict[str, str]) -> None:
     form = {"description": "", "multiple": "many", "policy": "closed", "values": "GOLD", **changes}
     admin.post("/segment-types/membership", form, status=422)
     assert load_rules().by_type == {}
 
 
-def test_another_type_gets_rules_before_a_customer_has_it(admin: Operator) -> None:
+def test_another_type_gets_rules_before_a_customer_has_it(admin: HtmlClient) -> None:
     response = admin.client.get("/segment-types?type=tier")
     assert response.headers["Location"].endswith("/segment-types/tier")
     admin.post("/segment-types/tier", {"description": "x", "multiple": "many", "policy": "free"}, status=302)
     assert "tier" in admin.get("/segment-types").links
 
 
-def test_token_is_made_strict_on_its_page_and_by_command(admin: Operator, shell: Shell, app: Flask) -> None:
+def test_token_is_made_strict_on_its_page_and_by_command(admin: HtmlClient, shell: Shell, app: Flask) -> None:
     shell("tokens", "create", "crm", "--strict")
     assert "Obeys rules" in admin.get("/tokens").text
     url = admin.get("/tokens").links["crm"]

@@ -8,7 +8,7 @@ from flask import Flask
 from app.core.changes.replace_segments import replace_segments
 from tests.support.clients import Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator, signed_in
+from tests.support.html_client import HtmlClient, signed_in
 from tests.support.imports import preview, run_job, upload
 
 IDS = list("abcd")
@@ -25,18 +25,18 @@ def approval_above(app: Flask) -> Iterator[None]:
 
 
 @pytest.fixture
-def other(app: Flask) -> Operator:
+def other(app: Flask) -> HtmlClient:
     return signed_in(app.test_client(), "editor", "second@example.com")
 
 
-def prepare_clear(editor: Operator, ids: list[str]) -> str:
+def prepare_clear(editor: HtmlClient, ids: list[str]) -> str:
     form = [("base", "[]"), ("version", ""), ("operation", "clear"), *(("document_id", id_) for id_ in ids)]
     url = str(editor.post("/bulk-edits", form).headers["Location"])
     assert run_job()
     return url
 
 
-def request_change(editor: Operator, url: str) -> str:
+def request_change(editor: HtmlClient, url: str) -> str:
     """Apply a prepared change that has to be approved; return the URL where it is."""
     editor.post(url, {"action": "apply"})
     assert not run_job()
@@ -45,11 +45,11 @@ def request_change(editor: Operator, url: str) -> str:
     return page.links["Preview and approval"]
 
 
-def approve(operator: Operator, url: str, status: int = 302) -> None:
+def approve(operator: HtmlClient, url: str, status: int = 302) -> None:
     operator.post(url, {"action": "approve"}, status=status)
 
 
-def test_bulk_edit_above_the_size_needs_another_operator(editor: Operator, other: Operator) -> None:
+def test_bulk_edit_above_the_size_needs_another_operator(editor: HtmlClient, other: HtmlClient) -> None:
     url = request_change(editor, prepare_clear(editor, IDS))
     page = editor.get(url)
     assert "You requested this change: someone else has to approve it." in page.text
@@ -62,21 +62,21 @@ def test_bulk_edit_above_the_size_needs_another_operator(editor: Operator, other
     assert all_segments() == {id_: [] for id_ in IDS}
 
 
-def test_up_to_the_size_it_is_applied_at_once(editor: Operator) -> None:
+def test_up_to_the_size_it_is_applied_at_once(editor: HtmlClient) -> None:
     url = prepare_clear(editor, ["a", "b"])
     editor.post(url, {"action": "apply"})
     assert run_job()
     assert all_segments() == {"a": [], "b": [], "c": GOLD, "d": GOLD}
 
 
-def test_who_prepared_it_cannot_approve_what_another_requested(editor: Operator, other: Operator) -> None:
+def test_who_prepared_it_cannot_approve_what_another_requested(editor: HtmlClient, other: HtmlClient) -> None:
     url = request_change(other, prepare_clear(editor, IDS))
     approve(editor, url, status=403)
     approve(other, url, status=403)
     assert all_segments()["a"] == GOLD
 
 
-def test_import_above_the_size_needs_another_operator(editor: Operator, other: Operator) -> None:
+def test_import_above_the_size_needs_another_operator(editor: HtmlClient, other: HtmlClient) -> None:
     url = upload(editor, "document_id;membership\na;SILVER\nb;SILVER\nc;SILVER\n")
     preview(editor, url, ["document_id", "segment:membership"])
     approval = request_change(editor, url)
@@ -87,7 +87,7 @@ def test_import_above_the_size_needs_another_operator(editor: Operator, other: O
     assert "Applied by operator editor@example.com" in editor.get(url).text
 
 
-def test_undo_above_the_size_needs_another_operator(editor: Operator, other: Operator) -> None:
+def test_undo_above_the_size_needs_another_operator(editor: HtmlClient, other: HtmlClient) -> None:
     page = editor.get("/changes/1/undo")
     assert "Preview undo" in page.text
     url = str(editor.post("/changes/1/undo").headers["Location"])
@@ -98,7 +98,7 @@ def test_undo_above_the_size_needs_another_operator(editor: Operator, other: Ope
     assert all_segments() == {id_: [] for id_ in IDS}
 
 
-def test_request_is_withdrawn_and_requested_again(editor: Operator, other: Operator) -> None:
+def test_request_is_withdrawn_and_requested_again(editor: HtmlClient, other: HtmlClient) -> None:
     url = prepare_clear(editor, IDS)
     approval = request_change(editor, url)
     editor.post(approval, {"action": "withdraw"})
@@ -109,13 +109,13 @@ def test_request_is_withdrawn_and_requested_again(editor: Operator, other: Opera
     assert all_segments()["a"] == []
 
 
-def test_another_operator_cannot_withdraw(editor: Operator, other: Operator) -> None:
+def test_another_operator_cannot_withdraw(editor: HtmlClient, other: HtmlClient) -> None:
     url = request_change(editor, prepare_clear(editor, IDS))
     other.post(url, {"action": "withdraw"}, status=400)
     assert "Approve for 4 customers" in other.get(url).text
 
 
-def test_rejected_edit_is_not_applied_and_says_why(editor: Operator, other: Operator) -> None:
+def test_rejected_edit_is_not_applied_and_says_why(editor: HtmlClient, other: HtmlClient) -> None:
     edit = prepare_clear(editor, IDS)
     approval = request_change(editor, edit)
     other.post(approval, {"action": "reject", "reason": "Wrong week."})
@@ -124,13 +124,13 @@ def test_rejected_edit_is_not_applied_and_says_why(editor: Operator, other: Oper
     assert all_segments()["a"] == GOLD
 
 
-def test_viewer_cannot_decide(editor: Operator, viewer: Operator) -> None:
+def test_viewer_cannot_decide(editor: HtmlClient, viewer: HtmlClient) -> None:
     url = request_change(editor, prepare_clear(editor, IDS))
     assert "Approve for" not in viewer.get(url).text
     approve(viewer, url, status=403)
 
 
-def test_overview_and_changes_lead_to_what_waits(editor: Operator) -> None:
+def test_overview_and_changes_lead_to_what_waits(editor: HtmlClient) -> None:
     assert "waits for approval" not in editor.get("/").text
     request_change(editor, prepare_clear(editor, IDS))
     for path in ("/", "/changes"):
@@ -140,7 +140,7 @@ def test_overview_and_changes_lead_to_what_waits(editor: Operator) -> None:
     assert "Remove all segments" in page.links
 
 
-def test_losses_come_first(app: Flask, shell: Shell, editor: Operator) -> None:
+def test_losses_come_first(app: Flask, shell: Shell, editor: HtmlClient) -> None:
     options = ("--guard-customers", "0", "--guard-action", "hold")
     api = api_with(app, shell("tokens", "create", "crm", *options).stdout.splitlines()[-1])
     sent = [{"document_id": "a", "segments": SILVER}, {"document_id": "d", "segments": []}]
@@ -153,7 +153,7 @@ def test_losses_come_first(app: Flask, shell: Shell, editor: Operator) -> None:
     assert page.text.index("GOLD") < page.text.index("SILVER")
 
 
-def test_customer_who_is_erased_leaves_the_held_change(app: Flask, shell: Shell, editor: Operator) -> None:
+def test_customer_who_is_erased_leaves_the_held_change(app: Flask, shell: Shell, editor: HtmlClient) -> None:
     options = ("--guard-customers", "0", "--guard-action", "hold")
     api = api_with(app, shell("tokens", "create", "crm", *options).stdout.splitlines()[-1])
     url = f"/approvals/{api.replace([{'document_id': id_, 'segments': []} for id_ in IDS], status=202).json['job']}"  # type: ignore[index]
@@ -164,7 +164,7 @@ def test_customer_who_is_erased_leaves_the_held_change(app: Flask, shell: Shell,
     assert all_segments() == {"a": [], "b": [], "d": []}
 
 
-def test_admin_sets_the_guard_on_the_page(admin: Operator) -> None:
+def test_admin_sets_the_guard_on_the_page(admin: HtmlClient) -> None:
     form = {"name": "crm", "scopes": "segments:write", "expires": "365", "guard_percent": "20", "guard_holds": "y"}
     admin.post("/tokens", {**form, "guard_floor": "5", "guard_warn_percent": "10"}, status=200)
     page = admin.get("/tokens")
@@ -175,13 +175,13 @@ def test_admin_sets_the_guard_on_the_page(admin: Operator) -> None:
     assert "Holds for approval" not in admin.get("/tokens").text
 
 
-def test_reason_is_in_a_form_that_cannot_approve(editor: Operator, other: Operator) -> None:
+def test_reason_is_in_a_form_that_cannot_approve(editor: HtmlClient, other: HtmlClient) -> None:
     html = other.get(request_change(editor, prepare_clear(editor, IDS))).html
     (form,) = [form for form in html.split("<form")[1:] if 'name="reason"' in form.split("</form>")[0]]
     assert "approve" not in form.split("</form>")[0]
 
 
-def test_scheduled_change_above_the_size_is_approved_before_its_moment(editor: Operator, other: Operator) -> None:
+def test_scheduled_change_above_the_size_is_approved_before_its_moment(editor: HtmlClient, other: HtmlClient) -> None:
     url = prepare_clear(editor, IDS)
     job_id = url.rsplit("/", 1)[-1]
     form = {"action": "save", "time_zone": "UTC", "apply_at": "2999-01-01T08:00", "revert_at": ""}

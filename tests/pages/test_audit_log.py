@@ -18,7 +18,7 @@ from app.core.database import db, now
 from app.pages.audit_texts import EVENTS
 from bench.servers.gunicorn import ROOT
 from tests.support.clients import Shell
-from tests.support.html_client import PASSWORD, Operator
+from tests.support.html_client import PASSWORD, HtmlClient
 
 
 def events(*names: str) -> list[AuditEvent]:
@@ -30,7 +30,7 @@ def events(*names: str) -> list[AuditEvent]:
 
 def test_sign_ins_and_failures_are_recorded(app: Flask) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    ada = Operator(app.test_client(), "ada@example.com")
+    ada = HtmlClient(app.test_client(), "ada@example.com")
     ada.sign_in("wrong password", status=403)
     ada.sign_in()
     ada.post("/sign-out")
@@ -41,7 +41,7 @@ def test_sign_ins_and_failures_are_recorded(app: Flask) -> None:
     assert all(event.source == "page" for event in (failed, signed_in, signed_out))
 
 
-def test_changes_of_operators_are_recorded_with_before_and_after(app: Flask, admin: Operator, shell: Shell) -> None:
+def test_changes_of_operators_are_recorded_with_before_and_after(app: Flask, admin: HtmlClient, shell: Shell) -> None:
     admin.post("/operators", {"email": "new@shop.co", "role": "viewer"}, status=200)
     url = f"/operators/{find_operator('new@shop.co').id}"
     admin.post(f"{url}/role", {"role": "editor"})
@@ -64,7 +64,7 @@ def test_changes_of_operators_are_recorded_with_before_and_after(app: Flask, adm
     assert (entries[-1].source, entries[-1].actor[:13]) == ("command", "command line ")
 
 
-def test_changes_of_tokens_are_recorded(admin: Operator) -> None:
+def test_changes_of_tokens_are_recorded(admin: HtmlClient) -> None:
     admin.post("/tokens", {"name": "crm", "scopes": "segments:read", "expires": ""}, status=200)
     fields = {"guard_customers": "", "guard_percent": "20", "networks": "10.0.0.0/8", "expires": "unchanged"}
     admin.submit("/tokens/1", fields)
@@ -79,7 +79,7 @@ def test_changes_of_tokens_are_recorded(admin: Operator) -> None:
     assert entries[2].after["networks"] == ["10.0.0.0/8"]
 
 
-def test_changes_of_webhooks_are_recorded(admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_of_webhooks_are_recorded(admin: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(admin.client.application.config, "WEBHOOK_ALLOWED_HOSTS", {("127.0.0.1", 9)})
     url = "http://127.0.0.1:9/hook"
     admin.post("/webhooks", {"url": url}, status=200)
@@ -99,7 +99,7 @@ def test_changes_of_webhooks_are_recorded(admin: Operator, monkeypatch: pytest.M
     ]
 
 
-def test_exports_and_deleted_history_are_recorded(viewer: Operator, shell: Shell) -> None:
+def test_exports_and_deleted_history_are_recorded(viewer: HtmlClient, shell: Shell) -> None:
     viewer.client.get("/customer-export?q=ana")
     shell("customers", "export", "--format", "jsonl")
     shell("changes", "prune", "--older-than", "90d")
@@ -117,7 +117,7 @@ def test_every_event_has_a_label() -> None:
     assert recorded <= EVENTS.keys()
 
 
-def test_refused_change_leaves_no_entry(admin: Operator) -> None:
+def test_refused_change_leaves_no_entry(admin: HtmlClient) -> None:
     admin.post("/operators/1/role", {"role": "viewer"})
     assert "at least one admin" in admin.get("/operators").text
     assert events("role_changed") == []
@@ -129,7 +129,9 @@ def test_entries_cannot_be_updated(app: Flask) -> None:
         connection.execute(text("UPDATE audit_events SET actor = 'x'"))
 
 
-def test_page_filters_and_leads_to_older_entries(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_filters_and_leads_to_older_entries(
+    app: Flask, admin: HtmlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for n in range(5):
         create_token(f"token-{n}")
     monkeypatch.setattr("app.pages.audit_log.PAGE_SIZE", 3)
@@ -156,7 +158,7 @@ def test_page_filters_and_leads_to_older_entries(app: Flask, admin: Operator, mo
         admin.get(f"/audit-log?{odd}")
 
 
-def test_export_is_csv_with_the_same_filter(app: Flask, admin: Operator) -> None:
+def test_export_is_csv_with_the_same_filter(app: Flask, admin: HtmlClient) -> None:
     create_token("=1+1")
     create_token("crm")
     response = admin.client.get("/audit-log.csv?event=token_created")
@@ -168,7 +170,7 @@ def test_export_is_csv_with_the_same_filter(app: Flask, admin: Operator) -> None
     assert [event.actor for event in events("audit_log_exported")] == [f"operator {admin.email}"]
 
 
-def test_only_admins_read_the_audit_log(editor: Operator) -> None:
+def test_only_admins_read_the_audit_log(editor: HtmlClient) -> None:
     editor.get("/audit-log", status=403)
     editor.get("/audit-log.csv", status=403)
 

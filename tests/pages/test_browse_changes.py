@@ -12,7 +12,7 @@ from app.core.database import now
 from app.core.history.retention import prune
 from app.core.models.change_sets import Actor
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 CRM = Actor("token crm-nightly", "api")
 
@@ -25,7 +25,7 @@ def change_sets(app: Flask) -> None:
     set_segments("a", SILVER)
 
 
-def test_lists_change_sets_and_their_customers(viewer: Operator) -> None:
+def test_lists_change_sets_and_their_customers(viewer: HtmlClient) -> None:
     page = viewer.get("/changes")
     assert {"#1", "#2"} <= page.links.keys()
     assert "GOLD +3" in page.text
@@ -59,7 +59,7 @@ def test_lists_change_sets_and_their_customers(viewer: Operator) -> None:
         (f"customer=a&since={now().date() + timedelta(days=2)}", set()),
     ],
 )
-def test_filters(viewer: Operator, query: str, expected: set[str], folded: bool) -> None:
+def test_filters(viewer: HtmlClient, query: str, expected: set[str], folded: bool) -> None:
     if folded:
         compact()
     page = viewer.get(f"/changes?{query}")
@@ -77,18 +77,18 @@ def test_filters(viewer: Operator, query: str, expected: set[str], folded: bool)
         ("customer=unknown", "No customer has this document_id."),
     ],
 )
-def test_an_invalid_filter_is_reported_at_its_field(viewer: Operator, query: str, error: str) -> None:
+def test_an_invalid_filter_is_reported_at_its_field(viewer: HtmlClient, query: str, error: str) -> None:
     page = viewer.get(f"/changes?{query}", status=422)
     assert error in page.text
     assert f'aria-describedby="{query.partition("=")[0]}-error"' in page.html
     assert "Clear filters" in page.links
 
 
-def test_an_invalid_cursor_is_400(viewer: Operator) -> None:
+def test_an_invalid_cursor_is_400(viewer: HtmlClient) -> None:
     assert "Go to the first page" in viewer.get("/changes?before=x", status=400).text
 
 
-def test_the_list_is_paged(viewer: Operator) -> None:
+def test_the_list_is_paged(viewer: HtmlClient) -> None:
     for n in range(120):
         set_segments("b", [{"type": "n", "value": str(n)}])
     for query in ("", "customer=b"):
@@ -102,7 +102,7 @@ def test_the_list_is_paged(viewer: Operator) -> None:
         assert len(seen) == (122 if not query else 121)
 
 
-def test_a_large_change_set_is_paged(viewer: Operator) -> None:
+def test_a_large_change_set_is_paged(viewer: HtmlClient) -> None:
     ids = [f"x{n:03}" for n in range(120)]
     add_customers(*ids)
     replace_segments(dict.fromkeys(ids, GOLD), CRM)
@@ -115,7 +115,7 @@ def test_a_large_change_set_is_paged(viewer: Operator) -> None:
     assert seen == ids
 
 
-def test_undo_has_a_preview_and_can_be_undone(editor: Operator) -> None:
+def test_undo_has_a_preview_and_can_be_undone(editor: HtmlClient) -> None:
     page = editor.get("/changes/1/undo")
     assert "segments restored 2" in page.text
     assert "Undo for 2 customers" in page.text
@@ -132,7 +132,7 @@ def test_undo_has_a_preview_and_can_be_undone(editor: Operator) -> None:
     assert all_segments() == {"a": SILVER, "b": GOLD, "c": GOLD}
 
 
-def test_undo_without_effect_is_reported(editor: Operator) -> None:
+def test_undo_without_effect_is_reported(editor: HtmlClient) -> None:
     editor.post("/changes/1/undo")
     assert "Nothing to undo: all these customers changed later." in editor.submit("/changes/1/undo").text
 
@@ -146,11 +146,11 @@ def test_deltas_survive_compaction_and_end_with_retention(app: Flask) -> None:
     assert deltas_by_change_set([1, 2]) == {1: [], 2: []}
 
 
-def test_unknown_change_set_is_404(editor: Operator) -> None:
+def test_unknown_change_set_is_404(editor: HtmlClient) -> None:
     for url in ("/changes/99", "/changes/99/undo", "/changes/x"):
         editor.get(url, status=404)
 
 
-def test_deleted_history_is_reported(viewer: Operator) -> None:
+def test_deleted_history_is_reported(viewer: HtmlClient) -> None:
     prune(now() + timedelta(minutes=1))
     assert "have been deleted" in viewer.get("/changes").text

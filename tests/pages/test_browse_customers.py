@@ -19,10 +19,10 @@ from app.pages.list_query import filter_parameters, parameter_name, parse_filter
 from app.pages.segments import CatalogueFilter
 from tests.support.clients import Shell
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
-from tests.support.html_client import Operator, Page
+from tests.support.html_client import HtmlClient, HtmlPage
 
 
-def test_search_lists_matching_customers(viewer: Operator, ana: str) -> None:
+def test_search_lists_matching_customers(viewer: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     page = viewer.get("/customers?q=gomez")
     assert "1 customer" in page.text
@@ -31,14 +31,14 @@ def test_search_lists_matching_customers(viewer: Operator, ana: str) -> None:
         assert text in page.text
 
 
-def test_an_exact_id_opens_the_customer(viewer: Operator, ana: str) -> None:
+def test_an_exact_id_opens_the_customer(viewer: HtmlClient, ana: str) -> None:
     response = viewer.client.get("/customers", query_string={"q": f" {ana} "})
     assert response.headers["Location"] == f"/customers/{ana}"
     assert viewer.client.get(f"/customers?q={ana}", headers={"X-Fragment": "results"}).status_code == 200
     assert "No customers found" in viewer.get(f"/customers?q={ana}&has=any").text, "the filter is not ignored"
 
 
-def test_filters_are_added_and_removed_one_by_one(viewer: Operator, ana: str) -> None:
+def test_filters_are_added_and_removed_one_by_one(viewer: HtmlClient, ana: str) -> None:
     add_customers("2", name="Ana Silver")
     set_segments(ana, GOLD)
     set_segments("2", SILVER)
@@ -54,7 +54,7 @@ def test_filters_are_added_and_removed_one_by_one(viewer: Operator, ana: str) ->
     assert "No customers found" in viewer.get("/customers?has=none").text
 
 
-def test_the_list_is_paged_in_both_directions(viewer: Operator, app: Flask) -> None:
+def test_the_list_is_paged_in_both_directions(viewer: HtmlClient, app: Flask) -> None:
     fill_demo(170, lambda _done: None)
     seen: list[str] = []
     page = viewer.get("/customers?sort=name")
@@ -68,7 +68,7 @@ def test_the_list_is_paged_in_both_directions(viewer: Operator, app: Flask) -> N
     assert len(seen) == len(set(seen)) == 170
 
 
-def test_a_count_is_exact_or_a_lower_bound(viewer: Operator, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_is_exact_or_a_lower_bound(viewer: HtmlClient, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_demo(600, lambda _done: None)
     monkeypatch.setattr(customers_page, "MAX_COUNTED", 60)
     assert "600 customers" in viewer.get("/customers").text
@@ -80,7 +80,7 @@ def test_a_count_is_exact_or_a_lower_bound(viewer: Operator, app: Flask, monkeyp
     assert part.strip() == "60+ customers"
 
 
-def test_a_filter_matches_a_segment_by_its_value(viewer: Operator, ana: str) -> None:
+def test_a_filter_matches_a_segment_by_its_value(viewer: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     response = viewer.client.get("/customers?add_segment=gold")
     assert ana in viewer.get(response.headers["Location"]).links
@@ -92,13 +92,13 @@ def test_a_filter_matches_a_segment_by_its_value(viewer: Operator, ana: str) -> 
     assert ana in page.links, "the list stays"
 
 
-def test_the_picker_lists_all_segments_that_match_with_their_counts(viewer: Operator, ana: str) -> None:
+def test_the_picker_lists_all_segments_that_match_with_their_counts(viewer: HtmlClient, ana: str) -> None:
     add_customers("2")
     set_segments(ana, [{"type": "store", "value": f"S{n:03}"} for n in range(150)])
     set_segments("2", [{"type": "store", "value": "S149"}, {"type": "city", "value": "Bogotá"}])
 
-    def options_for(query: str) -> Page:
-        return Page(viewer.client.get(f"/segment-options?{query}").text)
+    def options_for(query: str) -> HtmlPage:
+        return HtmlPage(viewer.client.get(f"/segment-options?{query}").text)
 
     options = options_for("add_segment=s149&q=gomez&condition=without&has=any")
     assert options.text.strip() == "store S149 2 customers"
@@ -108,27 +108,27 @@ def test_the_picker_lists_all_segments_that_match_with_their_counts(viewer: Oper
     assert options_for("add_segment=nothing").text.strip() == "No segments found"
 
 
-def test_a_sent_form_leads_to_the_url_without_its_empty_fields(viewer: Operator, ana: str) -> None:
+def test_a_sent_form_leads_to_the_url_without_its_empty_fields(viewer: HtmlClient, ana: str) -> None:
     response = viewer.client.get("/customers?q=ana&has=&condition=segment&add_segment=&segment=a:b")
     assert response.headers["Location"] == "/customers?q=ana&segment=a:b"
 
 
 @pytest.mark.parametrize("query", ["segment=GOLD", "has=some", "q=%00", f"q={'1' * 1001}"])
-def test_an_invalid_filter_is_reported_on_the_list(viewer: Operator, ana: str, query: str) -> None:
+def test_an_invalid_filter_is_reported_on_the_list(viewer: HtmlClient, ana: str, query: str) -> None:
     page = viewer.get(f"/customers?{query}", status=422)
     assert 'role="alert"' in page.html
     assert ana not in page.links, "an invalid filter does not list all customers"
 
 
 @pytest.mark.parametrize("query", ["sort=phone", "after=x", "sort=name&before=WyJhIl0", "add_segment=a:b&condition=c"])
-def test_invalid_parameters_are_400(viewer: Operator, query: str) -> None:
+def test_invalid_parameters_are_400(viewer: HtmlClient, query: str) -> None:
     viewer.get(f"/customers?{query}", status=400)
 
 
 @pytest.mark.parametrize("query", ["segment=GOLD", "has=some", "q=%00"])
 @pytest.mark.parametrize("url", ["/customer-count", "/customer-export", "/bulk-edits/new?all_matching=yes"])
 def test_an_invalid_filter_never_widens_a_count_an_export_or_a_bulk_edit(
-    editor: Operator, ana: str, url: str, query: str
+    editor: HtmlClient, ana: str, url: str, query: str
 ) -> None:
     editor.get(f"{url}{'&' if '?' in url else '?'}{query}", status=400)
 
@@ -158,18 +158,18 @@ def test_every_field_of_a_filter_is_a_parameter_of_its_urls(app: Flask, filter_c
         assert filter_ != filter_class()
 
 
-def test_an_empty_list_suggests_what_to_do_next(viewer: Operator) -> None:
+def test_an_empty_list_suggests_what_to_do_next(viewer: HtmlClient) -> None:
     assert "No customers yet" in viewer.get("/customers").text
     add_customers("1")
     assert viewer.get("/customers?q=unknown").links["clear filters"] == "/customers"
 
 
-def test_an_editor_of_an_empty_shop_can_import_a_file(editor: Operator) -> None:
+def test_an_editor_of_an_empty_shop_can_import_a_file(editor: HtmlClient) -> None:
     assert editor.get("/customers").links["Import a file"] == "/imports"
 
 
 def test_the_export_is_safe_in_a_spreadsheet_and_can_be_imported_again(
-    viewer: Operator, app: Flask, shell: Shell
+    viewer: HtmlClient, app: Flask, shell: Shell
 ) -> None:
     add_customers("=1+1", name='=HYPERLINK("http://x")', email="-a@b.c", phone="+57 300")
     add_customers("2", name="'quoted", email="@x")
@@ -196,13 +196,13 @@ def test_the_command_exports_apostrophes_unchanged(app: Flask, shell: Shell) -> 
 
 
 @pytest.mark.parametrize("name", ["_scheme", "_external", "_anchor", "_method", "endpoint", "document_id", "segment[]"])
-def test_unknown_url_parameters_are_not_carried_into_links(viewer: Operator, ana: str, name: str) -> None:
+def test_unknown_url_parameters_are_not_carried_into_links(viewer: HtmlClient, ana: str, name: str) -> None:
     for url in ("/customers", "/changes", "/segments"):
         page = viewer.get(f"{url}?{name}=javascript&sort=name")
         assert not any("javascript" in link for link in page.links.values())
 
 
-def test_a_full_page_is_small(editor: Operator) -> None:
+def test_a_full_page_is_small(editor: HtmlClient) -> None:
     """`get` checks the size of every page: here with 50 customers, and as many segments as are suggested."""
     segments = [{"type": f"type-{n}", "value": f"A_LONG_VALUE_{n}"} for n in range(100)]
     for n in range(51):

@@ -13,10 +13,10 @@ from app.core.database import now, run_in_transaction
 from app.core.models.segments import SegmentPair
 from app.pages.template_filters import day
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
-def test_the_catalogue_counts_customers(viewer: Operator) -> None:
+def test_the_catalogue_counts_customers(viewer: HtmlClient) -> None:
     add_customers("1", "2", "3", "4")
     for document_id in "123":
         set_segments(document_id, GOLD)
@@ -32,7 +32,7 @@ def test_the_catalogue_counts_customers(viewer: Operator) -> None:
     assert "segment=membership:GOLD" in members.links["CSV (Excel)"].replace("%3A", ":")
 
 
-def test_a_segment_without_customers_keeps_its_history(viewer: Operator) -> None:
+def test_a_segment_without_customers_keeps_its_history(viewer: HtmlClient) -> None:
     add_customers("1")
     set_segments("1", GOLD)
     set_segments("1", SILVER)
@@ -47,7 +47,7 @@ def test_a_segment_without_customers_keeps_its_history(viewer: Operator) -> None
     ("type_", "value"),
     [("a/b", "c/d"), ("", ""), ("%", "%2F"), ("a:b%", "=1+1"), ("..", "."), ("t", "\n"), ("😀", "مرحبا"), ("t", "?#&")],
 )
-def test_any_segment_has_a_page(viewer: Operator, type_: str, value: str) -> None:
+def test_any_segment_has_a_page(viewer: HtmlClient, type_: str, value: str) -> None:
     add_customers("1")
     set_segments("1", [{"type": type_, "value": value}])
     catalogue = viewer.get("/segments")
@@ -60,7 +60,7 @@ def test_any_segment_has_a_page(viewer: Operator, type_: str, value: str) -> Non
         assert viewer.client.get(page.links[text]).status_code == 200
 
 
-def test_the_catalogue_is_paged(viewer: Operator) -> None:
+def test_the_catalogue_is_paged(viewer: HtmlClient) -> None:
     add_customers("1")
     set_segments("1", [{"type": f"t{n % 3}", "value": f"{n:03}"} for n in range(150)])
     pages = [viewer.get("/segments")]
@@ -86,11 +86,11 @@ def test_a_trend_has_the_size_at_the_end_of_each_day(app: Flask) -> None:
     assert trends([SegmentPair("t", "never")], days()) == {}
 
 
-def test_an_empty_catalogue_suggests_what_to_do_next(viewer: Operator) -> None:
+def test_an_empty_catalogue_suggests_what_to_do_next(viewer: HtmlClient) -> None:
     assert "No segments yet" in viewer.get("/segments").text
 
 
-def test_the_catalogue_is_searched_sorted_and_narrowed_to_a_type(viewer: Operator) -> None:
+def test_the_catalogue_is_searched_sorted_and_narrowed_to_a_type(viewer: HtmlClient) -> None:
     add_customers("1", "2")
     set_segments("1", [*GOLD, {"type": "store", "value": "Bogotá"}])
     set_segments("2", [*GOLD, *SILVER])
@@ -107,7 +107,7 @@ def test_the_catalogue_is_searched_sorted_and_narrowed_to_a_type(viewer: Operato
     assert "No segments found" in viewer.get("/segments?q=nothing").text
 
 
-def test_the_chart_of_a_segment_has_a_period_and_compares_with_the_week_before(viewer: Operator) -> None:
+def test_the_chart_of_a_segment_has_a_period_and_compares_with_the_week_before(viewer: HtmlClient) -> None:
     today = now().date()
     add_customers("1")
     moves = {0: 2, 3: 5, 7: 10, 40: 100, 200: 1000}

@@ -18,7 +18,7 @@ from app.core.search.similar_segments import within_one_edit
 from app.jobs import batches, bulk_edits
 from app.jobs.bulk_edits import BulkEdit
 from tests.support.customers import GOLD, SILVER, TESTER, WINE, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator, Page, checked
+from tests.support.html_client import HtmlClient, HtmlPage, checked
 from tests.support.imports import last_preview, run_job
 
 FORM: list[tuple[str, str]] = [("base", "[]"), ("version", "")]
@@ -32,7 +32,7 @@ def customers(app: Any) -> None:
     set_segments("c", SILVER)
 
 
-def prepare(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "", status: int = 302) -> str:
+def prepare(editor: HtmlClient, verb: str, segments: Any, ids: str = "", query: str = "", status: int = 302) -> str:
     """The address of a prepared change: for these ids, or for all who match."""
     rows = [field for segment in segments for field in [*segment.items(), ("original_index", "")]]
     form = [*FORM, ("operation", verb), *(("document_id", id_) for id_ in ids), *rows]
@@ -40,7 +40,7 @@ def prepare(editor: Operator, verb: str, segments: Any, ids: str = "", query: st
     return response.headers.get("Location", response.text)
 
 
-def make(editor: Operator, verb: str, segments: Any, ids: str = "", query: str = "") -> Page:
+def make(editor: HtmlClient, verb: str, segments: Any, ids: str = "", query: str = "") -> HtmlPage:
     url = prepare(editor, verb, segments, ids, query)
     assert run_job()
     assert "nothing has changed yet" in editor.get(url).text
@@ -64,7 +64,7 @@ BEFORE = {"a": GOLD, "b": [*GOLD, *WINE], "c": SILVER, "d": []}
     ],
 )  # fmt: skip
 def test_bulk_edit_applies_its_preview(
-    editor: Operator, verb: str, segments: Any, ids: str, query: str, after: Any, expected: tuple[int, ...]
+    editor: HtmlClient, verb: str, segments: Any, ids: str, query: str, after: Any, expected: tuple[int, ...]
 ) -> None:
     page = make(editor, verb, segments, ids, query)
     assert all_segments() == BEFORE | after
@@ -78,7 +78,7 @@ def test_bulk_edit_applies_its_preview(
     assert recount(TESTER) == []
 
 
-def test_nothing_changes_before_apply(editor: Operator) -> None:
+def test_nothing_changes_before_apply(editor: HtmlClient) -> None:
     url = prepare(editor, "clear", [], "ab")
     assert run_job()
     page = editor.get(url)
@@ -90,7 +90,7 @@ def test_nothing_changes_before_apply(editor: Operator) -> None:
     assert all_segments() == BEFORE
 
 
-def test_only_previewed_customers_are_changed_and_the_others_listed(editor: Operator) -> None:
+def test_only_previewed_customers_are_changed_and_the_others_listed(editor: HtmlClient) -> None:
     """The customers are fixed by the preview; each is changed only if its effect on them still holds."""
     url = prepare(editor, "add", WINE, query="all_matching=yes&segment=membership:GOLD&without=interest:WINE")
     assert run_job()
@@ -101,7 +101,7 @@ def test_only_previewed_customers_are_changed_and_the_others_listed(editor: Oper
     assert all_segments() == BEFORE | {"a": [*GOLD, *SILVER, *WINE], "c": GOLD}
 
 
-def test_customer_who_changed_after_the_preview_is_skipped_and_listed(editor: Operator) -> None:
+def test_customer_who_changed_after_the_preview_is_skipped_and_listed(editor: HtmlClient) -> None:
     url = prepare(editor, "replace", SILVER, "ab")
     assert run_job()
     set_segments("a", WINE)
@@ -113,7 +113,7 @@ def test_customer_who_changed_after_the_preview_is_skipped_and_listed(editor: Op
     assert "changed after the preview" in page.text
 
 
-def test_removal_skips_customers_who_got_the_segment_after_the_preview(editor: Operator) -> None:
+def test_removal_skips_customers_who_got_the_segment_after_the_preview(editor: HtmlClient) -> None:
     url = prepare(editor, "remove", [*GOLD, *WINE], "ab")
     assert run_job()
     set_segments("a", [*WINE, *GOLD])
@@ -122,7 +122,7 @@ def test_removal_skips_customers_who_got_the_segment_after_the_preview(editor: O
     assert all_segments() == BEFORE | {"a": [*WINE, *GOLD], "b": []}
 
 
-def test_edit_of_several_batches_is_one_change_set(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edit_of_several_batches_is_one_change_set(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_edits, "BATCH_SIZE", 1)
     monkeypatch.setattr(batches, "BATCH_SIZE", 1)
     make(editor, "remove", GOLD, query="all_matching=yes")
@@ -143,13 +143,13 @@ def test_edit_of_several_batches_is_one_change_set(editor: Operator, monkeypatch
     ],
 )
 def test_invalid_edits_are_refused(
-    editor: Operator, verb: str, segments: Any, ids: str, query: str, status: int
+    editor: HtmlClient, verb: str, segments: Any, ids: str, query: str, status: int
 ) -> None:
     prepare(editor, verb, segments, ids, query, status=status)
     assert not run_job()
 
 
-def test_similar_segment_asks_for_confirmation(editor: Operator) -> None:
+def test_similar_segment_asks_for_confirmation(editor: HtmlClient) -> None:
     text = prepare(editor, "add", [{"type": "membership", "value": "gold"}], "d", status=422)
     assert "Did you mean membership: GOLD" in " ".join(text.split())
     row = [("type", "membership"), ("value", "gold"), ("original_index", "")]
@@ -158,7 +158,7 @@ def test_similar_segment_asks_for_confirmation(editor: Operator) -> None:
     assert run_job()
 
 
-def test_rows_are_added_without_a_script(editor: Operator) -> None:
+def test_rows_are_added_without_a_script(editor: HtmlClient) -> None:
     page = editor.get("/bulk-edits/new?all_matching=yes&segment=membership:GOLD")
     assert "Edit segments for 2 customers" in page.text
     form = [*FORM, ("operation", "remove"), ("type", "x"), ("value", "y"), ("original_index", ""), ("action", "add")]
@@ -166,32 +166,32 @@ def test_rows_are_added_without_a_script(editor: Operator) -> None:
     assert response.text.count('name="type"') == 3  # and one in the template
 
 
-def test_missing_customers_are_not_counted_as_unchanged(editor: Operator) -> None:
+def test_missing_customers_are_not_counted_as_unchanged(editor: HtmlClient) -> None:
     page = make(editor, "add", WINE, "abx")
     assert "1 customer updated" in page.text
     assert "(1 already had it)" in page.text
 
 
-def test_selected_customers_come_from_the_list(editor: Operator) -> None:
+def test_selected_customers_come_from_the_list(editor: HtmlClient) -> None:
     page = editor.get("/customers")
     assert [value for name, value in page.fields if name == "document_id"] == ["a", "b", "c", "d"]
     response = editor.post("/bulk-edits/new", [("document_id", "a"), ("document_id", "c")], status=200)
     assert "Edit segments for 2 customers" in " ".join(response.text.split())
 
 
-def test_viewers_cannot_edit(viewer: Operator) -> None:
+def test_viewers_cannot_edit(viewer: HtmlClient) -> None:
     viewer.get("/bulk-edits/new?all_matching=yes", status=403)
     viewer.post("/bulk-edits?all_matching=yes", [*FORM, ("operation", "clear")], status=403)
     assert [value for name, value in viewer.get("/customers").fields if name == "document_id"] == []
 
 
-def test_nothing_selected_is_reported_on_the_list(editor: Operator) -> None:
+def test_nothing_selected_is_reported_on_the_list(editor: HtmlClient) -> None:
     page = checked(editor.post("/bulk-edits/new?q=b", status=422))
     assert "Select at least one customer." in page.text
     assert page.links["b"] == "/customers/b"
 
 
-def test_the_filter_is_on_the_preview_and_on_the_result(editor: Operator) -> None:
+def test_the_filter_is_on_the_preview_and_on_the_result(editor: HtmlClient) -> None:
     url = prepare(editor, "add", WINE, query="all_matching=yes&segment=membership:GOLD&has=any")
     for action in ("apply", ""):
         assert run_job()
@@ -204,7 +204,7 @@ def test_the_filter_is_on_the_preview_and_on_the_result(editor: Operator) -> Non
 # Renaming and merging
 
 
-def rename(editor: Operator, old: dict[str, str], new: dict[str, str]) -> None:
+def rename(editor: HtmlClient, old: dict[str, str], new: dict[str, str]) -> None:
     url = f"/segments/{old['type']}/{old['value']}/rename"
     editor.get(url)
     response = editor.post(url, {**new, "confirmed": "yes"})
@@ -214,14 +214,14 @@ def rename(editor: Operator, old: dict[str, str], new: dict[str, str]) -> None:
     assert recount(TESTER) == []
 
 
-def test_renamed_segment_keeps_its_position(editor: Operator) -> None:
+def test_renamed_segment_keeps_its_position(editor: HtmlClient) -> None:
     set_segments("b", [*WINE, *GOLD, *SILVER])
     rename(editor, GOLD[0], {"type": "membership", "value": "ORO"})
     oro = {"type": "membership", "value": "ORO"}
     assert all_segments() == BEFORE | {"a": [oro], "b": [*WINE, oro, *SILVER]}
 
 
-def test_merged_spellings_can_be_undone(editor: Operator) -> None:
+def test_merged_spellings_can_be_undone(editor: HtmlClient) -> None:
     misspelt = {"type": "membership", "value": "Gold "}
     set_segments("c", [misspelt, *WINE])
     set_segments("d", [misspelt, *GOLD, misspelt])
@@ -232,7 +232,7 @@ def test_merged_spellings_can_be_undone(editor: Operator) -> None:
     assert all_segments() == before
 
 
-def test_rename_to_the_same_name_is_422(editor: Operator) -> None:
+def test_rename_to_the_same_name_is_422(editor: HtmlClient) -> None:
     editor.post("/segments/membership/GOLD/rename", GOLD[0], status=422)
     editor.post("/segments/membership/GOLD/rename", {"type": "membership", "value": ""}, status=422)
 

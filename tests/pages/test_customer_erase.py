@@ -15,7 +15,7 @@ from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import has_upload, store_upload
 from tests.support.clients import Api
 from tests.support.customers import GOLD, TESTER, set_segments
-from tests.support.html_client import Operator, Page
+from tests.support.html_client import HtmlClient, HtmlPage
 
 
 def add_finished_import(document_id: str) -> int:
@@ -29,7 +29,7 @@ def add_finished_import(document_id: str) -> int:
     return job_id
 
 
-def test_a_customer_is_erased_everywhere(admin: Operator, api: Api, ana: str) -> None:
+def test_a_customer_is_erased_everywhere(admin: HtmlClient, api: Api, ana: str) -> None:
     set_segments(ana, GOLD)
     job_id = add_finished_import(ana)
     body, headers = {"customers": [{"document_id": ana, "segments": []}]}, {"Idempotency-Key": "replace-1"}
@@ -49,18 +49,18 @@ def test_a_customer_is_erased_everywhere(admin: Operator, api: Api, ana: str) ->
 
 
 @pytest.mark.parametrize("entered", ["", "1232", "Ana Gómez"])
-def test_another_id_than_the_customers_erases_nothing(admin: Operator, ana: str, entered: str) -> None:
+def test_another_id_than_the_customers_erases_nothing(admin: HtmlClient, ana: str, entered: str) -> None:
     response = admin.post(f"/customer-erase/{ana}", {"document_id": entered}, status=422)
-    assert "Enter the ID of this customer." in Page(response.text).text
+    assert "Enter the ID of this customer." in HtmlPage(response.text).text
     assert customer_exists(ana)
 
 
-def test_only_admins_erase(app: Flask, editor: Operator, ana: str) -> None:
+def test_only_admins_erase(app: Flask, editor: HtmlClient, ana: str) -> None:
     editor.get(f"/customer-erase/{ana}", status=403)
     editor.post(f"/customer-erase/{ana}", {"document_id": ana}, status=403)
     assert "Erase…" not in editor.get(f"/customers/{ana}").links
     assert customer_exists(ana)
 
 
-def test_unknown_customer_is_404(admin: Operator) -> None:
+def test_unknown_customer_is_404(admin: HtmlClient) -> None:
     admin.get("/customer-erase/unknown", status=404)

@@ -4,7 +4,7 @@ import pytest
 
 from app.pages.days import today
 from tests.support.customers import GOLD, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def a_customer(ana: str) -> None:
 
 @pytest.mark.parametrize(("language", "separator"), [("en", ","), ("es", ";"), ("pt-BR", ";")])
 def test_spreadsheet_of_the_operators_language_opens_it_in_columns(
-    viewer: Operator, language: str, separator: str
+    viewer: HtmlClient, language: str, separator: str
 ) -> None:
     text = viewer.client.get("/customer-export", headers={"Accept-Language": language}).text
     assert text.startswith(
@@ -24,7 +24,7 @@ def test_spreadsheet_of_the_operators_language_opens_it_in_columns(
     assert "'00012" in text, "a spreadsheet would make 12 of it"
 
 
-def test_other_programs_get_plain_csv(viewer: Operator) -> None:
+def test_other_programs_get_plain_csv(viewer: HtmlClient) -> None:
     response = viewer.client.get("/customer-export?format=plain", headers={"Accept-Language": "es"})
     assert response.text.startswith("document_id,name,email,phone,segments\r\n00012,")
     assert response.headers["Content-Disposition"].endswith(".csv")
@@ -41,6 +41,6 @@ def test_other_programs_get_plain_csv(viewer: Operator) -> None:
         ("?has=none", "customers-without-segments"),
     ],
 )
-def test_file_is_named_after_what_it_holds(viewer: Operator, query: str, name: str) -> None:
+def test_file_is_named_after_what_it_holds(viewer: HtmlClient, query: str, name: str) -> None:
     header = viewer.client.get(f"/customer-export{query}").headers["Content-Disposition"]
     assert header == f"attachment; filename={name}-{today():%Y-%m-%d}.csv"

@@ -14,7 +14,7 @@ from app.core.database import db, now
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.pages.days import last_days, start_of_day, start_of_next_day
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 EASTERNMOST, WESTERNMOST = "Pacific/Kiritimati", "Etc/GMT+12"
 """26 hours apart: at no moment do both have the same date."""
@@ -62,7 +62,7 @@ def test_today_is_that_of_the_time_zone(in_zone: InZone) -> None:
 
 
 @pytest.mark.parametrize("url", ["/changes?since={day}", "/audit-log?event=sign_in&since={day}"])
-def test_filter_counts_days_in_the_time_zone(admin: Operator, url: str) -> None:
+def test_filter_counts_days_in_the_time_zone(admin: HtmlClient, url: str) -> None:
     add_customers("1")
     set_segments("1", GOLD)
     url = url.format(day=now().astimezone(ZoneInfo(EASTERNMOST)).date())
@@ -73,12 +73,12 @@ def test_filter_counts_days_in_the_time_zone(admin: Operator, url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["/", "/changes", "/audit-log"])
-def test_zone_is_shown(admin: Operator, url: str) -> None:
+def test_zone_is_shown(admin: HtmlClient, url: str) -> None:
     admin.client.set_cookie("time_zone", EASTERNMOST)
     assert "Time zone: Kiritimati" in admin.get(url).text
 
 
-def test_chart_of_the_overview_has_days_of_the_time_zone(viewer: Operator) -> None:
+def test_chart_of_the_overview_has_days_of_the_time_zone(viewer: HtmlClient) -> None:
     add_customers("1")
     set_segments("1", GOLD)
     moment = datetime.combine(now().date() - 3 * DAY, datetime.min.time(), UTC) + timedelta(hours=2)
@@ -89,7 +89,7 @@ def test_chart_of_the_overview_has_days_of_the_time_zone(viewer: Operator) -> No
         assert f"{day.day} {day:%b %Y}: 1" in viewer.get("/").text
 
 
-def test_segment_changes_of_the_overview_are_of_the_last_24_hours(viewer: Operator) -> None:
+def test_segment_changes_of_the_overview_are_of_the_last_24_hours(viewer: HtmlClient) -> None:
     add_customers("1", "2")
     set_segments("1", GOLD)
     for hours, shown in ((23, True), (25, False)):

@@ -17,7 +17,7 @@ from app.jobs.batches import SKIP_REASONS
 from app.pages.domain_texts import TEXTS, translate_domain_text, translate_row_error
 from app.pages.template_filters import number
 from tests.support.customers import GOLD, TESTER, add_customers
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import preview, upload
 
 ROOT = Path(__file__).parent.parent.parent
@@ -128,7 +128,7 @@ def test_reasons_of_a_rejected_row_are_translated_one_by_one(app: Flask, error: 
         assert translate_row_error(error) == translated
 
 
-def test_rejected_rows_and_notes_are_shown_in_the_language_of_the_page(editor: Operator) -> None:
+def test_rejected_rows_and_notes_are_shown_in_the_language_of_the_page(editor: HtmlClient) -> None:
     url = upload(editor, "document_id,name,email\n1, Ana ,a\n,Luis,\n3,Eva,x,y\n")
     preview(editor, url, ["document_id", "name", "email"])
     page = editor.get(url, headers=SPANISH)
@@ -138,26 +138,26 @@ def test_rejected_rows_and_notes_are_shown_in_the_language_of_the_page(editor: O
     assert "Line 3: document_id is empty." in editor.get(url).text
 
 
-def test_failed_import_says_why_in_the_language_of_the_page(editor: Operator) -> None:
+def test_failed_import_says_why_in_the_language_of_the_page(editor: HtmlClient) -> None:
     url = upload(editor, "")
     assert "El archivo está vacío. No se cambió nada." in editor.get(url, headers=SPANISH).text
     assert "The file is empty. Nothing changed." in editor.get(url).text
 
 
-def test_refused_step_is_explained_in_the_language_of_the_page(editor: Operator) -> None:
+def test_refused_step_is_explained_in_the_language_of_the_page(editor: HtmlClient) -> None:
     url = upload(editor, "document_id\n1\n")
     response = editor.post(url, {"action": "apply"}, status=409, headers=SPANISH)
     assert "Esto ya se inició, aplicó o descartó. No se cambió nada." in response.text
 
 
-def test_columns_are_refused_in_the_language_of_the_page(editor: Operator) -> None:
+def test_columns_are_refused_in_the_language_of_the_page(editor: HtmlClient) -> None:
     url = upload(editor, "document_id,x\n1,y\n")
     form = [("action", "check"), ("role", "document_id"), ("role", "type")]
     response = editor.post(url, form, status=422, headers=SPANISH)
     assert "Asigne tanto una columna de tipo como una de valor de segmento." in response.text
 
 
-def test_note_of_the_service_is_translated_and_that_of_a_user_is_not(admin: Operator) -> None:
+def test_note_of_the_service_is_translated_and_that_of_a_user_is_not(admin: HtmlClient) -> None:
     add_customers("1")
     for segments, note in ((GOLD, "Sample data"), ([], "Required.")):
         replace_segments({"1": segments}, TESTER, note=note)
@@ -166,7 +166,7 @@ def test_note_of_the_service_is_translated_and_that_of_a_user_is_not(admin: Oper
     assert "Required." in page
 
 
-def test_slip_at_a_field_is_explained_in_the_language_of_the_page(admin: Operator) -> None:
+def test_slip_at_a_field_is_explained_in_the_language_of_the_page(admin: HtmlClient) -> None:
     add_customers("1", "2")
     response = admin.post("/customer-rename/1", {"document_id": "2"}, status=422, headers=SPANISH)
     assert "Otro cliente tiene el ID 2. No se cambió nada." in response.text
@@ -174,7 +174,7 @@ def test_slip_at_a_field_is_explained_in_the_language_of_the_page(admin: Operato
     assert "Ningún cliente tiene este ID." in page.text
 
 
-def test_token_is_refused_in_the_language_of_the_page(admin: Operator) -> None:
+def test_token_is_refused_in_the_language_of_the_page(admin: HtmlClient) -> None:
     form = {"name": "", "guard_percent": "many", "networks": "nowhere", "expires": "soon"}
     page = admin.post("/tokens", form, status=200, headers=SPANISH).text
     for text in (

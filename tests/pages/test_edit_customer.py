@@ -12,10 +12,10 @@ from flask import Flask, url_for
 from app.core.history.timeline import timeline
 from tests.support.customers import GOLD, SILVER, WINE, add_customers, all_segments, set_segments
 from tests.support.editor_form import edited, form_of, save, with_row
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
-def test_a_segment_is_added(editor: Operator, ana: str) -> None:
+def test_a_segment_is_added(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     page = editor.get(f"/customers/{ana}")
     assert "Ana Gómez" in page.title
@@ -27,7 +27,7 @@ def test_a_segment_is_added(editor: Operator, ana: str) -> None:
     assert timeline(ana, limit=1)[0].change_set.source == "page"
 
 
-def test_row_buttons_change_the_form_without_saving(editor: Operator, ana: str) -> None:
+def test_row_buttons_change_the_form_without_saving(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, [*GOLD, *SILVER, *WINE])
     page = editor.get(f"/customers/{ana}")
     page = edited(editor, ana, form_of(page), "add")
@@ -44,21 +44,21 @@ def test_row_buttons_change_the_form_without_saving(editor: Operator, ana: str) 
 
 
 @pytest.mark.parametrize(("type_", "value"), [("", "GOLD"), ("membership", ""), ("t", "x" * 1001), ("t", "\0")])
-def test_an_invalid_row_is_reported_and_nothing_is_saved(editor: Operator, ana: str, type_: str, value: str) -> None:
+def test_an_invalid_row_is_reported_and_nothing_is_saved(editor: HtmlClient, ana: str, type_: str, value: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), type_, value)
     page = edited(editor, ana, form, "save", status=422)
     assert "Not saved. Fix 1 row." in page.text
     assert all_segments() == {ana: []}
 
 
-def test_untouched_segments_are_saved_unchanged(editor: Operator, ana: str) -> None:
+def test_untouched_segments_are_saved_unchanged(editor: HtmlClient, ana: str) -> None:
     odd = [{"type": "a\r\nb", "value": "\n"}, {"type": "", "value": ""}, {"type": "x", "value": ""}, *GOLD, *GOLD]
     set_segments(ana, odd)
     save(editor, ana, with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE"))
     assert all_segments() == {ana: [*odd, *WINE]}
 
 
-def test_a_similar_spelling_must_be_confirmed(editor: Operator, ana: str) -> None:
+def test_a_similar_spelling_must_be_confirmed(editor: HtmlClient, ana: str) -> None:
     add_customers("b", "c")
     for document_id in "bc":
         set_segments(document_id, GOLD)
@@ -74,7 +74,7 @@ def test_a_similar_spelling_must_be_confirmed(editor: Operator, ana: str) -> Non
     assert all_segments()[ana] == [*GOLD, {"type": "membership", "value": "GOLDD"}]
 
 
-def test_a_removed_segment_stays_in_the_form_until_it_is_saved(editor: Operator, ana: str) -> None:
+def test_a_removed_segment_stays_in_the_form_until_it_is_saved(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
     page = edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), "remove-0")
     assert [value for name, value in page.fields if name == "value"] == ["GOLD", "WINE"]
@@ -89,14 +89,14 @@ def test_a_removed_segment_stays_in_the_form_until_it_is_saved(editor: Operator,
     assert all_segments() == {ana: [*WINE, {"type": "store", "value": "STORE_1"}]}
 
 
-def test_a_removed_new_row_disappears(editor: Operator, ana: str) -> None:
+def test_a_removed_new_row_disappears(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     page = edited(editor, ana, form, "remove-1")
     assert [value for name, value in page.fields if name == "value"] == ["GOLD"]
 
 
-def test_the_same_segment_twice_is_pointed_out(editor: Operator, ana: str) -> None:
+def test_the_same_segment_twice_is_pointed_out(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, [*GOLD, *GOLD])
     hint = re.compile(r'class="editor-repeated [a-z-]+">')
     page = editor.get(f"/customers/{ana}")
@@ -104,7 +104,7 @@ def test_the_same_segment_twice_is_pointed_out(editor: Operator, ana: str) -> No
     assert not hint.findall(edited(editor, ana, form_of(page), "remove-0").html)
 
 
-def test_a_concurrent_change_is_reported_as_edit_conflict(editor: Operator, ana: str) -> None:
+def test_a_concurrent_change_is_reported_as_edit_conflict(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "PLATINUM")
     set_segments(ana, [*SILVER, *WINE])
@@ -118,7 +118,7 @@ def test_a_concurrent_change_is_reported_as_edit_conflict(editor: Operator, ana:
     assert all_segments() == {ana: [*GOLD, *WINE, {"type": "membership", "value": "PLATINUM"}]}
 
 
-def test_concurrent_changes_of_different_types_are_both_kept(editor: Operator, ana: str) -> None:
+def test_concurrent_changes_of_different_types_are_both_kept(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "store", "STORE_1")
     set_segments(ana, [*WINE, *SILVER])
@@ -127,14 +127,14 @@ def test_concurrent_changes_of_different_types_are_both_kept(editor: Operator, a
     assert "tester changed other segments of this customer meanwhile. Both changes were kept." in page.text
 
 
-def test_a_concurrent_change_of_the_order_alone_is_a_conflict(editor: Operator, ana: str) -> None:
+def test_a_concurrent_change_of_the_order_alone_is_a_conflict(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
     page = edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), "up-1")
     set_segments(ana, [*GOLD, *WINE, {"type": "store", "value": "STORE_1"}])
     edited(editor, ana, form_of(page), "save", status=409)
 
 
-def test_a_conflict_can_be_saved_combined(editor: Operator, ana: str) -> None:
+def test_a_conflict_can_be_saved_combined(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, [*GOLD, *WINE])
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "PLATINUM")
     set_segments(ana, [*WINE, *SILVER])
@@ -145,14 +145,14 @@ def test_a_conflict_can_be_saved_combined(editor: Operator, ana: str) -> None:
     assert all_segments() == {ana: [*WINE, *SILVER, {"type": "membership", "value": "PLATINUM"}]}
 
 
-def test_a_combination_equal_to_one_version_is_not_offered(editor: Operator, ana: str) -> None:
+def test_a_combination_equal_to_one_version_is_not_offered(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     set_segments(ana, [*GOLD, *WINE, {"type": "interest", "value": "CHEESE"}])
     assert "Save combined" not in edited(editor, ana, form, "save", status=409).text
 
 
-def test_a_conflict_can_be_edited_and_conflict_again(editor: Operator, ana: str) -> None:
+def test_a_conflict_can_be_edited_and_conflict_again(editor: HtmlClient, ana: str) -> None:
     platinum = [{"type": "membership", "value": "PLATINUM"}]
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "PLATINUM")
     set_segments(ana, SILVER)
@@ -165,7 +165,7 @@ def test_a_conflict_can_be_edited_and_conflict_again(editor: Operator, ana: str)
     assert all_segments() == {ana: platinum}
 
 
-def test_equal_concurrent_changes_do_not_conflict(editor: Operator, ana: str) -> None:
+def test_equal_concurrent_changes_do_not_conflict(editor: HtmlClient, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     set_segments(ana, WINE)
     assert "No changes to save." in save(editor, ana, form).text
@@ -185,7 +185,7 @@ FORGED: list[list[tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize("form", FORGED)
-def test_a_forged_form_is_400(editor: Operator, ana: str, form: list[tuple[str, str]]) -> None:
+def test_a_forged_form_is_400(editor: HtmlClient, ana: str, form: list[tuple[str, str]]) -> None:
     set_segments(ana, GOLD)
     editor.post(f"/customers/{ana}", [*form, ("action", "save")], status=400)
     assert all_segments() == {ana: GOLD}
@@ -202,7 +202,7 @@ def test_a_forged_base_is_refused_without_assertions(tmp_path: Path) -> None:
     assert "InvalidRequest" in done.stderr
 
 
-def test_action_numbers_of_any_length_are_ignored(editor: Operator, ana: str) -> None:
+def test_action_numbers_of_any_length_are_ignored(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     for action in ("remove-" + "9" * 5_000, "use-0-" + "9" * 5_000, "up-²", "remove-٣"):
         edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), action)
@@ -210,7 +210,7 @@ def test_action_numbers_of_any_length_are_ignored(editor: Operator, ana: str) ->
     edited(editor, ana, [*form, ("type", "t"), ("value", "v")], "add")
 
 
-def test_thousands_of_segments_can_be_edited(editor: Operator, ana: str) -> None:
+def test_thousands_of_segments_can_be_edited(editor: HtmlClient, ana: str) -> None:
     many = [{"type": "interest", "value": f"NUMBER {n}"} for n in range(1500)]
     set_segments(ana, many)
     rows = [
@@ -237,7 +237,7 @@ def test_a_link_survives_the_normalization_of_browsers(app: Flask, document_id: 
 
 
 @pytest.mark.parametrize("document_id", ["a/b", "/a", "a//", "a b", "ä%2F", "?", "#", "a\nb", "..a", "😀", *DOTTED_IDS])
-def test_any_id_has_a_page(editor: Operator, document_id: str) -> None:
+def test_any_id_has_a_page(editor: HtmlClient, document_id: str) -> None:
     add_customers(document_id)
     found = editor.get("/customers")
     url = next(url for url in found.links.values() if url.startswith("/customers/"))
@@ -245,5 +245,5 @@ def test_any_id_has_a_page(editor: Operator, document_id: str) -> None:
     assert all_segments() == {document_id: [{"type": "t", "value": "v"}]}
 
 
-def test_unknown_customer_is_404(editor: Operator) -> None:
+def test_unknown_customer_is_404(editor: HtmlClient) -> None:
     assert "No customer has this document_id" in editor.get("/customers/unknown", status=404).text

@@ -7,10 +7,10 @@ from sqlalchemy.exc import OperationalError
 from app.core.errors import Unavailable
 from app.pages import overview
 from tests.support.customers import GOLD, all_segments, set_segments
-from tests.support.html_client import Operator, Page, checked
+from tests.support.html_client import HtmlClient, HtmlPage, checked
 
 
-def test_unknown_url_is_404(viewer: Operator) -> None:
+def test_unknown_url_is_404(viewer: HtmlClient) -> None:
     for url in ("/nowhere", "/customers/nobody", "/changes/99", "/segments/a/b", "/segments/a", "/operators/1/dance"):
         page = viewer.get(url, status=404, headers={"X-Request-Id": "abc-123"})
         assert "abc-123" in page.text
@@ -19,29 +19,29 @@ def test_unknown_url_is_404(viewer: Operator) -> None:
 
 
 def test_an_error_without_session_links_to_the_sign_in(app: Flask) -> None:
-    page = Operator(app.test_client()).get("/nowhere", status=404)
+    page = HtmlClient(app.test_client()).get("/nowhere", status=404)
     assert "Sign in" in page.links
     assert "Find a customer" not in page.links
 
 
-def test_missing_role_is_403(viewer: Operator) -> None:
+def test_missing_role_is_403(viewer: HtmlClient) -> None:
     page = viewer.get("/operators", status=403)
     assert "Only admins can do this. Your role is Viewer." in page.text
     assert "Ask an admin" in page.text
 
 
-def test_unsupported_method_is_405(viewer: Operator) -> None:
-    assert "Nothing was changed" in Page(viewer.post("/segments", status=405).text).text
+def test_unsupported_method_is_405(viewer: HtmlClient) -> None:
+    assert "Nothing was changed" in HtmlPage(viewer.post("/segments", status=405).text).text
 
 
-def test_too_large_form_is_413(editor: Operator, ana: str) -> None:
+def test_too_large_form_is_413(editor: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     response = editor.post(f"/customers/{ana}", {"type": "x" * 5_000_000}, status=413)
     assert "Maximum size is 4,194,304 bytes. Nothing was changed." in checked(response).text
     assert all_segments() == {ana: GOLD}
 
 
-def test_unavailable_database_is_503(viewer: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_database_is_503(viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object, **__: object) -> None:
         raise Unavailable()
 
@@ -52,7 +52,7 @@ def test_unavailable_database_is_503(viewer: Operator, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("fault", [ZeroDivisionError("secret"), OperationalError("SELECT secret", {}, Exception())])
 def test_an_internal_error_reveals_only_the_request_id(
-    viewer: Operator, fault: Exception, monkeypatch: pytest.MonkeyPatch
+    viewer: HtmlClient, fault: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise fault

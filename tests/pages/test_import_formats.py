@@ -11,7 +11,7 @@ from app.core.database import db
 from app.files import lines
 from app.jobs import imports
 from app.jobs.jobs import Job
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import (
     ROLES,
     SPREADSHEET,
@@ -37,7 +37,7 @@ from tests.support.imports import (
         pytest.param(gzip.compress(SPREADSHEET.encode()), ROLES, id="gzip"),
     ],
 )
-def test_formats_of_spreadsheets_are_detected(editor: Operator, content: bytes, roles: list[str]) -> None:
+def test_formats_of_spreadsheets_are_detected(editor: HtmlClient, content: bytes, roles: list[str]) -> None:
     url = upload(editor, content)
     payload = db.session.scalars(select(Job.payload)).one()
     assert payload["roles"] == ["document_id", "name", "email", "", ""]
@@ -46,7 +46,7 @@ def test_formats_of_spreadsheets_are_detected(editor: Operator, content: bytes, 
     assert all_profiles() == {"1": ("Ana Gómez", "ana@x.co", None), "2": ("Luis", None, None)}
 
 
-def test_file_is_read_again_in_another_format(editor: Operator) -> None:
+def test_file_is_read_again_in_another_format(editor: HtmlClient) -> None:
     url = upload(editor, "document_id,a;b\n1,x;y\n")
     editor.post(url, {"action": "reread", "delimiter": "semicolon", "encoding": "cp1252"})
     db.session.rollback()
@@ -62,14 +62,14 @@ def test_file_is_read_again_in_another_format(editor: Operator) -> None:
         (["document_id", "type"], "Match both a segment type and a segment value column"),
     ],
 )
-def test_invalid_column_roles_are_422(editor: Operator, roles: list[str], problem: str) -> None:
+def test_invalid_column_roles_are_422(editor: HtmlClient, roles: list[str], problem: str) -> None:
     url = upload(editor, "document_id,x\n1,y\n")
     response = editor.post(url, [("action", "check"), *(("role", role) for role in roles)], status=422)
     assert problem in response.text
     assert not run_job()
 
 
-def test_file_without_header_row(editor: Operator) -> None:
+def test_file_without_header_row(editor: HtmlClient) -> None:
     url = upload(editor, "1,Ana\n2,Luis,x\n")
     editor.post(url, {"action": "reread", "delimiter": "comma", "encoding": "utf-8", "header": "none"})
     preview(editor, url, ["document_id", "name"])
@@ -91,14 +91,14 @@ def test_file_without_header_row(editor: Operator) -> None:
         pytest.param(b"document_id," + b"x" * 1001, "column name is longer", id="no name of a column"),
     ],
 )
-def test_unreadable_file_fails_with_the_reason(editor: Operator, content: bytes, expected: str) -> None:
+def test_unreadable_file_fails_with_the_reason(editor: HtmlClient, content: bytes, expected: str) -> None:
     page = editor.get(upload(editor, content))
     assert expected in page.text
     assert "Nothing changed" in page.text
     assert not run_job()
 
 
-def test_unreadable_format_is_422_and_changes_nothing(editor: Operator) -> None:
+def test_unreadable_format_is_422_and_changes_nothing(editor: HtmlClient) -> None:
     url = upload(editor, f"document_id;{'x' * 600};{'y' * 600}\n")
     form = {"action": "reread", "delimiter": "comma", "encoding": "utf-8"}
     assert "With these settings" in editor.post(url, form, status=422).text
@@ -116,7 +116,7 @@ def test_unreadable_format_is_422_and_changes_nothing(editor: Operator) -> None:
     ],
 )
 def test_file_above_a_limit_fails(
-    editor: Operator, monkeypatch: pytest.MonkeyPatch, limit: str, content: bytes, expected: str
+    editor: HtmlClient, monkeypatch: pytest.MonkeyPatch, limit: str, content: bytes, expected: str
 ) -> None:
     url = upload(editor, content)
     monkeypatch.setattr(imports, limit, 100)
@@ -128,7 +128,7 @@ def test_file_above_a_limit_fails(
     assert "Match columns" in editor.get(url).text
 
 
-def test_json_array_is_imported_and_its_rejected_elements_are_json(editor: Operator) -> None:
+def test_json_array_is_imported_and_its_rejected_elements_are_json(editor: HtmlClient) -> None:
     url = upload(editor, '[{"document_id": "1"},\n {"document_id": 2, "name": "Ana"}, [3]]', "x.json")
     preview(editor, url)
     download = editor.client.get(url + "/rejected").text.lstrip("\ufeff")
@@ -138,7 +138,7 @@ def test_json_array_is_imported_and_its_rejected_elements_are_json(editor: Opera
     assert set(all_profiles()) == {"1"}
 
 
-def test_overlong_line_is_one_rejected_row(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlong_line_is_one_rejected_row(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100)
     url = upload(editor, "document_id,name\n1," + "a," * 1000 + "\n2,Luis\n,Eva\n")
     page = preview(editor, url, ["document_id", "name"])

@@ -16,7 +16,7 @@ from app.jobs import runner
 from app.jobs.runner import LeaseLost
 from app.jobs.states import JobKind, JobState
 from tests.support.customers import TESTER
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import (
     ROLES,
     SPREADSHEET,
@@ -32,14 +32,14 @@ from tests.support.imports import (
 # Workers that die, stop or fail
 
 
-def start_apply(editor: Operator, content: str = SPREADSHEET) -> str:
+def start_apply(editor: HtmlClient, content: str = SPREADSHEET) -> str:
     url = upload(editor, content)
     preview(editor, url, ROLES)
     editor.post(url, {"action": "apply"})
     return url
 
 
-def test_next_worker_continues_after_a_worker_died(editor: Operator) -> None:
+def test_next_worker_continues_after_a_worker_died(editor: HtmlClient) -> None:
     start_apply(editor)
     claimed = runner._claim(threading.Event())  # a worker that dies
     assert claimed is not None
@@ -51,7 +51,7 @@ def test_next_worker_continues_after_a_worker_died(editor: Operator) -> None:
     assert len(db.session.scalars(select(ChangeSet)).all()) == 1
 
 
-def test_worker_that_lost_its_lease_changes_nothing(editor: Operator) -> None:
+def test_worker_that_lost_its_lease_changes_nothing(editor: HtmlClient) -> None:
     start_apply(editor)
     late = runner._claim(threading.Event())
     assert late is not None
@@ -63,7 +63,7 @@ def test_worker_that_lost_its_lease_changes_nothing(editor: Operator) -> None:
     assert recount(TESTER) == []
 
 
-def test_worker_that_shuts_down_releases_the_job(editor: Operator) -> None:
+def test_worker_that_shuts_down_releases_the_job(editor: HtmlClient) -> None:
     start_apply(editor)
     stop = threading.Event()
     stop.set()
@@ -73,7 +73,7 @@ def test_worker_that_shuts_down_releases_the_job(editor: Operator) -> None:
     assert set(all_profiles()) == {"1", "2"}
 
 
-def test_job_fails_after_the_maximum_of_attempts(editor: Operator) -> None:
+def test_job_fails_after_the_maximum_of_attempts(editor: HtmlClient) -> None:
     url = start_apply(editor)
     for _ in range(runner.MAX_ATTEMPTS):
         assert runner._claim(threading.Event())
@@ -83,7 +83,7 @@ def test_job_fails_after_the_maximum_of_attempts(editor: Operator) -> None:
     assert all_profiles() == {}
 
 
-def test_internal_error_fails_the_job_and_changes_nothing(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_error_fails_the_job_and_changes_nothing(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     url = start_apply(editor)
 
     def fails(_: Any) -> None:
@@ -96,7 +96,7 @@ def test_internal_error_fails_the_job_and_changes_nothing(editor: Operator, monk
     assert all_profiles() == {}
 
 
-def test_stopped_import_can_be_applied_again(editor: Operator) -> None:
+def test_stopped_import_can_be_applied_again(editor: HtmlClient) -> None:
     url = start_apply(editor)
     claimed = runner._claim(threading.Event())
     assert claimed is not None
@@ -112,7 +112,7 @@ def test_stopped_import_can_be_applied_again(editor: Operator) -> None:
     assert "you can undo it" in editor.post(url, {"action": "stop"}, status=409).text
 
 
-def test_stopped_check_returns_to_column_matching(editor: Operator) -> None:
+def test_stopped_check_returns_to_column_matching(editor: HtmlClient) -> None:
     url = upload(editor, SPREADSHEET)
     editor.post(url, [("action", "check"), *(("role", role) for role in ROLES)])
     editor.post(url, {"action": "stop"})
@@ -120,7 +120,7 @@ def test_stopped_check_returns_to_column_matching(editor: Operator) -> None:
     assert "Match columns" in editor.get(url).text
 
 
-def test_imports_are_applied_one_after_the_other(editor: Operator) -> None:
+def test_imports_are_applied_one_after_the_other(editor: HtmlClient) -> None:
     """Neither waits for the other's customers."""
     urls = [upload(editor, f"document_id,name\n1,Ana\n{n},Luis\n") for n in "23"]
     for url in urls:
@@ -137,7 +137,7 @@ def test_imports_are_applied_one_after_the_other(editor: Operator) -> None:
     assert len(db.session.scalars(select(ChangeSet)).all()) == 2
 
 
-def test_busy_database_is_retried_later_up_to_a_limit(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_database_is_retried_later_up_to_a_limit(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     url = start_apply(editor)
 
     def busy(_: Any) -> None:
@@ -152,7 +152,7 @@ def test_busy_database_is_retried_later_up_to_a_limit(editor: Operator, monkeypa
     assert "Nothing was applied" in editor.get(url).text
 
 
-def test_full_disk_fails_the_job_with_the_reason(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_fails_the_job_with_the_reason(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     url = upload(editor, SPREADSHEET + "".join(f"x{n};Ana;;GOLD;\n" for n in range(1_000)))
     monkeypatch.setattr(staging, "SCHEMA", staging.SCHEMA + "PRAGMA max_page_count = 1;")
     text = preview(editor, url, ROLES).text
@@ -161,7 +161,7 @@ def test_full_disk_fails_the_job_with_the_reason(editor: Operator, monkeypatch: 
     assert all_profiles() == {}
 
 
-def test_progress_is_shown(editor: Operator) -> None:
+def test_progress_is_shown(editor: HtmlClient) -> None:
     url = start_apply(editor)
     page = editor.get(url)
     assert page.tags["progress"] == 1

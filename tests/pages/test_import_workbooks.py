@@ -11,7 +11,7 @@ import pytest
 from app.core import limits
 from app.files import workbooks
 from tests.support.customers import GOLD, SILVER, Segments, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import all_profiles, apply, preview, run_job, upload
 from tests.support.workbooks import Sheets, ods, xlsx
 
@@ -29,7 +29,7 @@ ROLES = ["document_id", "name", "segment:membership"]
 
 
 @pytest.mark.parametrize("write", [xlsx, ods])
-def test_first_sheet_with_content_is_imported(editor: Operator, write: Callable[[Sheets], bytes]) -> None:
+def test_first_sheet_with_content_is_imported(editor: HtmlClient, write: Callable[[Sheets], bytes]) -> None:
     url = upload(editor, write(CUSTOMERS), "may.xlsx")
     preview(editor, url, ROLES)
     apply(editor, url)
@@ -37,7 +37,7 @@ def test_first_sheet_with_content_is_imported(editor: Operator, write: Callable[
     assert all_segments() == {"7": GOLD, "007": GOLD}
 
 
-def test_another_sheet_is_chosen(editor: Operator) -> None:
+def test_another_sheet_is_chosen(editor: HtmlClient) -> None:
     url = upload(editor, xlsx(CUSTOMERS), "may.xlsx")
     editor.post(url, {"action": "reread", "sheet": "Others"})
     preview(editor, url, ["document_id"])
@@ -45,7 +45,7 @@ def test_another_sheet_is_chosen(editor: Operator) -> None:
     assert set(all_profiles()) == {"8"}
 
 
-def test_cells_are_read_as_the_spreadsheet_shows_them(editor: Operator) -> None:
+def test_cells_are_read_as_the_spreadsheet_shows_them(editor: HtmlClient) -> None:
     cells = [1234567890123, 1.5, True, date(2026, 5, 31), "1.10"]
     types = ["number", "fraction", "truth", "day", "text"]
     url = upload(editor, xlsx({"a": [["document_id", *types], ["1", *cells]]}), "types.xlsx")
@@ -60,7 +60,7 @@ def test_cells_are_read_as_the_spreadsheet_shows_them(editor: Operator) -> None:
     [xlsx({"a": [["document_id"], [12345678901234567]]}), b"document_id,name\n1.23E+12,x\n"],
     ids=["workbook", "csv"],
 )
-def test_rounded_number_is_pointed_out(editor: Operator, content: bytes) -> None:
+def test_rounded_number_is_pointed_out(editor: HtmlClient, content: bytes) -> None:
     url = upload(editor, content)
     assert "1 number that a spreadsheet may have rounded" in preview(editor, url, _roles(content)).text
 
@@ -72,13 +72,13 @@ def _roles(content: bytes) -> list[str]:
 @pytest.mark.parametrize(
     "spoilt", [b"PK\x03\x04" + b"x" * 900, b"\xd0\xcf\x11\xe0" + b"\0" * 900, xlsx(CUSTOMERS)[:3000]]
 )
-def test_spoilt_workbook_is_unreadable(editor: Operator, spoilt: bytes) -> None:
+def test_spoilt_workbook_is_unreadable(editor: HtmlClient, spoilt: bytes) -> None:
     page = editor.get(upload(editor, spoilt, "spoilt.xlsx"))
     assert "The workbook can't be read." in page.text
     assert "Nothing changed" in page.text
 
 
-def test_workbook_of_unlimited_size_is_not_unpacked(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workbook_of_unlimited_size_is_not_unpacked(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b" " * (limits.MAX_UNCOMPRESSED_WORKBOOK_BYTES + 1))
@@ -99,7 +99,7 @@ REGION: Segments = [{"type": "region", "value": "NORTH"}]
     ],
 )
 def test_segments_are_added_replaced_or_removed(
-    editor: Operator, mode: str, expected: Segments, consequence: str
+    editor: HtmlClient, mode: str, expected: Segments, consequence: str
 ) -> None:
     add_customers("1")
     set_segments("1", [*SILVER, *REGION])
@@ -110,7 +110,7 @@ def test_segments_are_added_replaced_or_removed(
     assert all_segments() == {"1": expected} | ({} if mode == "remove" else {"2": GOLD})
 
 
-def apply_previewed(editor: Operator, url: str) -> str:
+def apply_previewed(editor: HtmlClient, url: str) -> str:
     """Return the preview's text, and apply it."""
     assert run_job()
     text = editor.get(url).text
@@ -118,18 +118,18 @@ def apply_previewed(editor: Operator, url: str) -> str:
     return text
 
 
-def test_add_is_chosen_for_a_file_with_one_segment_per_row(editor: Operator) -> None:
+def test_add_is_chosen_for_a_file_with_one_segment_per_row(editor: HtmlClient) -> None:
     assert chosen_mode(editor, "document_id,type,value\n1,a,b\n") == "add"
     assert chosen_mode(editor, "document_id,membership\n1,GOLD\n") == "replace"
 
 
-def chosen_mode(editor: Operator, content: str) -> str:
+def chosen_mode(editor: HtmlClient, content: str) -> str:
     """Return the mode that the page of the file proposes."""
     text = editor.client.get(upload(editor, content)).text
     return str(re.findall(r'value="(\w+)"\s+aria-describedby="mode-\w+-help"\s+checked', text)[0])
 
 
-def test_column_named_like_a_type_that_customers_have_is_matched(editor: Operator) -> None:
+def test_column_named_like_a_type_that_customers_have_is_matched(editor: HtmlClient) -> None:
     add_customers("1")
     set_segments("1", GOLD)
     url = upload(editor, "document_id,membership,region\n1,SILVER,NORTH\n")

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.access.operators import Operator as OperatorRow
+from app.access.operators import Operator
 from app.core.changes.revert import revert
 from app.core.counts.recount import recount
 from app.core.database import db
@@ -18,7 +18,7 @@ from app.jobs import runner
 from app.jobs.jobs import Job
 from app.jobs.uploads import UploadChunk
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator, signed_in
+from tests.support.html_client import HtmlClient, signed_in
 from tests.support.imports import (
     ROLES,
     SPREADSHEET,
@@ -32,7 +32,7 @@ from tests.support.imports import (
 )
 
 
-def test_spreadsheet_is_imported_step_by_step(editor: Operator) -> None:
+def test_spreadsheet_is_imported_step_by_step(editor: HtmlClient) -> None:
     add_customers("2", name="Luis", email="luis@x.co")
     set_segments("2", SILVER)
     url = upload(editor, SPREADSHEET.encode("cp1252"))
@@ -64,7 +64,7 @@ def test_spreadsheet_is_imported_step_by_step(editor: Operator) -> None:
     assert recount(TESTER) == []
 
 
-def test_undo_restores_profiles_and_segments(editor: Operator) -> None:
+def test_undo_restores_profiles_and_segments(editor: HtmlClient) -> None:
     add_customers("2", name="Luis", email="luis@x.co")
     set_segments("2", SILVER)
     before = all_profiles(), all_segments()
@@ -85,7 +85,7 @@ def test_undo_restores_profiles_and_segments(editor: Operator) -> None:
     assert recount(TESTER) == []
 
 
-def test_undo_skips_customers_changed_later(editor: Operator) -> None:
+def test_undo_skips_customers_changed_later(editor: HtmlClient) -> None:
     url = upload(editor, "document_id,name\n1,Ana\n2,Luis\n3,Eva\n")
     preview(editor, url, ["document_id", "name"])
     apply(editor, url)
@@ -103,7 +103,7 @@ def test_undo_skips_customers_changed_later(editor: Operator) -> None:
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_preview_equals_result(editor: Operator, create: bool) -> None:
+def test_preview_equals_result(editor: HtmlClient, create: bool) -> None:
     add_customers("a", "b", "c", "d", name="N")
     for document_id in "abc":
         set_segments(document_id, SILVER)
@@ -133,7 +133,7 @@ def test_preview_equals_result(editor: Operator, create: bool) -> None:
     assert all_segments() == {"a": SILVER, "b": SILVER, "c": [*GOLD, wine], "d": []} | ({"new": GOLD} if create else {})
 
 
-def test_rejected_rows_keep_the_columns_and_can_be_imported_again(editor: Operator) -> None:
+def test_rejected_rows_keep_the_columns_and_can_be_imported_again(editor: HtmlClient) -> None:
     url = upload(editor, "Nombre;document_id;Notas\nAna;1;x\nLuis;;=y\nEva;3;;z\n")
     page = preview(editor, url, ["name", "document_id", ""])
     assert "Line 3: document_id" in page.text
@@ -152,7 +152,7 @@ def test_rejected_rows_keep_the_columns_and_can_be_imported_again(editor: Operat
     assert all_profiles() == {"1": ("Ana", None, None), "2": ("Luis", None, None), "3": ("Eva", None, None)}
 
 
-def test_rejected_rows_may_contain_unstorable_characters(editor: Operator) -> None:
+def test_rejected_rows_may_contain_unstorable_characters(editor: HtmlClient) -> None:
     url = upload(editor, b"document_id,na\0me\n1,\0\n2,\xff,\xc3\xa9\n3,Ana\n", "x\0.csv")
     preview(editor, url, ["document_id", "name"])
     assert last_preview()["rejected"] == 2
@@ -160,7 +160,7 @@ def test_rejected_rows_may_contain_unstorable_characters(editor: Operator) -> No
     assert all_profiles() == {"3": ("Ana", None, None)}
 
 
-def test_rejected_json_rows_are_kept_whole(editor: Operator) -> None:
+def test_rejected_json_rows_are_kept_whole(editor: HtmlClient) -> None:
     url = upload(
         editor, '{"document_id": "1"}\n{"document_id": 2}\n{"document_id": "3", "segments": [{}]}\n', "x.jsonl"
     )
@@ -176,11 +176,11 @@ def test_rejected_json_rows_are_kept_whole(editor: Operator) -> None:
     assert set(all_profiles()) == {"2"}
 
 
-def test_form_without_a_file_is_422(editor: Operator) -> None:
+def test_form_without_a_file_is_422(editor: HtmlClient) -> None:
     assert "Choose a file" in editor.post("/imports", status=422).text
 
 
-def test_discarded_import_cannot_be_applied(editor: Operator) -> None:
+def test_discarded_import_cannot_be_applied(editor: HtmlClient) -> None:
     url = upload(editor, SPREADSHEET)
     editor.post(url, {"action": "discard"})
     assert "Import discarded" in editor.get(url).text
@@ -188,7 +188,7 @@ def test_discarded_import_cannot_be_applied(editor: Operator) -> None:
     assert all_profiles() == {}
 
 
-def test_expired_and_discarded_files_are_deleted(editor: Operator) -> None:
+def test_expired_and_discarded_files_are_deleted(editor: HtmlClient) -> None:
     away, broken_off, old, needed = (upload(editor, SPREADSHEET)[-1] for _ in range(4))
     editor.post(f"/imports/{away}", {"action": "discard"})
     db.session.rollback()
@@ -203,7 +203,7 @@ def test_expired_and_discarded_files_are_deleted(editor: Operator) -> None:
     assert job_ids == [int(needed), int(newest)]
 
 
-def test_second_apply_is_409(editor: Operator) -> None:
+def test_second_apply_is_409(editor: HtmlClient) -> None:
     url = upload(editor, SPREADSHEET)
     preview(editor, url, ROLES)
     editor.post(url, {"action": "apply"})
@@ -213,7 +213,7 @@ def test_second_apply_is_409(editor: Operator) -> None:
     assert len(db.session.scalars(select(ChangeSet)).all()) == 1
 
 
-def test_actor_of_the_change_is_who_applied_it(editor: Operator, app: Flask) -> None:
+def test_actor_of_the_change_is_who_applied_it(editor: HtmlClient, app: Flask) -> None:
     url = upload(editor, SPREADSHEET)
     preview(editor, url, ROLES)
     second_editor = signed_in(app.test_client(), "editor", "other@example.com")
@@ -223,16 +223,16 @@ def test_actor_of_the_change_is_who_applied_it(editor: Operator, app: Flask) -> 
     assert db.session.scalars(select(ChangeSet.actor)).all() == ["operator other@example.com"]
 
 
-def test_operator_who_lost_the_role_cannot_apply(editor: Operator) -> None:
+def test_operator_who_lost_the_role_cannot_apply(editor: HtmlClient) -> None:
     url = upload(editor, SPREADSHEET)
     preview(editor, url, ROLES)
-    operator = db.session.scalars(select(OperatorRow)).one()
+    operator = db.session.scalars(select(Operator)).one()
     operator.role = "viewer"
     db.session.commit()
     editor.post(url, {"action": "apply"}, status=403)
     assert not run_job()
 
 
-def test_viewers_see_imports_but_cannot_upload(viewer: Operator, app: Flask) -> None:
+def test_viewers_see_imports_but_cannot_upload(viewer: HtmlClient, app: Flask) -> None:
     viewer.get("/imports")
     viewer.post("/imports", status=403)

@@ -20,7 +20,7 @@ from app.jobs.jobs import Job
 from app.jobs.uploads import RETENTION, UploadChunk, delete_expired_uploads
 from tests.support.api_jobs import kill_in_batch
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import all_profiles, apply, last_result, preview, run_job, upload
 from tests.support.query_log import capture_queries
 
@@ -33,14 +33,14 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", 2)
 
 
-def start_apply(editor: Operator) -> str:
+def start_apply(editor: HtmlClient) -> str:
     url = upload(editor, FILE)
     preview(editor, url, ROLES)
     editor.post(url, {"action": "apply"})
     return url
 
 
-def stop_in_third_batch(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> str:
+def stop_in_third_batch(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> str:
     """Apply two batches of the import, stop it, and return its URL."""
     url = start_apply(editor)
     kill_in_batch(3, monkeypatch)
@@ -55,7 +55,7 @@ def change_sets() -> list[tuple[str, int, int]]:
     return [tuple(row) for row in db.session.execute(query)]  # type: ignore[misc]
 
 
-def test_import_of_several_batches_is_one_change_set_with_parts(editor: Operator) -> None:
+def test_import_of_several_batches_is_one_change_set_with_parts(editor: HtmlClient) -> None:
     url = start_apply(editor)
     assert run_job()
     assert "Applied by" in editor.get(url).text
@@ -66,7 +66,7 @@ def test_import_of_several_batches_is_one_change_set_with_parts(editor: Operator
 
 
 def test_killed_worker_leaves_its_batches_and_the_next_continues(
-    editor: Operator, monkeypatch: pytest.MonkeyPatch
+    editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start_apply(editor)
     for _ in range(3):
@@ -80,7 +80,7 @@ def test_killed_worker_leaves_its_batches_and_the_next_continues(
 
 
 def test_stopped_import_says_what_was_applied_and_can_be_continued(
-    editor: Operator, monkeypatch: pytest.MonkeyPatch
+    editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = stop_in_third_batch(editor, monkeypatch)
     page = editor.get(url)
@@ -94,7 +94,7 @@ def test_stopped_import_says_what_was_applied_and_can_be_continued(
 
 
 def test_stopped_import_can_be_undone_and_is_then_not_continued(
-    editor: Operator, monkeypatch: pytest.MonkeyPatch
+    editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = stop_in_third_batch(editor, monkeypatch)
     db.session.rollback()
@@ -107,7 +107,7 @@ def test_stopped_import_can_be_undone_and_is_then_not_continued(
 
 
 def test_failure_after_some_batches_says_so_and_can_be_continued(
-    editor: Operator, monkeypatch: pytest.MonkeyPatch
+    editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = start_apply(editor)
     real = apply_job.store_skipped
@@ -129,7 +129,7 @@ def test_failure_after_some_batches_says_so_and_can_be_continued(
     assert change_sets() == [("done", 7, 7)]
 
 
-def test_customers_changed_after_the_preview_are_skipped_and_listed(editor: Operator) -> None:
+def test_customers_changed_after_the_preview_are_skipped_and_listed(editor: HtmlClient) -> None:
     """Created, deleted, renamed or with other segments meanwhile: nothing is dropped from the report."""
     add_customers("1", "2", "3", name="Old")
     set_segments("2", SILVER)
@@ -148,7 +148,7 @@ def test_customers_changed_after_the_preview_are_skipped_and_listed(editor: Oper
     assert all_segments() == {"2": [], "3": [], "4": []} | dict.fromkeys("567", GOLD)
 
 
-def test_nothing_left_to_change_leaves_no_change_set(editor: Operator) -> None:
+def test_nothing_left_to_change_leaves_no_change_set(editor: HtmlClient) -> None:
     add_customers(*"1234567")
     url = upload(editor, FILE)
     preview(editor, url, ROLES)
@@ -160,7 +160,7 @@ def test_nothing_left_to_change_leaves_no_change_set(editor: Operator) -> None:
     assert len(change_sets()) == before
 
 
-def test_single_batch_stays_one_transaction(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_batch_stays_one_transaction(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", 10)
     start_apply(editor)
     kill_in_batch(1, monkeypatch)
@@ -169,7 +169,7 @@ def test_single_batch_stays_one_transaction(editor: Operator, monkeypatch: pytes
     assert change_sets() == [("done", 7, 7)]
 
 
-def test_preview_of_an_undo_neither_writes_nor_locks(editor: Operator) -> None:
+def test_preview_of_an_undo_neither_writes_nor_locks(editor: HtmlClient) -> None:
     start_apply(editor)
     assert run_job()
     set_segments("3", SILVER)
@@ -186,7 +186,7 @@ def test_preview_of_an_undo_neither_writes_nor_locks(editor: Operator) -> None:
         assert word not in words
 
 
-def test_batches_and_skipped_customers_are_deleted_with_the_upload(editor: Operator) -> None:
+def test_batches_and_skipped_customers_are_deleted_with_the_upload(editor: HtmlClient) -> None:
     start_apply(editor)
     assert run_job()
     url = upload(editor, FILE.replace("Name", "Other"))
@@ -202,7 +202,7 @@ def test_batches_and_skipped_customers_are_deleted_with_the_upload(editor: Opera
     editor.post(url, {"action": "apply"}, status=409)
 
 
-def test_change_set_of_a_killed_command_is_ended(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_set_of_a_killed_command_is_ended(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     start_apply(editor)
     kill_in_batch(2, monkeypatch)
     killed = run_in_transaction(lambda session: reserve_change_set(session, TESTER))

@@ -17,7 +17,7 @@ from app.pages.template_filters import local_time
 from app.settings import LANGUAGES
 from app.web.localization import CATALOGUES
 from tests.support.customers import GOLD, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 ROOT = Path(__file__).parent.parent.parent
 TRANSLATED = [locale for locale in LANGUAGES if locale != "en"]
@@ -71,22 +71,22 @@ def test_titles_and_advice_of_errors_are_marked_for_translation() -> None:
         ("", "en", "Customers"),
     ],
 )
-def test_the_language_is_the_browsers(viewer: Operator, header: str, lang: str, heading: str) -> None:
+def test_the_language_is_the_browsers(viewer: HtmlClient, header: str, lang: str, heading: str) -> None:
     page = viewer.get("/customers", headers={"Accept-Language": header})
     assert f'<html lang="{lang}"' in page.html
     assert page.title.strip().startswith(heading)
 
 
-def test_a_chosen_language_wins(viewer: Operator) -> None:
+def test_a_chosen_language_wins(viewer: HtmlClient) -> None:
     viewer.post("/locale", {"locale": "es", "next": "/customers"})
     assert "Aún no hay clientes" in viewer.get("/customers", headers={"Accept-Language": "en"}).text
     viewer.post("/locale", {"locale": "xx"})
     assert "Aún no hay clientes" in viewer.get("/customers").text
 
 
-def test_language_of_an_operator_follows_them_to_another_browser(viewer: Operator, app: Flask) -> None:
+def test_language_of_an_operator_follows_them_to_another_browser(viewer: HtmlClient, app: Flask) -> None:
     viewer.post("/locale", {"locale": "pt_BR"})
-    other = Operator(app.test_client(), viewer.email)
+    other = HtmlClient(app.test_client(), viewer.email)
     other.client.set_cookie("locale", "es")
     assert '<html lang="es"' in other.get("/sign-in").html
     other.sign_in()
@@ -94,27 +94,27 @@ def test_language_of_an_operator_follows_them_to_another_browser(viewer: Operato
     assert '<option value="pt_BR" lang="pt-BR" selected>' in " ".join(other.get("/account").html.split())
 
 
-def test_operator_can_return_to_the_language_of_the_browser(viewer: Operator) -> None:
+def test_operator_can_return_to_the_language_of_the_browser(viewer: HtmlClient) -> None:
     viewer.post("/locale", {"locale": "pt_BR"})
     viewer.post("/locale", {"locale": ""})
     assert '<html lang="es"' in viewer.get("/account", headers={"Accept-Language": "es"}).html
 
 
 def test_language_chosen_before_a_sign_in_is_kept_in_the_browser(app: Flask) -> None:
-    visitor = Operator(app.test_client())
+    visitor = HtmlClient(app.test_client())
     visitor.token = visitor.get("/sign-in").field("csrf_token")
     visitor.post("/locale", {"locale": "es", "next": "/sign-in"})
     assert '<html lang="es"' in visitor.get("/sign-in").html
 
 
 def test_default_locale_applies_without_a_preference(
-    app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch
+    app: Flask, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "DEFAULT_LOCALE", "es")
     assert '<html lang="es"' in viewer.get("/customers", headers={"Accept-Language": "de"}).html
 
 
-def test_numbers_and_plurals_follow_the_language(viewer: Operator) -> None:
+def test_numbers_and_plurals_follow_the_language(viewer: HtmlClient) -> None:
     add_customers(*map(str, range(3)))
     set_segments("1", GOLD)
     spanish = {"Accept-Language": "es"}
@@ -123,19 +123,19 @@ def test_numbers_and_plurals_follow_the_language(viewer: Operator) -> None:
     assert "33\N{NO-BREAK SPACE}%" in viewer.get("/segments", headers=spanish).html
 
 
-def test_an_error_page_is_translated(viewer: Operator) -> None:
+def test_an_error_page_is_translated(viewer: HtmlClient) -> None:
     page = viewer.get("/customers/unknown", status=404, headers={"Accept-Language": "pt-BR"})
     assert "Página não encontrada" in page.text
     assert "Nenhum cliente tem este ID." in page.text
 
 
-def test_messages_of_the_api_stay_english(viewer: Operator) -> None:
+def test_messages_of_the_api_stay_english(viewer: HtmlClient) -> None:
     response = viewer.client.get("/api/v3/segments", headers={"Accept-Language": "es"})
     assert "token" in response.json["error"]["message"]
     assert "necesita" not in response.text
 
 
-def test_times_are_in_the_browsers_time_zone(viewer: Operator) -> None:
+def test_times_are_in_the_browsers_time_zone(viewer: HtmlClient) -> None:
     add_customers("1")
     set_segments("1", GOLD)
     assert "(UTC)" in viewer.get("/customers/1").html

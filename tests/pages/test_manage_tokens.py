@@ -17,7 +17,7 @@ from app.core.database import db
 from tests.support.another_writer import another_writer
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER
-from tests.support.html_client import Operator, Page
+from tests.support.html_client import HtmlClient, HtmlPage
 
 WRITE = "/api/v3/customers/segments"
 
@@ -28,16 +28,16 @@ def _empty_log_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_buffer, "_pending", LogBuffer._empty())
 
 
-def create(admin: Operator, *scopes: str) -> Page:
+def create(admin: HtmlClient, *scopes: str) -> HtmlPage:
     fields = [("name", "crm"), ("expires", "30"), *(("scopes", scope) for scope in scopes)]
-    return Page(admin.post("/tokens", fields, status=200).text)
+    return HtmlPage(admin.post("/tokens", fields, status=200).text)
 
 
-def secret_in(page: Page) -> str:
+def secret_in(page: HtmlPage) -> str:
     return next(word for word in page.text.split() if word.startswith("cs_"))
 
 
-def shown_curl(page: Page) -> list[str]:
+def shown_curl(page: HtmlPage) -> list[str]:
     shown = page.html[page.html.index("<pre") :].partition("<code>")[2].partition("</code>")[0]
     return shlex.split(unescape(shown))
 
@@ -52,14 +52,14 @@ def run_curl(app: Flask, curl: list[str]) -> TestResponse:
 
 
 @pytest.mark.parametrize("scopes", [(scope,) for scope in SCOPES] + [SCOPES])
-def test_curl_of_a_new_token_works(app: Flask, admin: Operator, ana: str, scopes: tuple[str, ...]) -> None:
+def test_curl_of_a_new_token_works(app: Flask, admin: HtmlClient, ana: str, scopes: tuple[str, ...]) -> None:
     page = create(admin, *scopes)
     response = run_curl(app, shown_curl(page))
     erases = scopes == ("customers:erase",)  # its example names no customer, so that pasting it erases none
     assert response.status_code == (404 if erases else 200), response.text
 
 
-def test_secret_is_shown_once_and_token_listed(admin: Operator, app: Flask) -> None:
+def test_secret_is_shown_once_and_token_listed(admin: HtmlClient, app: Flask) -> None:
     secret = secret_in(create(admin, "segments:read"))
     page = admin.get("/tokens")
     assert secret not in page.html
@@ -69,7 +69,7 @@ def test_secret_is_shown_once_and_token_listed(admin: Operator, app: Flask) -> N
     assert "Last used just now" in admin.get("/tokens").text
 
 
-def test_revoking_asks_for_confirmation(admin: Operator, app: Flask) -> None:
+def test_revoking_asks_for_confirmation(admin: HtmlClient, app: Flask) -> None:
     secret = secret_in(create(admin, "segments:read"))
     confirmation = admin.get("/tokens").links["Revoke crm"]
     assert "Revoke crm?" in admin.get(confirmation).text
@@ -88,14 +88,14 @@ def test_revoking_asks_for_confirmation(admin: Operator, app: Flask) -> None:
         ({"name": "x", "scopes": "everything"}, "everything"),
     ],
 )
-def test_invalid_form_creates_no_token(admin: Operator, fields: dict[str, str], message: str) -> None:
+def test_invalid_form_creates_no_token(admin: HtmlClient, fields: dict[str, str], message: str) -> None:
     create_token("taken")
-    page = Page(admin.post("/tokens", {"expires": "30", **fields}, status=200).text)
+    page = HtmlPage(admin.post("/tokens", {"expires": "30", **fields}, status=200).text)
     assert message in page.text
     assert "cs_" not in page.text
 
 
-def test_empty_list_explains_how_to_begin(admin: Operator) -> None:
+def test_empty_list_explains_how_to_begin(admin: HtmlClient) -> None:
     assert "No tokens yet" in admin.get("/tokens").text
     admin.get("/tokens/99/revoke", status=404)
 
@@ -108,9 +108,9 @@ def url_of(name: str) -> str:
 LIMITS = {"guard_customers": "", "guard_percent": "", "networks": "", "expires": "unchanged"}
 
 
-def test_token_is_created_with_limits(app: Flask, admin: Operator, ana: str) -> None:
+def test_token_is_created_with_limits(app: Flask, admin: HtmlClient, ana: str) -> None:
     fields = {"name": "crm", "scopes": "segments:write", "expires": "30", "guard_customers": "0"}
-    page = Page(admin.post("/tokens", {**fields, "networks": "10.0.0.0/8\n::1"}, status=200).text)
+    page = HtmlPage(admin.post("/tokens", {**fields, "networks": "10.0.0.0/8\n::1"}, status=200).text)
     api = Api(app.test_client(), secret_in(page))
     api.replace([{"document_id": ana, "segments": GOLD}], status=403, code="FORBIDDEN")
     listed = admin.get("/tokens").text
@@ -118,7 +118,7 @@ def test_token_is_created_with_limits(app: Flask, admin: Operator, ana: str) -> 
     assert "2 networks" in listed
 
 
-def test_limits_apply_from_the_next_request(app: Flask, admin: Operator, ana: str) -> None:
+def test_limits_apply_from_the_next_request(app: Flask, admin: HtmlClient, ana: str) -> None:
     api = Api(app.test_client(), secret_in(create(admin, "segments:write")))
     url = url_of("crm")
     api.updated([{"document_id": ana, "segments": GOLD}])
@@ -134,9 +134,9 @@ def test_limits_apply_from_the_next_request(app: Flask, admin: Operator, ana: st
     assert api.updated([{"document_id": ana, "segments": []}]) == [ana]
 
 
-def test_token_is_limited_to_types(app: Flask, admin: Operator, ana: str) -> None:
+def test_token_is_limited_to_types(app: Flask, admin: HtmlClient, ana: str) -> None:
     fields = {"name": "crm", "scopes": "segments:write", "expires": "30", "types": " membership \r\n\r\na, 'b'"}
-    page = Page(admin.post("/tokens", fields, status=200).text)
+    page = HtmlPage(admin.post("/tokens", fields, status=200).text)
     api = Api(app.test_client(), secret_in(page))
     wine = [{"document_id": ana, "segments": [{"type": "interest", "value": "WINE"}]}]
     api.replace(wine, status=403, code="FORBIDDEN")
@@ -151,14 +151,14 @@ def test_token_is_limited_to_types(app: Flask, admin: Operator, ana: str) -> Non
     assert api.updated([{"document_id": ana, "segments": GOLD}]) == [ana]
 
 
-def test_curl_of_a_limited_token_works(app: Flask, admin: Operator, ana: str) -> None:
+def test_curl_of_a_limited_token_works(app: Flask, admin: HtmlClient, ana: str) -> None:
     fields = {"name": "crm", "scopes": "segments:write", "expires": "30", "types": "it's <b>"}
-    curl = shown_curl(Page(admin.post("/tokens", fields, status=200).text))
+    curl = shown_curl(HtmlPage(admin.post("/tokens", fields, status=200).text))
     response = run_curl(app, curl)
     assert response.json == {"updatedCustomers": [ana], "report": response.json and response.json["report"]}
 
 
-def test_expiry_can_be_changed(app: Flask, admin: Operator) -> None:
+def test_expiry_can_be_changed(app: Flask, admin: HtmlClient) -> None:
     create(admin, "segments:read")
     url = url_of("crm")
     before = db.session.scalars(select(ApiToken.expires_at)).one()
@@ -187,20 +187,22 @@ def test_expiry_can_be_changed(app: Flask, admin: Operator) -> None:
         ({"expires": "7"}, "Not a valid choice"),
     ],
 )
-def test_invalid_limits_are_rejected(admin: Operator, fields: dict[str, str], message: str) -> None:
+def test_invalid_limits_are_rejected(admin: HtmlClient, fields: dict[str, str], message: str) -> None:
     create(admin, "segments:read")
     url = url_of("crm")
     before = db.session.execute(select(ApiToken.__table__)).one()
-    assert message in Page(admin.post(url, {**LIMITS, **fields}, status=200).text).text
+    assert message in HtmlPage(admin.post(url, {**LIMITS, **fields}, status=200).text).text
     db.session.rollback()
     assert db.session.execute(select(ApiToken.__table__)).one() == before
 
 
-def test_old_secret_works_until_the_overlap_ends(app: Flask, admin: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_secret_works_until_the_overlap_ends(
+    app: Flask, admin: HtmlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = secret_in(create(admin, "segments:read"))
     url = url_of("crm")
     assert "Rotate the secret of crm?" in admin.get(admin.get(url).links["Rotate secret"]).text
-    second = secret_in(rotated := Page(admin.post(f"{url}/rotate", {"overlap": "24"}, status=200).text))
+    second = secret_in(rotated := HtmlPage(admin.post(f"{url}/rotate", {"overlap": "24"}, status=200).text))
     assert "The old secret works until" in rotated.text
     assert second not in admin.get(url).html
     for secret in (first, second):
@@ -213,15 +215,15 @@ def test_old_secret_works_until_the_overlap_ends(app: Flask, admin: Operator, mo
     Api(app.test_client(), second).get("/api/v3/segments")
 
 
-def test_rotating_without_overlap_ends_the_old_secret_at_once(app: Flask, admin: Operator) -> None:
+def test_rotating_without_overlap_ends_the_old_secret_at_once(app: Flask, admin: HtmlClient) -> None:
     first = secret_in(create(admin, "segments:read"))
-    page = Page(admin.post(f"{url_of('crm')}/rotate", {"overlap": "0"}, status=200).text)
+    page = HtmlPage(admin.post(f"{url_of('crm')}/rotate", {"overlap": "0"}, status=200).text)
     assert "The old secret no longer works." in page.text
     Api(app.test_client(), first).get("/api/v3/segments", status=401, code="UNAUTHENTICATED")
     Api(app.test_client(), secret_in(page)).get("/api/v3/segments")
 
 
-def test_revoked_token_cannot_be_changed(app: Flask, admin: Operator) -> None:
+def test_revoked_token_cannot_be_changed(app: Flask, admin: HtmlClient) -> None:
     create(admin, "segments:read")
     url = url_of("crm")
     admin.submit(f"{url}/revoke")
@@ -230,7 +232,7 @@ def test_revoked_token_cannot_be_changed(app: Flask, admin: Operator) -> None:
     admin.post(f"{url}/rotate", {"overlap": "0"}, status=409)
 
 
-def test_only_admins_manage_tokens(admin: Operator, editor: Operator) -> None:
+def test_only_admins_manage_tokens(admin: HtmlClient, editor: HtmlClient) -> None:
     create(admin, "segments:read")
     url = url_of("crm")
     for path in ("/tokens", url, f"{url}/rotate", f"{url}/revoke"):
@@ -239,7 +241,7 @@ def test_only_admins_manage_tokens(admin: Operator, editor: Operator) -> None:
     admin.get("/tokens/99/rotate", status=404)
 
 
-def test_page_lists_recent_requests_without_personal_data(app: Flask, admin: Operator, ana: str) -> None:
+def test_page_lists_recent_requests_without_personal_data(app: Flask, admin: HtmlClient, ana: str) -> None:
     api = Api(app.test_client(), secret_in(create(admin, "segments:write", "segments:read")))
     url = url_of("crm")
     assert "No requests yet" in admin.get(url).text
@@ -264,7 +266,7 @@ def test_page_lists_recent_requests_without_personal_data(app: Flask, admin: Ope
         assert personal not in page.html
 
 
-def test_last_50_requests_of_each_token_are_kept(app: Flask, api: Api, admin: Operator) -> None:
+def test_last_50_requests_of_each_token_are_kept(app: Flask, api: Api, admin: HtmlClient) -> None:
     second_client = Api(app.test_client(), secret_in(create(admin, "segments:read")))
     second_client.get("/api/v3/segments")
     for n in range(70):
@@ -286,7 +288,7 @@ def test_log_write_never_waits_and_is_retried(app: Flask, api: Api, ana: str) ->
     assert len(list_requests(1)) == 1
 
 
-def test_request_with_the_old_secret_is_marked(app: Flask, admin: Operator) -> None:
+def test_request_with_the_old_secret_is_marked(app: Flask, admin: HtmlClient) -> None:
     first = secret_in(create(admin, "segments:read"))
     url = url_of("crm")
     admin.post(f"{url}/rotate", {"overlap": "1"}, status=200)

@@ -7,20 +7,20 @@ from app.background import deliver_webhooks
 from app.core.limits import MAX_TOKEN_TYPES
 from app.webhooks.models import list_webhooks
 from tests.support.customers import GOLD, set_segments
-from tests.support.html_client import Operator, Page
+from tests.support.html_client import HtmlClient, HtmlPage
 from tests.support.webhook_receiver import Receiver
 from tests.support.webhooks import NEVER_STOPS, add_webhook, deliver, end_retry_delay, is_authentic
 
 
-def added(admin: Operator, receiver: Receiver) -> Page:
-    return Page(admin.post("/webhooks", {"url": f" {receiver.url} "}, status=200).text)
+def added(admin: HtmlClient, receiver: Receiver) -> HtmlPage:
+    return HtmlPage(admin.post("/webhooks", {"url": f" {receiver.url} "}, status=200).text)
 
 
-def secret_in(page: Page) -> str:
+def secret_in(page: HtmlPage) -> str:
     return next(word for word in page.text.split() if word.startswith("whsec_"))
 
 
-def test_secret_is_shown_once_and_verifies_messages(admin: Operator, receiver: Receiver, ana: str) -> None:
+def test_secret_is_shown_once_and_verifies_messages(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
     assert "No webhooks yet" in admin.get("/webhooks").text
     secret = secret_in(added(admin, receiver))
     assert "No deliveries yet" in admin.get("/webhooks").text
@@ -35,7 +35,7 @@ def test_secret_is_shown_once_and_verifies_messages(admin: Operator, receiver: R
         assert secret not in admin.get(url).html
 
 
-def test_failed_delivery_is_shown_and_can_be_sent_now(admin: Operator, receiver: Receiver, ana: str) -> None:
+def test_failed_delivery_is_shown_and_can_be_sent_now(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
     added(admin, receiver)
     receiver.answers = [500]
     set_segments(ana, GOLD)
@@ -53,7 +53,7 @@ def test_failed_delivery_is_shown_and_can_be_sent_now(admin: Operator, receiver:
     assert receiver.accepted() == ["1", "2", "1"]
 
 
-def test_pause_and_resume(admin: Operator, receiver: Receiver, ana: str) -> None:
+def test_pause_and_resume(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
     added(admin, receiver)
     assert "Changes will be delivered when you resume" in admin.submit("/webhooks/1/pause").text
     assert "Paused" in admin.get("/webhooks").text
@@ -64,23 +64,23 @@ def test_pause_and_resume(admin: Operator, receiver: Receiver, ana: str) -> None
     assert deliver() == 1
 
 
-def test_rotate_secret(admin: Operator, receiver: Receiver, ana: str) -> None:
+def test_rotate_secret(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
     first = secret_in(added(admin, receiver))
     assert "Rotate the secret" in admin.get(admin.get("/webhooks/1").links["Rotate secret"]).text
-    page = Page(admin.post("/webhooks/1/rotate", {"overlap": "24"}, status=200).text)
+    page = HtmlPage(admin.post("/webhooks/1/rotate", {"overlap": "24"}, status=200).text)
     set_segments(ana, GOLD)
     deliver()
     assert is_authentic(first, receiver.received[0])
     assert is_authentic(secret_in(page), receiver.received[0])
     assert "signed with the previous secret as well" in admin.get("/webhooks/1").text
-    page = Page(admin.post("/webhooks/1/rotate", {"overlap": "0"}, status=200).text)
+    page = HtmlPage(admin.post("/webhooks/1/rotate", {"overlap": "0"}, status=200).text)
     set_segments(ana, [])
     deliver()
     assert not is_authentic(first, receiver.received[1])
     assert is_authentic(secret_in(page), receiver.received[1])
 
 
-def test_delete_asks_for_confirmation(admin: Operator, receiver: Receiver, ana: str) -> None:
+def test_delete_asks_for_confirmation(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
     added(admin, receiver)
     assert "be undone" in admin.get(admin.get("/webhooks/1").links["Delete"]).text
     assert "Webhook deleted" in admin.submit("/webhooks/1/delete").text
@@ -104,15 +104,15 @@ def test_delete_asks_for_confirmation(admin: Operator, receiver: Receiver, ana: 
         ("https://nowhere.invalid/", "Host not found"),
     ],
 )
-def test_invalid_url_is_rejected(admin: Operator, url: str, said: str) -> None:
-    page = Page(admin.post("/webhooks", {"url": url}, status=200).text)
+def test_invalid_url_is_rejected(admin: HtmlClient, url: str, said: str) -> None:
+    page = HtmlPage(admin.post("/webhooks", {"url": url}, status=200).text)
     assert said in page.text
     assert "whsec_" not in page.text
     assert "No webhooks yet" in admin.get("/webhooks").text
 
 
 def test_url_is_checked_again_at_each_delivery(
-    app: Flask, admin: Operator, receiver: Receiver, ana: str, monkeypatch: pytest.MonkeyPatch
+    app: Flask, admin: HtmlClient, receiver: Receiver, ana: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each sending looks anew: here the setting has changed; a name may, too."""
     added(admin, receiver)
@@ -127,7 +127,9 @@ def test_url_is_checked_again_at_each_delivery(
     assert receiver.accepted() == ["1"]
 
 
-def test_only_admins_manage_webhooks(admin: Operator, editor: Operator, viewer: Operator, receiver: Receiver) -> None:
+def test_only_admins_manage_webhooks(
+    admin: HtmlClient, editor: HtmlClient, viewer: HtmlClient, receiver: Receiver
+) -> None:
     added(admin, receiver)
     assert admin.get("/").links["Webhooks"] == "/webhooks"
     for operator in (editor, viewer):
@@ -138,7 +140,7 @@ def test_only_admins_manage_webhooks(admin: Operator, editor: Operator, viewer: 
             operator.post(f"/webhooks/1/{act}", status=403)
 
 
-def test_only_changes_of_chosen_types_are_sent(admin: Operator, receiver: Receiver, ana: str) -> None:
+def test_only_changes_of_chosen_types_are_sent(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
     admin.post("/webhooks", {"url": receiver.url, "types": " membership \r\n\r\nregion"}, status=200)
     assert "Only membership, region" in admin.get("/webhooks").text
     page = admin.get("/webhooks/1")
@@ -159,16 +161,16 @@ def test_only_changes_of_chosen_types_are_sent(admin: Operator, receiver: Receiv
 
 
 @pytest.mark.parametrize("path", ["/webhooks", "/webhooks/1/types"])
-def test_invalid_types_are_rejected(admin: Operator, receiver: Receiver, path: str) -> None:
+def test_invalid_types_are_rejected(admin: HtmlClient, receiver: Receiver, path: str) -> None:
     add_webhook(receiver.url)
     too_many = "\n".join(f"t{number}" for number in range(MAX_TOKEN_TYPES + 1))
-    page = Page(admin.post(path, {"url": receiver.url, "types": too_many}, status=200).text)
+    page = HtmlPage(admin.post(path, {"url": receiver.url, "types": too_many}, status=200).text)
     assert f"at most {MAX_TOKEN_TYPES} are allowed" in page.text
     assert "Segment types All types" in admin.get("/webhooks/1").text
     assert len(list_webhooks()) == 1
 
 
-def test_a_test_event_is_sent_and_its_response_shown(admin: Operator, receiver: Receiver) -> None:
+def test_a_test_event_is_sent_and_its_response_shown(admin: HtmlClient, receiver: Receiver) -> None:
     secret = add_webhook(receiver.url)
     assert "Reload this page to see the response" in admin.submit("/webhooks/1/test").text
     deliver()

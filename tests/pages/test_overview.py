@@ -9,10 +9,10 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.models.change_sets import Actor
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
-def test_shows_totals_and_recent_changes(viewer: Operator) -> None:
+def test_shows_totals_and_recent_changes(viewer: HtmlClient) -> None:
     add_customers("1", "2", "3")
     replace_segments({"1": GOLD, "2": GOLD}, Actor("token crm-nightly", "api"))
     set_segments("1", [])
@@ -30,7 +30,7 @@ def test_shows_totals_and_recent_changes(viewer: Operator) -> None:
 
 
 def test_rejected_requests_are_counted_by_token_and_code(
-    app: Flask, api: Api, viewer: Operator, monkeypatch: pytest.MonkeyPatch
+    app: Flask, api: Api, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counter = RefusalCounter()
     monkeypatch.setattr(errors, "refusal_counter", counter)
@@ -49,7 +49,7 @@ def test_rejected_requests_are_counted_by_token_and_code(
     assert "CUSTOMER_NOT_FOUND" not in page.text, "not an error of the client"
 
 
-def test_an_empty_shop_shows_how_to_start(admin: Operator, viewer: Operator) -> None:
+def test_an_empty_shop_shows_how_to_start(admin: HtmlClient, viewer: HtmlClient) -> None:
     page = admin.get("/")
     assert {"Import a file", "Create an API token", "Invite your team"} <= page.links.keys()
     assert "Import a file" not in viewer.get("/").links
@@ -57,9 +57,9 @@ def test_an_empty_shop_shows_how_to_start(admin: Operator, viewer: Operator) -> 
 
 @pytest.mark.parametrize("name", ["staging", "Production"])
 def test_a_badge_names_the_environment(
-    app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch, name: str
+    app: Flask, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     assert 'class="environment' not in viewer.get("/").html
     monkeypatch.setitem(app.config, "ENVIRONMENT_NAME", name)
-    for page in (viewer.get("/"), Operator(app.test_client()).get("/sign-in")):
+    for page in (viewer.get("/"), HtmlClient(app.test_client()).get("/sign-in")):
         assert f'class="environment environment-{name.lower()}">{name}<' in page.html

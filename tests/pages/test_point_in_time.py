@@ -16,7 +16,7 @@ from app.core.history.past_catalogue import iter_catalogue
 from app.core.history.retention import prune
 from app.core.models.segments import SegmentPair
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PAIR = SegmentPair("membership", "GOLD")
@@ -35,7 +35,7 @@ def date_parts(hour: float = 12) -> None:
 
 
 @pytest.fixture
-def dated(viewer: Operator) -> Operator:
+def dated(viewer: HtmlClient) -> HtmlClient:
     add_customers("a", "b", "c", "d")
     for document_id, segments in STEPS:
         set_segments(document_id, segments)
@@ -43,7 +43,7 @@ def dated(viewer: Operator) -> Operator:
     return viewer
 
 
-def rows(viewer: Operator, url: str) -> list[list[str]]:
+def rows(viewer: HtmlClient, url: str) -> list[list[str]]:
     response = viewer.client.get(url)
     assert response.status_code == 200
     return list(csv.reader(io.StringIO(response.text.removeprefix("\N{BYTE ORDER MARK}"))))
@@ -55,7 +55,7 @@ def sizes(day: float) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_catalogue_at_a_moment_counts_the_members_then(dated: Operator, compacted: bool) -> None:
+def test_catalogue_at_a_moment_counts_the_members_then(dated: HtmlClient, compacted: bool) -> None:
     if compacted:
         compact()
         db.session.rollback()
@@ -67,7 +67,7 @@ def test_catalogue_at_a_moment_counts_the_members_then(dated: Operator, compacte
         assert sizes(day) == {value: len(ids) for value, ids in members.items() if ids}
 
 
-def test_movements_are_the_difference_of_the_members(dated: Operator) -> None:
+def test_movements_are_the_difference_of_the_members(dated: HtmlClient) -> None:
     moments = [START + timedelta(days=day) for day in range(10)]
     for start, earlier in enumerate(moments):
         for later in moments[start:]:
@@ -79,7 +79,7 @@ def test_movements_are_the_difference_of_the_members(dated: Operator) -> None:
             assert (delta.joined, delta.left) == (len(after - before), len(before - after))
 
 
-def test_two_days_of_the_catalogue_side_by_side(dated: Operator) -> None:
+def test_two_days_of_the_catalogue_side_by_side(dated: HtmlClient) -> None:
     page = dated.get("/segment-days?start=2026-01-03&end=2026-01-04")
     assert "GOLD 2 1 −1" in page.text
     assert "SILVER 0 1 +1" in page.text
@@ -92,7 +92,7 @@ def test_two_days_of_the_catalogue_side_by_side(dated: Operator) -> None:
     assert "GOLD" not in dated.get("/segment-days?start=2026-01-07&end=2026-01-07&changed=yes").links
 
 
-def test_who_came_and_left_and_the_members_of_both_days(dated: Operator) -> None:
+def test_who_came_and_left_and_the_members_of_both_days(dated: HtmlClient) -> None:
     page = dated.get("/segments/membership/GOLD/days?start=2026-01-03&end=2026-01-05")
     assert {"b", "c"} - page.links.keys() == {"b"}, "b had it on both days"
     url = page.links["Joined and left"]
@@ -101,12 +101,12 @@ def test_who_came_and_left_and_the_members_of_both_days(dated: Operator) -> None
     assert rows(dated, f"{url}&list=end") == [["document_id"], ["b"], ["c"]]
 
 
-def test_days_in_the_other_order_are_the_same(dated: Operator) -> None:
+def test_days_in_the_other_order_are_the_same(dated: HtmlClient) -> None:
     url = "/segments/membership/GOLD/days/export?start=2026-01-05&end=2026-01-03"
     assert rows(dated, url)[1:] == [["a", "left"], ["c", "joined"]]
 
 
-def test_days_are_those_of_the_operator(viewer: Operator) -> None:
+def test_days_are_those_of_the_operator(viewer: HtmlClient) -> None:
     add_customers("a")
     set_segments("a", GOLD)
     date_parts(hour=2)  # 2 January, 02:00 in UTC: still 1 January in Bogotá
@@ -116,7 +116,7 @@ def test_days_are_those_of_the_operator(viewer: Operator) -> None:
     assert rows(viewer, url)[1:] == [["a"]]
 
 
-def test_customer_on_a_day(dated: Operator) -> None:
+def test_customer_on_a_day(dated: HtmlClient) -> None:
     page = dated.get("/customer-day/a?day=2026-01-02")
     assert "membership GOLD" in page.text
     assert "no changes" in page.text
@@ -127,21 +127,21 @@ def test_customer_on_a_day(dated: Operator) -> None:
     dated.get("/customer-day/nobody?day=2026-01-04", status=404)
 
 
-def test_erased_customers_count_in_sizes_and_are_not_listed(dated: Operator) -> None:
+def test_erased_customers_count_in_sizes_and_are_not_listed(dated: HtmlClient) -> None:
     erase_customers(["b"], TESTER)
     assert "GOLD 2 2" in dated.get("/segment-days?start=2026-01-03&end=2026-01-03").text
     assert rows(dated, "/segments/membership/GOLD/days/export?start=2026-01-03&end=2026-01-03&list=end")[1:] == [["a"]]
 
 
 @pytest.mark.parametrize("query", ["start=yesterday", "end=2999-01-01", "start=2999-01-01"])
-def test_invalid_days_are_named(dated: Operator, query: str) -> None:
+def test_invalid_days_are_named(dated: HtmlClient, query: str) -> None:
     for url in ("/segment-days", "/segments/membership/GOLD/days"):
         dated.get(f"{url}?{query}", status=422)
     dated.get(f"/segment-days-export?{query}", status=400)
     dated.get("/customer-day/a?day=2999-01-01", status=422)
 
 
-def test_days_before_the_record_begins_are_refused(dated: Operator) -> None:
+def test_days_before_the_record_begins_are_refused(dated: HtmlClient) -> None:
     prune(START + timedelta(days=4))
     for url in ("/segment-days", "/segments/membership/GOLD/days"):
         assert "have been deleted" in dated.get(f"{url}?start=2026-01-02&end=2026-01-09", status=422).text
@@ -149,7 +149,7 @@ def test_days_before_the_record_begins_are_refused(dated: Operator) -> None:
     dated.get("/segments/membership/GOLD/days?start=2026-01-06&end=2026-01-09")
 
 
-def test_long_catalogues_continue_on_the_next_page(viewer: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_catalogues_continue_on_the_next_page(viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.pages.point_in_time.PAGE_SIZE", 2)
     add_customers("a")
     set_segments("a", [{"type": "t", "value": str(n)} for n in range(5)])

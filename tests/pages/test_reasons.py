@@ -9,7 +9,7 @@ from app.core.models.change_sets import ChangeSet
 from app.jobs import reverts
 from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
 from tests.support.editor_form import NEW_ROW, form_of, save, with_row
-from tests.support.html_client import Operator, Page
+from tests.support.html_client import HtmlClient, HtmlPage
 from tests.support.imports import ROLES, SPREADSHEET, apply, run_job, upload
 
 ANA = "1232-2323"
@@ -21,7 +21,7 @@ def last_note() -> str | None:
     return db.session.scalars(select(ChangeSet.note).order_by(ChangeSet.id.desc()).limit(1)).one()
 
 
-def test_reason_of_an_edit_is_shown_in_the_history_and_with_the_change(editor: Operator, ana: str) -> None:
+def test_reason_of_an_edit_is_shown_in_the_history_and_with_the_change(editor: HtmlClient, ana: str) -> None:
     page = editor.get(f"/customers/{ana}")
     after = save(editor, ana, [*with_row(form_of(page), "interest", "WINE"), ("reason", f"  {REASON} ")])
     assert last_note() == REASON
@@ -30,34 +30,34 @@ def test_reason_of_an_edit_is_shown_in_the_history_and_with_the_change(editor: O
     assert REASON in editor.get("/changes").text
 
 
-def test_no_reason_is_needed(editor: Operator, ana: str) -> None:
+def test_no_reason_is_needed(editor: HtmlClient, ana: str) -> None:
     save(editor, ana, [*with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE"), ("reason", "  ")])
     assert last_note() is None
 
 
-def test_reason_is_cut_and_cleaned(editor: Operator, ana: str) -> None:
+def test_reason_is_cut_and_cleaned(editor: HtmlClient, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     save(editor, ana, [*form, ("reason", "\0" + "x" * MAX_REASON_LENGTH)])
     assert last_note() == "\N{REPLACEMENT CHARACTER}" + "x" * (MAX_REASON_LENGTH - 1)
 
 
-def test_reason_stays_in_a_form_that_is_shown_again(editor: Operator, ana: str) -> None:
+def test_reason_stays_in_a_form_that_is_shown_again(editor: HtmlClient, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "")
     for action, status in (("save", 422), ("add", 200)):
         response = editor.post(f"/customers/{ana}", [*form, ("reason", REASON), ("action", action)], status=status)
-        assert Page(response.text).field("reason") == REASON
+        assert HtmlPage(response.text).field("reason") == REASON
 
 
-def test_reason_survives_an_edit_conflict(editor: Operator, ana: str) -> None:
+def test_reason_survives_an_edit_conflict(editor: HtmlClient, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "GOLD")
     set_segments(ana, SILVER)
-    page = Page(editor.post(f"/customers/{ana}", [*form, ("reason", REASON), ("action", "save")], status=409).text)
+    page = HtmlPage(editor.post(f"/customers/{ana}", [*form, ("reason", REASON), ("action", "save")], status=409).text)
     assert page.field("reason") == REASON
     save(editor, ana, [*form_of(page), ("reason", page.field("reason"))])
     assert last_note() == REASON
 
 
-def test_reason_stays_when_both_changes_are_kept(editor: Operator, ana: str) -> None:
+def test_reason_stays_when_both_changes_are_kept(editor: HtmlClient, ana: str) -> None:
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "interest", "WINE")
     set_segments(ana, SILVER)
     save(editor, ana, [*form, ("reason", REASON)])
@@ -74,7 +74,7 @@ def test_reason_stays_when_both_changes_are_kept(editor: Operator, ana: str) -> 
         ("/changes/1/undo", {}, REASON),
     ],
 )
-def test_reason_of_other_forms(editor: Operator, ana: str, url: str, form: dict[str, str], note: str) -> None:
+def test_reason_of_other_forms(editor: HtmlClient, ana: str, url: str, form: dict[str, str], note: str) -> None:
     set_segments(ana, GOLD)
     assert "reason" in dict(editor.get(url).fields)
     editor.post(url, {**form, "reason": REASON})
@@ -90,7 +90,7 @@ def test_reason_of_other_forms(editor: Operator, ana: str, url: str, form: dict[
     ],
 )
 def test_reason_of_a_change_that_is_previewed(
-    editor: Operator, ana: str, url: str, target: str | None, form: list[tuple[str, str]]
+    editor: HtmlClient, ana: str, url: str, target: str | None, form: list[tuple[str, str]]
 ) -> None:
     set_segments(ana, GOLD)
     assert "reason" in dict(editor.get(url).fields)
@@ -102,7 +102,7 @@ def test_reason_of_a_change_that_is_previewed(
     assert last_note() == REASON
 
 
-def test_reason_of_an_undo_in_the_background(editor: Operator, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reason_of_an_undo_in_the_background(editor: HtmlClient, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reverts, "BATCH_SIZE", 1)
     add_customers("other")
     set_segments(ana, GOLD)
@@ -119,7 +119,7 @@ def test_reason_of_an_undo_in_the_background(editor: Operator, ana: str, monkeyp
     assert (last_note(), all_segments()[ana]) == ("Again", GOLD)
 
 
-def test_reason_of_an_import_follows_the_name_of_the_file(editor: Operator) -> None:
+def test_reason_of_an_import_follows_the_name_of_the_file(editor: HtmlClient) -> None:
     url = upload(editor, SPREADSHEET)
     assert "reason" in dict(editor.get(url).fields)
     roles = [("role", role) for role in ROLES]

@@ -10,7 +10,7 @@ from app.jobs.states import JobKind
 from app.pages.schedules import parse_local_time
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import all_profiles, preview, run_jobs, upload
 from tests.support.schedules import XMAS, job_states, last_job, let_pass, moment, prepare, submit
 
@@ -49,7 +49,7 @@ def test_other_texts_are_no_local_time(text: str) -> None:
         parse_local_time(text, MADRID)
 
 
-def test_campaign_comes_and_goes_by_itself(editor: Operator) -> None:
+def test_campaign_comes_and_goes_by_itself(editor: HtmlClient) -> None:
     add_customers("a", "b", "c")
     url, schedule = prepare(editor, "a", "b")
     page = editor.submit(schedule, plan(local(2), local(10)))
@@ -72,7 +72,7 @@ def test_campaign_comes_and_goes_by_itself(editor: Operator) -> None:
         assert "Will be undone" not in editor.get(ended).text
 
 
-def test_import_is_scheduled(editor: Operator) -> None:
+def test_import_is_scheduled(editor: HtmlClient) -> None:
     url = upload(editor, "document_id,name\n1,Ana\n")
     editor.client.set_cookie("time_zone", "Europe/Madrid")
     preview(editor, url, ["document_id", "name"])
@@ -84,7 +84,7 @@ def test_import_is_scheduled(editor: Operator) -> None:
     assert set(all_profiles()) == {"1"}
 
 
-def test_undo_alone_is_scheduled_and_the_edit_is_applied_now(editor: Operator) -> None:
+def test_undo_alone_is_scheduled_and_the_edit_is_applied_now(editor: HtmlClient) -> None:
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(revert_at=local(5)))
@@ -93,7 +93,7 @@ def test_undo_alone_is_scheduled_and_the_edit_is_applied_now(editor: Operator) -
     assert "Will be undone:" in editor.get(url).text
 
 
-def test_schedule_is_moved_and_cancelled_before(editor: Operator) -> None:
+def test_schedule_is_moved_and_cancelled_before(editor: HtmlClient) -> None:
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(local(2), local(10)))
@@ -107,7 +107,7 @@ def test_schedule_is_moved_and_cancelled_before(editor: Operator) -> None:
     assert "Preview — nothing has changed yet" in editor.get(url).text
 
 
-def test_undo_is_moved_and_cancelled_after_application(editor: Operator) -> None:
+def test_undo_is_moved_and_cancelled_after_application(editor: HtmlClient) -> None:
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(local(2), local(10)))
@@ -124,7 +124,7 @@ def test_undo_is_moved_and_cancelled_after_application(editor: Operator) -> None
     assert "Will be undone" not in editor.get(url).text
 
 
-def test_unchanged_text_keeps_the_moment_to_the_second(api: Api, editor: Operator) -> None:
+def test_unchanged_text_keeps_the_moment_to_the_second(api: Api, editor: HtmlClient) -> None:
     add_customers(*"abcde")
     editor.client.set_cookie("time_zone", "Europe/Madrid")
     submit(api, apply_at="2099-10-25T01:30:15Z", revert_at="2099-12-01T00:00:30Z")  # 02:30, the second time
@@ -149,14 +149,14 @@ def test_unchanged_text_keeps_the_moment_to_the_second(api: Api, editor: Operato
         (plan("2090-01-02T00:00", "2090-01-01T00:00"), "Must be later than the moment at which it is applied."),
     ],
 )
-def test_impossible_schedule_is_refused_at_its_field(editor: Operator, form: dict[str, str], error: str) -> None:
+def test_impossible_schedule_is_refused_at_its_field(editor: HtmlClient, form: dict[str, str], error: str) -> None:
     add_customers("a")
     _, schedule = prepare(editor, "a")
     assert error in editor.post(schedule, form, status=422).text
     assert job_states() == [("edit", "ready")]
 
 
-def test_missed_schedule_is_said_on_the_overview(editor: Operator) -> None:
+def test_missed_schedule_is_said_on_the_overview(editor: HtmlClient) -> None:
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(local(2), local(10)))
@@ -167,7 +167,7 @@ def test_missed_schedule_is_said_on_the_overview(editor: Operator) -> None:
     assert all_segments() == {"a": []}
 
 
-def test_undo_of_a_customer_with_later_entries_is_found(editor: Operator) -> None:
+def test_undo_of_a_customer_with_later_entries_is_found(editor: HtmlClient) -> None:
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(revert_at=local(5)))
@@ -177,7 +177,7 @@ def test_undo_of_a_customer_with_later_entries_is_found(editor: Operator) -> Non
     assert editor.get("/customers/a").links["Add XMAS"] == url
 
 
-def test_viewers_see_schedules_and_change_nothing(editor: Operator, viewer: Operator) -> None:
+def test_viewers_see_schedules_and_change_nothing(editor: HtmlClient, viewer: HtmlClient) -> None:
     add_customers("a")
     _, schedule = prepare(editor, "a")
     editor.post(schedule, plan(local(2)))
@@ -187,7 +187,7 @@ def test_viewers_see_schedules_and_change_nothing(editor: Operator, viewer: Oper
     viewer.post(schedule, plan(action="cancel"), status=403)
 
 
-def test_pending_undo_leads_to_its_schedule(editor: Operator) -> None:
+def test_pending_undo_leads_to_its_schedule(editor: HtmlClient) -> None:
     add_customers("a")
     _, schedule = prepare(editor, "a")
     editor.post(schedule, plan(revert_at=local(5)))

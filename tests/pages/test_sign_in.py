@@ -14,9 +14,9 @@ from app.access import authentication, sessions
 from app.access.operators import ROLES, create_operator, find_operator, set_role
 from app.access.sessions import OperatorSession
 from app.core.database import db
-from tests.support.clients import Client, Shell
+from tests.support.clients import IsolatedClient, Shell
 from tests.support.customers import GOLD, add_customers, set_segments
-from tests.support.html_client import PASSWORD, Operator, signed_in
+from tests.support.html_client import PASSWORD, HtmlClient, signed_in
 
 PUBLIC_PAGES = {
     "pages.sign_in",
@@ -37,7 +37,7 @@ def set_now(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], datetime]) -> N
 
 def test_operator_signs_in_and_out(app: Flask) -> None:
     create_operator("Ada@Example.com", "viewer", PASSWORD)
-    ada = Operator(app.test_client(), "ADA@example.com ")
+    ada = HtmlClient(app.test_client(), "ADA@example.com ")
     assert ada.sign_in().headers["Location"] == "/"
     assert "Overview" in ada.get("/").title
     assert ada.post("/sign-out").headers["Clear-Site-Data"] == '"cache", "storage"'
@@ -46,7 +46,7 @@ def test_operator_signs_in_and_out(app: Flask) -> None:
 
 def test_requested_page_opens_after_sign_in(app: Flask, ana: str) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    ada = Operator(app.test_client(), "ada@example.com")
+    ada = HtmlClient(app.test_client(), "ada@example.com")
     redirect = ada.client.get("/customers?q=ana&sort=name")
     assert redirect.status_code == 302
     ada.token = ada.get(redirect.headers["Location"]).field("csrf_token")
@@ -59,7 +59,7 @@ def test_requested_page_opens_after_sign_in(app: Flask, ana: str) -> None:
 )
 def test_sign_in_never_redirects_to_another_site(app: Flask, url: str) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    ada = Operator(app.test_client(), "ada@example.com")
+    ada = HtmlClient(app.test_client(), "ada@example.com")
     ada.token = ada.get("/sign-in").field("csrf_token")
     response = ada.post("/sign-in", {"email": ada.email, "password": PASSWORD}, query_string={"next": url})
     assert response.headers["Location"] == "/"
@@ -78,7 +78,7 @@ ACTIONS = {"operators": "role", "customer-views": "rename"}
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: str) -> None:
-    stranger = Operator(app.test_client())
+    stranger = HtmlClient(app.test_client())
     stranger.token = stranger.get("/sign-in").field("csrf_token")
     values: dict[str, Any] = {"document_id": "1", "type": "t", "value": "v"}  # all others are numbers
     adapter = app.url_map.bind("")
@@ -92,7 +92,7 @@ def test_every_page_redirects_to_sign_in_without_a_session(app: Flask, method: s
             assert response.headers["Location"].startswith("/sign-in")
 
 
-def test_role_opens_only_its_pages(app: Flask, viewer: Operator, editor: Operator, ana: str) -> None:
+def test_role_opens_only_its_pages(app: Flask, viewer: HtmlClient, editor: HtmlClient, ana: str) -> None:
     set_segments(ana, GOLD)
     page = viewer.get(f"/customers/{ana}")
     assert 'value="save"' not in page.html
@@ -107,14 +107,14 @@ def test_role_opens_only_its_pages(app: Flask, viewer: Operator, editor: Operato
 
 @pytest.mark.parametrize(("later", "ended"), [(timedelta(hours=11), False), (timedelta(hours=13), True)])
 def test_session_expires_after_12_hours_without_use(
-    app: Flask, viewer: Operator, later: timedelta, ended: bool, monkeypatch: pytest.MonkeyPatch
+    app: Flask, viewer: HtmlClient, later: timedelta, ended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = authentication.now
     set_now(monkeypatch, lambda: real() + later)
     assert (viewer.client.get("/account").status_code == 302) is ended
 
 
-def test_session_in_use_expires_after_7_days(app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_in_use_expires_after_7_days(app: Flask, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     real = authentication.now
     for hours in range(10, 24 * 7, 10):
         set_now(monkeypatch, lambda later=timedelta(hours=hours): real() + later)
@@ -123,8 +123,8 @@ def test_session_in_use_expires_after_7_days(app: Flask, viewer: Operator, monke
     assert viewer.client.get("/account").status_code == 302
 
 
-def test_changing_the_password_ends_the_other_sessions(app: Flask, viewer: Operator) -> None:
-    elsewhere = Operator(app.test_client(), viewer.email)
+def test_changing_the_password_ends_the_other_sessions(app: Flask, viewer: HtmlClient) -> None:
+    elsewhere = HtmlClient(app.test_client(), viewer.email)
     elsewhere.sign_in()
     wrong = {"current_password": "not this one", "new_password": "a new password", "confirmation": "a new password"}
     assert "Current password is incorrect." in viewer.post("/account", wrong, status=200).text
@@ -139,7 +139,7 @@ def test_changing_the_password_ends_the_other_sessions(app: Flask, viewer: Opera
     elsewhere.sign_in("a new password")
 
 
-def test_change_of_role_gives_the_session_a_new_secret(app: Flask, viewer: Operator) -> None:
+def test_change_of_role_gives_the_session_a_new_secret(app: Flask, viewer: HtmlClient) -> None:
     def secret() -> str:
         with viewer.client.session_transaction() as session:
             return str(session["sign_in"])
@@ -160,7 +160,7 @@ def test_change_of_role_gives_the_session_a_new_secret(app: Flask, viewer: Opera
     assert authentication.authenticate_session(secret()) is not None
 
 
-def test_change_of_password_gives_the_session_a_new_secret(app: Flask, viewer: Operator) -> None:
+def test_change_of_password_gives_the_session_a_new_secret(app: Flask, viewer: HtmlClient) -> None:
     with viewer.client.session_transaction() as session:
         old = session["sign_in"]
     fields = {"current_password": PASSWORD, "new_password": "a new password", "confirmation": "a new password"}
@@ -169,12 +169,12 @@ def test_change_of_password_gives_the_session_a_new_secret(app: Flask, viewer: O
         assert session["sign_in"] != old
 
 
-def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app: Flask, viewer: Operator) -> None:
+def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app: Flask, viewer: HtmlClient) -> None:
     setup = viewer.submit("/account/second-factor/app").html
     environ = {"DATABASE_URL": app.config["DATABASE_URL"], "SECRET_KEY": "a new key of more than 16 letters"}
     renewed = create_app({**environ, "SECRET_KEY_FALLBACKS": app.config["SECRET_KEY"]})
-    renewed.test_client_class = Client
-    browser = Operator(renewed.test_client(), viewer.email)
+    renewed.test_client_class = IsolatedClient
+    browser = HtmlClient(renewed.test_client(), viewer.email)
     for cookie in ("customer-segments", "device"):
         browser.client.set_cookie(cookie, viewer.client.get_cookie(cookie).value)
     browser.token = viewer.token
@@ -183,7 +183,7 @@ def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app:
     assert secret[0] in browser.get("/account/second-factor/app/confirm").html
     browser.post("/sign-out")
     for _ in range(5):
-        Operator(renewed.test_client(), viewer.email).sign_in("wrong password", status=403)
+        HtmlClient(renewed.test_client(), viewer.email).sign_in("wrong password", status=403)
     browser.sign_in()
     without = create_app(environ)
     client = without.test_client()
@@ -194,8 +194,8 @@ def test_sessions_forms_devices_and_second_factors_survive_a_new_secret_key(app:
             db.engine.dispose()
 
 
-def test_operator_ends_their_own_sessions_only(app: Flask, viewer: Operator) -> None:
-    elsewhere = Operator(app.test_client(), viewer.email)
+def test_operator_ends_their_own_sessions_only(app: Flask, viewer: HtmlClient) -> None:
+    elsewhere = HtmlClient(app.test_client(), viewer.email)
     elsewhere.sign_in(headers={"User-Agent": "Netscape 4"})
     assert "Netscape 4" in viewer.get("/account").text
     session_id = db.session.scalars(select(OperatorSession.id).where(OperatorSession.browser == "Netscape 4")).one()
@@ -205,19 +205,19 @@ def test_operator_ends_their_own_sessions_only(app: Flask, viewer: Operator) -> 
     assert elsewhere.client.get("/account").status_code == 302
 
 
-def test_set_password_command_ends_all_sessions(app: Flask, viewer: Operator, shell: Shell) -> None:
+def test_set_password_command_ends_all_sessions(app: Flask, viewer: HtmlClient, shell: Shell) -> None:
     shell("operators", "set-password", viewer.email, "--password-stdin", stdin="another password\n")
     assert viewer.client.get("/account").status_code == 302
 
 
-def test_form_without_csrf_token_is_400(app: Flask, editor: Operator, ana: str) -> None:
+def test_form_without_csrf_token_is_400(app: Flask, editor: HtmlClient, ana: str) -> None:
     editor.token = "forged"
     assert "Your session expired. Nothing was changed." in editor.post(f"/customers/{ana}", status=400).text
 
 
 def test_session_cookie_is_http_only_same_site_and_secure_over_tls(app: Flask) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    plain = Operator(app.test_client(), "ada@example.com").sign_in().headers["Set-Cookie"]
+    plain = HtmlClient(app.test_client(), "ada@example.com").sign_in().headers["Set-Cookie"]
     assert "HttpOnly" in plain
     assert "SameSite=Lax" in plain
     assert "Secure" not in plain
@@ -227,7 +227,7 @@ def test_session_cookie_is_http_only_same_site_and_secure_over_tls(app: Flask) -
 
 def test_sign_in_clears_what_the_cookie_held_before(app: Flask) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    ada = Operator(app.test_client(), "ada@example.com")
+    ada = HtmlClient(app.test_client(), "ada@example.com")
     with ada.client.session_transaction() as session:
         session["planted"] = "x"
     ada.sign_in()
@@ -237,6 +237,6 @@ def test_sign_in_clears_what_the_cookie_held_before(app: Flask) -> None:
 
 def test_customers_are_hidden_without_a_session(app: Flask) -> None:
     add_customers("1", name="Ana Secret")
-    stranger = Operator(app.test_client())
+    stranger = HtmlClient(app.test_client())
     for url in ("/customers/1", "/customers", "/nowhere", "/customer-export"):
         assert "Secret" not in stranger.client.get(url, follow_redirects=True).text

@@ -12,7 +12,7 @@ from app.access.invitations import reissue_invitation
 from app.access.operators import create_operator, find_operator
 from app.access.sign_in_throttle import AccountLocked, SignInOrigin, count_attempt
 from tests.support.clients import Shell
-from tests.support.html_client import PASSWORD, Operator
+from tests.support.html_client import PASSWORD, HtmlClient
 
 
 def advance(monkeypatch: pytest.MonkeyPatch, delay: timedelta) -> None:
@@ -24,7 +24,7 @@ def advance(monkeypatch: pytest.MonkeyPatch, delay: timedelta) -> None:
 def test_five_failed_sign_ins_delay_the_next_one_more_and_more(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
     for email in ("ada@example.com", "unknown@example.com"):  # must not reveal whose e-mail belongs to an operator
-        guesser = Operator(app.test_client(), email)
+        guesser = HtmlClient(app.test_client(), email)
         responses = [guesser.sign_in("wrong password", status=403).text for _ in range(5)]
         assert all("Incorrect email or password." in response for response in responses)
         refused = guesser.sign_in(PASSWORD, status=429)
@@ -33,11 +33,11 @@ def test_five_failed_sign_ins_delay_the_next_one_more_and_more(app: Flask, monke
     advance(monkeypatch, timedelta(seconds=31))
     guesser.sign_in("wrong password", status=403)
     assert guesser.sign_in(PASSWORD, status=429).headers["Retry-After"] == "60"
-    assert Operator(app.test_client(), "ada@example.com").sign_in()
+    assert HtmlClient(app.test_client(), "ada@example.com").sign_in()
 
 
 def test_delay_grows_to_15_minutes_at_most(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    guesser = Operator(app.test_client(), "ada@example.com")
+    guesser = HtmlClient(app.test_client(), "ada@example.com")
     for _ in range(4):
         guesser.sign_in("wrong password", status=403)
     for _ in range(8):
@@ -53,15 +53,15 @@ def from_address(address: str) -> dict[str, Any]:
 
 def test_failures_from_another_address_do_not_delay_an_operator(app: Flask) -> None:
     create_operator("ada@example.com", "admin", PASSWORD)
-    guesser = Operator(app.test_client(), "ada@example.com")
+    guesser = HtmlClient(app.test_client(), "ada@example.com")
     for _ in range(5):
         guesser.sign_in("wrong password", status=403, **from_address("203.0.113.7"))
     guesser.sign_in(PASSWORD, status=429, **from_address("203.0.113.7"))
-    Operator(app.test_client(), "ada@example.com").sign_in()
+    HtmlClient(app.test_client(), "ada@example.com").sign_in()
 
 
-def test_failures_at_the_same_address_do_not_delay_a_known_device(app: Flask, admin: Operator) -> None:
-    guesser = Operator(app.test_client(), admin.email)
+def test_failures_at_the_same_address_do_not_delay_a_known_device(app: Flask, admin: HtmlClient) -> None:
+    guesser = HtmlClient(app.test_client(), admin.email)
     for _ in range(5):
         guesser.sign_in("wrong password", status=403)
     guesser.sign_in(PASSWORD, status=429)
@@ -69,19 +69,19 @@ def test_failures_at_the_same_address_do_not_delay_a_known_device(app: Flask, ad
     admin.sign_in()
 
 
-def test_device_is_known_for_its_operators_only(app: Flask, viewer: Operator) -> None:
+def test_device_is_known_for_its_operators_only(app: Flask, viewer: HtmlClient) -> None:
     create_operator("ada@example.com", "admin", PASSWORD)
     viewer.post("/sign-out")
-    guesser = Operator(viewer.client, "ada@example.com")
+    guesser = HtmlClient(viewer.client, "ada@example.com")
     for _ in range(5):
         guesser.sign_in("wrong password", status=403)
     guesser.sign_in(PASSWORD, status=429)
 
 
-def test_guesses_from_many_addresses_are_delayed_by_email(app: Flask, admin: Operator) -> None:
+def test_guesses_from_many_addresses_are_delayed_by_email(app: Flask, admin: HtmlClient) -> None:
     for n in range(50):
         count_attempt(admin.email, SignInOrigin(f"203.0.113.{n}"))
-    fresh = Operator(app.test_client(), admin.email)
+    fresh = HtmlClient(app.test_client(), admin.email)
     fresh.sign_in(PASSWORD, status=429)
     admin.post("/sign-out")
     admin.sign_in()
@@ -108,27 +108,29 @@ def test_parallel_attempts_count_one_by_one(app: Flask) -> None:
         assert sum(pool.map(attempt, range(40))) == 5
 
 
-def test_set_password_command_and_invitation_end_the_delay(app: Flask, shell: Shell, admin: Operator) -> None:
+def test_set_password_command_and_invitation_end_the_delay(app: Flask, shell: Shell, admin: HtmlClient) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    ada = Operator(app.test_client(), "ada@example.com")
+    ada = HtmlClient(app.test_client(), "ada@example.com")
     for _ in range(5):
         ada.sign_in("wrong password", status=403)
     shell("operators", "set-password", ada.email, "--password-stdin", stdin="another password\n")
     ada.sign_in("another password")
-    ada = Operator(app.test_client(), "ada@example.com")
+    ada = HtmlClient(app.test_client(), "ada@example.com")
     for _ in range(5):
         ada.sign_in("wrong password", status=403)
     link = "/sign-in?invitation=" + reissue_invitation(find_operator(ada.email).id)
     ada.token = ada.get(link).field("csrf_token")
     assert ada.post(link, {"password": "a third password"}).headers["Location"] == "/"
-    Operator(app.test_client(), "ada@example.com").sign_in("a third password")
+    HtmlClient(app.test_client(), "ada@example.com").sign_in("a third password")
 
 
-def test_third_concurrent_password_check_is_429(app: Flask, viewer: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_third_concurrent_password_check_is_429(
+    app: Flask, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The two others occupy a thread each; the rest of the threads serve other requests."""
     for _ in range(2):
         passwords._admitted.acquire()
-    stranger = Operator(app.test_client(), viewer.email)
+    stranger = HtmlClient(app.test_client(), viewer.email)
     refused = stranger.sign_in(status=429)
     assert refused.headers["Retry-After"] == "1"
     for _ in range(2):
@@ -139,13 +141,13 @@ def test_third_concurrent_password_check_is_429(app: Flask, viewer: Operator, mo
 
 def test_sign_in_with_an_impossible_email_is_403(app: Flask) -> None:
     for email in ("a@b.co\0", "x" * 6_000 + "@b.co", "a\n@b.co"):
-        stranger = Operator(app.test_client(), email)
+        stranger = HtmlClient(app.test_client(), email)
         stranger.sign_in(status=403)
 
 
 def test_successful_sign_in_resets_the_failure_count(app: Flask) -> None:
     create_operator("ada@example.com", "viewer", PASSWORD)
-    ada = Operator(app.test_client(), "ada@example.com")
+    ada = HtmlClient(app.test_client(), "ada@example.com")
     for _ in range(3):
         for _ in range(4):
             ada.sign_in("wrong password", status=403)

@@ -10,7 +10,7 @@ from app.core.search.similar_segments import find_all_similar
 from app.pages import similar_segments
 from app.pages.blanks import visible_blanks
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator, checked
+from tests.support.html_client import HtmlClient, checked
 from tests.support.imports import run_job
 
 SPELLINGS = ["GOLD", "Gold", "gold ", "Göld", "GOLDD"]
@@ -33,7 +33,7 @@ def spellings(app: Any) -> dict[str, Any]:
     return all_segments()
 
 
-def merge(editor: Operator, fields: list[tuple[str, str]]) -> str:
+def merge(editor: HtmlClient, fields: list[tuple[str, str]]) -> str:
     """Prepare and apply the merge; return the URL of the bulk edit."""
     url = editor.post("/similar-segments", fields).headers["Location"]
     assert run_job()
@@ -43,11 +43,11 @@ def merge(editor: Operator, fields: list[tuple[str, str]]) -> str:
     return url
 
 
-def all_selected(editor: Operator) -> list[tuple[str, str]]:
+def all_selected(editor: HtmlClient) -> list[tuple[str, str]]:
     return [(name, value) for name, value in editor.get("/similar-segments").fields if name == "merge"]
 
 
-def test_possible_duplicates_are_grouped(editor: Operator, spellings: Any) -> None:
+def test_possible_duplicates_are_grouped(editor: HtmlClient, spellings: Any) -> None:
     for n, value in enumerate(["STORE_001", "STORE_002", "A", "B"]):
         add_customers(f"s{n}")
         set_segments(f"s{n}", [segment(value, "store")])
@@ -62,7 +62,7 @@ def test_possible_duplicates_are_grouped(editor: Operator, spellings: Any) -> No
     assert "STORE_001" not in page.text
 
 
-def test_all_groups_are_merged_by_one_change_that_can_be_undone(editor: Operator, spellings: Any) -> None:
+def test_all_groups_are_merged_by_one_change_that_can_be_undone(editor: HtmlClient, spellings: Any) -> None:
     url = merge(editor, all_selected(editor))
     main = find_all_similar()
     assert main == [], "nothing is left to merge"
@@ -81,7 +81,7 @@ def test_all_groups_are_merged_by_one_change_that_can_be_undone(editor: Operator
     assert all_segments() == spellings
 
 
-def test_each_customer_is_previewed_once(editor: Operator, spellings: Any) -> None:
+def test_each_customer_is_previewed_once(editor: HtmlClient, spellings: Any) -> None:
     url = editor.post("/similar-segments", all_selected(editor)).headers["Location"]
     assert run_job()
     page = editor.get(url)
@@ -90,7 +90,7 @@ def test_each_customer_is_previewed_once(editor: Operator, spellings: Any) -> No
     assert "membership Göld → membership" in page.text
 
 
-def test_a_customer_changed_after_the_preview_is_left_alone(editor: Operator, spellings: Any) -> None:
+def test_a_customer_changed_after_the_preview_is_left_alone(editor: HtmlClient, spellings: Any) -> None:
     url = editor.post("/similar-segments", all_selected(editor)).headers["Location"]
     assert run_job()
     set_segments("x2", GOLD)
@@ -100,13 +100,13 @@ def test_a_customer_changed_after_the_preview_is_left_alone(editor: Operator, sp
     assert "x2" in editor.get(url).text
 
 
-def test_only_what_is_selected_is_merged(editor: Operator, spellings: Any) -> None:
+def test_only_what_is_selected_is_merged(editor: HtmlClient, spellings: Any) -> None:
     merge(editor, [("merge", "membership:Göld"), ("merge", "interest:wine"), ("only", "interest:wine")])
     assert all_segments() == spellings | {"all": [*spellings["all"][:3], segment("WINE", "interest")]}
 
 
 def test_a_merge_that_cannot_be_is_reported_on_the_page(
-    editor: Operator, spellings: Any, monkeypatch: pytest.MonkeyPatch
+    editor: HtmlClient, spellings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def error(fields: list[tuple[str, str]]) -> str:
         return checked(editor.post("/similar-segments", fields, status=422)).text
@@ -119,12 +119,12 @@ def test_a_merge_that_cannot_be_is_reported_on_the_page(
     assert "At most 1 segments at a time." in error(all_selected(editor))
 
 
-def test_a_viewer_sees_duplicates_and_merges_none(viewer: Operator, spellings: Any) -> None:
+def test_a_viewer_sees_duplicates_and_merges_none(viewer: HtmlClient, spellings: Any) -> None:
     assert all_selected(viewer) == []
     viewer.post("/similar-segments", [("merge", "interest:wine")], status=403)
 
 
-def test_no_possible_duplicates(viewer: Operator) -> None:
+def test_no_possible_duplicates(viewer: HtmlClient) -> None:
     assert "No duplicates found." in viewer.get("/similar-segments").text
 
 

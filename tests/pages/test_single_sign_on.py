@@ -9,11 +9,10 @@ from flask import Flask
 from sqlalchemy import select
 
 from app import create_app
-from app.access.operators import Operator as OperatorRow
-from app.access.operators import create_operator
+from app.access.operators import Operator, create_operator
 from app.core.database import db
-from tests.support.clients import Client
-from tests.support.html_client import PASSWORD, Operator, Page
+from tests.support.clients import IsolatedClient
+from tests.support.html_client import PASSWORD, HtmlClient, HtmlPage
 from tests.support.oidc_provider import Provider, running_provider
 
 
@@ -36,15 +35,15 @@ def sso_app(app: Flask, provider: Provider) -> Iterator[Flask]:
     }
     sso_app = create_app(environ)
     sso_app.testing = True
-    sso_app.test_client_class = Client
+    sso_app.test_client_class = IsolatedClient
     yield sso_app
     with sso_app.app_context():
         db.engine.dispose()
 
 
-def sign_in(app: Flask, provider: Provider, subject: str) -> Operator:
+def sign_in(app: Flask, provider: Provider, subject: str) -> HtmlClient:
     """Sign in at the provider and come back."""
-    operator = Operator(app.test_client())
+    operator = HtmlClient(app.test_client())
     assert "Use single sign-on" in operator.get("/sign-in").links
     response = operator.client.get("/sign-in/single-sign-on?next=/customers")
     location = response.headers["Location"]
@@ -58,9 +57,9 @@ def sign_in(app: Flask, provider: Provider, subject: str) -> Operator:
     return operator
 
 
-def row_of(email: str) -> OperatorRow:
+def row_of(email: str) -> Operator:
     db.session.rollback()
-    return db.session.scalars(select(OperatorRow).where(OperatorRow.email == email)).one()
+    return db.session.scalars(select(Operator).where(Operator.email == email)).one()
 
 
 def test_person_with_a_role_becomes_an_operator(app: Flask, sso_app: Flask, provider: Provider) -> None:
@@ -102,7 +101,7 @@ def test_person_without_a_role_is_refused(app: Flask, sso_app: Flask, provider: 
     assert refused.client.get("/customers").status_code == 302
 
 
-def test_deactivated_operator_is_refused(app: Flask, sso_app: Flask, provider: Provider, admin: Operator) -> None:
+def test_deactivated_operator_is_refused(app: Flask, sso_app: Flask, provider: Provider, admin: HtmlClient) -> None:
     provider.add_user("s-5", "leo@example.com", segments_role="viewer")
     operator = sign_in(sso_app, provider, "s-5")
     admin.post(f"/operators/{row_of('leo@example.com').id}/deactivate")
@@ -113,7 +112,7 @@ def test_deactivated_operator_is_refused(app: Flask, sso_app: Flask, provider: P
 def test_callback_without_its_state_is_refused(app: Flask, sso_app: Flask, provider: Provider) -> None:
     provider.add_user("s-6", "mia@example.com", segments_role="viewer")
     back = sign_in(sso_app, provider, "s-6").back  # type: ignore[attr-defined]
-    second_browser = Operator(sso_app.test_client())
+    second_browser = HtmlClient(sso_app.test_client())
     assert second_browser.client.get(back).headers["Location"] == "/sign-in"
     assert "Single sign-on failed." in second_browser.get("/sign-in").text
     assert (
@@ -127,12 +126,12 @@ def test_provider_that_does_not_answer_is_reported(app: Flask) -> None:
     environ |= {"OIDC_ISSUER": "http://127.0.0.1:9", "OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "x"}
     broken = create_app(environ)
     response = broken.test_client().get("/sign-in/single-sign-on", follow_redirects=True)
-    assert "Single sign-on failed." in Page(response.text).text
+    assert "Single sign-on failed." in HtmlPage(response.text).text
     with broken.app_context():
         db.engine.dispose()
 
 
 def test_without_a_provider_there_is_no_single_sign_on(app: Flask) -> None:
-    stranger = Operator(app.test_client())
+    stranger = HtmlClient(app.test_client())
     assert "Use single sign-on" not in stranger.get("/sign-in").links
     stranger.get("/sign-in/single-sign-on", status=404)

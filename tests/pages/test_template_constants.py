@@ -5,7 +5,7 @@ from flask import Flask
 from jinja2 import nodes
 
 from tests.support.customers import add_customers
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
 def test_no_filter_is_applied_to_a_constant(app: Flask) -> None:
@@ -18,7 +18,7 @@ def test_no_filter_is_applied_to_a_constant(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("url", ["/", "/changes", "/audit-log", "/account", "/customer-day/1"])
-def test_each_operator_sees_their_own_time_zone(admin: Operator, url: str) -> None:
+def test_each_operator_sees_their_own_time_zone(admin: HtmlClient, url: str) -> None:
     add_customers("1")
     for zone in ("Pacific/Kiritimati", "America/Bogota"):
         admin.client.set_cookie("time_zone", zone)

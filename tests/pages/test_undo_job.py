@@ -10,7 +10,7 @@ from app.jobs import apply_job, reverts
 from app.jobs.jobs import Job
 from tests.support.api_jobs import kill_in_batch
 from tests.support.customers import GOLD, SILVER, TESTER, Segments, add_customers, all_segments, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import run_job
 
 IDS = list("abcdefg")
@@ -30,7 +30,7 @@ def nightly(*ids: str) -> int:
     return result.change_set_id
 
 
-def start_undo(editor: Operator, change_set_id: int) -> str:
+def start_undo(editor: HtmlClient, change_set_id: int) -> str:
     """Have the undo previewed, and return the URL of its page."""
     page = editor.get(f"/changes/{change_set_id}/undo")
     assert "Preview undo" in page.text
@@ -39,7 +39,7 @@ def start_undo(editor: Operator, change_set_id: int) -> str:
     return str(url)
 
 
-def test_undo_of_a_large_change_is_previewed_and_applied(editor: Operator) -> None:
+def test_undo_of_a_large_change_is_previewed_and_applied(editor: HtmlClient) -> None:
     url = start_undo(editor, nightly(*IDS))
     set_segments("c", SILVER)
     assert "Undo for 7 customers" in editor.get(url).text
@@ -54,7 +54,7 @@ def test_undo_of_a_large_change_is_previewed_and_applied(editor: Operator) -> No
     assert "Undo for 6 customers" in editor.get(start_undo(editor, int(page.links["Undo…"].split("/")[2]))).text
 
 
-def test_stopped_undo_is_continued(editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_undo_is_continued(editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     url = start_undo(editor, nightly(*IDS))
     editor.post(url, {"action": "apply"})
     stop_after_first_batch(monkeypatch)
@@ -78,7 +78,7 @@ def stop_after_first_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply_job, "store_skipped", request_stop)
 
 
-def test_customer_who_was_skipped_in_the_preview_stays_skipped(editor: Operator) -> None:
+def test_customer_who_was_skipped_in_the_preview_stays_skipped(editor: HtmlClient) -> None:
     change_set_id = nightly(*IDS)
     set_segments("c", SILVER)
     set_segments("d", [])
@@ -94,7 +94,7 @@ def test_customer_who_was_skipped_in_the_preview_stays_skipped(editor: Operator)
 
 
 def test_killed_worker_leaves_its_batches_and_the_next_continues(
-    editor: Operator, monkeypatch: pytest.MonkeyPatch
+    editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = start_undo(editor, nightly(*IDS))
     editor.post(url, {"action": "apply"})
@@ -108,20 +108,20 @@ def test_killed_worker_leaves_its_batches_and_the_next_continues(
     assert recount(TESTER) == []
 
 
-def test_discarded_undo_changes_nothing(editor: Operator) -> None:
+def test_discarded_undo_changes_nothing(editor: HtmlClient) -> None:
     url = start_undo(editor, nightly(*IDS))
     editor.post(url, {"action": "discard"})
     assert "Canceled. Nothing changed." in editor.get(url).text
     assert set(map(str, all_segments().values())) == {str(GOLD)}
 
 
-def test_viewer_sees_the_undo_and_cannot_apply_it(editor: Operator, viewer: Operator) -> None:
+def test_viewer_sees_the_undo_and_cannot_apply_it(editor: HtmlClient, viewer: HtmlClient) -> None:
     url = start_undo(editor, nightly(*IDS))
     assert "Undo for" not in viewer.get(url).text
     viewer.post(url, {"action": "apply"}, status=403)
 
 
-def test_undo_without_effect_is_said(editor: Operator) -> None:
+def test_undo_without_effect_is_said(editor: HtmlClient) -> None:
     change_set_id = nightly(*IDS)
     for id_ in IDS:
         set_segments(id_, SILVER)

@@ -12,7 +12,7 @@ from app.core.changes.replace_segments import Guard
 from app.webhooks.models import create_webhook
 from app.webhooks.signing import new_secret
 from tests.support.customers import GOLD, add_customers, set_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import apply, preview, upload
 from tests.support.texts import READ_ALOUD, SAME_IN_EVERY_LANGUAGE, WORD
 
@@ -117,7 +117,7 @@ PAGES = (
 
 
 @pytest.fixture
-def shop(admin: Operator) -> Operator:
+def shop(admin: HtmlClient) -> HtmlClient:
     add_customers("1", name="Ana", email="ana@x.co")
     set_segments("1", GOLD)
     create_token("crm", types=["membership"], guard=Guard(percent=20), networks=["10.0.0.0/8"])
@@ -128,7 +128,7 @@ def shop(admin: Operator) -> Operator:
     return admin
 
 
-def shared_texts(operator: Operator, url: str, status: int = 200) -> set[str]:
+def shared_texts(operator: HtmlClient, url: str, status: int = 200) -> set[str]:
     """Return the texts that a page has in English and in Spanish."""
     english, spanish = (
         Texts(operator.get(url, status=status, headers={"Accept-Language": language}).html).found
@@ -138,11 +138,11 @@ def shared_texts(operator: Operator, url: str, status: int = 200) -> set[str]:
 
 
 @pytest.mark.parametrize("url", PAGES)
-def test_spanish_page_has_no_english(shop: Operator, url: str) -> None:
+def test_spanish_page_has_no_english(shop: HtmlClient, url: str) -> None:
     assert shared_texts(shop, url, status=404 if url == "/nowhere" else 200) == set()
 
 
-def test_spanish_import_has_no_english_at_any_step(shop: Operator) -> None:
+def test_spanish_import_has_no_english_at_any_step(shop: HtmlClient) -> None:
     url = upload(shop, "document_id,Name\n2,Luis\n,Eva\n")
     assert shared_texts(shop, url) - {"Luis", "Eva"} == set()
     preview(shop, url, ["document_id", "name"])
@@ -153,18 +153,18 @@ def test_spanish_import_has_no_english_at_any_step(shop: Operator) -> None:
 
 
 def test_spanish_sign_in_has_no_english(app: Flask) -> None:
-    visitor = Operator(app.test_client())
+    visitor = HtmlClient(app.test_client())
     assert shared_texts(visitor, "/sign-in") == set()
     link = invite_operator("new@example.com", "viewer")
     assert shared_texts(visitor, f"/sign-in?invitation={link}") - {"new@example.com"} == set()
 
 
-def test_spanish_setup_of_an_authenticator_app_has_no_english(viewer: Operator) -> None:
+def test_spanish_setup_of_an_authenticator_app_has_no_english(viewer: HtmlClient) -> None:
     viewer.post("/account/second-factor/app")
     assert shared_texts(viewer, "/account/second-factor/app/confirm") == set()
 
 
-def test_refused_sign_in_is_explained_in_spanish(viewer: Operator) -> None:
+def test_refused_sign_in_is_explained_in_spanish(viewer: HtmlClient) -> None:
     viewer.post("/sign-out")
     response = viewer.sign_in("wrong", status=403, headers=SPANISH)
     assert "Correo o contraseña incorrectos." in response.text
@@ -172,12 +172,12 @@ def test_refused_sign_in_is_explained_in_spanish(viewer: Operator) -> None:
     assert "Escriba su correo electrónico." in response.text
 
 
-def test_missing_permission_is_explained_in_spanish(viewer: Operator) -> None:
+def test_missing_permission_is_explained_in_spanish(viewer: HtmlClient) -> None:
     page = viewer.get("/tokens", status=403, headers=SPANISH)
     assert "Solo los administradores pueden hacerlo. Su rol es Lector. No se cambió nada." in page.text
 
 
-def test_refused_passkey_is_explained_in_spanish(viewer: Operator) -> None:
+def test_refused_passkey_is_explained_in_spanish(viewer: HtmlClient) -> None:
     response = viewer.client.post(
         "/account/second-factor/passkeys", json={}, headers={**SPANISH, "X-CSRFToken": viewer.token}
     )

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 
-class Client(FlaskClient):
-    """Each request in a context of its own, as on a server: nothing in `g` or a session is left from another one."""
+class IsolatedClient(FlaskClient):
+    """Runs each request in a context of its own, as on a server: nothing is left in `g` or a session."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         return Context().run(super().open, *args, **{**kwargs, "buffered": True})

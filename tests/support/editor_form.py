@@ -3,7 +3,7 @@
 from itertools import takewhile
 from typing import Any
 
-from tests.support.html_client import Operator, Page
+from tests.support.html_client import HtmlClient, HtmlPage
 
 NEW_ROW = [
     ("base", "[]"),
@@ -18,7 +18,7 @@ NEW_ROW = [
 FIELDS = ("base", "version", "original_index", "removed", "type", "value", "confirmed")
 
 
-def form_of(page: Page, start: int | None = None) -> list[tuple[str, str]]:
+def form_of(page: HtmlPage, start: int | None = None) -> list[tuple[str, str]]:
     """Return the editor's fields as a browser submits them: of the first form, or of the one that begins at `start`."""
     start = start or next(n for n, (name, _) in enumerate(page.fields) if name == "base")
     form = takewhile(lambda field: field[0] != "csrf_token", page.fields[start:])
@@ -29,9 +29,9 @@ def with_row(form: list[tuple[str, str]], type_: str, value: str) -> list[tuple[
     return [*form, ("original_index", ""), ("removed", ""), ("type", type_), ("value", value)]
 
 
-def edited(editor: Operator, document_id: str, form: Any, action: str, status: int = 200) -> Page:
-    return Page(editor.post(f"/customers/{document_id}", [*form, ("action", action)], status=status).text)
+def edited(editor: HtmlClient, document_id: str, form: Any, action: str, status: int = 200) -> HtmlPage:
+    return HtmlPage(editor.post(f"/customers/{document_id}", [*form, ("action", action)], status=status).text)
 
 
-def save(editor: Operator, document_id: str, form: Any, **kwargs: Any) -> Page:
+def save(editor: HtmlClient, document_id: str, form: Any, **kwargs: Any) -> HtmlPage:
     return editor.submit(f"/customers/{document_id}", [*form, ("action", "save")], **kwargs)

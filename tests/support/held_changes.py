@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 SEGMENTS = "/api/v3/customers/segments"
 IDS = list("abcdefghij")
@@ -30,7 +30,7 @@ def job(api: Api, job_id: str) -> Any:
     return api.get(f"/api/v3/jobs/{job_id}").json
 
 
-def decide(operator: Operator, job_id: str, action: str = "approve", **form: str) -> None:
+def decide(operator: HtmlClient, job_id: str, action: str = "approve", **form: str) -> None:
     operator.post(f"/approvals/{job_id}", {"action": action, **form})
 
 

@@ -13,7 +13,7 @@ PASSWORD = "correct horse"
 VOID = {"meta", "link", "input", "img", "br"}
 
 
-class Page(HTMLParser):
+class HtmlPage(HTMLParser):
     """What stands on a page: its text, links, fields and headings."""
 
     def __init__(self, html: str) -> None:
@@ -69,14 +69,14 @@ class Page(HTMLParser):
         return next(value for field, value in self.fields if field == name)
 
 
-class Operator:
-    """An operator with a browser."""
+class HtmlClient:
+    """An operator's browser without scripts: it follows links and sends forms."""
 
     def __init__(self, client: FlaskClient, email: str = "") -> None:
         self.client, self.email = client, email
         self.token = ""
 
-    def get(self, url: str, status: int = 200, **kwargs: Any) -> Page:
+    def get(self, url: str, status: int = 200, **kwargs: Any) -> HtmlPage:
         return self._page(self.client.get(url, **kwargs), status)
 
     def post(self, url: str, data: Any = None, status: int = 302, **kwargs: Any) -> TestResponse:
@@ -89,7 +89,7 @@ class Operator:
         assert response.status_code == status, response.text
         return response
 
-    def submit(self, url: str, data: Any = None, **kwargs: Any) -> Page:
+    def submit(self, url: str, data: Any = None, **kwargs: Any) -> HtmlPage:
         """Send a form, and follow to where it leads."""
         response = self.post(url, data, **kwargs)
         return self.get(response.headers["Location"])
@@ -101,14 +101,14 @@ class Operator:
             self.token = self.get("/account").field("csrf_token")
         return response
 
-    def _page(self, response: TestResponse, status: int) -> Page:
+    def _page(self, response: TestResponse, status: int) -> HtmlPage:
         assert response.status_code == status, (response.status_code, response.headers.get("Location"), response.text)
         return checked(response)
 
 
-def checked(response: TestResponse) -> Page:
+def checked(response: TestResponse) -> HtmlPage:
     """What every page promises: one heading, a title, ids of its own, nothing inline, and no copy of it kept."""
-    page = Page(response.text)
+    page = HtmlPage(response.text)
     assert page.tags["h1"] == 1, response.text
     assert page.title.strip().endswith("· Customer Segments")
     assert len(page.title.strip()) > len("· Customer Segments") + 1
@@ -121,9 +121,9 @@ def checked(response: TestResponse) -> Page:
     return page
 
 
-def signed_in(client: FlaskClient, role: str, email: str = "") -> Operator:
+def signed_in(client: FlaskClient, role: str, email: str = "") -> HtmlClient:
     email = email or f"{role}@example.com"
     create_operator(email, role, PASSWORD)
-    operator = Operator(client, email)
+    operator = HtmlClient(client, email)
     operator.sign_in()
     return operator

@@ -10,7 +10,7 @@ from app.core.database import db, now
 from app.core.models.customers import Customer
 from app.jobs import runner
 from app.jobs.jobs import Job
-from tests.support.html_client import Operator, Page
+from tests.support.html_client import HtmlClient, HtmlPage
 
 SPREADSHEET = "Cédula;Nombre;Correo;membership;Notas\n1;Ana Gómez;ana@x.co;GOLD;x\n2;Luis;;;y\n"
 ROLES = ["document_id", "name", "email", "segment:membership", ""]
@@ -30,7 +30,7 @@ def run_jobs() -> int:
     return steps
 
 
-def upload(operator: Operator, content: str | bytes, name: str = "spring.csv") -> str:
+def upload(operator: HtmlClient, content: str | bytes, name: str = "spring.csv") -> str:
     """Upload a file and return the URL of its import."""
     data = content.encode() if isinstance(content, str) else content
     response = operator.client.post(
@@ -42,7 +42,7 @@ def upload(operator: Operator, content: str | bytes, name: str = "spring.csv") -
     return response.headers["Location"]
 
 
-def preview(operator: Operator, url: str, roles: list[str] | None = None, *, create: bool = True) -> Page:
+def preview(operator: HtmlClient, url: str, roles: list[str] | None = None, *, create: bool = True) -> HtmlPage:
     """Have the preview computed and return its page."""
     form: list[tuple[str, str]] = [("action", "check"), *(("role", role) for role in roles or [])]
     operator.post(url, form + ([("create", "yes")] if create else []))
@@ -50,7 +50,7 @@ def preview(operator: Operator, url: str, roles: list[str] | None = None, *, cre
     return operator.get(url)
 
 
-def apply(operator: Operator, url: str) -> Page:
+def apply(operator: HtmlClient, url: str) -> HtmlPage:
     operator.post(url, {"action": "apply"})
     assert run_job()
     return operator.get(url)

@@ -32,7 +32,7 @@ SMALL_LIMIT, LARGE_LIMIT = 1_000_000, 64_000_000
 TIMEOUT_S = 600
 NODE = Path(sys.executable).parent / "node"
 
-Refusal = tuple[int, str]
+StatusAndCode = tuple[int, str]
 """The status and code of an answer."""
 
 
@@ -40,7 +40,7 @@ Refusal = tuple[int, str]
 class Case:
     """A request that a server with this limit of bytes refuses."""
 
-    refusal: Refusal
+    refusal: StatusAndCode
     limit: int
     content_type: str = "application/json"
     authenticated: bool = True
@@ -58,7 +58,7 @@ CASES = (
 )
 
 
-def _urllib(url: str, headers: dict[str, str], body: bytes) -> Refusal:
+def _urllib(url: str, headers: dict[str, str], body: bytes) -> StatusAndCode:
     try:
         urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=TIMEOUT_S).close()
     except urllib.error.HTTPError as error:
@@ -67,18 +67,18 @@ def _urllib(url: str, headers: dict[str, str], body: bytes) -> Refusal:
     raise AssertionError("accepted")
 
 
-def _requests(url: str, headers: dict[str, str], body: bytes) -> Refusal:
+def _requests(url: str, headers: dict[str, str], body: bytes) -> StatusAndCode:
     response = requests.post(url, data=body, headers=headers, timeout=TIMEOUT_S)
     return response.status_code, response.json()["error"]["code"]
 
 
-def _httpx(url: str, headers: dict[str, str], body: bytes) -> Refusal:
+def _httpx(url: str, headers: dict[str, str], body: bytes) -> StatusAndCode:
     response = httpx.post(url, content=body, headers=headers, timeout=TIMEOUT_S)
     return response.status_code, response.json()["error"]["code"]
 
 
-def _aiohttp(url: str, headers: dict[str, str], body: bytes) -> Refusal:
-    async def post() -> Refusal:
+def _aiohttp(url: str, headers: dict[str, str], body: bytes) -> StatusAndCode:
+    async def post() -> StatusAndCode:
         timeout = aiohttp.ClientTimeout(TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -89,7 +89,7 @@ def _aiohttp(url: str, headers: dict[str, str], body: bytes) -> Refusal:
     return asyncio.run(post())
 
 
-PYTHON_CLIENTS: dict[str, Callable[[str, dict[str, str], bytes], Refusal]] = {
+PYTHON_CLIENTS: dict[str, Callable[[str, dict[str, str], bytes], StatusAndCode]] = {
     "urllib": _urllib,
     "requests": _requests,
     "httpx": _httpx,
@@ -113,11 +113,11 @@ for (let n = 0; n < times; n++) {
 """
 
 
-def send(client: str, url: str, headers: dict[str, str], size: int, times: int) -> Counter[Refusal]:
+def send(client: str, url: str, headers: dict[str, str], size: int, times: int) -> Counter[StatusAndCode]:
     """Send a body of `size` bytes so many times, and count the answers; status 0 is a failure of the client."""
     if client == "node":
         return _node(url, headers, size, times)
-    answers: Counter[Refusal] = Counter()
+    answers: Counter[StatusAndCode] = Counter()
     for _ in range(times):
         try:
             answers[PYTHON_CLIENTS[client](url, headers, b"x" * size)] += 1
@@ -126,7 +126,7 @@ def send(client: str, url: str, headers: dict[str, str], size: int, times: int) 
     return answers
 
 
-def _node(url: str, headers: dict[str, str], size: int, times: int) -> Counter[Refusal]:
+def _node(url: str, headers: dict[str, str], size: int, times: int) -> Counter[StatusAndCode]:
     arguments = json.dumps([url, headers, size, times])
     command = [str(NODE), "--input-type=module", "-e", FETCH, arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -144,7 +144,9 @@ def services(folder: Path) -> Iterator[tuple[dict[int, Server], str]]:
         yield {SMALL_LIMIT: one, LARGE_LIMIT: other}, token
 
 
-def refuse(running: dict[int, Server], token: str, case: Case, client: str, size: int, times: int) -> Counter[Refusal]:
+def refuse(
+    running: dict[int, Server], token: str, case: Case, client: str, size: int, times: int
+) -> Counter[StatusAndCode]:
     """Send a case, and count the answers."""
     url = f"{running[case.limit].address}/api/v3/customers/segments"
     return send(client, url, case.headers(token), size, times)

@@ -11,7 +11,7 @@ from app.core.database import db, now
 from app.jobs.jobs import Job
 from app.jobs.states import JobKind
 from tests.support.clients import Api
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import run_jobs
 
 XMAS = [{"type": "campaign", "value": "XMAS"}]
@@ -70,7 +70,7 @@ def read_job(api: Api, job_id: str) -> dict[str, Any]:
     return answer
 
 
-def prepare(editor: Operator, *document_ids: str) -> tuple[str, str]:
+def prepare(editor: HtmlClient, *document_ids: str) -> tuple[str, str]:
     """Preview a campaign for customers; return the URLs of the bulk edit and of its schedule."""
     editor.client.set_cookie("time_zone", "Europe/Madrid")
     url = editor.post("/bulk-edits", [*EDIT.items(), *(("document_id", id_) for id_ in document_ids)]).headers[

@@ -47,7 +47,7 @@ def receiving() -> Iterator[Receiver]:
     receiver.hold.set()
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class ReceiverHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             with lock:
@@ -65,7 +65,7 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ReceiverHandler) as server:
         receiver.address = ("127.0.0.1", server.server_port)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

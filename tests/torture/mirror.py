@@ -25,7 +25,7 @@ from app import create_app
 from app.access.api_tokens import SCOPES, create_token
 from app.core.counts.recount import recount
 from bench.servers import postgresql
-from tests.support.clients import Api, Client
+from tests.support.clients import Api, IsolatedClient
 from tests.support.customers import TESTER
 from tests.support.feed import Mirror, follow, read_all, stored_customers
 from tests.support.random_changes import IDS, RandomChanges
@@ -110,7 +110,7 @@ def application(database: str) -> Iterator[Flask]:
 
 def _application(url: str) -> Flask:
     app = create_app({"DATABASE_URL": url, "SECRET_KEY": "mirror " * 10})
-    app.test_client_class = Client
+    app.test_client_class = IsolatedClient
     with app.app_context():
         flask_migrate.upgrade()
     return app

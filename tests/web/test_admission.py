@@ -10,7 +10,7 @@ from app.access.token_request_log import log_buffer
 from app.web.server_environ import BODY_LIMIT, CLIENT, HEADERS_ONLY
 from tests.support.clients import Api
 from tests.support.customers import GOLD, all_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 PATH = "/api/v3/customers/segments"
 
@@ -68,7 +68,7 @@ def test_a_body_over_the_limit_is_refused_by_its_length(app: Flask, api: Api) ->
     assert BODY_LIMIT not in environ
 
 
-def test_an_upload_needs_a_session(app: Flask, editor: Operator) -> None:
+def test_an_upload_needs_a_session(app: Flask, editor: HtmlClient) -> None:
     environ = environ_of("/imports", {})
     assert check(app, environ) == 302
     cookie = editor.client.get_cookie("customer-segments")

@@ -7,12 +7,12 @@ import pytest
 from flask import Flask
 
 from app.web.assets import folder_version
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 YEAR_S = 365 * 24 * 3600
 
 
-def test_every_file_of_a_page_is_cached_for_a_year(viewer: Operator) -> None:
+def test_every_file_of_a_page_is_cached_for_a_year(viewer: HtmlClient) -> None:
     urls = set(re.findall(r'(?:src|href)="(/(?:bootstrap/)?static/[^"]+)"', viewer.get("/").html))
     assert {url.rsplit("/", 1)[1].partition("?")[0] for url in urls} >= {"main.js", "base.css", "bootstrap.min.css"}
     for url in urls:
@@ -27,7 +27,7 @@ def test_the_url_of_another_version_is_not_cached(app: Flask) -> None:
     assert response.cache_control.max_age == 0
 
 
-def test_every_imported_script_exists_and_is_preloaded(viewer: Operator) -> None:
+def test_every_imported_script_exists_and_is_preloaded(viewer: HtmlClient) -> None:
     folder = Path(str(viewer.client.application.static_folder)) / "js"
     page = viewer.get("/").html
     for script in folder.glob("*.js"):

@@ -9,7 +9,7 @@ from flask import Flask
 from app.web.compression import MIN_BYTES
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, all_segments
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 
@@ -75,7 +75,7 @@ def test_files_are_compressed_and_have_an_etag(app: Flask, path: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["/customers", "/customers.csv", "/metrics", "/healthz"])
-def test_pages_exports_and_metrics_are_not_compressed(admin: Operator, customers: None, url: str) -> None:
+def test_pages_exports_and_metrics_are_not_compressed(admin: HtmlClient, customers: None, url: str) -> None:
     response = admin.client.get(url, headers=GZIP)
     assert "Content-Encoding" not in response.headers
     assert "Accept-Encoding" not in response.headers.get("Vary", "")

@@ -10,14 +10,14 @@ import pytest
 from flask import Flask
 
 from app.web.metric_files import AllocatedDict
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
 def no_space(*_: Any, **__: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_an_upload_without_space_is_503(app: Flask, editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_without_space_is_503(app: Flask, editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.pages.imports.create_import", no_space)
     upload = {"file": (io.BytesIO(b"document_id\n1\n"), "a.csv")}
     response = editor.post("/imports", data=upload, status=503, content_type="multipart/form-data")

@@ -12,7 +12,7 @@ from app import create_app
 from app.core.database import db
 from bench.servers.gunicorn import SECRET_KEY
 from tests.support.clients import Api
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def test_every_response_restricts_browsers(app: Flask) -> None:
         assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
-def test_responses_with_customer_data_are_not_cached(api: Api, admin: Operator, ana: str) -> None:
+def test_responses_with_customer_data_are_not_cached(api: Api, admin: HtmlClient, ana: str) -> None:
     responses = [
         api.replace([{"document_id": ana, "segments": []}]),
         api.replace([], status=400, code="VALIDATION_ERROR"),

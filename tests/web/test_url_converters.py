@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, url_for
 
 from tests.support.customers import add_customers
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 
 IDS = [
     ".",
@@ -29,7 +29,7 @@ IDS = [
 
 @pytest.mark.parametrize("document_id", IDS)
 def test_a_link_to_a_customer_survives_the_normalization_of_a_browser(
-    app: Flask, viewer: Operator, document_id: str
+    app: Flask, viewer: HtmlClient, document_id: str
 ) -> None:
     add_customers(document_id)
     with app.test_request_context():

@@ -75,7 +75,7 @@ class ChangePreview:
         return {**numbers, "deltas": deltas, "examples": self.examples}
 
 
-Rows = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
+CustomerRows = Mapping[str, tuple[Mapping[str, str | None], Segments | None]]
 """`{document_id: (profile, segments)}`; None for segments that stay."""
 
 Combine = Callable[[Segments, Segments], Segments]
@@ -96,7 +96,7 @@ class CustomerState:
 
 def preview_batch(
     preview: ChangePreview,
-    rows: Rows,
+    rows: CustomerRows,
     *,
     create: bool,
     combine: Combine = replace_all,

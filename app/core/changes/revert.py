@@ -24,8 +24,8 @@ from app.core.models.customers import Customer, get_customer
 from app.core.models.sealed_deletions import Deletion
 from app.core.models.segments import Segments
 
-Outcome = Literal["revert", "unchanged", "conflict"]
-Previewed = dict[str, tuple[int, Outcome]]
+RevertOutcome = Literal["revert", "unchanged", "conflict"]
+Previewed = dict[str, tuple[int, RevertOutcome]]
 """What a preview found for each customer: `{document_id of the entry: (internal number, outcome)}`."""
 
 
@@ -134,7 +134,7 @@ def revert_batch(  # noqa: PLR0913 - which customers, and what limits them
 def revert_previewed(
     undo: ChangeSetBuilder,
     change_set_id: int,
-    previewed: Mapping[str, tuple[int, Outcome]],
+    previewed: Mapping[str, tuple[int, RevertOutcome]],
     result: RevertResult,
     types: Collection[str] = (),
 ) -> None:
@@ -196,7 +196,7 @@ def _preview_batch(
         result.profiles += plan.changes_profile
         result.deleted += plan.delete
         result.unchanged += plan.is_empty
-    outcomes: dict[int, Outcome] = {id_: "unchanged" if plan.is_empty else "revert" for id_, plan in free.items()}
+    outcomes: dict[int, RevertOutcome] = {id_: "unchanged" if plan.is_empty else "revert" for id_, plan in free.items()}
     return {row.document_id: (row.customer_id, outcomes.get(row.customer_id, "conflict")) for row in rows}
 
 

@@ -11,27 +11,27 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, bindparam
 from sqlalchemy.ext.compiler import compiles
 
-from app.core.dialects.types import Condition
+from app.core.dialects.types import SqlCondition
 
 TRIGRAM = 3
 
 
-class _ContainsText(Condition):
+class _ContainsText(SqlCondition):
     name = "contains_text"
     inherit_cache = True
 
 
-class _ContainsTextByIndex(Condition):
+class _ContainsTextByIndex(SqlCondition):
     name = "contains_text_by_index"
     inherit_cache = True
 
 
-class _NarrowedByIndex(Condition):
+class _NarrowedByIndex(SqlCondition):
     name = "narrowed_by_index"
     inherit_cache = True
 
 
-class _IsNotAscii(Condition):
+class _IsNotAscii(SqlCondition):
     name = "is_not_ascii"
     inherit_cache = True
 
@@ -89,7 +89,7 @@ def _(element: _ContainsTextByIndex, compiler: Any, **kw: Any) -> str:
 
 @compiles(_ContainsText)
 @compiles(_ContainsTextByIndex)
-def _(element: Condition, compiler: Any, **kw: Any) -> str:
+def _(element: SqlCondition, compiler: Any, **kw: Any) -> str:
     column, part, *_pattern = list(element.clauses)
     return f"instr({compiler.process(column, **kw)}, {compiler.process(part, **kw)}) > 0"
 

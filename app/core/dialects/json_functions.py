@@ -8,7 +8,7 @@ from sqlalchemy import JSON, ColumnElement, FromClause, Integer, Text, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.core.dialects.types import BytewiseString, Condition, Json
+from app.core.dialects.types import BytewiseString, Json, SqlCondition
 
 
 class _JsonEntries(FunctionElement[Any]):
@@ -89,7 +89,7 @@ def json_null() -> ColumnElement[Any]:
     return bindparam(None, JSON.NULL, type_=Json, unique=True)
 
 
-class _ContainsSegment(Condition):
+class _ContainsSegment(SqlCondition):
     name = "holds"
     inherit_cache = True
 

@@ -17,7 +17,7 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers rows by itself only where the type is exactly INTEGER."""
 
 
-class Condition(FunctionElement[bool]):
+class SqlCondition(FunctionElement[bool]):
     """A condition of a WHERE, rendered as it is: SQLAlchemy's `… = 1` for SQLite would hide it from every index."""
 
     type = Boolean()
@@ -27,12 +27,12 @@ class Condition(FunctionElement[bool]):
         return self
 
 
-class _IsTrue(Condition):
+class _IsTrue(SqlCondition):
     name = "is_true"
     inherit_cache = True
 
 
-class _IsFalse(Condition):
+class _IsFalse(SqlCondition):
     name = "is_false"
     inherit_cache = True
 
