@@ -8,19 +8,19 @@ from app.core.models.change_sets import Actor
 from app.jobs.jobs import create_job, get_any_job
 from app.jobs.states import JobKind, JobState
 from tests.support.clients import Api
-from tests.support.html_client import Operator
+from tests.support.html_client import HtmlClient
 from tests.support.imports import upload
 
 LOG_URL = "https://logs.example.com/?query={request_id}&from=now-7d"
 
 
-def test_token_shows_the_id_of_each_request(app: Flask, api: Api, admin: Operator) -> None:
+def test_token_shows_the_id_of_each_request(app: Flask, api: Api, admin: HtmlClient) -> None:
     api.get("/api/v3/segments", headers={"X-Request-Id": "nightly-7"})
     log_buffer.write()
     assert "nightly-7" in admin.get("/tokens/1").text
 
 
-def test_job_shows_the_request_that_created_it(editor: Operator) -> None:
+def test_job_shows_the_request_that_created_it(editor: HtmlClient) -> None:
     editor.client.environ_base["HTTP_X_REQUEST_ID"] = "upload-3"
     url = upload(editor, "document_id,segments\n1,a:b\n")
     editor.client.environ_base["HTTP_X_REQUEST_ID"] = "look-4"
@@ -34,7 +34,7 @@ def test_job_of_a_command_has_no_request(app: Flask) -> None:
     assert get_any_job(job_id).request_id is None
 
 
-def test_request_id_links_to_the_logs(app: Flask, editor: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_id_links_to_the_logs(app: Flask, editor: HtmlClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "LOG_URL", LOG_URL)
     editor.client.environ_base["HTTP_X_REQUEST_ID"] = "a/b+c"
     page = editor.get(upload(editor, "document_id,segments\n1,a:b\n")).html
