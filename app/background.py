@@ -32,6 +32,7 @@ from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import delete_expired_uploads
 from app.web.secret_keys import secret_keys
 from app.webhooks.delivery import deliver_next
+from app.webhooks.missed_nights import check_missed_nights
 from app.webhooks.segment_alerts import check_segment_alerts
 
 POLL_INTERVAL_S = 1.0
@@ -41,6 +42,7 @@ COMPACTION_INTERVAL_S = 2.0
 PURGE_PAUSE = 100
 """How many times as long as a purge took, until the next one."""
 ALERT_INTERVAL_S = 60.0
+NIGHT_INTERVAL_S = 300.0
 
 Stop = threading.Event
 """Set when the process is about to end. A task then releases its work, so that another process continues it."""
@@ -101,6 +103,14 @@ def watch_sizes(stop: Stop) -> bool:
     return True
 
 
+def watch_nights(stop: Stop) -> bool:
+    """Tell the webhooks which nightly senders have not come today, every five minutes."""
+    if check_missed_nights(current_app.config["TIME_ZONE"], now()):
+        notify_workers()
+    _pause(stop, NIGHT_INTERVAL_S)
+    return True
+
+
 def _pause(stop: Stop, seconds: float) -> None:
     """Wait without a transaction: while one reads, SQLite's log is never emptied and grows."""
     db.session.remove()
@@ -127,6 +137,7 @@ TASKS: tuple[Task, ...] = (
     compact_ledger,
     purge_erased,
     watch_sizes,
+    watch_nights,
 )
 
 log = structlog.get_logger()

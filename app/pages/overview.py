@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import render_template
 
-from app.access.api_tokens import list_tokens
+from app.access.missed_nights import missing_senders
 from app.access.refusal_counts import refusals_since
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import largest_segments
@@ -17,7 +17,7 @@ from app.core.history.change_sets import (
     count_changed_by_source,
     list_change_sets,
 )
-from app.core.history.nightly_senders import OBSERVED_DAYS, LateSender, late_senders
+from app.core.history.nightly_senders import OBSERVED_DAYS, LateSender
 from app.core.models.segment_alerts import list_raised
 from app.jobs.held_changes import count_held
 from app.jobs.scheduled_changes import list_scheduled_changes
@@ -57,13 +57,4 @@ def overview() -> Any:
 
 
 def _late_senders() -> list[LateSender]:
-    """Return who usually has come by now, and has not: without tokens that were used today or are no longer valid."""
-    days = [start_of_day(day) for day in last_days(OBSERVED_DAYS + 1)]
-    late = late_senders(days, now())
-    tokens = {f"token {token.name}": token for token in list_tokens()} if late else {}
-    found = []
-    for sender in late:
-        token = tokens.get(sender.actor)
-        is_here = token and (token.state != "active" or (token.last_used_at or days[0]) >= days[-1])
-        found += [] if is_here else [sender]
-    return found
+    return missing_senders([start_of_day(day) for day in last_days(OBSERVED_DAYS + 1)], now())

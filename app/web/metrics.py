@@ -31,6 +31,7 @@ from app.core.changes.change_set_builder import CHANGE_SETS_KEY
 from app.core.counts.segment_counts import SegmentCount
 from app.core.database import db
 from app.core.dialects.diagnostics import replica_facts
+from app.core.models.missed_nights import MissedNight
 from app.core.models.segment_alerts import CONDITIONS, SegmentAlert
 from app.core.replicas import ReplicaErrors, impatient, replica
 from app.jobs.jobs import Job
@@ -120,6 +121,9 @@ def _database_gauges() -> CollectorRegistry:
             alerts.labels(condition).set(raised.get(condition, 0))
         pending = Gauge("webhook_deliveries_pending", "Webhook deliveries to be sent.", registry=registry)
         pending.set(deliveries.get(PENDING, 0))
+        nights = select(func.count()).select_from(MissedNight).where(MissedNight.ended_at.is_(None))
+        missed = Gauge("missed_nights", "Nightly senders who have not come when they usually have.", registry=registry)
+        missed.set(db.session.scalars(nights).one())
     return registry
 
 

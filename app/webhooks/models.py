@@ -51,7 +51,7 @@ class Webhook(LeaseColumns, Base):
 
 
 class WebhookDelivery(Base):
-    """One change set, alert or test event for one webhook, pending or ended."""
+    """One change set, alert, missed night or test event for one webhook, pending or ended."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -62,9 +62,9 @@ class WebhookDelivery(Base):
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     change_set_id: Mapped[int | None] = mapped_column(dialects.Id)
-    """None for a test event and for an alert."""
+    """None for a test event, an alert and a missed night."""
     message: Mapped[dict[str, Any] | None] = mapped_column(dialects.Json)
-    """The body of an alert's message, as it was when it happened."""
+    """The body of an alert or missed night, as it was when it happened."""
     message_id: Mapped[str] = mapped_column(unique=True)
     """The receiver recognises a repeated message by it."""
     state: Mapped[str]

@@ -42,7 +42,7 @@ class DeliveryClaim:
     webhook: Webhook
     delivery: WebhookDelivery
     change_set: ChangeSet | None
-    """None for an alert or a test event, and if it was pruned before it was delivered."""
+    """None for an alert, a missed night or a test event, and if it was pruned before it was delivered."""
     lease: str
 
 

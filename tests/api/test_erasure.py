@@ -202,7 +202,9 @@ class RecordingStop(threading.Event):
         return True
 
 
-@pytest.mark.parametrize("task", [background.apply_retention, background.compact_ledger, background.watch_sizes])
+@pytest.mark.parametrize(
+    "task", [background.apply_retention, background.compact_ledger, background.watch_sizes, background.watch_nights]
+)
 def test_tasks_wait_without_a_transaction(app: Flask, ana: str, task: background.Task) -> None:
     """A reader keeps SQLite's log from being emptied, and with it a purge from ending."""
     stop = RecordingStop()

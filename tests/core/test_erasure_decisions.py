@@ -32,6 +32,7 @@ NO_CUSTOMER_DATA = {
     "change_sets": "state actor source",
     "idempotency_keys": "key request_digest",
     "jobs": "kind state created_by actor decided_by source phase lease",
+    "missed_nights": "actor",
     "operator_sessions": "digest browser address method previous_digest",
     "operators": "email role password_hash invitation_digest oidc_subject locale",
     "passkeys": "credential_id public_key name",

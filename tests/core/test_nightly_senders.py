@@ -1,21 +1,30 @@
-"""Who usually comes every night, and is late today."""
+"""Who usually comes every night, is late today, and is told to webhooks once."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app import background
+from app.access import missed_nights as missed_nights_module
 from app.access.api_tokens import ApiToken, create_token
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, now, run_in_transaction
 from app.core.history.nightly_senders import OBSERVED_DAYS, late_senders
 from app.core.models.change_sets import Actor, ChangeSet
+from app.core.models.missed_nights import MissedNight
 from app.jobs.revoked_tokens import revoke_token
+from app.webhooks.missed_nights import check_missed_nights
+from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers
 from tests.support.dates import date
 from tests.support.html_client import HtmlClient
+from tests.support.webhook_receiver import Received, Receiver
+from tests.support.webhooks import add_webhook, deliver, is_authentic
 
 TODAY = datetime(2026, 6, 15, tzinfo=UTC)
 DAYS = [TODAY - timedelta(days=ago) for ago in range(OBSERVED_DAYS, -1, -1)]
@@ -72,12 +81,16 @@ def test_operators_and_those_who_send_at_any_time_are_not_expected(app: Flask) -
     assert late(23) == []
 
 
+def noon_zone() -> str:
+    """Return the time zone in which it is about noon; in its name, the sign is that of POSIX."""
+    return f"Etc/GMT{now().hour - 12:+d}"
+
+
 @pytest.fixture
 def missed(viewer: HtmlClient) -> str:
     """A token that came at midnight on each day, and not today; its name. Where the viewer is, it is about noon."""
     create_token("crm-nightly")
-    ahead = 12 - now().hour
-    viewer.client.set_cookie("time_zone", f"Etc/GMT{-ahead:+d}")  # with the sign of POSIX
+    viewer.client.set_cookie("time_zone", noon_zone())
     noon = now().replace(minute=0, second=0, microsecond=0)
     midnight = noon - timedelta(hours=12)
     come_on([midnight - timedelta(days=ago) for ago in range(OBSERVED_DAYS, 0, -1)], hour=-0.0)
@@ -105,3 +118,93 @@ def test_reverts_do_not_count(app: Flask) -> None:
 
     run_in_transaction(work)
     assert late(23) == []
+
+
+# Told
+
+
+def check(hour: float, zone: str = "UTC") -> int:
+    db.session.rollback()
+    missed = check_missed_nights(zone, TODAY + timedelta(hours=hour))
+    db.session.rollback()
+    return missed
+
+
+def missed_nights(api: Api) -> float:
+    return float(re.findall(r"^missed_nights (.*)$", api.client.get("/metrics").text, re.MULTILINE)[0])
+
+
+def events(receiver: Receiver) -> list[Received]:
+    deliver()
+    return [received for received in receiver.received if received.json()["type"] == "night.missed"]
+
+
+def test_webhooks_are_told_of_each_missed_night_once(app: Flask, receiver: Receiver) -> None:
+    come_on(DAYS[:-1])
+    secret = add_webhook(receiver.url)
+    add_webhook(receiver.url, ["membership"])
+    assert [check(hour) for hour in (3.9, 4.1, 4.2, 23.9)] == [0, 1, 0, 0]
+    assert [check(hour) for hour in (24.1, 28.1, 28.2)] == [0, 1, 0]
+    first, second = events(receiver)
+    message = first.json()
+    last = db.session.scalar(select(func.max(ChangeSet.id)))
+    assert message == {
+        "type": "night.missed",
+        "timestamp": "2026-06-15T04:06:00Z",
+        "data": {
+            "night": {"usuallyBy": "2026-06-15T03:00:00Z", "lastAt": "2026-06-14T02:45:00Z", "lastChangeSet": str(last)}
+        },
+    }
+    assert second.json()["data"]["night"]["usuallyBy"] == "2026-06-16T03:00:00Z"
+    assert is_authentic(secret, first)
+    assert "crm-nightly" not in first.body.decode()
+
+
+def test_metric_falls_when_the_sender_comes_and_at_midnight(app: Flask, api: Api) -> None:
+    come_on(DAYS[:-1])
+    check(4.1)
+    assert missed_nights(api) == 1
+    check(24)
+    assert missed_nights(api) == 0
+    check(28.1)
+    assert missed_nights(api) == 1
+    come(CRM, TODAY + timedelta(hours=28.5))
+    check(28.6)
+    assert missed_nights(api) == 0
+
+
+def test_processes_that_check_at_once_tell_a_night_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    come_on(DAYS[:-1])
+    missing_senders, others = missed_nights_module.missing_senders, iter([1])
+
+    def slower(*args: Any) -> Any:
+        missing = missing_senders(*args)
+        for _other in others:
+            assert check(4.1) == 1
+        return missing
+
+    monkeypatch.setattr(missed_nights_module, "missing_senders", slower)
+    assert check(4.1) == 0
+
+
+def test_days_are_those_of_the_time_zone(app: Flask) -> None:
+    """At 22:42 by UTC it is 03:42 in Karachi, and the UTC day would be over before the sender is late."""
+    come_on(DAYS[:-1], hour=22.7)
+    assert [check(23.9), check(24.1)] == [0, 0]
+    assert check(24.1, "Asia/Karachi") == 1
+
+
+def test_token_that_was_used_today_has_not_missed_the_night(app: Flask) -> None:
+    create_token("crm-nightly")
+    come_on(DAYS[:-1])
+    used = update(ApiToken).values(last_used_at=TODAY + timedelta(hours=3))
+    run_in_transaction(lambda session: session.execute(used))
+    assert check(4.1) == 0
+
+
+def test_background_task_tells_of_missed_nights(app: Flask, missed: str) -> None:
+    app.config["TIME_ZONE"] = noon_zone()
+    stop = background.Stop()
+    stop.set()
+    background.watch_nights(stop)
+    assert db.session.scalar(select(func.count()).select_from(MissedNight)) == 1

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
+from typing import NamedTuple
 
 from sqlalchemy import case, func, select
 
@@ -30,7 +31,15 @@ class LateSender:
     usually_by: datetime
     """The moment today by which its first change set is usually there."""
     last_at: datetime
-    """The first change set of the last day on which it came."""
+    """When it came on the last day on which it did, and the change set that it left then."""
+    last_change_set_id: int
+
+
+class Arrival(NamedTuple):
+    """The first change set of a sender on one day."""
+
+    at: datetime
+    change_set_id: int
 
 
 def late_senders(days: Sequence[datetime], moment: datetime) -> list[LateSender]:
@@ -43,31 +52,31 @@ def late_senders(days: Sequence[datetime], moment: datetime) -> list[LateSender]
     for actor, first in _first_by_day(days).items():
         usual = _usual_offset(days, first)
         if usual is not None and len(days) - 1 not in first and moment > today + usual + GRACE:
-            late.append(LateSender(actor, today + usual, max(first.values())))
+            late.append(LateSender(actor, today + usual, *max(first.values())))
     return late
 
 
-def _first_by_day(days: Sequence[datetime]) -> dict[str, dict[int, datetime]]:
-    """Return `{actor: {index of the day: first change set}}`, without those who send all day long."""
+def _first_by_day(days: Sequence[datetime]) -> dict[str, dict[int, Arrival]]:
+    """Return `{actor: {index of the day: arrival}}`, without those who send all day long."""
     ends = [(ChangeSet.at < end, number) for number, end in enumerate(days[1:])]
     day = case(*ends, else_=len(days) - 1).label("day")
     query = (
-        select(ChangeSet.actor, day, func.min(ChangeSet.at).label("first"), func.count().label("number"))
+        select(ChangeSet.actor, day, func.min(ChangeSet.at), func.min(ChangeSet.id), func.count())
         .where(ChangeSet.at >= days[0], ChangeSet.source.in_(("api", "command")), ChangeSet.reverts.is_(None))
         .group_by(ChangeSet.actor, day)
         .order_by(ChangeSet.actor)
     )
-    found: dict[str, dict[int, datetime]] = {}
+    found: dict[str, dict[int, Arrival]] = {}
     numbers: dict[str, int] = {}
-    for actor, number_of_day, first, number in db.session.execute(query):
-        found.setdefault(actor, {})[number_of_day] = first
+    for actor, number_of_day, at, change_set_id, number in db.session.execute(query):
+        found.setdefault(actor, {})[number_of_day] = Arrival(at, change_set_id)
         numbers[actor] = numbers.get(actor, 0) + number
     return {actor: first for actor, first in found.items() if numbers[actor] <= MAX_PER_DAY * len(first)}
 
 
-def _usual_offset(days: Sequence[datetime], first: dict[int, datetime]) -> timedelta | None:
+def _usual_offset(days: Sequence[datetime], first: dict[int, Arrival]) -> timedelta | None:
     """Return how long after the start of a day the sender usually has come; None if there is no such time."""
-    offsets = [first[day] - days[day] for day in first if day < len(days) - 1]
+    offsets = [first[day].at - days[day] for day in first if day < len(days) - 1]
     if len(offsets) < MIN_DAYS:
         return None
     middle = timedelta(seconds=median(offset.total_seconds() for offset in offsets))

@@ -103,7 +103,7 @@ class WebhookMessage:
     id: str
     """The same each time a message is sent again: store the ids that you have processed."""
     type: str
-    """`change_set` or `test`; ignore other types."""
+    """`change_set`, `segment.alert`, `night.missed` or `test`; ignore other types."""
     timestamp: datetime
     data: dict[str, Any]
 
