@@ -43,6 +43,7 @@ PURGE_PAUSE = 100
 """How many times as long as a purge took, until the next one."""
 ALERT_INTERVAL_S = 60.0
 NIGHT_INTERVAL_S = 300.0
+ABANDONED_INTERVAL_S = 15.0
 
 Stop = threading.Event
 """Set when the process is about to end. A task then releases its work, so that another process continues it."""
@@ -60,19 +61,22 @@ def deliver_webhooks(_stop: Stop) -> bool:
 
 
 def apply_retention(stop: Stop) -> bool:
-    """Delete old changes, entries of the audit log and of deletions, and uploads; end what killed commands left.
-
-    At the start and once an hour.
-    """
+    """Delete old changes, entries of the audit log and of deletions, and uploads, at the start and once an hour."""
     prune_audit_log(timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"]))
     delete_expired_uploads()
-    end_abandoned_change_sets()
     remove_old_deletions()
     remove_old_erasures()
     remove_old_alerts()
     if days := current_app.config["HISTORY_RETENTION_DAYS"]:
         prune(now() - timedelta(days=days))
     _pause(stop, RETENTION_INTERVAL_S)
+    return True
+
+
+def end_abandoned(stop: Stop) -> bool:
+    """End the change sets of killed commands, so that they can be reverted."""
+    end_abandoned_change_sets()
+    _pause(stop, ABANDONED_INTERVAL_S)
     return True
 
 
@@ -134,6 +138,7 @@ TASKS: tuple[Task, ...] = (
     write_refusal_counts,
     deliver_webhooks,
     apply_retention,
+    end_abandoned,
     compact_ledger,
     purge_erased,
     watch_sizes,

@@ -20,6 +20,7 @@ from app.core.models.segment_rules import NO_RULES, SegmentRules
 from app.core.models.segments import SegmentPair, remove_segments
 from app.files.columns import CustomerEntry
 from app.files.staging import Staging
+from app.jobs.abandoned import end_abandoned_change_sets
 from app.jobs.stage_file import Progress
 
 T = TypeVar("T")
@@ -131,10 +132,11 @@ def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
     """Save the profiles and replace the segments of all staged customers, in batches, as one change set.
 
     Without `create`, customers that do not exist are skipped. A batch is applied as a whole or not at all; when one
-    fails, those before stay applied and end the change set. Raises Unavailable.
+    fails, those before stay applied and end the change set. Raises EndedMeanwhile, Unavailable.
     """
     staging.clear_skipped()
-    change, result, done = BatchedChange(actor, note), ApplyResult(), 0
+    end_abandoned_change_sets()
+    change, result, done = BatchedChange(actor, note, is_leased=True), ApplyResult(), 0
     try:
         for batch, is_only, is_last in _with_position(staging.batches()):
             options = _Options(create, as_of, is_only, is_last)

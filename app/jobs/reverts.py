@@ -22,6 +22,7 @@ from app.core.changes.revert import (
 from app.core.database import db, run_in_transaction
 from app.core.limits import BATCH_SIZE, MAX_REPORTED_IDS
 from app.core.models.change_sets import DONE, Actor, ChangeSetPart
+from app.jobs.abandoned import end_abandoned_change_sets
 from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
 from app.jobs.batches import BatchWriter, count_batches, load_batch
 from app.jobs.held_changes import hold_checked, state_by_guard
@@ -98,12 +99,14 @@ def apply_revert_job(run: JobRun) -> None:
 def revert_in_batches(change_set_id: int, actor: Actor, progress: Callable[[int], None]) -> RevertResult:
     """Revert a change set in batches that are one change set; `progress` is called with the entries read so far.
 
-    When a batch fails, those before stay applied and end the change set. Raises NotFound, NotEnded, Unavailable.
+    When a batch fails, those before stay applied and end the change set. Raises NotFound, NotEnded, EndedMeanwhile,
+    Unavailable.
     """
+    end_abandoned_change_sets()
     if is_one_batch(change_set_id):
         return revert(change_set_id, actor)
     check_ended(db.session(), change_set_id)
-    change, total, last, batches = BatchedChange(actor, reverts=change_set_id), RevertResult(), 0, 0
+    change, total, last, batches = BatchedChange(actor, reverts=change_set_id, is_leased=True), RevertResult(), 0, 0
     try:
         while True:
             change, result, next_last = run_in_transaction(partial(_revert_next, change=change, after=last))

@@ -203,7 +203,14 @@ class RecordingStop(threading.Event):
 
 
 @pytest.mark.parametrize(
-    "task", [background.apply_retention, background.compact_ledger, background.watch_sizes, background.watch_nights]
+    "task",
+    [
+        background.apply_retention,
+        background.compact_ledger,
+        background.watch_sizes,
+        background.watch_nights,
+        background.end_abandoned,
+    ],
 )
 def test_tasks_wait_without_a_transaction(app: Flask, ana: str, task: background.Task) -> None:
     """A reader keeps SQLite's log from being emptied, and with it a purge from ending."""

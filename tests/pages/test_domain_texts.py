@@ -27,6 +27,7 @@ SPANISH = {"Accept-Language": "es"}
 ONLY_IN_API_OR_SHELL = {
     "ChangeTooLarge",
     "CopyDiffers",
+    "EndedMeanwhile",
     "IdempotencyMismatch",
     "InvalidBackup",
     "InvalidInput",

@@ -59,6 +59,8 @@ class ChangeSet(Base):
     """`applying`, `done` or `cancelled`."""
     position: Mapped[int | None] = mapped_column(dialects.Id, unique=True)
     """The position at which it ended; None while it is being applied."""
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until when a command has time for its next batch; None for the change sets of jobs, which have leases."""
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     """The moment of its newest part; of its reservation, while it has none."""
     actor: Mapped[str]
