@@ -18,6 +18,7 @@ from app.core import dialects, encryption
 from app.core.changes.erasure_log import use_erasure_log
 from app.core.changes.traces import use_erasers
 from app.core.database import db, engine_options, replica_bind
+from app.core.models.segment_limit import use_segment_limit
 from app.jobs.customer_traces import erase_from_jobs
 from app.pages import single_sign_on
 from app.settings import read_settings
@@ -82,6 +83,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
             dialects.configure_engine(engine)
     encryption.use_secret_keys(secret_keys.secret_keys)
     use_erasure_log(lambda: current_app.config["ERASURE_LOG"])
+    use_segment_limit(lambda: current_app.config["MAX_SEGMENTS_PER_CUSTOMER"])
     use_erasers((erase_from_responses, erase_from_jobs, erase_from_views))
     metrics.init_app(app)
     cancellation.init_app(app)

@@ -182,6 +182,12 @@ SETTINGS = (
     Setting("METRICS_BIND", "", "`host:port` for `/metrics` and the probes alone; on the same port if empty", _address),
     Setting("WEB_CONCURRENCY", "", "Worker processes; one per core if empty", _at_least(1)),
     Setting("MAX_CUSTOMERS_PER_REQUEST", "50000", "Limit of one request; more is 413", _at_least(1)),
+    Setting(
+        "MAX_SEGMENTS_PER_CUSTOMER",
+        "",
+        "A change that gives a customer more is refused; an undo never is. None if empty",
+        _at_least(1),
+    ),
     Setting("MAX_BODY_BYTES", "33554432", "Limit of a body after decompression; more is 413", _at_least(1)),
     Setting(
         "MAX_CONCURRENT_LARGE_BODIES",

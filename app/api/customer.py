@@ -32,6 +32,7 @@ from app.core.changes.segment_updates import PreparedUpdate
 from app.core.database import run_in_transaction
 from app.core.errors import CustomerExists, CustomerNotFound, DomainError, Forbidden, InvalidDocumentId
 from app.core.models.customers import PROFILE_FIELD_NAMES, check_document_id, get_customer
+from app.core.models.segment_limit import refuse_over_limit
 from app.serialization.change_set_json import serialize_id
 from app.serialization.request_schemas import CustomerRowSchema, RequestSchema, Text, parse_profile, validate_body
 
@@ -222,6 +223,7 @@ def _put(change_set: ChangeSetBuilder, sent: dict[str, Any], guard: Guard | None
     if "segments" not in sent:
         return
     result = replace_segments_in(change_set, PreparedUpdate.of({sent["document_id"]: sent["segments"]}))
+    refuse_over_limit("segments" for _ in result.too_many)
     if guard:
         guard.check(change_set.emptied, 1, result)
     note_warning(guard, change_set.emptied, 1)

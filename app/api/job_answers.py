@@ -23,7 +23,7 @@ EXAMPLE = {
     "total": 2,
     "report": {
         **{"changed": 1, "unchanged": 0, "created": 0, "updated": 0},
-        **{"notFound": [], "duplicates": [], "stale": [], "conflicts": [], "rejected": 0},
+        **{"notFound": [], "duplicates": [], "stale": [], "conflicts": [], "overLimit": [], "rejected": 0},
     },
     "changeSet": "42",
     "error": None,
@@ -45,6 +45,7 @@ class JobReport(AnswerSchema):
     duplicates = strings("Ids that were sent more than once; the first row counted.")
     stale = strings("Customers who changed after `as_of`, or since they were found, and were left alone.")
     conflicts = strings("Of a revert: customers who changed later, and were left alone.")
+    overLimit = strings("Customers who would have more segments than the service allows, and were left alone.")  # noqa: N815
     rejected = count("Rows with errors.")
     warning = guard_warning()
     added = fields.Integer(metadata={"description": "Of a list of members: who gained the segment.", "minimum": 0})

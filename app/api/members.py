@@ -28,7 +28,8 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.errors import InvalidInput, NoLongerRetained
 from app.core.history.members import list_members
 from app.core.limits import BATCH_SIZE
-from app.core.models.customers import is_storable
+from app.core.models.customers import is_storable, select_segments
+from app.core.models.segment_limit import is_over_limit, refuse_over_limit, segment_limit
 from app.core.models.segments import SegmentPair
 from app.jobs.held_requests import hold_members
 from app.jobs.members import start_members_job
@@ -149,6 +150,7 @@ def put_members(query: dict[str, Any], headers: dict[str, Any], type: str, value
         token_requests.note_counts(counts, dry_run=dry_run)
         diff.check(guard)
         check_added_value(session, segment, diff.added)
+        _check_limit(session, diff, document_ids)
         warning = note_warning(guard, len(diff.removed), diff.members_before, LOST, dry_run=dry_run)
         if dry_run or not len(diff):
             return StoredResponse(dumps({**_report(diff), **warning}), None)
@@ -172,6 +174,16 @@ def _apply(session: Session, diff: MembersDiff, reason: str | None, warning: dic
         return StoredResponse(dumps(started_json(job_id, state=JobState.APPLYING, total=len(diff))), None)
     change_set_id = replace_segments(diff.patches(), actor, note=reason, session=session).change_set_id
     return StoredResponse(dumps({**_report(diff, change_set_id), **warning}), change_set_id)
+
+
+def _check_limit(session: Session, diff: MembersDiff, document_ids: list[str]) -> None:
+    """Raise InvalidInput if customers who gain the segment would have too many."""
+    if segment_limit() is None or not diff.added:
+        return
+    pair = [diff.segment.to_dict()]
+    rows = session.execute(select_segments(diff.added))
+    full = {id_ for id_, segments in rows if is_over_limit(segments, segments + pair)}
+    refuse_over_limit(f"document_ids[{index}]" for index, id_ in enumerate(document_ids) if id_ in full)
 
 
 def _parse_members() -> list[str]:

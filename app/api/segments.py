@@ -23,6 +23,7 @@ from app.api.guarded_writes import HELD, effective_guard, note_warning, received
 from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, QuerySchema, SegmentTypes, Timestamp, identifier
 from app.api.request_body import customers_body
 from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
+from app.api.segment_limit import check_sent_segments, positions_of
 from app.api.segment_types import check_token_types, replaced_types
 from app.api.strict_tokens import added_single_types, check_rules, check_single_values
 from app.api.write_headers import GuardedHeaders
@@ -33,6 +34,7 @@ from app.core.changes.segment_updates import PreparedUpdate
 from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidInput, NoLongerRetained
 from app.core.history.timeline import segments_at
 from app.core.models.customers import get_segments, get_segments_by_email
+from app.core.models.segment_limit import refuse_over_limit
 from app.core.models.segments import Segments
 from app.jobs.api_job import ApiJob
 from app.jobs.held_requests import hold_segments
@@ -115,6 +117,7 @@ def replace(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     All segments of each customer are replaced by those sent, kept exactly as sent; `null` and `[]` clear. Customers who
     do not exist are left out of the answer. The first entry of a repeated document_id wins. One request is one
     transaction. A token that is limited to segment types replaces only these, and 403 names other types by their path.
+    Where the service has a limit of segments per customer, a request that exceeds it is refused: 400 names the paths.
     """
     return _update_segments(_read_replacements(query["types"]), query, headers)
 
@@ -135,7 +138,8 @@ def merge(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     """Add and remove segments of existing customers
 
     Segments to remove are removed first; those to add come last, unless the customer has them already. Concurrent
-    requests all take effect. 403 if the token is limited to other segment types.
+    requests all take effect. 403 if the token is limited to other segment types. 400 if a customer would have more
+    segments than the service allows.
     """
     return _update_segments(_read_patches(), query, headers)
 
@@ -153,6 +157,13 @@ class Update(NamedTuple):
     types: Collection[str] = ()
     added_types: frozenset[str] = frozenset()
     """Of which a customer may have a value already."""
+    positions: Mapping[str, int] = {}
+    """Where each customer is in the body, if there is a limit of segments."""
+
+    def check_limit(self, result: ReplaceResult) -> None:
+        """Raise InvalidInput if customers were left alone because they would have too many segments."""
+        member = "segments" if self.action == "replace" else "add"
+        refuse_over_limit(f"customers[{self.positions[id_]}].{member}" for id_ in result.too_many)
 
 
 def _read_replacements(types: frozenset[str] | None) -> Update:
@@ -161,10 +172,12 @@ def _read_replacements(types: frozenset[str] | None) -> Update:
     new_segments, duplicates = parse_replacements(body)
     replaced = replaced_types(body, types)
     check_rules(body, "segments")
+    check_sent_segments(body)
     if replaced is None:
         return _prepare(PreparedUpdate.of(new_segments), duplicates, "replace")
     change = partial(replace_types, new_segments, replaced)
-    return Update(change, list(new_segments), duplicates, lambda: new_segments, "replace", replaced)
+    update = Update(change, list(new_segments), duplicates, lambda: new_segments, "replace", replaced)
+    return update._replace(positions=positions_of(body))
 
 
 def _prepare(
@@ -180,7 +193,9 @@ def _read_patches() -> Update:
     check_token_types(body, "add", "remove")
     check_rules(body, "add")
     prepared, types = PreparedUpdate.of(patches), added_single_types(patches.values())
-    return _prepare(prepared, duplicates, "patch", current_client().types)._replace(added_types=types)
+    return _prepare(prepared, duplicates, "patch", current_client().types)._replace(
+        added_types=types, positions=positions_of(body)
+    )
 
 
 def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, Any]) -> Response:
@@ -191,6 +206,7 @@ def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, A
         result = change(
             current_client().actor(), as_of=query["as_of"], guard=guard, note=headers["change_reason"], session=session
         )
+        update.check_limit(result)
         check_single_values(session, update.added_types, document_ids)
         if dry_run:
             result = dataclasses.replace(result, change_set_id=None)

@@ -16,6 +16,7 @@ from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
 from app.core.changes.document_ids import rename_customer
 from app.core.changes.erasure import Disclose, disclose_customer, erase_again, erase_customers, purge_deleted
+from app.core.models.segment_limit import segment_limit
 from app.core.models.segment_rules import load_rules
 from app.core.models.segments import SegmentPair
 from app.core.search.customers import iter_customers
@@ -48,7 +49,7 @@ def import_(file: str, options: FileOptions) -> None:
     with (
         options.open(file) as source,
         progress("Reading", source.size) as reading,
-        stage_file(source, reading, StagingOptions(options.roles, options.clear_empty, rules=load_rules())) as staging,
+        stage_file(source, reading, _staging_options(options)) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
         with progress("Saving", staging.count_customers()) as advance:
@@ -66,6 +67,10 @@ def import_(file: str, options: FileOptions) -> None:
         say(f"Note: {note}.")
     if some_rejected:
         raise SystemExit(SOME_REJECTED)
+
+
+def _staging_options(options: FileOptions) -> StagingOptions:
+    return StagingOptions(options.roles, options.clear_empty, rules=load_rules(), max_segments=segment_limit())
 
 
 def _segment(_context: Any, _option: Any, values: tuple[str, ...]) -> list[SegmentPair]:

@@ -12,6 +12,7 @@ from app.cli.rejected_rows import write_rejected_rows
 from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say, timestamp
 from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
+from app.core.models.segment_limit import segment_limit
 from app.core.models.segment_rules import NO_RULES, load_rules
 from app.files.notes import describe_notes
 from app.files.staging import Staging
@@ -40,11 +41,16 @@ def apply_(file: str, *, dry_run: bool, as_of: datetime | None, strict: bool, op
     gzipped or not, - for stdin. The endpoint's report goes to stdout. Exits with 1 if rows were rejected: they are
     written to FILE.rejected.csv, and all others are applied. Exits with 2 if nothing was applied.
     """
-    rules = load_rules() if strict else NO_RULES
+    staging_options = StagingOptions(
+        options.roles,
+        needs_segments=True,
+        rules=load_rules() if strict else NO_RULES,
+        max_segments=segment_limit(),
+    )
     with (
         options.open(file) as source,
         progress("Reading", source.size) as reading,
-        stage_file(source, reading, StagingOptions(options.roles, needs_segments=True, rules=rules)) as staging,
+        stage_file(source, reading, staging_options) as staging,
     ):
         some_rejected = write_rejected_rows(staging, source.columns, file)
         with progress("Applying", staging.count_customers()) as advance:

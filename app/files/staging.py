@@ -14,6 +14,7 @@ import orjson
 
 from app.core.errors import DomainError
 from app.core.limits import BATCH_SIZE
+from app.core.models.segment_limit import limit_text
 from app.core.models.segment_rules import TWO_VALUES
 from app.files.columns import CustomerEntry
 from app.files.lines import Line
@@ -94,12 +95,14 @@ class Staging:
         if self.row_per_segment and document_id:
             self._db.execute("INSERT OR IGNORE INTO invalid_customers VALUES (?)", (document_id,))
 
-    def finish(self, single_types: Collection[str] = ()) -> None:
+    def finish(self, single_types: Collection[str] = (), max_segments: int | None = None) -> None:
         """End the reading: all rows were added or rejected.
 
-        Customers whose rows give two values of one of `single_types` are rejected.
+        Customers whose rows give two values of one of `single_types`, or more than `max_segments`, are rejected.
         """
         self._write_pending()
+        if self.row_per_segment and max_segments is not None:
+            self._reject_customers("GROUP BY document_id HAVING count(*) > ?", [max_segments], limit_text(max_segments))
         if self.row_per_segment and single_types:
             self._reject_two_values(single_types)
         invalid = "document_id IN (SELECT document_id FROM invalid_customers)"
@@ -109,16 +112,22 @@ class Staging:
 
     def _reject_two_values(self, types: Collection[str]) -> None:
         pair = {name: f"json_extract(content, '$[1][0].{name}')" for name in ("type", "value")}
-        self._db.execute(
-            f"""CREATE TABLE two_values AS
-                SELECT DISTINCT document_id FROM entries
-                 WHERE {pair["type"]} IN (SELECT value FROM json_each(?))
-                 GROUP BY document_id, {pair["type"]} HAVING count(DISTINCT {pair["value"]}) > 1""",  # noqa: S608
-            [orjson.dumps(sorted(types)).decode()],
+        condition = (
+            f"WHERE {pair['type']} IN (SELECT value FROM json_each(?))"  # noqa: S608 - constant texts
+            f" GROUP BY document_id, {pair['type']} HAVING count(DISTINCT {pair['value']}) > 1"
         )
-        found = "document_id IN (SELECT document_id FROM two_values)"
-        self._db.execute(f"INSERT INTO rejected SELECT line, ?, raw FROM entries WHERE {found}", [TWO_VALUES])  # noqa: S608
+        self._reject_customers(condition, [orjson.dumps(sorted(types)).decode()], TWO_VALUES)
+
+    def _reject_customers(self, condition: str, parameters: Sequence[Any], error: str) -> None:
+        """Reject all rows of the customers whom the condition, which groups their rows, finds."""
+        self._db.execute(
+            f"CREATE TEMP TABLE found AS SELECT DISTINCT document_id FROM entries {condition}",  # noqa: S608
+            parameters,
+        )
+        found = "document_id IN (SELECT document_id FROM found)"
+        self._db.execute(f"INSERT INTO rejected SELECT line, ?, raw FROM entries WHERE {found}", [error])  # noqa: S608
         self._db.execute(f"DELETE FROM entries WHERE {found}")  # noqa: S608 - constant texts
+        self._db.execute("DROP TABLE found")
 
     # Reading
 

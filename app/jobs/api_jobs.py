@@ -24,6 +24,7 @@ from app.core.history.segment_diff import merge_types
 from app.core.limits import MAX_REJECTED_ROWS, MAX_REPORTED_IDS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor
 from app.core.models.customers import Customer, select_segments
+from app.core.models.segment_limit import is_over_limit, segment_limit
 from app.core.models.segment_rules import NO_RULES, load_rules
 from app.core.models.segments import Segments
 from app.files.columns import CustomerEntry
@@ -91,6 +92,7 @@ def check_api_job(run: JobRun) -> None:
         max_rejected=MAX_REJECTED_ROWS,
         rules=load_rules() if job.strict and job.action != "remove" else NO_RULES,
         adds=job.action == "merge",
+        max_segments=segment_limit() if job.action in ("replace", "merge") else None,
     )
     reader = UploadReader(run.job.id, job.size)
     known = KnownFormat(written.encoding, written.delimiter, written.sheet, workbooks=written is not DETECTED)
@@ -119,13 +121,15 @@ class Comparison:
     preview: ChangePreview = field(default_factory=ChangePreview)
     not_found: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    over_limit: list[str] = field(default_factory=list)
+    """Customers who would have too many segments."""
     emptied: int = 0
     """Customers who would lose all segments that the guard counts."""
     customers: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the preview of the job as JSON."""
-        ids = {"not_found_ids": self.not_found, "stale_ids": self.stale}
+        ids = {"not_found_ids": self.not_found, "stale_ids": self.stale, "over_limit_ids": self.over_limit}
         return {**self.preview.to_dict(), **ids, "emptied": self.emptied, "sent": self.customers}
 
 
@@ -174,6 +178,9 @@ def compare(session: Session, comparison: Comparison, job: ApiJob, batch: Mappin
     for id_, before in session.execute(query.order_by(Customer.document_id)):
         segments[id_] = before
         after = job.new_segments(before, batch[id_])
+        if is_over_limit(before, after):
+            comparison.over_limit += [id_] if len(comparison.over_limit) < MAX_REPORTED_IDS else []
+            continue
         preview.unchanged += not preview.add(before, after)
         if loses_all(before, after, job.types):
             comparison.emptied += 1
@@ -205,6 +212,7 @@ def apply_api_job(run: JobRun) -> None:
         result = _change_segments(change_set, job, batch)
         skipped |= second_values
         skipped |= dict.fromkeys(result.not_found, "missing") | dict.fromkeys(result.stale, "stale")
+        skipped |= dict.fromkeys(result.too_many, "too_many")
         return BatchResult(count, skipped)
 
     already = {"unchanged": (run.job.preview or {})["unchanged"]} if job.scheduled and job.action == "upsert" else {}

@@ -16,8 +16,9 @@ from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate, SegmentPatch
 from app.core.database import db, run_in_transaction
 from app.core.models.change_sets import Actor
+from app.core.models.segment_limit import is_over_limit
 from app.core.models.segment_rules import NO_RULES, SegmentRules
-from app.core.models.segments import SegmentPair, remove_segments
+from app.core.models.segments import SegmentPair, Segments, add_segments, remove_segments
 from app.files.columns import CustomerEntry
 from app.files.staging import Staging
 from app.jobs.abandoned import end_abandoned_change_sets
@@ -108,12 +109,21 @@ def _skip_reason(item: Mapping[str, Any], row: Any) -> str | None:
         return None if row is None else "exists"
     if row is None:
         return "missing"
+    if is_over_limit(row.segments, _new_segments(item, row.segments)):
+        return "too_many"
     holds = all(getattr(row, name) == value for name, value in expected["profile"].items())
     if "patch" in item:
         added, removed = (set(map(SegmentPair.of, segments)) for segments in item["patch"])
         pairs = set(map(SegmentPair.of, row.segments))
         return None if holds and removed <= pairs and not added & pairs else "changed"
     return None if holds and expected["segments"] in (None, row.segments) else "changed"
+
+
+def _new_segments(item: Mapping[str, Any], before: Segments) -> Segments:
+    if "patch" in item:
+        added, removed = item["patch"]
+        return add_segments(remove_segments(before, removed), added)
+    return before if item["segments"] is None else item["segments"]
 
 
 # Applying a file at once, as a command does

@@ -29,6 +29,7 @@ SKIP_REASONS = {
     "stale": "changed after the moment of the request",
     "conflict": "changed later",
     "second_value": "has another value of a type that takes one",
+    "too_many": "would have too many segments",
 }
 
 

@@ -17,6 +17,7 @@ from app.core.changes.segment_updates import SegmentUpdate
 from app.core.database import db, run_in_transaction
 from app.core.limits import BATCH_SIZE
 from app.core.models.customers import Customer
+from app.core.models.segment_limit import is_over_limit
 from app.core.models.segment_rules import NO_RULES, SegmentRules, load_rules
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 from app.core.search.customers import iter_ids, known_count
@@ -164,8 +165,11 @@ def _preview_batch(
     rows = db.session.execute(query.order_by(customers.document_id)).all()
     counted = Counter((row.before, row.after) for row in rows)
     parsed = {states: (orjson.loads(states[0]), orjson.loads(states[1])) for states in counted}
-    refused = {states for states, (before, after) in parsed.items() if rules.breaks(before, after)}
+    over_limit = {states for states, (before, after) in parsed.items() if is_over_limit(before, after)}
+    preview.over_limit += sum(counted[states] for states in over_limit)
+    refused = {states for states in parsed.keys() - over_limit if rules.breaks(*parsed[states])}
     preview.refused += sum(counted[states] for states in refused)
+    refused |= over_limit
     changing = {states for states, n in counted.items() if states not in refused and preview.add(*parsed[states], n)}
     preview.affected += sum(counted[states] for states in changing)
     preview.unchanged += sum(n for states, n in counted.items() if states not in changing | refused)
@@ -197,11 +201,18 @@ def _sort_out(change_set: ChangeSetBuilder, edit: BulkEdit, document_ids: list[s
     if not document_ids:
         return {}, 0
     ids = dialects.json_strings(document_ids)
-    is_applied = customers.segments.is_not_distinct_from(edit.new_segments())
-    query = select(customers.document_id, is_applied).join(ids, customers.document_id == ids.c.value)
-    applied = {row[0]: row[1] for row in change_set.session.execute(query)}
-    reasons = {id_: "changed" if id_ in applied else "missing" for id_ in document_ids if not applied.get(id_)}
-    return reasons, sum(map(bool, applied.values()))
+    after = dialects.json_text(edit.new_segments())
+    query = select(customers.document_id, customers.segments, after).join(ids, customers.document_id == ids.c.value)
+    states = {id_: (before, orjson.loads(text)) for id_, before, text in change_set.session.execute(query)}
+    applied = {id_ for id_, (before, after) in states.items() if before == after}
+    reasons = {id_: _skip_reason(states.get(id_)) for id_ in document_ids if id_ not in applied}
+    return reasons, len(applied)
+
+
+def _skip_reason(states: tuple[Segments, Segments] | None) -> str:
+    if states is None:
+        return "missing"
+    return "too_many" if is_over_limit(*states) else "changed"
 
 
 def describe(edit: BulkEdit) -> str:

@@ -14,6 +14,7 @@ from app.core.counts.segment_counts import existing_types
 from app.core.database import run_in_transaction
 from app.core.limits import MAX_COLUMN_NAME_LENGTH, MAX_COLUMNS, MAX_REJECTED_ROWS, MAX_UNCOMPRESSED_BYTES
 from app.core.models.change_sets import Actor, with_reason
+from app.core.models.segment_limit import segment_limit
 from app.core.models.segment_rules import NO_RULES, load_rules
 from app.core.models.segments import add_segments, remove_segments
 from app.files.columns import IGNORED, SEGMENT_OF, detect_columns
@@ -188,7 +189,10 @@ def _stage(run: JobRun, payload: ImportPayload) -> Iterator[Staging]:
     with open_upload(run.job) as source:
         run.start_phase("reading", source.size)
         rules = NO_RULES if payload.mode == "remove" else load_rules()
-        options = StagingOptions(payload.roles, payload.clear_empty, max_rejected=MAX_REJECTED_ROWS, rules=rules)
+        max_segments = None if payload.mode == "remove" else segment_limit()
+        options = StagingOptions(
+            payload.roles, payload.clear_empty, max_rejected=MAX_REJECTED_ROWS, rules=rules, max_segments=max_segments
+        )
         with stage_file(source, run.report_progress, options) as staging:
             yield staging
 

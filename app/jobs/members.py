@@ -52,7 +52,7 @@ def apply_members(run: JobRun) -> None:
             replace_segments_in(change_set, PreparedUpdate.of(diff.patches()), as_of=as_of) for diff in diffs
         )
         skipped = dict.fromkeys([*added.not_found, *removed.not_found], "missing")
-        skipped |= dict.fromkeys([*added.stale, *removed.stale], "stale")
+        skipped |= dict.fromkeys([*added.stale, *removed.stale], "stale") | dict.fromkeys(added.too_many, "too_many")
         return BatchResult(len(batch), skipped, {"added": added.changed, "removed": removed.changed})
 
     unchanged = {"unchanged": (run.job.preview or {})["unchanged"]}

@@ -8,7 +8,13 @@ from app.jobs.batches import iter_skipped
 from app.jobs.jobs import Job
 from app.jobs.states import JobKind, JobState
 
-SKIPPED = {"missing": "notFound", "stale": "stale", "changed": "stale", "conflict": "conflicts"}
+SKIPPED = {
+    "missing": "notFound",
+    "stale": "stale",
+    "changed": "stale",
+    "conflict": "conflicts",
+    "too_many": "overLimit",
+}
 """Lists of the report by the reason for which a customer was skipped."""
 
 
@@ -44,6 +50,7 @@ def _previewed(preview: dict[str, Any]) -> dict[str, list[str]]:
         "notFound": preview.get("not_found_ids", []),
         "stale": preview.get("stale_ids", []),
         "conflicts": preview.get("conflict_ids", []),
+        "overLimit": preview.get("over_limit_ids", []),
     }
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.core.errors import InvalidInput
+from app.core.models.segment_limit import limit_text
 from app.core.models.segment_rules import NO_RULES, NOT_LISTED, TWO_VALUES, SegmentRules
 from app.core.models.segments import SegmentPair, Segments
 from app.files.cells import trim_cell, unescape_id
@@ -38,6 +39,8 @@ class StagingOptions:
     """Rows with segments that break them are invalid."""
     adds: bool = False
     """Whether the segments are added to those that customers have."""
+    max_segments: int | None = None
+    """Customers with more segments are rejected."""
 
 
 @contextmanager
@@ -68,7 +71,7 @@ def stage_file(source: Source, progress: Progress, options: StagingOptions = Sta
                 if rejected > options.max_rejected:
                     message = f"More than {options.max_rejected:,} rows have errors; the last one: {error}"
                     raise UnreadableFile(message) from None
-        staging.finish(options.rules.single_types)
+        staging.finish(options.rules.single_types, options.max_segments)
         yield staging
 
 
@@ -102,6 +105,8 @@ def _check_rules(segments: Segments, options: StagingOptions, notes: FileNotes) 
         elif options.adds and pair.type in rules.single_types:
             errors.append((f"segments[{n}].type", "Takes one value: replace it, do not add to it."))
         notes.unlisted_segments += rules.is_unlisted(pair)
+    if options.max_segments is not None and len(segments) > options.max_segments:
+        errors.append(("segments", limit_text(options.max_segments)))
     if rules.with_two_values(segments):
         errors.append(("segments", TWO_VALUES))
     if errors:

@@ -69,7 +69,7 @@ def customer_save(document_id: str) -> Any:
 
 def _save(found: Customer, editor: Editor) -> Any:
     rules = load_rules()
-    if not (editor.validate() and editor.obeys(rules)):
+    if not (editor.validate() and editor.obeys(rules) and editor.fits(found.segments)):
         return _page(found, editor, 422)
     if "confirmed" not in request.form and editor.needs_confirmation(rules):
         return _page(found, editor, 422)
@@ -92,7 +92,7 @@ def _save_merged(current: Customer, editor: Editor) -> Any:
     actor = latest[0].change_set.actor if latest else _("Someone else")
     document_id, version = current.document_id, Version(current.part_id)
     result = replace_segments({document_id: merged}, current_actor(), as_of=version, note=parse_reason())
-    if result.stale:
+    if result.stale or result.too_many:
         return None
     message = _("%(actor)s changed other segments of this customer meanwhile. Both changes were kept.", actor=actor)
     return redirect_to_saved(document_id, result.change_set_id, message)

@@ -46,6 +46,7 @@ def customer_undo_apply(change_set_id: int, document_id: str) -> Any:
         {document_id: preview.segments},
         current_actor(),
         as_of=Version(version),
+        limited=False,
         note=with_reason(f"Reverts change #{change_set_id} for this customer", parse_reason()),
     )
     if result.stale:

@@ -132,6 +132,7 @@ TEXTS = (
     marked("changed after the moment of the request"),
     marked("changed later"),
     marked("has another value of a type that takes one"),
+    marked("would have too many segments"),
     # Files
     marked("The server's disk is full."),
     marked("The file is empty."),
@@ -172,6 +173,7 @@ TEXTS = (
     marked("Another row of this customer has an error."),
     marked("Is not in the list of values of its type."),
     marked("A customer can have only one value of this type."),
+    marked("A customer can have at most %(count)s segments (MAX_SEGMENTS_PER_CUSTOMER)."),
     marked("Takes one value: replace it, do not add to it."),
     marked("Longer than %(count)s bytes."),
     marked("Invalid JSON: %(error)s."),

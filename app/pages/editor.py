@@ -14,6 +14,7 @@ from app.core.counts.segment_counts import SegmentSize
 from app.core.history.segment_diff import diff_segments
 from app.core.limits import MAX_SEGMENT_TEXT_LENGTH
 from app.core.models.customers import is_storable
+from app.core.models.segment_limit import is_over_limit, segment_limit
 from app.core.models.segment_rules import SegmentRules
 from app.core.models.segments import SegmentPair, Segments
 from app.core.search.similar_segments import find_similar
@@ -47,6 +48,8 @@ class Editor:
     base: Segments
     """The segments from which the form was made."""
     version: Version
+    error: str = ""
+    """What is wrong with the segments as a whole."""
 
     @property
     def base_json(self) -> str:
@@ -129,6 +132,12 @@ class Editor:
             elif pair.type in two_values:
                 row.error = _("A customer can have only one value of this type.")
         return not any(row.error for row in self.rows)
+
+    def fits(self, current: Segments) -> bool:
+        """Return whether the customer may have so many segments; otherwise the editor has an `error` afterwards."""
+        if is_over_limit(current, self.segments()):
+            self.error = _("A customer can have at most %(count)s segments.", count=number(segment_limit() or 0))
+        return not self.error
 
     def needs_confirmation(self, rules: SegmentRules) -> bool:
         """Return whether a new segment resembles an existing one, or is not in the list of its type."""

@@ -105,5 +105,5 @@ def restore_customers(change_set: ChangeSetBuilder, deletions: list[Deletion]) -
     segments = {deletion.document_id: deletion.segments for deletion in free if deletion.segments}
     if segments:
         prepared = PreparedUpdate.of(segments)
-        apply_update(change_set, prepared.update, prepared.parameters, rows=len(segments))
+        apply_update(change_set, prepared.update, prepared.parameters, rows=len(segments), limited=False)
     return Restored(len(free), len(segments), list(taken))

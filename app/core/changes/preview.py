@@ -10,6 +10,7 @@ from sqlalchemy import select
 from app.core import dialects
 from app.core.database import db
 from app.core.models.customers import PROFILE_FIELD_NAMES, Customer
+from app.core.models.segment_limit import is_over_limit
 from app.core.models.segment_rules import NO_RULES, SegmentRules
 from app.core.models.segments import SegmentPair, Segments, distinct_pairs
 
@@ -38,6 +39,8 @@ class ChangePreview:
     duplicates: int = 0
     refused: int = 0
     """Customers who would have two values of a type that takes one, and are left alone."""
+    over_limit: int = 0
+    """Customers who would have too many segments, and are left alone."""
     rejected: int = 0
     """Rows of a file: those of a customer with an earlier row, and those with errors."""
     segments_lost: int = 0
@@ -117,6 +120,9 @@ def preview_batch(
             continue
         before = row.segments if row else []
         after = before if segments is None else combine(before, segments)
+        if is_over_limit(before, after):
+            preview.over_limit += 1
+            continue
         if rules.breaks(before, after):
             preview.refused += 1
             continue

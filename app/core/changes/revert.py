@@ -232,7 +232,8 @@ def _revert_segments(undo: ChangeSetBuilder, plans: Iterable[RevertPlan]) -> lis
     }
     if not payload:
         return []
-    changed = set(apply_update(undo, REPLACE_EXPECTED, {"payload": JsonText.of(payload)}, rows=len(payload)))
+    parameters = {"payload": JsonText.of(payload)}
+    changed = set(apply_update(undo, REPLACE_EXPECTED, parameters, rows=len(payload), limited=False))
     return [document_id for document_id in payload if document_id not in changed]
 
 

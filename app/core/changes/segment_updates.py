@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Integer,
     Select,
     and_,
     bindparam,
@@ -32,6 +33,7 @@ from app.core.database import JsonText, UtcDateTime
 from app.core.models.change_sets import ChangeSetPart, FeedPosition
 from app.core.models.customer_changes import CustomerChange
 from app.core.models.customers import Customer
+from app.core.models.segment_limit import over_limit
 from app.core.models.segments import Segments
 
 customers = Customer.__table__.c
@@ -152,9 +154,12 @@ HISTORY_COLUMNS: dict[str, ColumnElement[Any]] = {
 """The columns of `customer_changes`, as an updated row of `customers` has them."""
 
 
+_max_segments = bindparam("max_segments", type_=Integer)
+
+
 @lru_cache(maxsize=32)
-def build_update(update: SegmentUpdate, check: StalenessCheck) -> dialects.UpdateWithHistory:
-    """Return an update as a statement.
+def build_update(update: SegmentUpdate, check: StalenessCheck, *, limited: bool = False) -> dialects.UpdateWithHistory:
+    """Return an update as a statement. If it is `limited`, customers who would have too many segments are left alone.
 
     Customers whose segments do not change are not written: no row, no history, no index work. Staleness is checked on
     the row that is about to be written, not on an earlier read of it.
@@ -166,6 +171,7 @@ def build_update(update: SegmentUpdate, check: StalenessCheck) -> dialects.Updat
             customers.segments.is_distinct_from(update.segments),
             update.condition,
             not_(_is_stale(check)),
+            not_(over_limit(customers.segments, update.segments, _max_segments)) if limited else true(),
         )
         .values(
             segments=update.segments,
@@ -177,6 +183,17 @@ def build_update(update: SegmentUpdate, check: StalenessCheck) -> dialects.Updat
         )
     )
     return dialects.UpdateWithHistory(changes, returning=HISTORY_COLUMNS, into=CustomerChange.__table__)
+
+
+@lru_cache(maxsize=32)
+def select_over_limit(update: SegmentUpdate, check: StalenessCheck) -> Select[Any]:
+    """Return the query for the customers whom an update left alone because they would have too many segments."""
+    return select(customers.document_id).where(
+        customers.document_id == update.document_id,
+        over_limit(customers.segments, update.segments, _max_segments),
+        update.condition,
+        not_(_is_stale(check)),
+    )
 
 
 def staleness_check(as_of: AsOf) -> StalenessCheck:

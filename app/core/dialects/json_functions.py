@@ -151,6 +151,27 @@ def _(element: _JsonText, compiler: Any, **kw: Any) -> str:
     return str(compiler.process(element.clauses, **kw))
 
 
+class _JsonLength(FunctionElement[int]):
+    type = Integer()
+    name = "json_array_length"
+    inherit_cache = True
+
+
+@compiles(_JsonLength, "postgresql")
+def _(element: _JsonLength, compiler: Any, **kw: Any) -> str:
+    return f"jsonb_array_length({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_JsonLength)
+def _(element: _JsonLength, compiler: Any, **kw: Any) -> str:
+    return f"json_array_length({compiler.process(element.clauses, **kw)})"
+
+
+def json_length(value: ColumnElement[Any]) -> ColumnElement[int]:
+    """Return the number of elements of a JSON array."""
+    return _JsonLength(value)
+
+
 def json_text(value: ColumnElement[Any]) -> ColumnElement[str]:
     """JSON as its text, to group by: equal texts are equal JSON."""
     return _JsonText(value)
