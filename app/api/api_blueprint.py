@@ -1,4 +1,4 @@
-"""The blueprint of the API: a view declares beside itself its scope, parameters, body, answers, errors and examples."""
+"""The blueprint of the API: a view declares its scope, parameters, body, responses, errors and examples itself."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,8 +38,8 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A successful answer: its schema, what it means, and an example."""
+class Success:
+    """A successful response: its schema, what it means, and an example."""
 
     schema: type[Schema] | None
     """None for text."""
@@ -47,14 +47,14 @@ class Answer:
     example: Any
     status: int = 200
     headers: tuple[str, ...] = ()
-    """Headers besides those that every answer has."""
+    """Headers besides those that every response has."""
     links: Mapping[str, Any] = field(default_factory=dict)
-    """Requests that can be made next, with values of this answer."""
+    """Requests that can be made next, with values of this response."""
     media_type: str = "application/json"
 
 
 def link(operation: str, **parameters: str) -> dict[str, Any]:
-    """Return a link to another operation, with parameters taken from the request or the answer."""
+    """Return a link to another operation, with parameters taken from the request or the response."""
     return {"operationId": operation, "parameters": parameters}
 
 
@@ -64,7 +64,7 @@ class Operation:
 
     name: str
     scope: str | None
-    answers: tuple[Answer, ...]
+    responses: tuple[Success, ...]
     body: Body | None
     errors: tuple[type[DomainError], ...]
     example_query: str
@@ -82,7 +82,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
     """flask-smorest's blueprint, with one decorator for all that an operation declares.
 
     Query and headers are read by their schemas. Bodies are read by `request_body`, which refuses more than webargs does
-    and limits what a body may cost; answers are written by the views.
+    and limits what a body may cost; responses are written by the views.
     """
 
     ARGUMENTS_PARSER = ParameterParser()
@@ -100,7 +100,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
         name: str,
         tag: str,
         scope: str | None,
-        answers: tuple[Answer, ...],
+        responses: tuple[Success, ...],
         query: type[Schema] | None = None,
         headers: type[Schema] | None = None,
         body: Body | None = None,
@@ -124,7 +124,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
             invalid = (InvalidInput,) if query or headers else ()
             all_errors = tuple(dict.fromkeys((*errors, *invalid, *(TOKEN_ERRORS if scope else ()))))
             parsed = frozenset(location for location, schema in (("query", query), ("headers", headers)) if schema)
-            operation = Operation(name, scope, answers, body, all_errors, example_query, parsed)
+            operation = Operation(name, scope, responses, body, all_errors, example_query, parsed)
             self.operations[name] = operation
             described._apidoc = {**getattr(described, "_apidoc", {}), "operation": operation}
             self.route(path, methods=[method], tags=[tag], parameters=list(path_parameters))(described)
@@ -147,7 +147,9 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
         if operation is None:
             return doc
         limits = app.extensions["api-limits"]
-        conditional = method == "get" and all(answer.media_type == "application/json" for answer in operation.answers)
+        conditional = method == "get" and all(
+            response.media_type == "application/json" for response in operation.responses
+        )
         doc |= {
             "operationId": operation.name,
             "security": [{"token": []}] if operation.scope else [],
@@ -171,17 +173,17 @@ def _headers(*names: str) -> dict[str, str]:
 def _responses(operation: Operation, limits: Mapping[str, Any], *, conditional: bool) -> dict[str, Any]:
     common = (("ETag",) if conditional else ()) + (RATE_HEADERS if operation.scope else ())
     responses: dict[str, Any] = {}
-    for answer in operation.answers:
-        schema: Any = answer.schema or {"type": "string"}
-        description, other = answer.description, responses.get(str(answer.status))
-        if other:  # two answers of one status
-            schema = {"anyOf": [other["content"][answer.media_type]["schema"], schema]}
+    for response in operation.responses:
+        schema: Any = response.schema or {"type": "string"}
+        description, other = response.description, responses.get(str(response.status))
+        if other:  # two responses of one status
+            schema = {"anyOf": [other["content"][response.media_type]["schema"], schema]}
             description = f"{other['description']} Or: {description}"
-        responses[str(answer.status)] = {
+        responses[str(response.status)] = {
             "description": description,
-            "headers": _headers(*answer.headers, *common),
-            "content": {answer.media_type: {"schema": schema, "example": answer.example}},
-            "links": dict(answer.links),
+            "headers": _headers(*response.headers, *common),
+            "content": {response.media_type: {"schema": schema, "example": response.example}},
+            "links": dict(response.links),
         }
     if conditional:
         responses["304"] = {"description": "The caller has it already, by If-None-Match.", "headers": _headers(*common)}
@@ -191,7 +193,7 @@ def _responses(operation: Operation, limits: Mapping[str, Any], *, conditional: 
 
 
 def error_response(errors: list[type[DomainError]], limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the description of the answers of one status, with an example for each code."""
+    """Return the description of the responses of one status, with an example for each code."""
     examples = {}
     for error in errors:
         message = (error.example or error.explanation).format(**limits)

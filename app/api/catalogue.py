@@ -5,10 +5,10 @@ from typing import Any
 from flask import Response, jsonify
 
 from app.api import blueprint
-from app.api.api_blueprint import Answer
+from app.api.api_blueprint import Success
 from app.api.examples import GOLD
 from app.api.parameters import Cursor, PageQuery, text
-from app.api.schemas import AnswerSchema, Segment, array_of, count, next_cursor
+from app.api.schemas import ResponseSchema, Segment, array_of, count, next_cursor
 from app.core.counts.segment_counts import catalogue
 from app.core.models.segments import SegmentPair
 from app.web.cursors import encode_cursor
@@ -24,7 +24,7 @@ class CountedSegment(Segment):
     customers = count("Customers who have the segment.")
 
 
-class Catalogue(AnswerSchema):
+class Catalogue(ResponseSchema):
     segments = array_of(CountedSegment)
     next = next_cursor()
 
@@ -36,8 +36,8 @@ class Catalogue(AnswerSchema):
     tag="Segments",
     scope="segments:read",
     query=CatalogueQuery,
-    answers=(
-        Answer(
+    responses=(
+        Success(
             Catalogue,
             "A page of segments; `next` is the cursor of the next page, or null.",
             {"segments": [{**GOLD, "customers": 12431}], "next": None},

@@ -5,11 +5,11 @@ from typing import Any
 from flask import Response, jsonify
 
 from app.api import blueprint
-from app.api.api_blueprint import Answer
+from app.api.api_blueprint import Success
 from app.api.changes import Change, entry_json
 from app.api.examples import AT, CHANGE_SET_ID, GOLD
 from app.api.parameters import Choices, Cursor, PageQuery
-from app.api.schemas import AnswerSchema, array_of, next_cursor
+from app.api.schemas import ResponseSchema, array_of, next_cursor
 from app.core.errors import NotFound
 from app.core.history.change_sets import START, list_entries
 from app.core.history.feed import entry_document_id
@@ -23,7 +23,7 @@ class EntriesQuery(PageQuery):
     cursor = Cursor(int, int)
 
 
-class ChangeSetEntries(AnswerSchema):
+class ChangeSetEntries(ResponseSchema):
     changes = array_of(Change, "In the order of the change feed.")
     next = next_cursor()
 
@@ -40,8 +40,8 @@ ENTRY = {"id": "7:1", "kind": "segments", "at": AT, "actor": "token crm-nightly"
     scope="changes:read",
     query=EntriesQuery,
     path_parameters=(CHANGE_SET_ID,),
-    answers=(
-        Answer(
+    responses=(
+        Success(
             ChangeSetEntries,
             "A page of entries; `next` is the cursor of the next page, or null.",
             {"changes": [{**ENTRY, "document_id": "1232-2323", "before": [SILVER], "after": [GOLD]}], "next": None},

@@ -6,11 +6,11 @@ from flask import Response, jsonify
 from marshmallow import fields
 
 from app.api import blueprint
-from app.api.api_blueprint import Answer, link
+from app.api.api_blueprint import Success, link
 from app.api.examples import ANA, AT, CHANGE_SET_ID, GOLD
 from app.api.feed_cursors import encode_position
 from app.api.parameters import Choices, Cursor, PageQuery, QuerySchema, Seconds, text
-from app.api.schemas import AnswerSchema, array_of, count, enum, string, timestamp
+from app.api.schemas import ResponseSchema, array_of, count, enum, string, timestamp
 from app.core.errors import NoLongerRetained, NotFound
 from app.core.history.feed import (
     FeedEntry,
@@ -47,7 +47,7 @@ class ChangesQuery(PageQuery):
     wait = Seconds(MAX_WAIT_S, "If there are no entries: waits for them, up to so many seconds.")
 
 
-class Change(AnswerSchema):
+class Change(ResponseSchema):
     """An entry of the feed; which of the further members it has depends on its kind."""
 
     id = string("Identifies the entry.")
@@ -62,7 +62,7 @@ class Change(AnswerSchema):
     newDocumentId = fields.String(metadata={"description": "With `renamed`: later entries have this id."})  # noqa: N815
 
 
-class Changes(AnswerSchema):
+class Changes(ResponseSchema):
     changes = array_of(Change, "Oldest first.")
     next = string("The cursor to continue from, also after the newest entry.")
 
@@ -78,8 +78,8 @@ PROFILE = {name: value for name, value in ANA.items() if name != "document_id"}
     tag="Changes",
     scope="changes:read",
     query=ChangesQuery,
-    answers=(
-        Answer(
+    responses=(
+        Success(
             Changes,
             "The next entries; `next` is the cursor to continue from, also after the newest entry.",
             {
@@ -145,7 +145,7 @@ def entry_json(entry: FeedEntry) -> dict[str, Any]:
     return {**common, "newDocumentId": entry.after["document_id"]} if entry.kind == "renamed" else common
 
 
-class ChangeSetSchema(AnswerSchema):
+class ChangeSetSchema(ResponseSchema):
     id = string()
     state = enum("Whether it is still being applied.", APPLYING, DONE, CANCELLED)
     at = timestamp("When it was made.")
@@ -167,8 +167,8 @@ class ChangeSetSchema(AnswerSchema):
     scope="changes:read",
     query=QuerySchema,
     path_parameters=(CHANGE_SET_ID,),
-    answers=(
-        Answer(
+    responses=(
+        Success(
             ChangeSetSchema,
             "Who made it, when and how, and how many customers it changed.",
             {

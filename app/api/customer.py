@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
 from app.api import blueprint, token_requests
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Body, Success
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.guarded_writes import effective_guard, note_warning
 from app.api.parameters import DryRunQuery, QuerySchema
 from app.api.request_body import json_body
-from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, change_set_id, string
+from app.api.schemas import SEGMENTS, ResponseSchema, Segment, array_of, change_set_id, string
 from app.api.segment_types import check_put_types
 from app.api.strict_tokens import check_new_segments
 from app.api.write_headers import IdempotentHeaders, WriteHeaders, guard_override
@@ -46,8 +46,8 @@ class PreconditionFailed(DomainError):
     explanation = "The customer is not as If-Match or If-None-Match requires. Nothing was changed."
 
 
-class CustomerAnswer(AnswerSchema):
-    class Meta(AnswerSchema.Meta):
+class CustomerResponse(ResponseSchema):
+    class Meta(ResponseSchema.Meta):
         include = {name: string(allow_none=True) for name in PROFILE_FIELD_NAMES}  # noqa: RUF012 - as marshmallow has it
 
     document_id = string()
@@ -78,7 +78,7 @@ def _respond(customer: dict[str, Any]) -> Response:
     scope="customers:read",
     query=QuerySchema,
     path_parameters=(CUSTOMER_ID,),
-    answers=(Answer(CustomerAnswer, "The customer.", {**ANA, "segments": [GOLD]}),),
+    responses=(Success(CustomerResponse, "The customer.", {**ANA, "segments": [GOLD]}),),
     errors=(CustomerNotFound,),
 )
 def read_customer(query: dict[str, Any], document_id: str) -> Response:
@@ -96,8 +96,8 @@ def if_match() -> fields.String:
     return fields.String(data_key="If-Match", load_default=None, metadata=metadata)
 
 
-WRITTEN = Answer(
-    CustomerAnswer,
+WRITTEN = Success(
+    CustomerResponse,
     "The customer as they are now.",
     {**ANA, "segments": [GOLD]},
     headers=("Change-Set", "ETag", "Guard-Warning"),
@@ -127,7 +127,7 @@ class PutCustomerSchema(CustomerRowSchema):
     headers=PutHeaders,
     path_parameters=(CUSTOMER_ID,),
     body=Body(PutCustomerSchema, {"name": "Ana Gómez", "email": "ana@example.com", "phone": None}),
-    answers=(WRITTEN,),
+    responses=(WRITTEN,),
     errors=(*BODY_ERRORS, InvalidDocumentId, PreconditionFailed, ChangeTooLarge),
 )
 def put_customer(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
@@ -156,7 +156,7 @@ class PatchCustomerSchema(PutCustomerSchema):
     headers=PutHeaders,
     path_parameters=(CUSTOMER_ID,),
     body=Body(PatchCustomerSchema, {"email": "ana@example.com"}),
-    answers=(WRITTEN,),
+    responses=(WRITTEN,),
     errors=(*BODY_ERRORS, InvalidDocumentId, CustomerNotFound, PreconditionFailed, ChangeTooLarge),
 )
 def patch_customer(query: dict[str, Any], headers: dict[str, Any], document_id: str) -> Response:
@@ -233,7 +233,7 @@ class RenameSchema(RequestSchema):
     document_id = Text(required=True)
 
 
-class Renamed(AnswerSchema):
+class RenamedCustomer(ResponseSchema):
     changeSet = change_set_id()  # noqa: N815
 
 
@@ -247,9 +247,9 @@ class Renamed(AnswerSchema):
     headers=IdempotentHeaders,
     path_parameters=(CUSTOMER_ID,),
     body=Body(RenameSchema, {"document_id": "1232-9999"}),
-    answers=(
-        Answer(
-            Renamed,
+    responses=(
+        Success(
+            RenamedCustomer,
             "The change set of the change.",
             {"changeSet": "43"},
             headers=("Change-Set",),

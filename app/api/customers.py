@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
 from app.api import blueprint, token_requests
-from app.api.api_blueprint import Answer, Body, link
+from app.api.api_blueprint import Body, Success, link
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, AT, CHANGE_SET_LINKS, FIRST_DOCUMENT_ID, GOLD
@@ -19,7 +19,7 @@ from app.api.parameters import Choice, Cursor, DryRunQuery, Flag, PageQuery, Que
 from app.api.request_body import customers_body
 from app.api.schemas import (
     SEGMENTS,
-    AnswerSchema,
+    ResponseSchema,
     Segment,
     array_of,
     change_set_id,
@@ -59,8 +59,8 @@ class CustomersQuery(FilterQuery, PageQuery):
     cursor = Cursor(str)
 
 
-class FoundCustomer(AnswerSchema):
-    class Meta(AnswerSchema.Meta):
+class FoundCustomer(ResponseSchema):
+    class Meta(ResponseSchema.Meta):
         include = {name: string(allow_none=True) for name in PROFILE_FIELD_NAMES}  # noqa: RUF012 - as marshmallow has it
 
     document_id = string()
@@ -68,7 +68,7 @@ class FoundCustomer(AnswerSchema):
     changedAt = timestamp("When the segments last changed; null if they never did.", allow_none=True)  # noqa: N815
 
 
-class Customers(AnswerSchema):
+class Customers(ResponseSchema):
     customers = array_of(FoundCustomer)
     next = next_cursor()
 
@@ -80,8 +80,8 @@ class Customers(AnswerSchema):
     tag="Customers",
     scope="customers:read",
     query=CustomersQuery,
-    answers=(
-        Answer(
+    responses=(
+        Success(
             Customers,
             "A page of customers; `next` is the cursor of the next page, or null.",
             {"customers": [{**ANA, "segments": [GOLD], "changedAt": AT}], "next": None},
@@ -115,12 +115,12 @@ class UpsertQuery(DryRunQuery):
     report = Flag("Adds the report: which ids were sent more than once, and the change set.")
 
 
-class UpsertReport(AnswerSchema):
+class UpsertReport(ResponseSchema):
     duplicates = strings("Ids that were sent more than once; the first entry counted.")
     changeSet = change_set_id()  # noqa: N815
 
 
-class Saved(AnswerSchema):
+class UpsertCounts(ResponseSchema):
     created = count("Customers who are new.")
     updated = count("Customers whose profile changed.")
     unchanged = count("Customers whose profile was as sent already.")
@@ -136,9 +136,9 @@ class Saved(AnswerSchema):
     query=UpsertQuery,
     headers=IdempotentHeaders,
     body=Body(UpsertCustomersSchema, {"customers": [ANA]}),
-    answers=(
-        Answer(
-            Saved,
+    responses=(
+        Success(
+            UpsertCounts,
             "How many customers were created, updated, and as sent already.",
             {"created": 1, "updated": 0, "unchanged": 0},
             headers=("Change-Set",),
@@ -170,9 +170,9 @@ def save(query: dict[str, Any], headers: dict[str, Any]) -> Response:
             CustomerCounts(sent=len(rows), changed=saved.created + saved.updated, unchanged=saved.unchanged),
             dry_run=query["dry_run"],
         )
-        answer: dict[str, Any] = {"created": saved.created, "updated": saved.updated, "unchanged": saved.unchanged}
+        body: dict[str, Any] = {"created": saved.created, "updated": saved.updated, "unchanged": saved.unchanged}
         if query["report"]:
-            answer["report"] = {"duplicates": duplicates, "changeSet": serialize_id(change_set_id)}
-        return StoredResponse(dumps(answer), change_set_id)
+            body["report"] = {"duplicates": duplicates, "changeSet": serialize_id(change_set_id)}
+        return StoredResponse(dumps(body), change_set_id)
 
     return run_write(work, headers, dry_run=query["dry_run"])

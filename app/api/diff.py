@@ -8,11 +8,11 @@ from flask.json import dumps
 from marshmallow import fields
 
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Body, Success
 from app.api.examples import GOLD
 from app.api.jobs import LINE_TYPES, check_encoding
 from app.api.parameters import Cursor, PageQuery
-from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, next_cursor, string
+from app.api.schemas import SEGMENTS, ResponseSchema, Segment, array_of, next_cursor, string
 from app.api.write_headers import HeaderSchema
 from app.core.errors import InvalidInput, TooLarge, UnsupportedMediaType
 from app.core.limits import MAX_ERROR_DETAILS
@@ -24,7 +24,7 @@ from app.serialization.request_schemas import ReplaceSegmentsSchema
 from app.web.cursors import encode_cursor
 
 
-class DifferenceAnswer(AnswerSchema):
+class DifferenceResponse(ResponseSchema):
     document_id = string()
     sent = array_of(Segment, "As sent.")
     stored = fields.List(
@@ -32,8 +32,8 @@ class DifferenceAnswer(AnswerSchema):
     )
 
 
-class Differences(AnswerSchema):
-    differences = array_of(DifferenceAnswer, "Customers whose segments differ, and ids that no customer has.")
+class Differences(ResponseSchema):
+    differences = array_of(DifferenceResponse, "Customers whose segments differ, and ids that no customer has.")
     next = next_cursor()
 
 
@@ -50,8 +50,8 @@ class DiffQuery(PageQuery):
     query=DiffQuery,
     headers=HeaderSchema,
     body=Body(ReplaceSegmentsSchema, {"customers": [{"document_id": "1232-2323", "segments": []}]}, LINE_TYPES),
-    answers=(
-        Answer(
+    responses=(
+        Success(
             Differences,
             "Who differs, and how.",
             {"differences": [{"document_id": "1232-2323", "sent": [], "stored": [GOLD]}], "next": None},
@@ -79,8 +79,8 @@ def compare(query: dict[str, Any], headers: dict[str, Any]) -> Response:
             raise InvalidInput(iter(rejected))
         found = list(islice(iter_differences(staging, after=after), limit + 1))
     page = found[:limit]
-    answer = {
+    body = {
         "differences": [difference.to_dict() for difference in page],
         "next": encode_cursor(page[-1].position) if len(found) > limit else None,
     }
-    return Response(dumps(answer), mimetype="application/json")
+    return Response(dumps(body), mimetype="application/json")

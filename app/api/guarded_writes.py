@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from app.access.idempotency import StoredResponse
 from app.api import token_requests
-from app.api.api_blueprint import Answer
+from app.api.api_blueprint import Success
 from app.api.auth import current_client
-from app.api.job_answers import JOB_LINKS, accepted
-from app.api.schemas import AnswerSchema, string
+from app.api.job_responses import JOB_LINKS, accepted
+from app.api.schemas import ResponseSchema, string
 from app.api.writes import run_write
 from app.core.changes.guard import ChangeTooLarge, Guard, warning_text
 from app.core.database import now
@@ -27,7 +27,7 @@ MAX_HELD_ANSWER = 100
 """Bytes; the answers of large requests, which are longer, are not parsed again."""
 
 
-class Held(AnswerSchema):
+class HeldChange(ResponseSchema):
     """The change waits until an operator approves it."""
 
     updatedCustomers = fields.List(  # noqa: N815 - as the contract spells it
@@ -36,8 +36,8 @@ class Held(AnswerSchema):
     job = string("The job that an operator approves or rejects.")
 
 
-HELD = Answer(
-    Held,
+HELD = Success(
+    HeldChange,
     "More customers would lose all their segments than the guard of the token allows, and the token says that an "
     "operator decides: the job that waits for approval. Nothing was changed.",
     {"updatedCustomers": [], "job": "7"},

@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Body, Success
 from app.api.auth import current_client
 from app.api.feed_cursors import AsOfField
 from app.api.guarded_writes import effective_guard
-from app.api.job_answers import (
+from app.api.job_responses import (
     EXAMPLE,
     JOB_LINKS,
     STARTED,
-    JobAnswer,
+    JobResponse,
     accepted,
     job_json,
     schedule_json,
@@ -75,9 +75,14 @@ def allow_upload() -> None:
         {"customers": [{"document_id": "1232-2323", "segments": [{"type": "membership", "value": "GOLD"}]}]},
         LINE_TYPES,
     ),
-    answers=(
-        Answer(
-            JobAnswer, "The job, which `Location` follows.", STARTED, status=202, headers=("Location",), links=JOB_LINKS
+    responses=(
+        Success(
+            JobResponse,
+            "The job, which `Location` follows.",
+            STARTED,
+            status=202,
+            headers=("Location",),
+            links=JOB_LINKS,
         ),
     ),
     errors=(IdempotencyMismatch, InvalidInput, MalformedJson, TooLarge, UnsupportedMediaType),
@@ -195,7 +200,7 @@ def get_visible_job(job_id: int) -> Job:
     scope=SCOPES,
     query=QuerySchema,
     path_parameters=(JOB_ID,),
-    answers=(Answer(JobAnswer, "The job as it is now.", EXAMPLE),),
+    responses=(Success(JobResponse, "The job as it is now.", EXAMPLE),),
     errors=(NotFound,),
 )
 def read_job(query: dict[str, Any], job_id: int) -> Response:
@@ -215,7 +220,9 @@ def read_job(query: dict[str, Any], job_id: int) -> Response:
     query=QuerySchema,
     headers=HeaderSchema,
     path_parameters=(JOB_ID,),
-    answers=(Answer(JobAnswer, "The job, which ends after its current batch.", {**EXAMPLE, "state": "cancelled"}),),
+    responses=(
+        Success(JobResponse, "The job, which ends after its current batch.", {**EXAMPLE, "state": "cancelled"}),
+    ),
     errors=(NotFound, NotReady),
 )
 def cancel_job(query: dict[str, Any], headers: dict[str, Any], job_id: int) -> Response:
@@ -236,8 +243,8 @@ def cancel_job(query: dict[str, Any], headers: dict[str, Any], job_id: int) -> R
     scope=SCOPES,
     query=QuerySchema,
     path_parameters=(JOB_ID,),
-    answers=(
-        Answer(
+    responses=(
+        Success(
             None,
             "The columns of the file, or `row` for JSON, with the line and the error.",
             'row,line,error\n"{""document_id"": ""4712""}",2,segments: Required.\n',

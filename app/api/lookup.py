@@ -7,13 +7,13 @@ from flask.json import dumps
 from marshmallow import fields, validate
 
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body
-from app.api.customer import CustomerAnswer
+from app.api.api_blueprint import Body, Success
+from app.api.customer import CustomerResponse
 from app.api.errors import BODY_ERRORS
 from app.api.examples import ANA, GOLD
 from app.api.parameters import QuerySchema
 from app.api.request_body import json_body
-from app.api.schemas import AnswerSchema, array_of, strings
+from app.api.schemas import ResponseSchema, array_of, strings
 from app.api.write_headers import HeaderSchema
 from app.core.errors import InvalidInput
 from app.core.limits import MAX_LOOKUP
@@ -28,8 +28,8 @@ class LookupSchema(RequestSchema):
     emails = fields.List(fields.String(), validate=validate.Length(min=1, max=MAX_LOOKUP))
 
 
-class LookedUp(AnswerSchema):
-    customers = array_of(CustomerAnswer, "The customers, in the order of the request.")
+class LookupResponse(ResponseSchema):
+    customers = array_of(CustomerResponse, "The customers, in the order of the request.")
     notFound = strings("Ids or e-mails that no customer has.")  # noqa: N815
 
 
@@ -42,9 +42,9 @@ class LookedUp(AnswerSchema):
     query=QuerySchema,
     headers=HeaderSchema,
     body=Body(LookupSchema, {"document_ids": ["1232-2323", "222-133"]}),
-    answers=(
-        Answer(
-            LookedUp,
+    responses=(
+        Success(
+            LookupResponse,
             "The customers found, and what was not found.",
             {"customers": [{**ANA, "segments": [GOLD]}], "notFound": ["222-133"]},
         ),

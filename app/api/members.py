@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
 from app.api import blueprint, token_requests
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Body, Success
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, SEGMENT_PATH
 from app.api.guarded_writes import HELD, effective_guard, note_warning, received_at, run_guarded
-from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
+from app.api.job_responses import JOB_LINKS, STARTED, JobResponse, accepted, started_json
 from app.api.parameters import Cursor, DryRunQuery, PageQuery, Timestamp
 from app.api.request_body import JSON_LINES_TYPES, is_json_lines, json_body, json_lines_body
-from app.api.schemas import AnswerSchema, change_set_id, count, guard_warning, next_cursor, strings
+from app.api.schemas import ResponseSchema, change_set_id, count, guard_warning, next_cursor, strings
 from app.api.segment_types import changed_segment
 from app.api.strict_tokens import check_added_value, check_pair
 from app.api.write_headers import GuardedHeaders
@@ -49,7 +49,7 @@ class MembersSchema(RequestSchema):
     document_ids = fields.List(Text(), required=True)
 
 
-class MembersAnswer(AnswerSchema):
+class MembersResponse(ResponseSchema):
     added = count("Customers who gain the segment.")
     removed = count("Customers who lose the segment.")
     unchanged = count("Customers who were members already.")
@@ -63,7 +63,7 @@ class MembersQuery(PageQuery):
     cursor = Cursor(str)
 
 
-class MemberPage(AnswerSchema):
+class MemberPage(ResponseSchema):
     document_ids = strings("Ordered by document_id.")
     next = next_cursor()
 
@@ -76,8 +76,8 @@ class MemberPage(AnswerSchema):
     scope="segments:read",
     query=MembersQuery,
     path_parameters=SEGMENT_PATH,
-    answers=(
-        Answer(
+    responses=(
+        Success(
             MemberPage,
             "A page of members; `next` is the cursor of the next page, or null.",
             {"document_ids": ["1232-2323"], "next": None},
@@ -110,17 +110,17 @@ def members(query: dict[str, Any], type: str, value: str) -> Response:
     headers=GuardedHeaders,
     path_parameters=SEGMENT_PATH,
     body=Body(MembersSchema, {"document_ids": ["1232-2323", "222-133"]}, JSON_LINES_TYPES),
-    answers=(
-        Answer(
-            MembersAnswer,
+    responses=(
+        Success(
+            MembersResponse,
             "How many customers gained and lost the segment.",
             {"added": 1, "removed": 0, "unchanged": 0, "notFound": ["222-133"], "changeSet": "43"},
             headers=("Change-Set", "Guard-Warning"),
             links=CHANGE_SET_LINKS,
         ),
         HELD,
-        Answer(
-            JobAnswer,
+        Success(
+            JobResponse,
             "More than 5,000 customers change: the job that does it, with `added` and `removed` in its report.",
             {**STARTED, "state": JobState.APPLYING, "total": 12431},
             status=202,

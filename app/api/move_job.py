@@ -7,9 +7,9 @@ from flask import Response
 from flask.json import dumps
 
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Body, Success
 from app.api.errors import BODY_ERRORS
-from app.api.job_answers import EXAMPLE, JobAnswer, job_json
+from app.api.job_responses import EXAMPLE, JobResponse, job_json
 from app.api.jobs import JOB_ID, SCOPES, get_visible_job
 from app.api.parameters import QuerySchema
 from app.api.request_body import json_body
@@ -31,7 +31,7 @@ from app.serialization.request_schemas import parse_timestamp, validate_body
     headers=HeaderSchema,
     path_parameters=(JOB_ID,),
     body=Body(ScheduleSchema, {"revert_at": "2027-01-07T00:00:00+01:00"}),
-    answers=(Answer(JobAnswer, "The job.", {**EXAMPLE, "revert_at": "2027-01-06T23:00:00Z", "revertJob": "8"}),),
+    responses=(Success(JobResponse, "The job.", {**EXAMPLE, "revert_at": "2027-01-06T23:00:00Z", "revertJob": "8"}),),
     errors=(*BODY_ERRORS, NotFound, NotReady),
 )
 def move_job(query: dict[str, Any], headers: dict[str, Any], job_id: int) -> Response:

@@ -10,9 +10,9 @@ from flask_swagger_ui import __file__ as swagger_ui
 from marshmallow import fields
 
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Operation, error_response
+from app.api.api_blueprint import Operation, Success, error_response
 from app.api.rate_limit import format_rate
-from app.api.schemas import AnswerSchema, string
+from app.api.schemas import ResponseSchema, string
 from app.core.errors import BadRequest, InternalError, MethodNotAllowed
 from app.core.limits import MAX_PAGE_SIZE
 from app.serialization.request_schemas import PatchSegmentsSchema, ReplaceSegmentsSchema, UpsertCustomersSchema
@@ -145,7 +145,7 @@ def curl(method: str, path: str, operation: Operation, parameters: list[Any]) ->
     return " \\\n  ".join(lines)
 
 
-class Specification(AnswerSchema):
+class Specification(ResponseSchema):
     openapi = string()
     info = fields.Dict(required=True)
     paths = fields.Dict(required=True)
@@ -158,8 +158,8 @@ class Specification(AnswerSchema):
     name="describe",
     tag="Description",
     scope=None,
-    answers=(
-        Answer(
+    responses=(
+        Success(
             Specification,
             "The description.",
             {"openapi": "3.1.0", "info": {}, "paths": {}, "components": {}},

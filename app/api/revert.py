@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
 from app.api import blueprint, token_requests
-from app.api.api_blueprint import Answer
+from app.api.api_blueprint import Success
 from app.api.auth import current_client
 from app.api.examples import CHANGE_SET_ID, CHANGE_SET_LINKS
 from app.api.guarded_writes import HELD, effective_guard, note_warning, run_guarded
-from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
+from app.api.job_responses import JOB_LINKS, STARTED, JobResponse, accepted, started_json
 from app.api.parameters import DryRunQuery
-from app.api.schemas import AnswerSchema, change_set_id, count, guard_warning, strings
+from app.api.schemas import ResponseSchema, change_set_id, count, guard_warning, strings
 from app.api.write_headers import GuardedHeaders, RespondAsync
 from app.api.writes import run_write
 from app.core.changes.guard import ChangeTooLarge, Guard
@@ -29,7 +29,7 @@ from app.jobs.states import JobKind, JobState
 from app.serialization.change_set_json import serialize_id
 
 
-class Reverted(AnswerSchema):
+class RevertResponse(ResponseSchema):
     changed = count("Customers whose segments or profile were restored.")
     unchanged = count("Customers who were in that state already.")
     conflicts = strings("Customers who changed since, and were left alone.")
@@ -53,16 +53,16 @@ REVERTED = {"changed": 1, "unchanged": 0, "conflicts": [], "changeSet": "43"}
     query=DryRunQuery,
     headers=RevertHeaders,
     path_parameters=(CHANGE_SET_ID,),
-    answers=(
-        Answer(
-            Reverted,
+    responses=(
+        Success(
+            RevertResponse,
             "How many customers were restored or in that state already, and who was left alone.",
             REVERTED,
             headers=("Change-Set", "Guard-Warning"),
             links=CHANGE_SET_LINKS,
         ),
         HELD,
-        Answer(JobAnswer, "The job that reverts it.", STARTED, status=202, headers=("Location",), links=JOB_LINKS),
+        Success(JobResponse, "The job that reverts it.", STARTED, status=202, headers=("Location",), links=JOB_LINKS),
     ),
     errors=(NotFound, NotEnded, ChangeTooLarge, IdempotencyMismatch),
 )
@@ -93,7 +93,7 @@ def undo(query: dict[str, Any], headers: dict[str, Any], change_set_id: int) -> 
         )
         counts = CustomerCounts(changed=result.customers, unchanged=result.unchanged)
         token_requests.note_counts(counts, dry_run=dry_run)
-        warning = note_warning(guard, result.emptied, result.touched, dry_run=dry_run)
+        warning = note_warning(guard, result.emptied, result.affected, dry_run=dry_run)
         return StoredResponse(dumps({**_report(result), **warning}), result.change_set_id)
 
     def hold(session: Session) -> int:

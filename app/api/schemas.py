@@ -1,7 +1,7 @@
-"""Schemas of answers that several operations share, and of the error envelope.
+"""Schemas of responses that several operations share, and of the error envelope.
 
-Views build their answers by hand, because a large answer takes many times as long through a schema.
-tests/api/test_generated_requests.py checks that every answer is as declared.
+Views build their responses by hand, because a large one takes many times as long through a schema.
+tests/api/test_generated_requests.py checks that every response is as declared.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from marshmallow import EXCLUDE, Schema, fields
 SEGMENTS = "In their order and spelling, equal pairs kept."
 
 
-class AnswerSchema(Schema):
+class ResponseSchema(Schema):
     """A JSON object to which later versions may add properties."""
 
     class Meta:
@@ -51,7 +51,7 @@ def change_set_id() -> fields.String:
     return string("The change set of the change; null if nothing changed.", allow_none=True)
 
 
-class Segment(AnswerSchema):
+class Segment(ResponseSchema):
     type = string()
     value = string()
 
@@ -61,7 +61,7 @@ def guard_warning() -> fields.String:
     return fields.String(metadata={"description": "What the guard of the token warns of."})
 
 
-class Report(AnswerSchema):
+class Report(ResponseSchema):
     """What happened to the customers of the request."""
 
     changed = count("Customers whose segments changed.")
@@ -73,7 +73,7 @@ class Report(AnswerSchema):
     warning = guard_warning()
 
 
-class RefusedReport(AnswerSchema):
+class RefusedReport(ResponseSchema):
     """What a refused change would have done; which members it has depends on the operation."""
 
     changed = fields.Integer(metadata={"description": "Customers who would change.", "minimum": 0})
@@ -88,17 +88,17 @@ class RefusedReport(AnswerSchema):
     warning = guard_warning()
 
 
-class Problem(AnswerSchema):
+class Problem(ResponseSchema):
     path = string("Where: `customers[3].segments[0].type`, or the name of a parameter.")
     message = string()
 
 
-class ErrorBody(AnswerSchema):
+class ErrorBody(ResponseSchema):
     code = string("Which error it is, for programs.")
     message = string("What was wrong, for people.")
     details = array_of(Problem, "Every problem of a VALIDATION_ERROR, at most 100.")
 
 
-class Error(AnswerSchema):
+class Error(ResponseSchema):
     error = fields.Nested(ErrorBody, required=True)
     report = fields.Nested(RefusedReport, metadata={"description": "With CHANGE_TOO_LARGE: what would have happened."})

@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Body, Success
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import GOLD, SEGMENT_PATH
-from app.api.job_answers import JOB_LINKS, STARTED, JobAnswer, accepted, started_json
+from app.api.job_responses import JOB_LINKS, STARTED, JobResponse, accepted, started_json
 from app.api.parameters import QuerySchema
 from app.api.request_body import json_body
 from app.api.segment_types import changed_segment
@@ -37,7 +37,9 @@ from app.serialization.request_schemas import SegmentPairSchema, validate_body
     headers=IdempotentHeaders,
     path_parameters=SEGMENT_PATH,
     body=Body(SegmentPairSchema, {**GOLD, "value": "PLATINUM"}),
-    answers=(Answer(JobAnswer, "The job that does it.", STARTED, status=202, headers=("Location",), links=JOB_LINKS),),
+    responses=(
+        Success(JobResponse, "The job that does it.", STARTED, status=202, headers=("Location",), links=JOB_LINKS),
+    ),
     errors=(*BODY_ERRORS, IdempotencyMismatch),
 )
 def rename_segment(query: dict[str, Any], headers: dict[str, Any], type: str, value: str) -> Response:

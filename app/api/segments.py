@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.access.idempotency import IdempotencyMismatch, StoredResponse
 from app.access.token_request_log import CustomerCounts
 from app.api import blueprint, token_requests
-from app.api.api_blueprint import Answer, Body
+from app.api.api_blueprint import Body, Success
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
 from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
@@ -22,7 +22,7 @@ from app.api.feed_cursors import AsOfField
 from app.api.guarded_writes import HELD, effective_guard, note_warning, received_at, run_guarded
 from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, QuerySchema, SegmentTypes, Timestamp, identifier
 from app.api.request_body import customers_body
-from app.api.schemas import SEGMENTS, AnswerSchema, Report, Segment, array_of, strings
+from app.api.schemas import SEGMENTS, Report, ResponseSchema, Segment, array_of, strings
 from app.api.segment_limit import check_sent_segments, positions_of
 from app.api.segment_types import check_token_types, replaced_types
 from app.api.strict_tokens import added_single_types, check_rules, check_single_values
@@ -64,12 +64,12 @@ class ReplaceQuery(PatchQuery, LenientQuerySchema):
         pass
 
 
-class Updated(AnswerSchema):
+class UpdatedCustomers(ResponseSchema):
     updatedCustomers = strings("Customers who were found and have the new segments; each once, in the order sent.")  # noqa: N815
     report = fields.Nested(Report, metadata={"description": "With `report` or `dry_run`."})
 
 
-class CustomersSegments(AnswerSchema):
+class CustomersSegments(ResponseSchema):
     segments = array_of(Segment, SEGMENTS)
 
 
@@ -99,9 +99,9 @@ CHANGE_ERRORS = (*BODY_ERRORS, ChangeTooLarge, IdempotencyMismatch)
         ReplaceSegmentsSchema,
         {"customers": [{"document_id": "1232-2323", "segments": [GOLD]}, {"document_id": "222-133", "segments": None}]},
     ),
-    answers=(
-        Answer(
-            Updated,
+    responses=(
+        Success(
+            UpdatedCustomers,
             "The customers who were found and have the new segments, in the order sent.",
             UPDATED,
             headers=WRITTEN_HEADERS,
@@ -131,7 +131,10 @@ def replace(query: dict[str, Any], headers: dict[str, Any]) -> Response:
     query=PatchQuery,
     headers=GuardedHeaders,
     body=Body(PatchSegmentsSchema, {"customers": [{"document_id": "1232-2323", "add": [GOLD], "remove": []}]}),
-    answers=(Answer(Updated, "As for replacing.", UPDATED, headers=WRITTEN_HEADERS, links=CHANGE_SET_LINKS), HELD),
+    responses=(
+        Success(UpdatedCustomers, "As for replacing.", UPDATED, headers=WRITTEN_HEADERS, links=CHANGE_SET_LINKS),
+        HELD,
+    ),
     errors=CHANGE_ERRORS,
 )
 def merge(query: dict[str, Any], headers: dict[str, Any]) -> Response:
@@ -215,11 +218,11 @@ def _update_segments(update: Update, query: dict[str, Any], headers: dict[str, A
             dry_run=dry_run,
         )
         warning = note_warning(guard, result.emptied, len(document_ids), dry_run=dry_run)
-        left_out = {*result.not_found, *result.stale}
-        answer: dict[str, Any] = {"updatedCustomers": [id_ for id_ in document_ids if id_ not in left_out]}
+        not_updated = {*result.not_found, *result.stale}
+        body: dict[str, Any] = {"updatedCustomers": [id_ for id_ in document_ids if id_ not in not_updated]}
         if query["report"] or dry_run:
-            answer["report"] = {**_report(result, duplicates), **warning}
-        return StoredResponse(dumps(answer), result.change_set_id)
+            body["report"] = {**_report(result, duplicates), **warning}
+        return StoredResponse(dumps(body), result.change_set_id)
 
     def hold(session: Session) -> int:
         options = {"types": update.types, "as_of": query["as_of"], "guard": guard, "reason": headers["change_reason"]}
@@ -247,7 +250,7 @@ def _report(result: ReplaceResult, duplicates: list[str]) -> dict[str, Any]:
     tag="Segments",
     scope="segments:read",
     query=GatewayQuery,
-    answers=(Answer(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
+    responses=(Success(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
     errors=(CustomerNotFound, AmbiguousEmail),
     example_query="?email=ana@example.com",
 )
@@ -283,7 +286,7 @@ def _segments_by_email(email: str) -> Segments:
     scope="segments:read",
     query=PointInTimeQuery,
     path_parameters=(CUSTOMER_ID,),
-    answers=(Answer(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
+    responses=(Success(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
     errors=(CustomerNotFound, NoLongerRetained),
 )
 def read(query: dict[str, Any], document_id: str) -> Response:

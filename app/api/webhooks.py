@@ -8,12 +8,12 @@ from marshmallow import fields, validate
 
 from app.access.token_types import InvalidType
 from app.api import blueprint
-from app.api.api_blueprint import Answer, Body, link
+from app.api.api_blueprint import Body, Success, link
 from app.api.errors import BODY_ERRORS
 from app.api.examples import AT
 from app.api.parameters import QuerySchema
 from app.api.request_body import json_body
-from app.api.schemas import AnswerSchema, array_of, enum, string, strings, timestamp
+from app.api.schemas import ResponseSchema, array_of, enum, string, strings, timestamp
 from app.api.write_headers import HeaderSchema
 from app.core.errors import NotFound
 from app.core.limits import MAX_ROTATION_OVERLAP_HOURS, MAX_TOKEN_TYPES
@@ -40,7 +40,7 @@ LINKS = {
 }
 
 
-class WebhookAnswer(AnswerSchema):
+class WebhookResponse(ResponseSchema):
     id = string()
     url = string("Where change sets are sent.")
     types = strings("Only change sets that change segments of these types are sent; empty for all change sets.")
@@ -48,12 +48,12 @@ class WebhookAnswer(AnswerSchema):
     createdAt = timestamp("When it was created.")  # noqa: N815
 
 
-class WebhookSecret(WebhookAnswer):
+class WebhookSecret(WebhookResponse):
     secret = string("Signs the messages. It is not shown again.")
 
 
-class Webhooks(AnswerSchema):
-    webhooks = array_of(WebhookAnswer, "By id.")
+class Webhooks(ResponseSchema):
+    webhooks = array_of(WebhookResponse, "By id.")
 
 
 WEBHOOK = {"id": "1", "url": "https://example.com/hook", "types": ["membership"], "state": "active", "createdAt": AT}
@@ -83,8 +83,8 @@ class CreateWebhookSchema(RequestSchema):
     query=QuerySchema,
     headers=HeaderSchema,
     body=Body(CreateWebhookSchema, {"url": "https://example.com/hook", "types": ["membership"]}),
-    answers=(
-        Answer(
+    responses=(
+        Success(
             WebhookSecret,
             "The webhook, with its secret.",
             {**WEBHOOK, "secret": "whsec_…"},
@@ -118,7 +118,7 @@ def create(query: dict[str, Any], headers: dict[str, Any]) -> tuple[Response, in
     tag="Webhooks",
     scope=SCOPE,
     query=QuerySchema,
-    answers=(Answer(Webhooks, "All webhooks.", {"webhooks": [WEBHOOK]}),),
+    responses=(Success(Webhooks, "All webhooks.", {"webhooks": [WEBHOOK]}),),
 )
 def webhooks(query: dict[str, Any]) -> Response:
     """All webhooks
@@ -136,7 +136,7 @@ def webhooks(query: dict[str, Any]) -> Response:
     scope=SCOPE,
     query=QuerySchema,
     path_parameters=(WEBHOOK_ID,),
-    answers=(Answer(WebhookAnswer, "The webhook.", WEBHOOK),),
+    responses=(Success(WebhookResponse, "The webhook.", WEBHOOK),),
     errors=(NotFound,),
 )
 def webhook(query: dict[str, Any], webhook_id: int) -> Response:
@@ -156,7 +156,7 @@ def webhook(query: dict[str, Any], webhook_id: int) -> Response:
     query=QuerySchema,
     headers=HeaderSchema,
     path_parameters=(WEBHOOK_ID,),
-    answers=(Answer(WebhookAnswer, "The webhook that was deleted.", WEBHOOK),),
+    responses=(Success(WebhookResponse, "The webhook that was deleted.", WEBHOOK),),
     errors=(NotFound,),
 )
 def delete(query: dict[str, Any], headers: dict[str, Any], webhook_id: int) -> Response:
@@ -169,7 +169,7 @@ def delete(query: dict[str, Any], headers: dict[str, Any], webhook_id: int) -> R
     return jsonify(described)
 
 
-class TestEvent(AnswerSchema):
+class TestEvent(ResponseSchema):
     messageId = string("The header `webhook-id` of the message.")  # noqa: N815
 
 
@@ -182,7 +182,9 @@ class TestEvent(AnswerSchema):
     query=QuerySchema,
     headers=HeaderSchema,
     path_parameters=(WEBHOOK_ID,),
-    answers=(Answer(TestEvent, "The message is sent soon.", {"messageId": "msg_2b5mZ0uJm6rJY5n2lJtB1w"}, status=202),),
+    responses=(
+        Success(TestEvent, "The message is sent soon.", {"messageId": "msg_2b5mZ0uJm6rJY5n2lJtB1w"}, status=202),
+    ),
     errors=(NotFound,),
 )
 def send_test(query: dict[str, Any], headers: dict[str, Any], webhook_id: int) -> tuple[Response, int]:
@@ -216,8 +218,8 @@ class RotatedWebhook(WebhookSecret):
     headers=HeaderSchema,
     path_parameters=(WEBHOOK_ID,),
     body=Body(RotateWebhookSchema, {"overlapHours": 24}),
-    answers=(
-        Answer(
+    responses=(
+        Success(
             RotatedWebhook,
             "The webhook, with its new secret.",
             {**WEBHOOK, "secret": "whsec_…", "previousUntil": AT},

@@ -9,14 +9,14 @@ from flask import Response, jsonify, stream_with_context
 
 from app.access.audit_log import record_event_now
 from app.api import blueprint
-from app.api.api_blueprint import Answer
+from app.api.api_blueprint import Success
 from app.api.auth import current_client
 from app.api.customer import PreconditionFailed, check_precondition_of, if_match
 from app.api.customers import FilterQuery, parse_filter
 from app.api.examples import ANA, CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
 from app.api.feed_cursors import encode_position
 from app.api.parameters import QuerySchema
-from app.api.schemas import SEGMENTS, AnswerSchema, Segment, array_of, string
+from app.api.schemas import SEGMENTS, ResponseSchema, Segment, array_of, string
 from app.api.write_headers import HeaderSchema
 from app.core.changes.erasure import erase_customers
 from app.core.errors import CustomerNotFound
@@ -27,8 +27,8 @@ from app.core.search.filters import Filter
 from app.serialization.change_set_json import serialize_id
 
 
-class ExportedCustomer(AnswerSchema):
-    class Meta(AnswerSchema.Meta):
+class ExportedCustomer(ResponseSchema):
+    class Meta(ResponseSchema.Meta):
         include = {name: string(allow_none=True) for name in PROFILE_FIELD_NAMES}  # noqa: RUF012 - as marshmallow has it
 
     document_id = string()
@@ -42,8 +42,8 @@ class ExportedCustomer(AnswerSchema):
     tag="Customers",
     scope="customers:read",
     query=FilterQuery,
-    answers=(
-        Answer(
+    responses=(
+        Success(
             ExportedCustomer,
             "A line of JSON for each customer, ordered by document_id.",
             {**ANA, "segments": [GOLD]},
@@ -75,7 +75,7 @@ class EraseHeaders(HeaderSchema):
     if_match = if_match()
 
 
-class Erased(AnswerSchema):
+class ErasedCustomer(ResponseSchema):
     changeSet = string("The change set of the erasure.")  # noqa: N815
 
 
@@ -88,9 +88,9 @@ class Erased(AnswerSchema):
     query=QuerySchema,
     headers=EraseHeaders,
     path_parameters=(CUSTOMER_ID,),
-    answers=(
-        Answer(
-            Erased,
+    responses=(
+        Success(
+            ErasedCustomer,
             "The change set of the erasure.",
             {"changeSet": "43"},
             headers=("Change-Set",),

@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from app import background
 from app.api.api_blueprint import link
-from app.api.schemas import AnswerSchema, change_set_id, count, enum, guard_warning, string, strings, timestamp
+from app.api.schemas import ResponseSchema, change_set_id, count, enum, guard_warning, string, strings, timestamp
 from app.jobs.jobs import Job
 from app.jobs.reports import job_report
 from app.jobs.schedules import Schedule, current_schedule
@@ -34,7 +34,7 @@ EXAMPLE = {
 STARTED = {**EXAMPLE, "state": "checking", "done": 0, "total": None, "report": None, "changeSet": None}
 
 
-class JobReport(AnswerSchema):
+class JobReport(ResponseSchema):
     """What the job did; of a dry run or a held job, what it would do. Lists end after 1000 ids."""
 
     changed = count("Customers whose segments changed.")
@@ -52,7 +52,7 @@ class JobReport(AnswerSchema):
     removed = fields.Integer(metadata={"description": "Of a list of members: who lost the segment.", "minimum": 0})
 
 
-class JobAnswer(AnswerSchema):
+class JobResponse(ResponseSchema):
     id = string()
     state = enum(
         "`checking`, `scheduled` and `applying` go on, `held` waits for an operator; the others are final.",
