@@ -22,8 +22,8 @@ from app.core.models.change_sets import Actor
 from app.files.reading import open_path
 from app.jobs.apply_file import apply_file
 from app.jobs.stage_file import stage_file
-from bench.bad_lines import write_file
 from bench.databases import db_name, run_on_both
+from bench.invalid_lines import write_file
 
 TABLES = ("customers", "customer_search", "customer_changes")
 

@@ -1,8 +1,8 @@
-"""A large file with bad lines, loaded through the page in a real browser while its workers are killed.
+"""A large file with invalid lines, loaded through the page in a real browser while its workers are killed.
 
     python -m bench.imports [--postgresql 1000000] [--sqlite 200000]
 
-Checks that every bad line is reported by its number, that all other rows are applied, and that an undo restores the
+Checks that every invalid line is reported by its number, that all other rows are applied, and that an undo restores the
 previous state, and prints the memory of the workers. `bench.import_rate` measures the speed.
 """
 
@@ -23,9 +23,9 @@ from sqlalchemy import text
 from app.access.operators import create_operator
 from app.core.database import db
 from bench import dataset
-from bench.bad_lines import BAD_LINES, Expected, write_file
 from bench.databases import db_name, run_on_both
 from bench.import_rate import migrated_app
+from bench.invalid_lines import INVALID_LINES, Expected, write_file
 from bench.servers.chromium import chromium
 from bench.servers.gunicorn import Server, serving
 
@@ -34,13 +34,13 @@ EMAIL, PASSWORD = "bench@example.com", "a long password for the bench"
 
 def load_through_page(url: str, rows: int, folder: Path) -> None:
     app, rng = migrated_app(url), random.Random(5)
-    print(f"\n{db_name(url)}: {rows:,} rows, {BAD_LINES:,} of them bad", flush=True)
+    print(f"\n{db_name(url)}: {rows:,} rows, {INVALID_LINES:,} of them invalid", flush=True)
     with app.app_context():
         dataset.fill(db.engine, rows, rng)
         create_operator(EMAIL, "editor", PASSWORD)
         before = checksum()
     file = folder / "customers.csv"
-    expected, bad = write_file(file, rows, rows, BAD_LINES, rng)
+    expected, invalid = write_file(file, rows, rows, INVALID_LINES, rng)
     environ = {"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "WEB_CONCURRENCY": "2"}
     with serving(environ, folder / "log") as server, chromium() as browser, watched(server) as memory:
         page = browser.new_page()
@@ -55,7 +55,7 @@ def load_through_page(url: str, rows: int, folder: Path) -> None:
         )
         with app.app_context():
             lines = [line for (line,) in db.session.execute(text("SELECT line FROM rejected_rows ORDER BY number"))]
-            check("every bad line reported by its number", lines == bad)
+            check("every invalid line reported by its number", lines == invalid)
             check("all other rows applied", _matches_file(expected, rows))
             sets = db.session.execute(text("SELECT count(*) FROM change_sets")).scalar()
             check("one change set", sets == 1)

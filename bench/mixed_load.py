@@ -27,8 +27,8 @@ import orjson
 from app import create_app
 from app.access.operators import create_operator
 from bench import dataset
-from bench.bad_lines import write_file
 from bench.bulk_replace import NightlyBatches
+from bench.invalid_lines import write_file
 from bench.report import BenchmarkReport
 from bench.servers.gunicorn import ROOT, clean
 from bench.service import SEGMENTS, Service, service

@@ -23,7 +23,7 @@ from bench import dataset
 from bench.servers import postgresql
 
 FEW = 1_000
-PAGE = 50
+PAGE_SIZE = 50
 
 
 cursors: dict[int, str] = {}
@@ -80,9 +80,9 @@ def browser(url: str, stored: int) -> FlaskClient:
         dataset.fill(db.engine, stored, random.Random(1))
         create_operator("bench@example.com", "viewer", "bench bench bench")
         secret = sign_in("bench@example.com", "bench bench bench", ClientInfo("bench", "127.0.0.1")).secret
-    hundredth = min(100, stored // PAGE)  # the last page of a thousand customers
+    hundredth = min(100, stored // PAGE_SIZE)  # the last page of a thousand customers
     with app.test_request_context("/customers"):
-        cursors[stored] = encode_cursor(dataset.document_id((hundredth - 1) * PAGE - 1))
+        cursors[stored] = encode_cursor(dataset.document_id((hundredth - 1) * PAGE_SIZE - 1))
     client = app.test_client()
     with client.session_transaction() as session:
         session["sign_in"] = secret

@@ -25,10 +25,10 @@ class Reads:
 
     def __init__(self, ours: Service, stored: int) -> None:
         self.ours, self.stored, self.rng = ours, stored, random.Random(4)
-        self.hundredth = PAGE
+        self.hundredth = LIST_URL
         for _ in range(99):
             page = orjson.loads(ours.getting(self.hundredth)())
-            self.hundredth = f"{PAGE}&cursor={page['next']}"
+            self.hundredth = f"{LIST_URL}&cursor={page['next']}"
 
     def work(self) -> dict[str, Callable[[], Work]]:
         def random_customer() -> int:
@@ -37,10 +37,10 @@ class Reads:
         paths: dict[str, Callable[[], str]] = {
             "gateway by id": lambda: f"/api/customers/segments?document_id={dataset.document_id(random_customer())}",
             "gateway by e-mail": lambda: f"/api/customers/segments?email=c{random_customer()}@example.com",
-            "first page": lambda: PAGE,
+            "first page": lambda: LIST_URL,
             "hundredth page, by cursor": lambda: self.hundredth,
-            "search by id": lambda: f"{PAGE}&q={dataset.document_id(random_customer())}",
-            "search by e-mail": lambda: f"{PAGE}&q=c{random_customer()}@example.com",
+            "search by id": lambda: f"{LIST_URL}&q={dataset.document_id(random_customer())}",
+            "search by e-mail": lambda: f"{LIST_URL}&q=c{random_customer()}@example.com",
             "catalogue": lambda: "/api/v3/segments",
         }
         return {name: partial(self._get, path) for name, path in paths.items()}
@@ -49,13 +49,13 @@ class Reads:
         return self.ours.getting(path())
 
 
-PAGE = "/api/v3/customers?limit=50"
+LIST_URL = "/api/v3/customers?limit=50"
 FILTERED = {
-    "filter by a segment of 0.1 %": f"{PAGE}&segment=vip:YES",
-    "filter by a segment of 1 %": f"{PAGE}&segment=store:STORE_007",
-    "filter by a segment of 25 %": f"{PAGE}&segment=membership:GOLD",
-    "filter by two segments": f"{PAGE}&segment=membership:GOLD&segment=store:STORE_007",
-    "search by a name of 5 %": f"{PAGE}&q=gomez",
+    "filter by a segment of 0.1 %": f"{LIST_URL}&segment=vip:YES",
+    "filter by a segment of 1 %": f"{LIST_URL}&segment=store:STORE_007",
+    "filter by a segment of 25 %": f"{LIST_URL}&segment=membership:GOLD",
+    "filter by two segments": f"{LIST_URL}&segment=membership:GOLD&segment=store:STORE_007",
+    "search by a name of 5 %": f"{LIST_URL}&q=gomez",
 }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import inspect
 
 from app.access.operators import Operator
 from app.cli.customers import erase_recorded
-from app.cli.terminal import fail, pluralize, reports_errors, say
+from app.cli.terminal import fail, pluralize, print_message, reports_errors
 from app.core.changes.erasure_log import recorded_erasures
 from app.core.database import db
 from app.core.dialects import backup as files
@@ -26,7 +26,7 @@ def backup(file: Path) -> None:
         files.copy_to(db.engine, file)
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}. Choose a new file in a folder that is writable.")
-    say(f"Saved {file.stat().st_size:,} bytes to {file}.")
+    print_message(f"Saved {file.stat().st_size:,} bytes to {file}.")
 
 
 @click.command("restore")
@@ -49,12 +49,12 @@ def restore(file: Path) -> None:
         files.copy_from(file, db.engine)
     except files.InvalidBackup as error:
         fail(str(error))
-    say(f"Restored {file}.")
+    print_message(f"Restored {file}.")
     if any(recorded_erasures()):
         flask_migrate.upgrade()
-        say(f"{pluralize(erase_recorded(), 'customer')} erased again, whom the backup still had.")
+        print_message(f"{pluralize(erase_recorded(), 'customer')} erased again, whom the backup still had.")
     else:
-        say("Now bring it to the newest schema: flask db upgrade")
+        print_message("Now bring it to the newest schema: flask db upgrade")
 
 
 def _is_used() -> bool:

@@ -13,7 +13,7 @@ from app.access.idempotency import disclose_from_responses
 from app.access.saved_views import disclose_from_views
 from app.cli.file_options import DELIMITER_NAMES, FileOptions, file_options
 from app.cli.rejected_rows import write_rejected_rows
-from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say
+from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, print_message, progress, reports_errors
 from app.core.changes.document_ids import rename_customer
 from app.core.changes.erasure import Disclose, disclose_customer, erase_again, erase_customers, purge_deleted
 from app.core.models.segment_limit import segment_limit
@@ -64,7 +64,7 @@ def import_(file: str, options: FileOptions) -> None:
     if duplicates:
         click.echo(f"{pluralize(duplicates, 'duplicate ID')}: first row used.")
     for note in describe_notes(source.notes.to_dict()):
-        say(f"Note: {note}.")
+        print_message(f"Note: {note}.")
     if some_rejected:
         raise SystemExit(SOME_REJECTED)
 
@@ -131,7 +131,7 @@ def erase(document_ids: tuple[str, ...], file: Path | None, again: bool) -> None
     IDs that no customer has go to stdout, and the exit code is 1 then.
     """
     if again:
-        say(f"{pluralize(erase_recorded(), 'customer')} erased again.")
+        print_message(f"{pluralize(erase_recorded(), 'customer')} erased again.")
         return
     ids = [*document_ids, *(file.read_text("utf-8").splitlines() if file else ())]
     if not ids:

@@ -7,7 +7,7 @@ import flask_migrate.cli
 from flask import current_app
 from sqlalchemy import make_url
 
-from app.cli.terminal import fail, progress, reports_errors, say
+from app.cli.terminal import fail, print_message, progress, reports_errors
 from app.core.database import db
 from app.core.database_copy import copy_database
 from app.settings import InvalidSettings
@@ -43,4 +43,4 @@ def copy(url: str) -> None:
     for name, digest in digests.items():
         click.echo(f"{digest}  {name}")
     name = make_url(url).render_as_string()  # without the password
-    say(f"Copied {len(digests)} tables to {name}. Set DATABASE_URL to it, and start the service.")
+    print_message(f"Copied {len(digests)} tables to {name}. Set DATABASE_URL to it, and start the service.")

@@ -17,7 +17,7 @@ from app.access.operators import Operator
 from app.cli.terminal import reports_errors
 from app.core.database import db
 from app.core.dialects.diagnostics import ServerFacts, replica_facts, server_facts
-from app.core.replicas import ReplicaErrors, impatient, replica
+from app.core.replicas import ReplicaErrors, replica, short_timeout_engine
 from app.web.health import is_migrated
 
 MIN_FREE_BYTES = 1024**3
@@ -76,7 +76,7 @@ def _replica() -> Iterator[Finding]:
     if engine is None:
         return
     try:
-        with db.engine.connect() as primary, impatient(engine).connect() as connection:
+        with db.engine.connect() as primary, short_timeout_engine(engine).connect() as connection:
             facts = replica_facts(primary, connection)
     except ReplicaErrors as error:
         yield Finding("replica", type(error).__name__, "Start the replica, or correct DATABASE_READ_URL.")

@@ -8,7 +8,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from app.cli.terminal import cli_actor, fail, reports_errors, say, timestamp
+from app.cli.terminal import cli_actor, fail, print_message, reports_errors, timestamp
 from app.jobs.jobs import cancel, get_any_job, list_open_jobs
 from app.jobs.schedules import (
     Schedule,
@@ -70,7 +70,7 @@ def schedule_(job_id: int, apply_at: datetime | None, revert_at: datetime | str 
         schedule = replace(current_schedule(job), **named)
         _check(iter_move_errors(job, schedule, retention))
         reschedule(job.id, schedule)
-    say(f"Job {job.id}: applied at {_format(schedule.apply_at)}, reverted at {_format(schedule.revert_at)}.")
+    print_message(f"Job {job.id}: applied at {_format(schedule.apply_at)}, reverted at {_format(schedule.revert_at)}.")
 
 
 def _check(errors: Any) -> None:
@@ -86,7 +86,7 @@ def cancel_(job_id: int) -> None:
     job = get_any_job(job_id)
     if pending_revert(job):
         reschedule(job.id, Schedule(job.apply_at, None))
-        say(f"Job {job.id} stays applied.")
+        print_message(f"Job {job.id} stays applied.")
     else:
         cancel(job)
-        say(f"Job {job.id} is cancelled.")
+        print_message(f"Job {job.id} is cancelled.")

@@ -12,7 +12,16 @@ import click
 
 from app import background
 from app.cli.file_options import FileOptions, file_options
-from app.cli.terminal import NOTHING_DONE, SOME_REJECTED, cli_actor, duration, fail, pluralize, reports_errors, say
+from app.cli.terminal import (
+    NOTHING_DONE,
+    SOME_REJECTED,
+    cli_actor,
+    duration,
+    fail,
+    pluralize,
+    print_message,
+    reports_errors,
+)
 from app.core.changes.guard import Guard
 from app.core.errors import Unavailable
 from app.jobs.api_job import ACTIONS, JobAction
@@ -88,7 +97,7 @@ def pick_up_command(  # noqa: PLR0913 - one parameter per option
             try:
                 _pass(choices, stop)
             except Unavailable as unavailable:
-                say(str(unavailable))
+                print_message(str(unavailable))
     if exit_code and not watch:
         raise SystemExit(exit_code)
 
@@ -107,13 +116,13 @@ def _pass(options: PickUp, stop: threading.Event) -> int:
 
 
 def _report_future(name: str) -> None:
-    say(f"{name}: its time is in the future. It waits; check the clocks.")
+    print_message(f"{name}: its time is in the future. It waits; check the clocks.")
 
 
 def _report(picked_up: PickedUp) -> None:
     name = f"{picked_up.outcome}/{picked_up.path.name}"
     if picked_up.error:
-        say(f"{name}: {picked_up.error}")
+        print_message(f"{name}: {picked_up.error}")
         return
     report: dict[str, Any] = picked_up.report or {}
     change_set = f" Change set {picked_up.change_set_id}." if picked_up.change_set_id else ""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.cli.terminal import pluralize, say
+from app.cli.terminal import pluralize, print_message
 from app.files.export import rejected_csv_chunks
 from app.files.staging import Staging
 
@@ -15,5 +15,5 @@ def write_rejected_rows(staging: Staging, columns: list[str] | None, path: str) 
     target = Path(("stdin" if path == "-" else path) + ".rejected.csv")
     with target.open("w", newline="", encoding="utf-8") as file:
         file.writelines(rejected_csv_chunks(columns, staging.rejected()))
-    say(f"{pluralize(count, 'row')} rejected; see {target} for lines and reasons.")
+    print_message(f"{pluralize(count, 'row')} rejected; see {target} for lines and reasons.")
     return True

@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 from app.cli.file_options import FileOptions, file_options
 from app.cli.pick_up import pick_up_command
 from app.cli.rejected_rows import write_rejected_rows
-from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, progress, reports_errors, say, timestamp
+from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, print_message, progress, reports_errors, timestamp
 from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
 from app.core.models.segment_limit import segment_limit
@@ -57,7 +57,7 @@ def apply_(file: str, *, dry_run: bool, as_of: datetime | None, strict: bool, op
             applied = apply_file(staging, cli_actor(), advance, create=False, as_of=as_of, dry_run=dry_run)
         _report(applied, staging)
     for note in describe_notes(source.notes.to_dict()):
-        say(f"Note: {note}.")
+        print_message(f"Note: {note}.")
     if some_rejected:
         raise SystemExit(SOME_REJECTED)
 
@@ -98,7 +98,7 @@ def diff_(file: str, *, options: FileOptions) -> None:
         count = 0
         for count, difference in enumerate(iter_differences(staging), 1):  # noqa: B007
             click.echo(orjson.dumps(difference.to_dict()).decode())
-        say(f"{pluralize(staging.count_customers(), 'customer')} compared, {count:,} differ.")
+        print_message(f"{pluralize(staging.count_customers(), 'customer')} compared, {count:,} differ.")
     if count or some_rejected:
         raise SystemExit(SOME_REJECTED)
 
@@ -118,4 +118,4 @@ def recount_() -> None:
     differences = recount(cli_actor())
     for segment, difference in differences:
         click.echo(f"{segment} {difference:+,}")
-    say(f"{pluralize(len(differences), 'count')} differed." if differences else "All counts were correct.")
+    print_message(f"{pluralize(len(differences), 'count')} differed." if differences else "All counts were correct.")

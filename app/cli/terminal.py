@@ -54,11 +54,12 @@ def reports_errors(command: Command) -> Command:
 
 
 def fail(message: str) -> NoReturn:
-    say(message)
+    print_message(message)
     raise SystemExit(NOTHING_DONE)
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
+    """Print to stderr: stdout is for results."""
     click.echo(message, err=True)
 
 

@@ -16,7 +16,7 @@ from app.access.api_tokens import (
     list_tokens,
     update_token,
 )
-from app.cli.terminal import duration, pluralize, reports_errors, say
+from app.cli.terminal import duration, pluralize, print_message, reports_errors
 from app.core.changes.guard import Guard
 from app.jobs.revoked_tokens import revoke_token
 
@@ -87,7 +87,7 @@ def create(  # noqa: PLR0913 - one parameter per option
     """Create a token and print it once."""
     guard = _guard(limits, Guard())
     secret = create_token(name, scopes or DEFAULT_SCOPES, expires, guard, networks=networks, types=types, strict=strict)
-    say("Copy this token now. It is not shown again.")
+    print_message("Copy this token now. It is not shown again.")
     click.echo(secret)
 
 

@@ -61,9 +61,9 @@ def replica() -> Engine | None:
     return db.engines.get(REPLICA)
 
 
-def impatient(engine: Engine) -> Engine:
+def short_timeout_engine(engine: Engine) -> Engine:
     """Return the engine for statements that must not wait long for a replica that is silent."""
-    return dialects.impatient_reads(engine, CHECK_TIMEOUT_S)
+    return dialects.short_timeout_reads(engine, CHECK_TIMEOUT_S)
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def _choose(actor: str) -> AnsweredBy:
     finish_reading()
     written = [row.position for row in fetch_autocommit(NEWEST_POSITIONS, {"actor": actor}) if row.position is not None]
     try:
-        with impatient(engine).connect() as connection:
+        with short_timeout_engine(engine).connect() as connection:
             replayed = connection.scalar(REPLAYED, {"positions": written})
     except ReplicaErrors as error:
         suspend(error)

@@ -59,7 +59,7 @@ def preview_revert_job(run: JobRun) -> None:
     if job.waits:
         state = JobState.READY
     else:
-        state = state_by_guard(run, job.guard, result.emptied, result.touched, dry_run=job.dry_run)
+        state = state_by_guard(run, job.guard, result.emptied, result.affected, dry_run=job.dry_run)
     preview = _describe(result)
 
     def finish(session: Session) -> None:
@@ -74,7 +74,7 @@ def preview_revert_job(run: JobRun) -> None:
 
 def _describe(result: RevertResult) -> dict[str, Any]:
     names = ("customers", "changed", "unchanged", "profiles", "deleted", "emptied")
-    numbers = {**{name: getattr(result, name) for name in names}, "sent": result.touched}
+    numbers = {**{name: getattr(result, name) for name in names}, "sent": result.affected}
     conflicts = {"conflicts": len(result.conflicts), "conflict_ids": result.conflicts[:MAX_REPORTED_IDS]}
     return {**numbers, **conflicts}
 

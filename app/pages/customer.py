@@ -39,13 +39,13 @@ def _page(found: Customer, editor: Editor, status: int = 200) -> Any:
     start = before and ((before[0], before[1]), (before[2], before[3]))
     history = customer_history(found.document_id, limit=HISTORY_SIZE, start=start)
     origins = provenance(found.document_id)
-    changes = {held.since: found.document_id for held in origins if held.since}
+    changes = {origin.since: found.document_id for origin in origins if origin.since}
     changes |= {entry.change_set: entry.change.document_id for entry in history.entries}
     return render_template(
         "customer.html",
         customer=found,
         editor=editor,
-        origins={(held.type, held.value): held.since for held in origins},
+        origins={(origin.type, origin.value): origin.since for origin in origins},
         lines=import_lines(changes),
         history=history,
         diff=diff_segments,

@@ -79,8 +79,8 @@ def segments() -> Any:
 @from_replica
 def segment(type: str, value: str) -> Any:
     pair, period = SegmentPair(type, value), parse_filter(TrendFilter).period or "quarter"
-    shown = days(period)
-    trend, scheduled = trends([pair], shown).get(pair), scheduled_for_segment(pair)
+    trend_days = days(period)
+    trend, scheduled = trends([pair], trend_days).get(pair), scheduled_for_segment(pair)
     if trend is None and not scheduled:
         raise NotFound(_("Segment not found."))
     filter_ = Filter(segments=(pair,))
@@ -90,10 +90,10 @@ def segment(type: str, value: str) -> Any:
         list_parameters=filter_parameters(filter_),
         customers=count_holders(pair),
         totals=totals(),
-        trend=trend or no_trend(shown),
+        trend=trend or no_trend(trend_days),
         scheduled=scheduled,
         alerts=list_alerts(Watched(type, value)),
-        days=shown,
+        days=trend_days,
         period=period,
         periods=PERIOD_LABELS,
         week=7 if period != "year" else None,

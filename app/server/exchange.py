@@ -17,7 +17,7 @@ from app.server.application import Application, AppResponse, ClientDisconnected
 from app.server.bodies import SMALL_BODY, BodyReader, BodyTimeout, IncompleteBody, InvalidBody, MemoryBudget
 from app.server.probes import PATHS, Probes
 from app.server.refusals import Refusal
-from app.server.waiting import Waiting
+from app.server.waiting import WaitingRequests
 from app.web.admission import HeadersFirstFlask
 from app.web.long_polling import LongPoll
 from app.web.server_environ import BODY_LIMIT, HEADERS_ONLY, LONG_POLL, REQUEST_ID, SAFE_METHODS
@@ -49,7 +49,7 @@ class WorkerState:
     metrics_port: int | None
     checks_headers: bool
     """Whether the application can be called with HEADERS_ONLY."""
-    waiting: Waiting
+    waiting: WaitingRequests
     stopping: bool = False
 
     @classmethod
@@ -66,7 +66,7 @@ class WorkerState:
             max_body_bytes=config.get("MAX_BODY_BYTES") or 2**25,
             metrics_port=metrics_bind[1] if metrics_bind else None,
             checks_headers=isinstance(wsgi, HeadersFirstFlask),
-            waiting=Waiting(application),
+            waiting=WaitingRequests(application),
         )
 
 

@@ -12,7 +12,7 @@ from app.web.metrics import FEED_WAITS
 PROBE_INTERVAL_S = 0.25
 
 
-class Waiting:
+class WaitingRequests:
     """The requests of a worker that wait. Those for the same value share its computation."""
 
     def __init__(self, application: Application) -> None:

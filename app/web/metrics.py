@@ -33,7 +33,7 @@ from app.core.database import db
 from app.core.dialects.diagnostics import replica_facts
 from app.core.models.missed_nights import MissedNight
 from app.core.models.segment_alerts import CONDITIONS, SegmentAlert
-from app.core.replicas import ReplicaErrors, impatient, replica
+from app.core.replicas import ReplicaErrors, replica, short_timeout_engine
 from app.jobs.jobs import Job
 from app.jobs.states import JobState
 from app.web import metric_files
@@ -133,7 +133,7 @@ def _replica_gauges() -> CollectorRegistry:
     if engine is None:
         return registry
     up = Gauge("replica_up", "Whether the replica of the database answers.", registry=registry)
-    with suppress(*ReplicaErrors), impatient(engine).connect() as connection:
+    with suppress(*ReplicaErrors), short_timeout_engine(engine).connect() as connection:
         facts = replica_facts(db.session.connection(), connection)
         up.set(1)
         seconds = Gauge("replica_lag_seconds", "Age of the last transaction replayed; 0 if all are.", registry=registry)

@@ -13,15 +13,15 @@ IDS = [f"{n:03}" for n in range(100)]
 
 @pytest.fixture
 def nightly(app: Flask, shell: Shell) -> Api:
-    """A token with a guard of 20 %, and a hundred customers who carry segments."""
+    """A token with a guard of 20 %, and a hundred customers with segments."""
     api = api_with(app, shell("tokens", "create", "crm", "--guard-percent", "20").stdout.splitlines()[-1])
     add_customers(*IDS)
     api.updated([{"document_id": document_id, "segments": GOLD} for document_id in IDS])
     return api
 
 
-def rows(carrying: int) -> list[dict[str, Any]]:
-    return [{"document_id": id_, "segments": SILVER if n < carrying else []} for n, id_ in enumerate(IDS)]
+def rows(with_segments: int) -> list[dict[str, Any]]:
+    return [{"document_id": id_, "segments": SILVER if n < with_segments else []} for n, id_ in enumerate(IDS)]
 
 
 def test_a_truncated_file_is_refused_with_a_report_and_changes_nothing(nightly: Api) -> None:

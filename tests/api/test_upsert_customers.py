@@ -61,9 +61,9 @@ def test_refuses(api: Api, customers: Any, path: str) -> None:
 def test_the_longest_of_everything_can_be_stored(api: Api) -> None:
     dice = random.Random(1)  # what repeats itself is compressed, and would fit anywhere
     longest = {"document_id": 512, "name": 1000, "email": 512, "phone": 100}
-    facts = {name: "".join(chr(dice.randrange(0x10000, 0x3FFFF)) for _ in range(n)) for name, n in longest.items()}
-    assert save(api, [facts])["created"] == 1
-    assert api.updated([{"document_id": facts["document_id"], "segments": GOLD}])
+    row = {name: "".join(chr(dice.randrange(0x10000, 0x3FFFF)) for _ in range(n)) for name, n in longest.items()}
+    assert save(api, [row])["created"] == 1
+    assert api.updated([{"document_id": row["document_id"], "segments": GOLD}])
 
 
 def test_upsert_is_recorded_and_can_be_reverted(api: Api, ana: str) -> None:
@@ -79,6 +79,6 @@ def test_upsert_is_recorded_and_can_be_reverted(api: Api, ana: str) -> None:
     )
     undone = api.call("POST", "/api/v3/change-sets/1/revert").json
     assert undone == {"changed": 2, "unchanged": 0, "conflicts": [], "changeSet": "2"}
-    assert {document_id: facts[0] for document_id, facts in all_profiles().items()} == {ana: "Ana Gómez"}
+    assert {document_id: row[0] for document_id, row in all_profiles().items()} == {ana: "Ana Gómez"}
     as_before = {"customers": [{"document_id": ana, "name": "Ana Gómez"}]}
     assert "Change-Set" not in api.call("POST", "/api/v3/customers", json=as_before).headers

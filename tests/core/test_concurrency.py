@@ -84,13 +84,13 @@ def test_no_change_is_lost(app: Flask, pair_of_workers: tuple[RandomChange, Rand
     assert failures == []
     changes = 0
     for document_id, segments in all_segments().items():
-        steps = timeline(document_id, limit=10**6)
-        assert steps[0].after == segments
-        assert steps[-1].before == []
-        assert steps[-1].previous is None
-        for later, earlier in itertools.pairwise(steps):
+        entries = timeline(document_id, limit=10**6)
+        assert entries[0].after == segments
+        assert entries[-1].before == []
+        assert entries[-1].previous is None
+        for later, earlier in itertools.pairwise(entries):
             assert later.before == earlier.after
-        changes += len(steps)
+        changes += len(entries)
     assert changes > 5
     assert recount(TESTER) == []
 

@@ -31,7 +31,7 @@ DAYS = [TODAY - timedelta(days=ago) for ago in range(OBSERVED_DAYS, -1, -1)]
 CRM = Actor("token crm-nightly", "api")
 
 
-def come(actor: Actor, at: datetime) -> None:
+def send(actor: Actor, at: datetime) -> None:
     """Leave a change set of this moment."""
     change_set_id = None
     for segments in (GOLD, SILVER):
@@ -40,10 +40,10 @@ def come(actor: Actor, at: datetime) -> None:
     date(change_set_id, at)
 
 
-def come_on(days: list[datetime], actor: Actor = CRM, hour: float = 2.7) -> None:
+def send_on(days: list[datetime], actor: Actor = CRM, hour: float = 2.7) -> None:
     add_customers("a")
     for number, day in enumerate(days):
-        come(actor, day + timedelta(hours=hour, minutes=number % 5))
+        send(actor, day + timedelta(hours=hour, minutes=number % 5))
 
 
 def late(hour: float) -> list[tuple[str, str]]:
@@ -53,16 +53,16 @@ def late(hour: float) -> list[tuple[str, str]]:
 
 
 def test_sender_of_every_night_is_late_an_hour_after_its_usual_time(app: Flask) -> None:
-    come_on(DAYS[:-1])
+    send_on(DAYS[:-1])
     assert late(3.9) == []
     assert late(4.1) == [("token crm-nightly", "03:00")]
-    come(CRM, TODAY + timedelta(hours=4.5))
+    send(CRM, TODAY + timedelta(hours=4.5))
     assert late(5) == []
 
 
 def test_missed_nights_and_a_late_one_do_not_change_what_is_usual(app: Flask) -> None:
-    come_on(DAYS[:11])
-    come(CRM, DAYS[11] + timedelta(hours=15))
+    send_on(DAYS[:11])
+    send(CRM, DAYS[11] + timedelta(hours=15))
     assert late(4.1) == [("token crm-nightly", "03:00")]
 
 
@@ -70,14 +70,14 @@ def test_missed_nights_and_a_late_one_do_not_change_what_is_usual(app: Flask) ->
     "days", [pytest.param(DAYS[4:-1], id="new"), pytest.param([d for d in DAYS[:-1] if d.weekday() < 5], id="weekdays")]
 )
 def test_others_are_not_expected_every_night(app: Flask, days: list[datetime]) -> None:
-    come_on(days)
+    send_on(days)
     assert late(23) == []
 
 
 def test_operators_and_those_who_send_at_any_time_are_not_expected(app: Flask) -> None:
-    come_on(DAYS[:-1], Actor("ana@example.com", "page"))
+    send_on(DAYS[:-1], Actor("ana@example.com", "page"))
     for number, day in enumerate(DAYS[:-1]):
-        come(CRM, day + timedelta(hours=number % 6 * 4))
+        send(CRM, day + timedelta(hours=number % 6 * 4))
     assert late(23) == []
 
 
@@ -93,7 +93,7 @@ def missed(viewer: HtmlClient) -> str:
     viewer.client.set_cookie("time_zone", noon_zone())
     noon = now().replace(minute=0, second=0, microsecond=0)
     midnight = noon - timedelta(hours=12)
-    come_on([midnight - timedelta(days=ago) for ago in range(OBSERVED_DAYS, 0, -1)], hour=-0.0)
+    send_on([midnight - timedelta(days=ago) for ago in range(OBSERVED_DAYS, 0, -1)], hour=-0.0)
     return "crm-nightly"
 
 
@@ -111,7 +111,7 @@ def test_a_token_that_was_used_today_or_is_revoked_is_not_late(missed: str, view
 
 
 def test_reverts_do_not_count(app: Flask) -> None:
-    come_on(DAYS[:-1])
+    send_on(DAYS[:-1])
 
     def work(session: Session) -> None:
         session.execute(update(ChangeSet).values(reverts=1))

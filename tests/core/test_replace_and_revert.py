@@ -93,8 +93,8 @@ def test_an_earlier_change_that_commits_while_the_update_waits_is_not_later(app:
 
 
 def test_a_result_names_how_many_customers_the_change_set_is_about() -> None:
-    assert RevertResult(changed=3, unchanged=2, conflicts=["x"], profiles=1, deleted=1).touched == 7
-    assert RevertResult(changed=1, profiles=3).touched == 3
+    assert RevertResult(changed=3, unchanged=2, conflicts=["x"], profiles=1, deleted=1).affected == 7
+    assert RevertResult(changed=1, profiles=3).affected == 3
 
 
 def revert_batch(change_set_id: int, previewed: Previewed, types: tuple[str, ...] = ()) -> RevertResult:

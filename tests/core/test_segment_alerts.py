@@ -34,7 +34,7 @@ TYPE = Watched("membership")
 IDS = [f"c{number}" for number in range(10)]
 
 
-def give(segments: Segments, *ids: str) -> int:
+def set_segments(segments: Segments, *ids: str) -> int:
     """Replace the segments of these customers; return the change set."""
     change_set_id = replace_segments(dict.fromkeys(ids, segments), TESTER).change_set_id
     assert change_set_id
@@ -70,24 +70,24 @@ def shop(app: Flask) -> None:
 
 def test_alert_is_raised_once_and_clears_by_itself(shop: None) -> None:
     watch(below=3)
-    date(give(GOLD, *IDS[:4]), now() - timedelta(days=2))
+    date(set_segments(GOLD, *IDS[:4]), now() - timedelta(days=2))
     assert (check(), raised()) == (0, [])
-    give(SILVER, *IDS[:2])
+    set_segments(SILVER, *IDS[:2])
     assert (check(), check()) == (1, 0)
     assert raised() == [("below", 2, 4, False)]
-    give(GOLD, IDS[0])
+    set_segments(GOLD, IDS[0])
     assert (check(), raised()) == (1, [])
     assert raised(WATCHED) == [("below", 2, 4, True)]
-    give(SILVER, IDS[0])
+    set_segments(SILVER, IDS[0])
     assert check() == 1
     assert [alert[3] for alert in raised(WATCHED)] == [False, True]
 
 
 def test_thresholds_themselves_are_within(shop: None) -> None:
     watch(below=3, above=3)
-    give(GOLD, *IDS[:3])
+    set_segments(GOLD, *IDS[:3])
     assert check() == 0
-    give(GOLD, IDS[3])
+    set_segments(GOLD, IDS[3])
     assert check() == 1
     assert raised() == [("above", 4, 0, False)]
 
@@ -101,10 +101,10 @@ def test_segment_that_nobody_has_is_below(shop: None) -> None:
 @pytest.mark.parametrize("compacted", [True, False])
 def test_move_of_a_day_clears_when_the_day_is_over(shop: None, compacted: bool) -> None:
     watch(change=20)
-    date(give(GOLD, *IDS), now() - timedelta(hours=30))
-    change_set_ids = [give(SILVER, *IDS[:2])]
+    date(set_segments(GOLD, *IDS), now() - timedelta(hours=30))
+    change_set_ids = [set_segments(SILVER, *IDS[:2])]
     assert check() == 0, "two of ten are not more than 20 %"
-    change_set_ids.append(give(SILVER, IDS[2]))
+    change_set_ids.append(set_segments(SILVER, IDS[2]))
     if compacted:
         compact()
     assert check() == 1
@@ -116,7 +116,7 @@ def test_move_of_a_day_clears_when_the_day_is_over(shop: None, compacted: bool) 
 
 def test_growth_from_nothing_is_no_share(shop: None) -> None:
     watch(change=0)
-    give(GOLD, *IDS)
+    set_segments(GOLD, *IDS)
     assert check() == 0
 
 
@@ -128,10 +128,10 @@ def test_change_counts_in_both_directions(size: Size) -> None:
 def test_size_of_a_type_is_the_sum_of_its_segments(shop: None) -> None:
     watch(TYPE, above=5)
     watch(Watched("region"), above=5)
-    give(GOLD, *IDS[:3])
-    give(SILVER, *IDS[3:5])
+    set_segments(GOLD, *IDS[:3])
+    set_segments(SILVER, *IDS[3:5])
     assert check() == 0
-    give(SILVER, IDS[5])
+    set_segments(SILVER, IDS[5])
     assert check() == 1
     assert raised(TYPE) == [("above", 6, 0, False)]
     assert raised(WATCHED) == []
@@ -140,7 +140,7 @@ def test_size_of_a_type_is_the_sum_of_its_segments(shop: None) -> None:
 def test_type_and_segment_with_an_empty_value_are_watched_apart(shop: None) -> None:
     watch(TYPE, below=2)
     watch(Watched("membership", ""), below=1)
-    give(GOLD, *IDS[:2])
+    set_segments(GOLD, *IDS[:2])
     assert check() == 1
     assert [alert.value for alert in list_raised(20)] == [""]
 
@@ -196,9 +196,9 @@ def test_webhooks_receive_both_transitions_and_no_personal_data(shop: None, rece
     secret = add_webhook(receiver.url)
     add_webhook(receiver.url, ["region"])
     watch(above=1)
-    give(GOLD, *IDS[:2])
+    set_segments(GOLD, *IDS[:2])
     check()
-    give(SILVER, IDS[0])
+    set_segments(SILVER, IDS[0])
     check()
     deliver()
     alerts = [received for received in receiver.received if received.json()["type"] == "segment.alert"]
@@ -234,14 +234,14 @@ def test_metric_counts_raised_alerts_by_condition(shop: None, api: Api) -> None:
 
 
 def test_editor_sets_alerts_which_are_checked_at_once(shop: None, editor: HtmlClient, viewer: HtmlClient) -> None:
-    give(GOLD, *IDS[:2])
+    set_segments(GOLD, *IDS[:2])
     editor.post("/segments/membership/GOLD/alerts", {"below": "3", "above": "", "change": "20"})
     page = editor.get("/segments/membership/GOLD/alerts")
     assert [page.field(name) for name in ("below", "change")] == ["3", "20"]
     for path in ("/", "/segments/membership/GOLD"):
         assert "2 customers (below 3)" in viewer.get(path).text
     viewer.post("/segments/membership/GOLD/alerts", {}, status=403)
-    give(GOLD, IDS[2])
+    set_segments(GOLD, IDS[2])
     check()
     assert "below 3" not in viewer.get("/").text
     assert "cleared" in viewer.get("/segments/membership/GOLD/alerts").text

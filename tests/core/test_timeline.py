@@ -36,10 +36,10 @@ def past(app: Flask, ana: str) -> str:
 
 
 def test_timeline_is_newest_first(past: str) -> None:
-    steps = timeline(past, limit=10)
-    assert [step.after for step in steps] == [[*WINE, *GOLD], WINE, [*GOLD, *WINE], GOLD]
-    assert [step.before for step in steps] == [WINE, [*GOLD, *WINE], GOLD, []]
-    assert [step.change_set.actor for step in steps][2] == LUIS.name
+    entries = timeline(past, limit=10)
+    assert [step.after for step in entries] == [[*WINE, *GOLD], WINE, [*GOLD, *WINE], GOLD]
+    assert [step.before for step in entries] == [WINE, [*GOLD, *WINE], GOLD, []]
+    assert [step.change_set.actor for step in entries][2] == LUIS.name
     assert timeline("never changed", limit=10) == []
 
 

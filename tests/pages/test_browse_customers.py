@@ -207,8 +207,12 @@ def test_a_full_page_is_small(editor: HtmlClient) -> None:
     segments = [{"type": f"type-{n}", "value": f"A_LONG_VALUE_{n}"} for n in range(100)]
     for n in range(51):
         id_ = f"{n:04}-{n:06}"
-        facts = {"name": f"María Fernanda Gómez {n}", "email": f"maria.gomez{n}@example.com", "phone": f"+57 300{n:07}"}
-        add_customers(id_, **facts)
+        profile = {
+            "name": f"María Fernanda Gómez {n}",
+            "email": f"maria.gomez{n}@example.com",
+            "phone": f"+57 300{n:07}",
+        }
+        add_customers(id_, **profile)
         set_segments(id_, [segments[(n * 2 + k) % 100] for k in range(4)])
     page = editor.get("/customers")
     assert page.html.count("<tr>") == 51

@@ -70,10 +70,10 @@ def _roles(content: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "spoilt", [b"PK\x03\x04" + b"x" * 900, b"\xd0\xcf\x11\xe0" + b"\0" * 900, xlsx(CUSTOMERS)[:3000]]
+    "corrupt", [b"PK\x03\x04" + b"x" * 900, b"\xd0\xcf\x11\xe0" + b"\0" * 900, xlsx(CUSTOMERS)[:3000]]
 )
-def test_spoilt_workbook_is_unreadable(editor: HtmlClient, spoilt: bytes) -> None:
-    page = editor.get(upload(editor, spoilt, "spoilt.xlsx"))
+def test_corrupt_workbook_is_unreadable(editor: HtmlClient, corrupt: bytes) -> None:
+    page = editor.get(upload(editor, corrupt, "corrupt.xlsx"))
     assert "The workbook can't be read." in page.text
     assert "Nothing changed" in page.text
 

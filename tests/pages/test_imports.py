@@ -189,11 +189,11 @@ def test_discarded_import_cannot_be_applied(editor: HtmlClient) -> None:
 
 
 def test_expired_and_discarded_files_are_deleted(editor: HtmlClient) -> None:
-    away, broken_off, old, needed = (upload(editor, SPREADSHEET)[-1] for _ in range(4))
+    away, abandoned, old, needed = (upload(editor, SPREADSHEET)[-1] for _ in range(4))
     editor.post(f"/imports/{away}", {"action": "discard"})
     db.session.rollback()
     for number, values in (
-        (broken_off, {"state": "uploading", "created_at": runner.now() - timedelta(days=2)}),
+        (abandoned, {"state": "uploading", "created_at": runner.now() - timedelta(days=2)}),
         (old, {"created_at": runner.now() - timedelta(days=31)}),
     ):
         db.session.execute(update(Job).where(Job.id == int(number)).values(values))

@@ -28,9 +28,9 @@ def reset_database() -> None:
                 connection.execute(text(f"DELETE FROM {table}"))
 
 
-def add_customers(*document_ids: str, **facts: str) -> None:
+def add_customers(*document_ids: str, **profile_fields: str) -> None:
     run_in_transaction(
-        lambda session: upsert_customers(session, [{"document_id": id_, **facts} for id_ in document_ids])
+        lambda session: upsert_customers(session, [{"document_id": id_, **profile_fields} for id_ in document_ids])
     )
 
 

@@ -93,9 +93,9 @@ class Caller:
             for mode in GenerationMode:
                 self.send_generated(operation, mode, each)
 
-    def send_generated(self, operation: Any, mode: GenerationMode, most: int) -> None:
+    def send_generated(self, operation: Any, mode: GenerationMode, limit: int) -> None:
         try:
-            self.send_out_of(operation.as_strategy(generation_mode=mode), most)
+            self.send_out_of(operation.as_strategy(generation_mode=mode), limit)
         except hypothesis.errors.Unsatisfiable:
             assert mode is GenerationMode.NEGATIVE, "every operation has valid requests"
 
@@ -110,8 +110,8 @@ class Caller:
             for example in operation.get_strategies_from_examples():
                 self.send_out_of(example, 1)
 
-    def send_out_of(self, cases: SearchStrategy[Case], most: int) -> None:
-        @settings(most)
+    def send_out_of(self, cases: SearchStrategy[Case], limit: int) -> None:
+        @settings(limit)
         @hypothesis.given(cases)
         def test(case: Case) -> None:
             self.send(case)

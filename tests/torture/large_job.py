@@ -31,7 +31,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, text
 
-from bench.bad_lines import HEADER, write_file
+from bench.invalid_lines import HEADER, write_file
 from bench.servers import postgresql
 from tests.support.feed import Mirror, follow
 from tests.torture.__main__ import _flask

@@ -57,7 +57,7 @@ class RevertResult:
         return max(self.changed, self.profiles) + self.deleted
 
     @property
-    def touched(self) -> int:
+    def affected(self) -> int:
         """Return how many customers the change set is about: those whom a guard takes for sent."""
         return self.customers + self.unchanged + len(self.conflicts)
 
@@ -92,7 +92,7 @@ def revert(  # noqa: PLR0913 - all that the contract says of a revert, by name
                 last = revert_batch(undo, change_set_id, last, result, types)
             result.emptied = undo.emptied
             if guard:
-                guard.check(result.emptied, result.touched, result)
+                guard.check(result.emptied, result.affected, result)
         result.change_set_id = undo.id if undo.has_changes and not dry_run else None
         return result
 

@@ -33,9 +33,9 @@ class Trend:
         return self.customers[-1] - self.customers[0]
 
 
-def no_trend(shown: list[date]) -> Trend:
+def no_trend(trend_days: list[date]) -> Trend:
     """Return the trend of a segment that no customer ever held."""
-    return Trend([0] * len(shown), first_seen=shown[-1], last_changed=shown[-1])
+    return Trend([0] * len(trend_days), first_seen=trend_days[-1], last_changed=trend_days[-1])
 
 
 def days(period: Period = "quarter") -> list[date]:
@@ -49,7 +49,7 @@ def days(period: Period = "quarter") -> list[date]:
     return ends[::-1]
 
 
-def trends(pairs: Iterable[SegmentPair], shown: list[date]) -> dict[SegmentPair, Trend]:
+def trends(pairs: Iterable[SegmentPair], trend_days: list[date]) -> dict[SegmentPair, Trend]:
     """Return the trend of each of these segments on these days, without those that no customer ever held."""
     among = tuple_(ledger.c.type, ledger.c.value).in_(list(pairs))
     columns = (ledger.c.type, ledger.c.value, ledger.c.day, ledger.c.delta)
@@ -62,13 +62,13 @@ def trends(pairs: Iterable[SegmentPair], shown: list[date]) -> dict[SegmentPair,
     deltas: dict[SegmentPair, dict[date, int]] = {}
     for type_, value, day, delta in db.session.execute(query):
         deltas.setdefault(SegmentPair(type_, value), {})[day] = int(delta)
-    return {pair: _trend(by_day, shown) for pair, by_day in deltas.items()}
+    return {pair: _trend(by_day, trend_days) for pair, by_day in deltas.items()}
 
 
-def _trend(by_day: dict[date, int], shown: list[date]) -> Trend:
+def _trend(by_day: dict[date, int], trend_days: list[date]) -> Trend:
     deltas = sorted(by_day.items(), reverse=True)
     count, customers = 0, []
-    for day in shown:
+    for day in trend_days:
         while deltas and deltas[-1][0] <= day:
             count += deltas.pop()[1]
         customers.append(count)

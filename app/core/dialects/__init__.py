@@ -15,7 +15,7 @@ from app.core.dialects.connections import (
     for_maintenance,
     for_snapshot,
     for_writing,
-    impatient_reads,
+    short_timeout_reads,
     yield_to_writers,
 )
 from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
@@ -78,7 +78,6 @@ __all__ = [
     "for_writing",
     "has_own_clock",
     "hold_still",
-    "impatient_reads",
     "insert_if_absent",
     "insert_missing",
     "insert_rows",
@@ -107,6 +106,7 @@ __all__ = [
     "rename_segments",
     "request_purge",
     "settled_position",
+    "short_timeout_reads",
     "update_rows",
     "upsert_increment",
     "upsert_sums",

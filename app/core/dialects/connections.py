@@ -142,7 +142,7 @@ def autocommit_reads(engine: Engine) -> Engine:
     return engine.execution_options(autocommit_read=True)
 
 
-def impatient_reads(engine: Engine, seconds: float) -> Engine:
+def short_timeout_reads(engine: Engine, seconds: float) -> Engine:
     """Return the engine for single statements that read and fail when the server takes longer than this."""
     return engine.execution_options(autocommit_read=True, answer_timeout=seconds)
 

@@ -39,16 +39,16 @@ def rebase_change(before: Segments, after: Segments, *, onto: Segments) -> Segme
 def revert_change(before: Segments, after: Segments, *, current: Segments) -> Segments | None:
     """Return the `current` segments with a change from `before` to `after` taken back, type by type: contract §8.
 
-    None for a conflict: a type that the change touched was touched since. Later changes of other types stay.
+    None for a conflict: one of the types was changed again since. Later changes of other types stay.
     """
     if current == after:
         return before
-    touched = changed_types(before, after)
-    if all(_of_type(current, type_) == _of_type(before, type_) for type_ in touched):
+    changed = changed_types(before, after)
+    if all(_of_type(current, type_) == _of_type(before, type_) for type_ in changed):
         return current
-    if any(_of_type(current, type_) != _of_type(after, type_) for type_ in touched):
+    if any(_of_type(current, type_) != _of_type(after, type_) for type_ in changed):
         return None
-    return merge_types(current, [segment for segment in before if segment["type"] in touched], touched)
+    return merge_types(current, [segment for segment in before if segment["type"] in changed], changed)
 
 
 def merge_types(current: Segments, new: Segments, types: Collection[str]) -> Segments:
@@ -72,10 +72,10 @@ def merge_changes(base: Segments, mine: Segments, theirs: Segments) -> Segments 
 
     None if both change the same type, or if `mine` changes nothing but the order of types, which `theirs` decides.
     """
-    touched = changed_types(base, mine)
-    if not touched or touched & changed_types(base, theirs):
+    changed = changed_types(base, mine)
+    if not changed or changed & changed_types(base, theirs):
         return None
-    return merge_types(theirs, [segment for segment in mine if segment["type"] in touched], touched)
+    return merge_types(theirs, [segment for segment in mine if segment["type"] in changed], changed)
 
 
 def changed_types(before: Segments, after: Segments) -> set[str]:

@@ -21,7 +21,7 @@ CHUNK = 500
 """Entries read at a time."""
 MAX_CHUNKS = 6
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """The position of a part, and the number of an entry in it."""
 ENDS = {True: 0, False: 2**31 - 1}
 """By whether the order descends: the number beyond all entries of a part."""
@@ -52,7 +52,7 @@ def last_updated(order: Order, after: tuple[Any, ...] | None, find: FindNewest, 
     return None
 
 
-def _next_parts(order: Order, place: Place | None, horizon: int) -> list[Any]:
+def _next_parts(order: Order, place: Position | None, horizon: int) -> list[Any]:
     """Return the parts that come next, beginning with one that is partly read: those of a chunk, or a larger one."""
     position = parts.position
     query = select(parts.id, position, parts.entries).where(position > horizon)
@@ -70,7 +70,7 @@ def _next_parts(order: Order, place: Place | None, horizon: int) -> list[Any]:
     return group
 
 
-def _next_entries(order: Order, place: Place | None, group: list[Any]) -> list[Any]:
+def _next_entries(order: Order, place: Position | None, group: list[Any]) -> list[Any]:
     """Return the entries of these parts that follow the place, a chunk at most."""
     # Of one part, in the order of the key: a page of a large part must not sort all that is left.
     keys = (parts.position, entries.number) if len(group) > 1 else (entries.number,)
