@@ -163,7 +163,7 @@ def test_its_curl_works_and_answers_like_the_example(
     url = urlsplit(next(part for part in curl if part.startswith("https://")))
     body = json.loads(curl[curl.index("-d") + 1]) if "-d" in curl else None
     target = f"{url.path}?{url.query}" if url.query else url.path
-    result = blueprint.operations[name].answers[0]
+    result = blueprint.operations[name].responses[0]
     response = api.call(curl[curl.index("-X") + 1], target, status=result.status, **({"json": body} if body else {}))
     if result.schema is None:
         assert response.text.splitlines()[0] == result.example.splitlines()[0]
