@@ -140,7 +140,7 @@ def events(receiver: Receiver) -> list[Received]:
 
 
 def test_webhooks_are_told_of_each_missed_night_once(app: Flask, receiver: Receiver) -> None:
-    come_on(DAYS[:-1])
+    send_on(DAYS[:-1])
     secret = add_webhook(receiver.url)
     add_webhook(receiver.url, ["membership"])
     assert [check(hour) for hour in (3.9, 4.1, 4.2, 23.9)] == [0, 1, 0, 0]
@@ -161,20 +161,20 @@ def test_webhooks_are_told_of_each_missed_night_once(app: Flask, receiver: Recei
 
 
 def test_metric_falls_when_the_sender_comes_and_at_midnight(app: Flask, api: Api) -> None:
-    come_on(DAYS[:-1])
+    send_on(DAYS[:-1])
     check(4.1)
     assert missed_nights(api) == 1
     check(24)
     assert missed_nights(api) == 0
     check(28.1)
     assert missed_nights(api) == 1
-    come(CRM, TODAY + timedelta(hours=28.5))
+    send(CRM, TODAY + timedelta(hours=28.5))
     check(28.6)
     assert missed_nights(api) == 0
 
 
 def test_processes_that_check_at_once_tell_a_night_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    come_on(DAYS[:-1])
+    send_on(DAYS[:-1])
     missing_senders, others = missed_nights_module.missing_senders, iter([1])
 
     def slower(*args: Any) -> Any:
@@ -189,14 +189,14 @@ def test_processes_that_check_at_once_tell_a_night_once(app: Flask, monkeypatch:
 
 def test_days_are_those_of_the_time_zone(app: Flask) -> None:
     """At 22:42 by UTC it is 03:42 in Karachi, and the UTC day would be over before the sender is late."""
-    come_on(DAYS[:-1], hour=22.7)
+    send_on(DAYS[:-1], hour=22.7)
     assert [check(23.9), check(24.1)] == [0, 0]
     assert check(24.1, "Asia/Karachi") == 1
 
 
 def test_token_that_was_used_today_has_not_missed_the_night(app: Flask) -> None:
     create_token("crm-nightly")
-    come_on(DAYS[:-1])
+    send_on(DAYS[:-1])
     used = update(ApiToken).values(last_used_at=TODAY + timedelta(hours=3))
     run_in_transaction(lambda session: session.execute(used))
     assert check(4.1) == 0
