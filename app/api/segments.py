@@ -1,4 +1,4 @@
-"""The segments of customers: replaced and patched for many, read for one."""
+"""The segments of customers, replaced and patched for many at a time."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from flask import Response, jsonify
+from flask import Response
 from flask.json import dumps
 from marshmallow import fields
 from sqlalchemy.orm import Session
@@ -17,12 +17,12 @@ from app.api import blueprint, token_requests
 from app.api.api_blueprint import Body, Success
 from app.api.auth import current_client
 from app.api.errors import BODY_ERRORS
-from app.api.examples import CHANGE_SET_LINKS, CUSTOMER_ID, GOLD
+from app.api.examples import CHANGE_SET_LINKS, GOLD
 from app.api.feed_cursors import AsOfField
 from app.api.guarded_writes import HELD, effective_guard, note_warning, received_at, run_guarded
-from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, QuerySchema, SegmentTypes, Timestamp, identifier
+from app.api.parameters import DryRunQuery, Flag, LenientQuerySchema, SegmentTypes
 from app.api.request_body import customers_body
-from app.api.schemas import SEGMENTS, Report, ResponseSchema, Segment, array_of, strings
+from app.api.schemas import Report, ResponseSchema, strings
 from app.api.segment_limit import check_sent_segments, positions_of
 from app.api.segment_types import check_token_types, replaced_types
 from app.api.strict_tokens import added_single_types, check_rules, check_single_values
@@ -31,11 +31,7 @@ from app.core.changes.guard import ChangeTooLarge
 from app.core.changes.replace_segments import ReplaceResult, replace_segments
 from app.core.changes.replace_types import replace_types
 from app.core.changes.segment_updates import PreparedUpdate
-from app.core.errors import AmbiguousEmail, CustomerNotFound, InvalidInput, NoLongerRetained
-from app.core.history.timeline import segments_at
-from app.core.models.customers import get_segments, get_segments_by_email
 from app.core.models.segment_limit import refuse_over_limit
-from app.core.models.segments import Segments
 from app.jobs.api_job import ApiJob
 from app.jobs.held_requests import hold_segments
 from app.serialization.change_set_json import serialize_id
@@ -67,19 +63,6 @@ class ReplaceQuery(PatchQuery, LenientQuerySchema):
 class UpdatedCustomers(ResponseSchema):
     updatedCustomers = strings("Customers who were found and have the new segments; each once, in the order sent.")  # noqa: N815
     report = fields.Nested(Report, metadata={"description": "With `report` or `dry_run`."})
-
-
-class CustomersSegments(ResponseSchema):
-    segments = array_of(Segment, SEGMENTS)
-
-
-class GatewayQuery(QuerySchema):
-    document_id = identifier("The id of the customer.", example="1232-2323")
-    email = identifier("The e-mail of the customer.")
-
-
-class PointInTimeQuery(QuerySchema):
-    at = Timestamp("As of this moment; by default, now.")
 
 
 UPDATED = {"updatedCustomers": ["1232-2323"]}
@@ -241,62 +224,3 @@ def _report(result: ReplaceResult, duplicates: list[str]) -> dict[str, Any]:
         "stale": result.stale,
         "changeSet": serialize_id(result.change_set_id),
     }
-
-
-@blueprint.operation(
-    "GET",
-    "/customers/segments",
-    name="gateway",
-    tag="Segments",
-    scope="segments:read",
-    query=GatewayQuery,
-    responses=(Success(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
-    errors=(CustomerNotFound, AmbiguousEmail),
-    example_query="?email=ana@example.com",
-)
-def gateway(query: dict[str, Any]) -> Response:
-    """One customer's segments, by document_id or e-mail
-
-    The request that an e-commerce platform makes at sign-up. Send one of the two. E-mails are compared without regard
-    to case.
-    """
-    document_id, email = query["document_id"], query["email"]
-    if (document_id and email) or (document_id is None and email is None):
-        raise InvalidInput([("document_id", "Send either document_id or email.")], "the query")
-    if email or document_id is None:
-        return _segments(_segments_by_email(email))
-    return _segments(get_segments(document_id))
-
-
-def _segments_by_email(email: str) -> Segments:
-    """Return the segments by e-mail; a `+` that was not encoded arrives as a space."""
-    try:
-        return get_segments_by_email(email)
-    except CustomerNotFound:
-        if " " not in email:
-            raise
-        return get_segments_by_email(email.replace(" ", "+"))
-
-
-@blueprint.operation(
-    "GET",
-    "/v3/customers/<document_id:document_id>/segments",
-    name="readSegments",
-    tag="Segments",
-    scope="segments:read",
-    query=PointInTimeQuery,
-    path_parameters=(CUSTOMER_ID,),
-    responses=(Success(CustomersSegments, "The segments of the customer, in their order.", {"segments": [GOLD]}),),
-    errors=(CustomerNotFound, NoLongerRetained),
-)
-def read(query: dict[str, Any], document_id: str) -> Response:
-    """One customer's segments
-
-    By the id in the path; now, or as of a moment since the record begins.
-    """
-    moment = query["at"]
-    return _segments(get_segments(document_id) if moment is None else segments_at(document_id, moment))
-
-
-def _segments(segments: Segments) -> Response:
-    return jsonify(segments=segments)
