@@ -33,7 +33,7 @@ A token may call {rate}."""
 
 NO_RATE = "any number of times"
 
-VERSION = "3.1.0"
+VERSION = "3.2.0"
 """Its second number rises with every addition (docs/api.md, Versions)."""
 
 TAGS = {

@@ -1,4 +1,4 @@
-"""Webhooks: created, listed, tested, rotated and deleted by programs."""
+"""Webhooks: created, listed, changed, tested, rotated and deleted by programs."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,11 +27,13 @@ from app.webhooks.models import (
     list_webhooks,
     rotate_webhook,
     send_test_event,
+    update_webhook,
 )
 from app.webhooks.signing import new_secret
 from app.webhooks.url_policy import DisallowedUrl, parse_url, resolve
 
 SCOPE = "webhooks:write"
+STATES = ("active", "paused")
 URL = "/v3/webhooks/<number:webhook_id>"
 WEBHOOK_ID = {"in": "path", "name": "webhook_id", "description": "The id of the webhook.", "example": "1"}
 LINKS = {
@@ -44,7 +46,7 @@ class WebhookResponse(ResponseSchema):
     id = string()
     url = string("Where change sets are sent.")
     types = strings("Only change sets that change segments of these types are sent; empty for all change sets.")
-    state = enum("A paused webhook sends nothing until an admin resumes it.", "active", "paused")
+    state = enum("A paused webhook sends nothing until it is resumed, and then what has changed since.", *STATES)
     createdAt = timestamp("When it was created.")  # noqa: N815
 
 
@@ -69,9 +71,20 @@ def _webhook_json(webhook: Webhook) -> dict[str, Any]:
     }
 
 
+def _types() -> fields.List:
+    return fields.List(Text(), validate=validate.Length(max=MAX_TOKEN_TYPES))
+
+
 class CreateWebhookSchema(RequestSchema):
     url = Text(required=True)
-    types = fields.List(Text(), validate=validate.Length(max=MAX_TOKEN_TYPES))
+    types = _types()
+
+
+class UpdateWebhookSchema(RequestSchema):
+    """A missing property stays as it is."""
+
+    types = _types()
+    state = fields.String(validate=validate.OneOf(STATES))
 
 
 @blueprint.operation(
@@ -144,6 +157,32 @@ def webhook(query: dict[str, Any], webhook_id: int) -> Response:
 
     Without its secret.
     """
+    return jsonify(_webhook_json(get_webhook(webhook_id)))
+
+
+@blueprint.operation(
+    "PATCH",
+    URL,
+    name="updateWebhook",
+    tag="Webhooks",
+    scope=SCOPE,
+    query=QuerySchema,
+    headers=HeaderSchema,
+    path_parameters=(WEBHOOK_ID,),
+    body=Body(UpdateWebhookSchema, {"types": ["membership", "region"], "state": "active"}),
+    answers=(Answer(WebhookAnswer, "The webhook after the change.", {**WEBHOOK, "types": ["membership", "region"]}),),
+    errors=(*BODY_ERRORS, InvalidType, NotFound),
+)
+def update(query: dict[str, Any], headers: dict[str, Any], webhook_id: int) -> Response:
+    """Change a webhook
+
+    Its segment types, which hold for changes that are sent from now on, or its state. A property that is not sent stays
+    as it is; the URL cannot be changed: create another webhook.
+    """
+    body = json_body()
+    validate_body(body, UpdateWebhookSchema())
+    paused = body["state"] == "paused" if "state" in body else None
+    update_webhook(webhook_id, paused=paused, types=body.get("types"))
     return jsonify(_webhook_json(get_webhook(webhook_id)))
 
 

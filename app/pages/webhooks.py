@@ -27,8 +27,7 @@ from app.webhooks.models import (
     redeliver,
     rotate_webhook,
     send_test_event,
-    set_paused,
-    set_types,
+    update_webhook,
 )
 from app.webhooks.signing import new_secret
 from app.webhooks.url_policy import DisallowedUrl, parse_url, resolve
@@ -92,7 +91,7 @@ def webhook(webhook_id: int) -> Any:
 @blueprint.post("/webhooks/<number:webhook_id>/<any('pause', 'resume'):action>")
 @require_role("admin")
 def webhook_pause(webhook_id: int, action: str) -> Any:
-    set_paused(webhook_id, action == "pause")
+    update_webhook(webhook_id, paused=action == "pause")
     flash(_("Paused. Changes will be delivered when you resume.") if action == "pause" else _("Resumed."))
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
@@ -115,7 +114,7 @@ def webhook_types(webhook_id: int) -> Any:
     webhook = get_webhook(webhook_id)
     form = TypesForm(types="\n".join(webhook.types))
     if form.validate_on_submit():
-        set_types(webhook_id, types_of(form.types))
+        update_webhook(webhook_id, types=types_of(form.types))
         flash(_("Saved. Applies to the next change."))
         return redirect(url_for("pages.webhook", webhook_id=webhook_id))
     return render_template("webhook_types.html", webhook=webhook, form=form)

@@ -133,35 +133,33 @@ def count_pending(webhook: Webhook) -> int:
     return db.session.scalar(select(func.count()).select_from(pending.limit(MAX_PENDING_COUNTED).subquery())) or 0
 
 
-def set_paused(webhook_id: int, paused: bool) -> None:
-    """Stop sending, or continue where it stopped. Raises NotFound."""
+def update_webhook(webhook_id: int, *, paused: bool | None = None, types: Iterable[str] | None = None) -> None:
+    """Pause the webhook, or let it continue where it stopped; limit it to changes of these types from now on.
+
+    What is None stays. Raises InvalidType, NotFound.
+    """
+    allowed_types = None if types is None else parse_types(types)
 
     def work(session: Session) -> None:
         webhook = get_webhook_in(session, webhook_id)
-        if paused != bool(webhook.paused_at):
-            record_event(session, "webhook_paused" if paused else "webhook_resumed", webhook.url)
-        webhook.paused_at = (webhook.paused_at or now()) if paused else None
+        if allowed_types is not None:
+            _set_types(session, webhook, allowed_types)
+        if paused is not None:
+            _set_paused(session, webhook, paused)
 
     run_in_transaction(work)
 
 
-def set_types(webhook_id: int, types: Iterable[str]) -> None:
-    """Send only change sets that change segments of these types from now on. Raises InvalidType, NotFound."""
-    allowed_types = parse_types(types)
+def _set_types(session: Session, webhook: Webhook, types: list[str]) -> None:
+    before, webhook.types = webhook.types, types
+    if before != types:
+        record_event(session, "webhook_changed", webhook.url, before={"types": before}, after={"types": types})
 
-    def work(session: Session) -> None:
-        webhook = get_webhook_in(session, webhook_id)
-        before, webhook.types = webhook.types, allowed_types
-        if before != allowed_types:
-            record_event(
-                session,
-                "webhook_changed",
-                webhook.url,
-                before={"types": before},
-                after={"types": allowed_types},
-            )
 
-    run_in_transaction(work)
+def _set_paused(session: Session, webhook: Webhook, paused: bool) -> None:
+    if paused != bool(webhook.paused_at):
+        record_event(session, "webhook_paused" if paused else "webhook_resumed", webhook.url)
+    webhook.paused_at = (webhook.paused_at or now()) if paused else None
 
 
 def rotate_webhook(webhook_id: int, salt: str, secret_digest: str, overlap: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks by API: create, list, filter by type, test event, rotate, delete (issue 14.7)."""
+"""Webhooks by API: create, list, filter by type, change, test event, rotate, delete (issue 14.7)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from app.access.audit_log import AuditEvent
 from app.background import deliver_webhooks
 from app.core.changes.revert import revert
 from app.core.database import db
-from app.webhooks.models import list_deliveries, set_paused
+from app.webhooks.models import list_deliveries, update_webhook
 from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, WINE, add_customers, set_segments
 from tests.support.webhook_receiver import Received, Receiver
@@ -57,7 +57,7 @@ def test_the_secret_is_answered_once(admin: Api, receiver: Receiver) -> None:
     single = admin.get(f"{URL}/{webhook['id']}")
     assert single.json == webhook
     assert secret not in listed.text + single.text
-    set_paused(int(webhook["id"]), True)
+    update_webhook(int(webhook["id"]), paused=True)
     assert admin.get(f"{URL}/{webhook['id']}").json == {**webhook, "state": "paused"}
 
 
@@ -137,6 +137,34 @@ def test_rotation_signs_with_both_secrets_for_the_overlap(admin: Api, receiver: 
     assert not is_authentic(rotated["secret"], receiver.received[-1])
 
 
+def test_other_types_hold_for_what_is_sent_from_now_on(admin: Api, receiver: Receiver, ana: str) -> None:
+    webhook = create(admin, receiver, ["interest"])
+    del webhook["secret"]
+    set_segments(ana, GOLD)
+    deliver()
+    changed = {**webhook, "types": ["membership", "region"]}
+    assert admin.call("PATCH", f"{URL}/1", json={"types": ["membership", "region"]}).json == changed
+    set_segments(ana, SILVER)
+    deliver()
+    assert receiver.accepted() == ["2"]
+    assert admin.call("PATCH", f"{URL}/1", json={"types": []}).json == webhook | {"types": []}
+    set_segments(ana, [*SILVER, *WINE])
+    deliver()
+    assert receiver.accepted() == ["2", "3"]
+
+
+def test_paused_webhook_continues_where_it_stopped(admin: Api, receiver: Receiver, ana: str) -> None:
+    webhook = create(admin, receiver, ["membership"])
+    del webhook["secret"]
+    assert admin.call("PATCH", f"{URL}/1", json={"state": "paused"}).json == {**webhook, "state": "paused"}
+    set_segments(ana, GOLD)
+    assert deliver() == 0
+    assert admin.call("PATCH", f"{URL}/1", json={}).json == {**webhook, "state": "paused"}, "what is not sent stays"
+    assert admin.call("PATCH", f"{URL}/1", json={"state": "active"}).json == webhook
+    deliver()
+    assert receiver.accepted() == ["1"]
+
+
 def test_deleted_webhook_receives_nothing(admin: Api, receiver: Receiver, ana: str) -> None:
     webhook = create(admin, receiver)
     del webhook["secret"]
@@ -146,6 +174,7 @@ def test_deleted_webhook_receives_nothing(admin: Api, receiver: Receiver, ana: s
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/test")):
         admin.call(method, f"{URL}/{webhook['id']}{path}", status=404, code="NOT_FOUND")
     admin.call("POST", f"{URL}/{webhook['id']}/rotate", json={}, status=404, code="NOT_FOUND")
+    admin.call("PATCH", f"{URL}/{webhook['id']}", json={}, status=404, code="NOT_FOUND")
 
 
 @pytest.mark.parametrize("url", ["", "x", "http://example.com/hook", "https://127.0.0.1/", "https://a@example.com/"])
@@ -167,6 +196,21 @@ def test_disallowed_urls_are_refused(admin: Api, url: str) -> None:
 def test_other_bodies_are_refused(admin: Api, receiver: Receiver, body: dict[str, Any], code: str) -> None:
     admin.call("POST", URL, json={"url": receiver.url, **body} if body else {}, status=400, code=code)
     assert admin.get(URL).json == {"webhooks": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ([], "VALIDATION_ERROR"),
+        ({"types": None}, "VALIDATION_ERROR"),
+        ({"types": ["a"], "state": "deleted"}, "VALIDATION_ERROR"),
+        ({"state": "paused", "types": [" a"]}, "INVALID_TYPE"),
+    ],
+)
+def test_other_changes_are_refused_as_a_whole(admin: Api, receiver: Receiver, body: Any, code: str) -> None:
+    webhook = create(admin, receiver, ["membership"])
+    admin.call("PATCH", f"{URL}/1", json=body, status=400, code=code)
+    assert admin.get(f"{URL}/1").json == {name: webhook[name] for name in webhook if name != "secret"}
 
 
 @pytest.mark.parametrize("hours", [-1, 169, "1", 1.5, True])
@@ -196,8 +240,17 @@ def test_unsupported_headers_and_parameters_are_refused(admin: Api, receiver: Re
 def test_the_audit_log_records_what_the_token_did(admin: Api, receiver: Receiver) -> None:
     create(admin, receiver, ["membership"])
     admin.call("POST", f"{URL}/1/rotate", json={})
+    admin.call("PATCH", f"{URL}/1", json={"types": ["region"], "state": "paused"})
+    admin.call("PATCH", f"{URL}/1", json={"types": ["region"], "state": "active"})
     admin.call("DELETE", f"{URL}/1")
     db.session.rollback()
     query = select(AuditEvent.actor, AuditEvent.event).where(AuditEvent.event.like("webhook%")).order_by(AuditEvent.id)
-    actions = ["webhook_created", "webhook_rotated", "webhook_deleted"]
+    actions = [
+        "webhook_created",
+        "webhook_rotated",
+        "webhook_changed",
+        "webhook_paused",
+        "webhook_resumed",
+        "webhook_deleted",
+    ]
     assert [tuple(row) for row in db.session.execute(query)] == [("token hooks", action) for action in actions]

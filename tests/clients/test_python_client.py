@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Queue
@@ -189,6 +190,9 @@ def test_webhooks_are_managed(network: Network, monkeypatch: pytest.MonkeyPatch)
         assert (webhook.url, webhook.types, webhook.secret) == ("https://example.com/hook", ["membership"], None)
         assert client.webhooks.get(webhook.id) == webhook
         assert [delivery.change_set_id for delivery in list_deliveries(1, 10)] == [None], "a test event"
+        changed = client.webhooks.update(webhook.id, types=["region"], paused=True)
+        assert (changed.types, changed.state) == (["region"], "paused")
+        assert client.webhooks.update(webhook.id, paused=False) == replace(webhook, types=["region"])
         rotated = client.webhooks.rotate(webhook.id, overlap_hours=1)
         assert rotated.secret not in (None, secret)
         assert rotated.previous_until

@@ -27,7 +27,7 @@ from app.webhooks.models import (
     get_webhook,
     list_deliveries,
     redeliver,
-    set_paused,
+    update_webhook,
 )
 from app.webhooks.queue import AttemptResult, claim_next, complete, retry_delay
 from bench.servers.gunicorn import serving
@@ -73,7 +73,7 @@ def test_gone_receiver_pauses_the_webhook(ana: str, receiver: Receiver, secret: 
     assert deliver() == 1
     assert states() == [("failed", 1, "410 Gone")]
     assert get_webhook(1).paused_at is not None
-    set_paused(1, False)
+    update_webhook(1, paused=False)
     assert deliver() == 1
     assert receiver.accepted() == ["2"]
 
@@ -204,10 +204,10 @@ def test_change_set_that_commits_late_is_not_skipped(app: Flask, receiver: Recei
 
 
 def test_changes_during_a_pause_are_sent_after_it(ana: str, receiver: Receiver, secret: str) -> None:
-    set_paused(1, True)
+    update_webhook(1, paused=True)
     change(ana, 3)
     assert deliver() == 0
-    set_paused(1, False)
+    update_webhook(1, paused=False)
     assert deliver() == 3
     assert receiver.accepted() == ["1", "2", "3"]
 

@@ -29,7 +29,7 @@ class Webhook:
     types: list[str]
     """Only change sets that change segments of these types are sent; empty for all change sets."""
     state: str
-    """`active`, or `paused` until an admin resumes it."""
+    """`active`, or `paused` until it is resumed."""
     created_at: datetime
     secret: str | None = None
     """Signs its messages. Only `create` and `rotate` return it; store it, it is not shown again."""
@@ -71,6 +71,13 @@ class Webhooks:
 
     def get(self, webhook: str) -> Webhook:
         return Webhook.from_json(self._transport.send("GET", _path(webhook)).json())
+
+    def update(self, webhook: str, *, types: Iterable[str] | None = None, paused: bool | None = None) -> Webhook:
+        """Limit a webhook to changes of these types, pause or resume it, and return it; what is None stays."""
+        body: dict[str, Any] = {} if types is None else {"types": list(types)}
+        if paused is not None:
+            body["state"] = "paused" if paused else "active"
+        return Webhook.from_json(self._transport.send("PATCH", _path(webhook), json=body).json())
 
     def rotate(self, webhook: str, *, overlap_hours: int = 24) -> Webhook:
         """Give a webhook another secret, and return it with that; messages are signed with both for the overlap.
