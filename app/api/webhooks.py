@@ -170,7 +170,9 @@ def webhook(query: dict[str, Any], webhook_id: int) -> Response:
     headers=HeaderSchema,
     path_parameters=(WEBHOOK_ID,),
     body=Body(UpdateWebhookSchema, {"types": ["membership", "region"], "state": "active"}),
-    answers=(Answer(WebhookAnswer, "The webhook after the change.", {**WEBHOOK, "types": ["membership", "region"]}),),
+    responses=(
+        Success(WebhookResponse, "The webhook after the change.", {**WEBHOOK, "types": ["membership", "region"]}),
+    ),
     errors=(*BODY_ERRORS, InvalidType, NotFound),
 )
 def update(query: dict[str, Any], headers: dict[str, Any], webhook_id: int) -> Response:
