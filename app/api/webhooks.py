@@ -71,19 +71,15 @@ def _webhook_json(webhook: Webhook) -> dict[str, Any]:
     }
 
 
-def _types() -> fields.List:
-    return fields.List(Text(), validate=validate.Length(max=MAX_TOKEN_TYPES))
-
-
 class CreateWebhookSchema(RequestSchema):
     url = Text(required=True)
-    types = _types()
+    types = fields.List(Text(), validate=validate.Length(max=MAX_TOKEN_TYPES))
 
 
 class UpdateWebhookSchema(RequestSchema):
     """A missing property stays as it is."""
 
-    types = _types()
+    types = fields.List(Text(), validate=validate.Length(max=MAX_TOKEN_TYPES))
     state = fields.String(validate=validate.OneOf(STATES))
 
 
