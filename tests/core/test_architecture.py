@@ -1,4 +1,4 @@
-"""Tables are described, modules short, class names unique; tests and benchmarks import in one direction."""
+"""Documents name what exists, modules are short, class names unique; tests and benchmarks import in one direction."""
 
 import ast
 import re
@@ -11,12 +11,20 @@ from app.core.database import db
 from bench.servers.gunicorn import ROOT
 
 IMPORT = re.compile(r"^\s*(?:from|import) (\S+)(?: import (.*))?$", re.MULTILINE)
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+NAMED_FILE = re.compile(r"`((?:app|bench|clients|deploy|docs|static|templates|tests)/[\w./-]*\w)[/`]")
 MODULE_SUFFIXES = {".py", ".js", ".css", ".html"}
 
 
 def test_every_table_is_described() -> None:
     described = (ROOT / "docs" / "architecture.md").read_text()
     assert [table for table in sorted(db.metadata.tables) if f"`{table}`" not in described] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_files_that_a_document_names_exist(document: Path) -> None:
+    named = set(NAMED_FILE.findall(document.read_text()))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
 def test_no_module_is_over_300_lines() -> None:
