@@ -68,7 +68,10 @@ class QuerySchema(Schema):
 
 
 class LenientQuerySchema(QuerySchema):
-    """A query in which only those unknown parameters are refused that resemble a declared one (contract §8)."""
+    """A query in which only those unknown parameters are refused that resemble an extra (contract §8).
+
+    That is a declared parameter, or a header: `?idempotency_key=` would make a client believe that it may repeat.
+    """
 
     class Meta:
         unknown = EXCLUDE
@@ -76,16 +79,17 @@ class LenientQuerySchema(QuerySchema):
     @pre_load
     def refuse_misspelt(self, query: Mapping[str, Any], **_kwargs: Any) -> Mapping[str, Any]:
         unknown = query.keys() - self.fields.keys()
-        similar = {name: known for name in unknown for known in self.fields if _resembles(name, known)}
+        extras = {name: name for name in self.fields} | {name: f"the header {name}" for name in EXTRA_HEADERS}
+        similar = {name: extras[known] for name in unknown for known in extras if _resembles(name, known)}
         if similar:
-            raise ValidationError({name: [f"Did you mean {known}?"] for name, known in similar.items()})
+            raise ValidationError({name: [f"Did you mean {text}?"] for name, text in similar.items()})
         return query
 
 
 def _resembles(name: str, known: str) -> bool:
     """Return whether the names are equal in lower case without `-` and `_`, or one edit apart."""
     plain, plain_known = (text.lower().replace("-", "").replace("_", "") for text in (name, known))
-    return _within_one_edit(plain, plain_known) or _within_one_edit(name.lower(), known)
+    return _within_one_edit(plain, plain_known) or _within_one_edit(name.lower(), known.lower())
 
 
 def _within_one_edit(one: str, other: str) -> bool:

@@ -9,7 +9,15 @@ from flask.cli import AppGroup
 from app.cli.file_options import FileOptions, file_options
 from app.cli.pick_up import pick_up_command
 from app.cli.rejected_rows import write_rejected_rows
-from app.cli.terminal import SOME_REJECTED, cli_actor, pluralize, print_message, progress, reports_errors, timestamp
+from app.cli.terminal import (
+    SOME_REJECTED,
+    cli_actor,
+    past_timestamp,
+    pluralize,
+    print_message,
+    progress,
+    reports_errors,
+)
 from app.core.counts.compaction import compact
 from app.core.counts.recount import recount
 from app.core.models.segment_limit import segment_limit
@@ -27,7 +35,7 @@ segments.add_command(pick_up_command)
 @segments.command("apply")
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Report what would happen; change nothing.")
-@click.option("--as-of", callback=timestamp, metavar="T", help="Skip customers changed after T.")
+@click.option("--as-of", callback=past_timestamp, metavar="T", help="Skip customers changed after T.")
 @click.option("--strict", is_flag=True, help="Reject rows that break the rules of a segment type.")
 @file_options
 @reports_errors

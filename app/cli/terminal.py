@@ -15,8 +15,9 @@ from rich.progress import Progress
 from sqlalchemy.exc import DBAPIError
 
 from app.access.audit_log import set_origin
-from app.core.database import raise_if_unavailable
+from app.core.database import now, raise_if_unavailable
 from app.core.errors import DomainError
+from app.core.limits import MAX_CLOCK_SKEW
 from app.core.models.change_sets import Actor
 from app.serialization.request_schemas import parse_timestamp
 
@@ -91,6 +92,14 @@ def timestamp(_context: Any, _option: Any, value: str | None) -> datetime | None
         return parse_timestamp(value) if value else None
     except ValueError:
         raise click.BadParameter("must be an RFC 3339 time such as 2026-11-23T08:00:00Z.") from None
+
+
+def past_timestamp(context: Any, option: Any, value: str | None) -> datetime | None:
+    """Parse an RFC 3339 time that is not in the future (contract §8)."""
+    moment = timestamp(context, option, value)
+    if moment and moment > now() + MAX_CLOCK_SKEW:
+        raise click.BadParameter("must not be in the future.")
+    return moment
 
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

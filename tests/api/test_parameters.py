@@ -41,7 +41,10 @@ def test_an_unknown_parameter_is_refused(api: Api, ana: str, method: str, url: s
 
 @pytest.mark.parametrize(
     "query",
-    ["dryrun=true", "dry-run=true", "DRY_RUN=true", "dry_rum=true", "dr_run=true", "reprot=true", "asof=x", "as-of=x"],
+    [
+        *("dryrun=true", "dry-run=true", "DRY_RUN=true", "dry_rum=true", "dr_run=true", "reprot=true", "asof=x"),
+        *("as-of=x", "type=x", "idempotency_key=x", "IdempotencyKey=x", "guard=override"),
+    ],
 )
 def test_replacing_refuses_a_parameter_that_resembles_an_extra(api: Api, ana: str, query: str) -> None:
     response = api.replace([{"document_id": ana, "segments": GOLD}], f"?{query}", status=400, code="VALIDATION_ERROR")

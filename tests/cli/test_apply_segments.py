@@ -2,13 +2,14 @@
 
 import gzip
 import json
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from app.core.counts.recount import recount
-from app.core.database import db
+from app.core.database import db, now
 from app.core.models.change_sets import ChangeSet
 from app.jobs import apply_file
 from tests.support.clients import Shell
@@ -99,7 +100,13 @@ def test_customers_changed_after_as_of_are_stale(shell: Shell) -> None:
     lines = "\n".join(json.dumps({"document_id": id_, "segments": GOLD}) for id_ in ("b", "a"))
     assert apply(shell, lines, "--as-of", "2020-01-01T00:00:00Z")["stale"] == ["b"]
     assert all_segments() == {"a": GOLD, "b": SILVER}
-    assert apply(shell, lines, "--as-of", "2999-01-01T00:00:00+02:00")["changed"] == 1
+    soon = (now() + timedelta(seconds=30)).astimezone(timezone(timedelta(hours=2)))
+    assert apply(shell, lines, "--as-of", soon.isoformat())["changed"] == 1
+
+
+def test_time_in_the_future_exits_with_2(shell: Shell) -> None:
+    shell("segments", "apply", shell.file("f", LINES), "--as-of", "2999-01-01T00:00:00Z", exit_code=2)
+    assert all_segments() == {"a": [], "b": SILVER}
 
 
 def test_time_without_offset_exits_with_2(shell: Shell) -> None:
