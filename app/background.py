@@ -40,7 +40,7 @@ ERROR_BACKOFF_S = 10.0
 RETENTION_INTERVAL_S = 3600.0
 COMPACTION_INTERVAL_S = 2.0
 PURGE_PAUSE = 100
-"""How many times as long as a purge took, until the next one."""
+"""The pause before the next purge, as a multiple of the time that the last one took."""
 ALERT_INTERVAL_S = 60.0
 NIGHT_INTERVAL_S = 300.0
 ABANDONED_INTERVAL_S = 15.0
@@ -108,7 +108,7 @@ def watch_sizes(stop: Stop) -> bool:
 
 
 def watch_nights(stop: Stop) -> bool:
-    """Tell the webhooks which nightly senders have not come today, every five minutes."""
+    """Report to the webhooks which nightly senders have not come today, every five minutes."""
     if check_missed_nights(current_app.config["TIME_ZONE"], now()):
         notify_workers()
     _pause(stop, NIGHT_INTERVAL_S)

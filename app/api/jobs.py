@@ -137,7 +137,7 @@ def submit_job(query: dict[str, Any], headers: dict[str, Any]) -> Response:
 
 
 def _check(query: dict[str, Any]) -> frozenset[str]:
-    """Return the types that the job may change. Raises what the documentation names."""
+    """Return the types that the job may change. Raises the errors that `submit_job` declares."""
     check_encoding()
     action = query["action"]
     _check_scope(action)

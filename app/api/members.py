@@ -210,7 +210,7 @@ def _ids_of_lines() -> list[str]:
 
 
 def _are_ids(values: list[Any]) -> bool:
-    """Return whether all are texts that the database can store; a list may have millions."""
+    """Return whether all are texts that the database can store. Fast, because a list may have millions."""
     return set(map(type, values)) <= {str} and is_storable("".join(values))
 
 

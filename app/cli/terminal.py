@@ -22,7 +22,7 @@ from app.core.models.change_sets import Actor
 from app.serialization.request_schemas import parse_timestamp
 
 SOME_REJECTED = 1
-"""All but the rejected rows was applied."""
+"""Everything but the rejected rows was applied."""
 NOTHING_DONE = 2
 """Nothing was applied."""
 

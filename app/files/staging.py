@@ -74,7 +74,7 @@ class Staging:
     # Writing
 
     def add(self, line: Line, entry: CustomerEntry) -> None:
-        """Stage a valid row; and its cells, in case another row of the same customer is invalid."""
+        """Stage a valid row, with its cells in case another row of the same customer is invalid."""
         content = orjson.dumps([entry.profile, entry.segments])
         raw = orjson.dumps(line.raw) if self.row_per_segment else None
         self._pending.append((entry.document_id, line.number, content, raw))
@@ -96,7 +96,7 @@ class Staging:
             self._db.execute("INSERT OR IGNORE INTO invalid_customers VALUES (?)", (document_id,))
 
     def finish(self, single_types: Collection[str] = (), max_segments: int | None = None) -> None:
-        """End the reading: all rows were added or rejected.
+        """End the staging, once all rows are added or rejected.
 
         Customers whose rows give two values of one of `single_types`, or more than `max_segments`, are rejected.
         """

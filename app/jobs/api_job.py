@@ -15,7 +15,7 @@ from app.jobs.picked_up_file import PickedUpFile, earlier_change_sets
 
 JobAction = Literal["replace", "merge", "remove", "upsert"]
 ACTIONS: tuple[JobAction, ...] = get_args(JobAction)
-"""Those of a file."""
+"""The actions that a file may request."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ApiJob:
     size: int = 0
     """Bytes of the file."""
     picked_up: PickedUpFile | None = None
-    """Of a file that no API client sent."""
+    """How the file was picked up from a folder; None for one that an API client sent."""
     scheduled: bool = False
     """Whether it is applied later, to customers for whom what was found when it was sent still holds."""
     strict: bool = False

@@ -25,7 +25,7 @@ from app.jobs.states import JobState
 
 @dataclass
 class BatchResult:
-    """What a batch did beside what its part of the change set counts."""
+    """What a batch did, besides the counts in its part of the change set."""
 
     customers: int
     """Customers that the batch was about."""

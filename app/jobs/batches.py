@@ -43,7 +43,7 @@ class JobBatch(Base):
     customers: Mapped[int]
     first_id: Mapped[str | None] = mapped_column(dialects.BytewiseString)
     last_id: Mapped[str | None] = mapped_column(dialects.BytewiseString)
-    """The smallest and the largest document_id: a customer is in few batches' ranges."""
+    """The smallest and the largest document_id: they tell which few batches can contain a customer."""
     compressed: Mapped[bytes]
 
 
@@ -117,7 +117,7 @@ def insert_batches(session: Session, job_id: int, customers: Iterable[tuple[str,
 
 def count_batches(job_id: int) -> tuple[int, int]:
     """Return the number of batches and of their customers."""
-    # The number of the last one tells: an erasure deletes the batches that are applied.
+    # By the number of the last one: an erasure deletes the batches that are applied.
     last, sum_ = func.max(batches.c.number), func.sum(batches.c.customers)
     query = select(func.coalesce(last + 1, 0), func.coalesce(sum_, 0)).where(batches.c.job_id == job_id)
     number, customers = db.session.execute(query).one()
@@ -135,9 +135,9 @@ def load_content(session: Session, job_id: int, number: int) -> bytes:
 
 
 def lock_erased(session: Session, job_id: int, number: int, content: bytes) -> Collection[str]:
-    """Return who was erased since the batch had this `content`, for the rest of the transaction.
+    """Return who was erased since the batch had this `content`; nobody else is until the transaction ends.
 
-    An erasure that has rewritten the batch is waited for here; a later one waits for this transaction.
+    It waits for an erasure that has rewritten the batch, and a later one waits for this transaction.
     """
     current: bytes = session.scalars(_select_content(job_id, number).with_for_update(read=True)).one()
     return () if current == content else _parse(content).keys() - _parse(current).keys()

@@ -62,7 +62,7 @@ class Job(LeaseColumns, Base):
     apply_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The moment from which a scheduled job is due."""
     revert_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """The moment at which what is applied is reverted; once anything is, `apply_at` of the job `revert_job_id`."""
+    """The moment of the revert; once a batch is applied, the `apply_at` of the job `revert_job_id`."""
     revert_job_id: Mapped[int | None] = mapped_column(dialects.Id)
     request_id: Mapped[str | None]
     """The request that created it, by its id in the logs; None for a job of a command."""

@@ -23,7 +23,7 @@ from app.jobs.states import JobKind, JobState
 from app.jobs.uploads import iter_rejected
 
 POLL_INTERVAL_S = 0.2
-"""While another worker runs the job."""
+"""Between two looks at a job that another worker runs."""
 
 
 @dataclass(frozen=True)

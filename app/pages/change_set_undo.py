@@ -106,7 +106,7 @@ def undo(job_id: int) -> Any:
 @blueprint.post("/undo/<number:job_id>")
 @require_role("editor")
 def undo_update(job_id: int) -> Any:
-    """Do what a button of the page says."""
+    """Apply the button that was pressed."""
     job = get_job(job_id, JobKind.REVERT)
     act_on_job(job, request.form.get("action"))
     return redirect(url_for("pages.undo", job_id=job.id))

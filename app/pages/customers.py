@@ -55,7 +55,7 @@ def customers() -> Any:
 
 
 def _opens_customer(query: CustomerListQuery) -> bool:
-    """Return whether the search is nothing but the ID of a customer; never while the operator is still typing."""
+    """Return whether the search is exactly the ID of a customer; False while the operator is still typing."""
     q = query.filter.q
     return query.filter == Filter(q) and "X-Fragment" not in request.headers and bool(q) and customer_exists(q)
 

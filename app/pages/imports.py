@@ -156,7 +156,7 @@ def _columns(payload: ImportPayload) -> list[tuple[str, str, list[str]]]:
 @blueprint.post("/imports/<number:import_id>")
 @require_role("editor")
 def import_update(import_id: int) -> Any:
-    """Do what a button of the page says: a step forward or back."""
+    """Apply the button that was pressed: a step forward or back."""
     job, action = get_job(import_id, JobKind.IMPORT), request.form.get("action")
     payload = ImportPayload.from_dict(job.payload)
     if action == "check":

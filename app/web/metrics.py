@@ -106,7 +106,7 @@ def metrics() -> Response:
 
 
 def _database_gauges() -> CollectorRegistry:
-    """Return what the database tells; nothing while it is unavailable, so that the rest is still served."""
+    """Return the gauges read from the database; none while it is unavailable, so that the rest is still served."""
     registry = CollectorRegistry()
     with suppress(SQLAlchemyError):
         ledger = db.session.scalars(select(func.count()).select_from(SegmentCount)).one()

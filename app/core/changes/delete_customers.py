@@ -1,4 +1,4 @@
-"""Customers who stop to exist, with all that is recorded of them; and those who exist again."""
+"""Deleting customers with everything that is recorded about them, and restoring them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ customers, entries = Customer.__table__, CustomerChange.__table__
 
 
 def delete_customers(change_set: ChangeSetBuilder, doomed: list[tuple[Current, Deletion]]) -> Traces:
-    """Delete customers, their segments and all else that is kept of them; one entry each records that they are deleted.
+    """Delete customers, their segments and their entries, and record one `deleted` entry for each.
 
     Returns what identifies them.
     """
@@ -88,15 +88,15 @@ def _heads(customer: Current) -> Iterable[EntryKey]:
 
 
 @dataclass(frozen=True)
-class Restored:
-    """How many customers exist again, how many of them with segments, and whose document_id is another's now."""
+class RestoreResult:
+    """How many customers were restored, how many of them with segments, and the document_ids that others have now."""
 
     customers: int
     with_segments: int
     conflicts: list[str]
 
 
-def restore_customers(change_set: ChangeSetBuilder, deletions: list[Deletion]) -> Restored:
+def restore_customers(change_set: ChangeSetBuilder, deletions: list[Deletion]) -> RestoreResult:
     """Create deleted customers again, as they were when they were deleted: with a new internal number."""
     taken = existing_ids(change_set.session, [deletion.document_id for deletion in deletions])
     free = [deletion for deletion in deletions if deletion.document_id not in taken]
@@ -106,4 +106,4 @@ def restore_customers(change_set: ChangeSetBuilder, deletions: list[Deletion]) -
     if segments:
         prepared = PreparedUpdate.of(segments)
         apply_update(change_set, prepared.update, prepared.parameters, rows=len(segments), limited=False)
-    return Restored(len(free), len(segments), list(taken))
+    return RestoreResult(len(free), len(segments), list(taken))

@@ -31,7 +31,7 @@ MAX_DISTINCT_STATES = 50_000
 """Distinct lists of segments whose count deltas are held in memory; a large file may have one per customer."""
 
 RECENT = timedelta(seconds=10)
-"""More than passes between the moment of a part and the commit of its transaction."""
+"""Longer than the time between the moment of a part and the commit of its transaction."""
 
 MAX_RERUNS = 3
 

@@ -53,12 +53,12 @@ class RevertResult:
 
     @property
     def customers(self) -> int:
-        """Return how many customers were reverted, at least: both segments and profile of some may have been."""
+        """Return how many customers were reverted, at least: `changed` and `profiles` may count the same ones."""
         return max(self.changed, self.profiles) + self.deleted
 
     @property
     def affected(self) -> int:
-        """Return how many customers the change set is about: those whom a guard takes for sent."""
+        """Return how many customers the change set is about: a guard takes its percentage of them."""
         return self.customers + self.unchanged + len(self.conflicts)
 
 

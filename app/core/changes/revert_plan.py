@@ -44,7 +44,7 @@ class RevertPlan:
     new_id: str | None = None
     delete: bool = False
     restore: Deletion | None = None
-    """What a customer was who is to exist again."""
+    """The customer as they were, if they are to be restored."""
 
     @property
     def document_id(self) -> str:
@@ -68,7 +68,7 @@ class RevertPlan:
 
     @property
     def changes_segments(self) -> bool:
-        """Return whether segments would be written to a customer who goes on existing, or exists again."""
+        """Return whether segments would be written to a customer who stays or is restored."""
         return bool(self.restore.segments) if self.restore else self.segments is not None
 
     @property

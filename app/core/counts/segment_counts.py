@@ -81,7 +81,7 @@ class SegmentSize(NamedTuple):
 
 
 class SegmentDeltas:
-    """By how many customers each segment grows or shrinks through the change that is being made."""
+    """By how many customers each segment grows or shrinks in one change; collected while it is made."""
 
     def __init__(self) -> None:
         self._before: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.core.errors import UnsupportedDatabase
 
 BUSY_TIMEOUT_MS = 5_000
-"""How long a statement waits for a lock, a reading one too."""
+"""How long a statement waits for a lock, also one that only reads."""
 
 STATEMENT_TIMEOUT_MS = 30_000
 """After this, the server ends a statement. Maintenance has no limit."""
@@ -47,11 +47,11 @@ _BEGIN_WRITING = f"""SELECT pg_current_xact_id()::text || ' ' || now()::text,
     FROM (SELECT bool_or(reltuples BETWEEN 0 AND {FEW_CUSTOMERS}) AS few,
     bool_or(reltuples <= {FEW_CUSTOMERS}) AS few_or_unknown FROM pg_class
     WHERE oid IN (to_regclass('customers'), to_regclass('customer_search'))) AS statistics"""  # noqa: S608 - a constant
-"""The number of the transaction and its beginning.
+"""Returns the number of the transaction and when it began.
 
-Where the statistics of either table say that there are few customers, it has no nested loops, and no plan is kept.
-They may be of a time when the table was nearly empty. The planner would compare each customer of a batch with each
-stored, 5,000 with 23,570: 40 s. If there are few indeed, it does not matter how they are joined.
+Where the statistics of either table count few customers, it turns off nested loops and kept plans: the statistics may
+date from when the table was nearly empty. The planner would then compare each customer of a batch with each stored
+customer, 5,000 with 23,570: 40 s. If there are few indeed, it does not matter how they are joined.
 """
 
 SESSION_SETTINGS = {
@@ -63,7 +63,7 @@ SESSION_SETTINGS = {
     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
     "jit": "off",  # compiling a plan takes longer than our queries do
 }
-"""Whatever the defaults of the server, the database or the role are. Not read-only: that is for its operator to set."""
+"""Set on each connection, whatever the defaults of server, database and role. Their operator may set read-only."""
 
 TRACKED_SETTINGS = {"DateStyle": "ISO, YMD", "TimeZone": "UTC"}
 """Settings that a pooler in transaction mode restores for each of its clients."""
@@ -104,7 +104,7 @@ def configure_engine(engine: Engine) -> None:
 
 
 def for_writing(engine: Engine, wait: bool = True) -> Engine:
-    """Return the engine for transactions that write; without `wait`, one that fails where it had to wait for a lock."""
+    """Return the engine for transactions that write; without `wait`, one that fails instead of waiting for a lock."""
     return engine.execution_options(writing=BUSY_TIMEOUT_MS if wait else 1)
 
 
@@ -132,7 +132,7 @@ def cancel_query(connection: Any) -> None:
 
 
 def yield_to_writers(engine: Engine) -> None:
-    """Let writers in that wait for SQLite's only lock: they look for it at most every 100 ms."""
+    """Pause, so that a writer who waits for SQLite's only lock can take it: writers try at most every 100 ms."""
     if engine.dialect.name == "sqlite":
         time.sleep(0.11)
 
