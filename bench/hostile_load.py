@@ -117,7 +117,7 @@ def _unread_responses(ours: Service) -> bytes:
 
 
 def _repeated(work: Callable[[Service, str, Callable[[], bool]], None], threads: int) -> Load:
-    """Return the load of threads that each do `work` until the time is over, as the last argument tells."""
+    """Return the load of threads that each do `work` until the function that they get returns that the time is over."""
 
     @contextmanager
     def load(ours: Service, url: str) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """Which nightly senders have not come today, and the record of the nights that they missed.
 
-A night is missed once: of several processes, the one that inserts its row tells it.
+A night is missed once: of several processes, the one that inserts its row reports it.
 """
 
 from collections.abc import Callable, Sequence

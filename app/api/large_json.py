@@ -26,7 +26,7 @@ def loads(body: bytes) -> Any:
                 customers += orjson.loads(piece)
             return {"customers": customers}
         except (orjson.JSONDecodeError, _OtherShape):
-            pass  # not of this shape, or not JSON at all: the whole body tells
+            pass  # not of this shape, or not JSON at all: the parser of the whole body decides
     return orjson.loads(body)
 
 

@@ -14,7 +14,7 @@ from app.webhooks.queue import MAX_AGE
 
 
 def check_missed_nights(zone: str, moment: datetime) -> int:
-    """Record the nights missed by a moment, and tell the webhooks; return how many. Raises Unavailable."""
+    """Record the nights missed by a moment, and queue messages to webhooks; return how many. Raises Unavailable."""
     return check_nights(zone, moment, queue_missed_night)
 
 

@@ -13,7 +13,7 @@ from app.webhooks.queue import MAX_AGE
 
 
 def check_segment_alerts() -> int:
-    """Raise and clear the alerts that are due, and tell the webhooks; return how many. Raises Unavailable."""
+    """Raise and clear the alerts that are due, and queue messages to webhooks; return how many. Raises Unavailable."""
     return check_alerts(queue_alert)
 
 

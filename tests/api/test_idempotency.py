@@ -40,7 +40,7 @@ def test_the_key_is_bound_to_the_query(api: Api, ana: str) -> None:
     assert all_segments() == {ana: SILVER}
 
 
-def test_a_replayed_answer_says_so(api: Api, ana: str) -> None:
+def test_replayed_response_is_marked(api: Api, ana: str) -> None:
     customers = [{"document_id": ana, "segments": GOLD}]
     assert "Idempotent-Replayed" not in api.replace(customers, headers=KEY).headers
     assert api.replace(customers, headers=KEY).headers["Idempotent-Replayed"] == "true"

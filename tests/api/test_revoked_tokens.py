@@ -95,7 +95,7 @@ def test_worker_that_is_about_to_apply_the_first_batch_applies_nothing(
     assert not any(all_segments().values())
 
 
-def test_admin_is_told_how_many_jobs_are_cancelled(api: Api, admin: HtmlClient) -> None:
+def test_admin_sees_how_many_jobs_are_cancelled(api: Api, admin: HtmlClient) -> None:
     submit(api, apply_at=1)
     page: Any = admin.get("/tokens/1/revoke")
     assert "Its jobs that haven't begun are canceled." in page.text

@@ -73,7 +73,7 @@ def test_revert_alone_can_be_scheduled(api: Api) -> None:
     assert read_job(api, job["id"])["state"] == "done"
 
 
-def test_job_whose_moments_both_passed_is_not_applied_and_says_so(api: Api) -> None:
+def test_job_whose_moments_both_passed_fails_without_being_applied(api: Api) -> None:
     add_customers(*"abcde")
     job = submit(api, apply_at=2, revert_at=10)
     run_jobs()

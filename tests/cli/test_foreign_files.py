@@ -183,7 +183,7 @@ def test_empty_cells_clear_fields_unless_they_are_kept(shell: Shell) -> None:
     assert all_profiles() == {"1": (None, "b@x.co", None)}
 
 
-def test_words_for_nothing_and_invalid_emails_are_said(shell: Shell) -> None:
+def test_words_for_nothing_and_invalid_emails_are_reported(shell: Shell) -> None:
     report = imported(shell, b"document_id,name,email\n1,NULL,not-an-email\n2,#N/A,a@x.co\n").stderr
     assert "2 cells with a word such as NULL or #N/A" in report
     assert "1 email that is not an email address" in report

@@ -1,4 +1,4 @@
-"""Who usually comes every night, is late today, and is told to webhooks once."""
+"""Who usually comes every night, is late today, and is reported to webhooks once."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -139,7 +139,7 @@ def events(receiver: Receiver) -> list[Received]:
     return [received for received in receiver.received if received.json()["type"] == "night.missed"]
 
 
-def test_webhooks_are_told_of_each_missed_night_once(app: Flask, receiver: Receiver) -> None:
+def test_webhooks_receive_each_missed_night_once(app: Flask, receiver: Receiver) -> None:
     send_on(DAYS[:-1])
     secret = add_webhook(receiver.url)
     add_webhook(receiver.url, ["membership"])

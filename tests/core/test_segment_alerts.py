@@ -1,4 +1,4 @@
-"""Alerts on the sizes of segments and types: raised once, cleared by themselves, told to webhooks."""
+"""Alerts on the sizes of segments and types: raised once, cleared by themselves, reported to webhooks."""
 
 from datetime import timedelta
 from typing import cast
@@ -189,7 +189,7 @@ def test_records_that_cleared_long_ago_are_deleted(shop: None) -> None:
     assert raised(WATCHED) == [("below", 0, 0, False)]
 
 
-# Told
+# Messages to webhooks
 
 
 def test_webhooks_receive_both_transitions_and_no_personal_data(shop: None, receiver: Receiver) -> None:

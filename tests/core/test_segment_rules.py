@@ -76,7 +76,7 @@ def test_other_tokens_send_what_they_like(api: Api, rule: Callable[..., None]) -
         assert all_segments() == {"a": segments}
 
 
-def test_strict_token_is_told_which_segments_break_a_rule(strict: Api, rule: Callable[..., None]) -> None:
+def test_strict_token_receives_the_segments_that_break_a_rule(strict: Api, rule: Callable[..., None]) -> None:
     add_customers("a", "b")
     rule()
     customers = [{"document_id": "a", "segments": [*GOLD, *WRONG]}, {"document_id": "b", "segments": WRONG}]

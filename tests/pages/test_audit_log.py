@@ -175,7 +175,7 @@ def test_only_admins_read_the_audit_log(editor: HtmlClient) -> None:
     editor.get("/audit-log.csv", status=403)
 
 
-def test_retention_deletes_old_entries_and_says_so(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retention_deletes_old_entries_and_records_it(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_log, "now", lambda: now() - timedelta(days=401))
     create_token("old")
     monkeypatch.undo()

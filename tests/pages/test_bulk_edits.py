@@ -1,4 +1,4 @@
-"""/bulk-edits: one change for the ticked customers or for all who match, previewed, then made, and undone."""
+"""/bulk-edits: one change for the selected customers or for all who match, previewed, then made, and undone."""
 
 import json
 from typing import Any

@@ -106,7 +106,7 @@ def test_stopped_import_can_be_undone_and_is_then_not_continued(
     assert recount(TESTER) == []
 
 
-def test_failure_after_some_batches_says_so_and_can_be_continued(
+def test_failure_after_some_batches_is_shown_and_can_be_continued(
     editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = start_apply(editor)

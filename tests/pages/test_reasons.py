@@ -13,7 +13,7 @@ from tests.support.html_client import HtmlClient, HtmlPage
 from tests.support.imports import ROLES, SPREADSHEET, apply, run_job, upload
 
 ANA = "1232-2323"
-REASON = "Asked by phone"
+REASON = "Requested by phone"
 
 
 def last_note() -> str | None:

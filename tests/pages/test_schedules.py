@@ -156,7 +156,7 @@ def test_impossible_schedule_is_refused_at_its_field(editor: HtmlClient, form: d
     assert job_states() == [("edit", "ready")]
 
 
-def test_missed_schedule_is_said_on_the_overview(editor: HtmlClient) -> None:
+def test_missed_schedule_is_shown_on_the_overview(editor: HtmlClient) -> None:
     add_customers("a")
     url, schedule = prepare(editor, "a")
     editor.post(schedule, plan(local(2), local(10)))

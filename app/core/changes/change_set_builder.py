@@ -49,7 +49,7 @@ class ChangeSetBuilder:
     note: str | None = None
     reverts: int | None = None
     at: datetime | None = None
-    """A moment of the past that is invented, for a demonstration; otherwise the database's clock tells the moment."""
+    """An invented moment of the past, for sample data; None for the time of the database's clock."""
     reserved: bool = False
     """Whether the change set exists already and this is one of several parts."""
     state: str = DONE

@@ -97,7 +97,7 @@ class ChangeSetPart(Base):
     id: Mapped[int] = mapped_column(dialects.Id, primary_key=True)
     change_set_id: Mapped[int] = mapped_column(dialects.Id, index=True)
     position: Mapped[int] = mapped_column(dialects.Id, unique=True)
-    """The place in the feed, taken as the last act of the transaction. Ids are given out first and tell no order."""
+    """The place in the feed, taken as the last act of the transaction; ids are given out before."""
     tag: Mapped[int] = mapped_column(dialects.Id)
     """A random number that cursors carry: after the restore of an older backup, newer cursors match no part."""
     at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

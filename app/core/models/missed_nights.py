@@ -1,4 +1,4 @@
-"""Nights on which a nightly sender did not come: each is recorded, and told, once."""
+"""Nights on which a nightly sender did not come: each is recorded and reported once."""
 
 from datetime import datetime
 
