@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
+from app.cli.alerts import alerts
 from app.cli.backup import backup, restore
 from app.cli.changes import changes
 from app.cli.customers import customers
@@ -20,5 +21,18 @@ from app.cli.tokens import tokens
 def init_app(app: Flask, factory: Callable[..., Flask]) -> None:
     """Register the commands; `factory` makes an application for another database."""
     app.extensions[FACTORY] = factory
-    for command in (customers, segments, changes, jobs, tokens, operators, demo, quickstart, backup, restore, doctor):
+    for command in (
+        customers,
+        segments,
+        alerts,
+        changes,
+        jobs,
+        tokens,
+        operators,
+        demo,
+        quickstart,
+        backup,
+        restore,
+        doctor,
+    ):
         app.cli.add_command(command)

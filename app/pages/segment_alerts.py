@@ -1,6 +1,6 @@
 """Alerts on the size of a segment or of all segments of a type: set by editors, shown while they are raised."""
 
-from typing import Any, cast
+from typing import Any
 
 from flask import flash, redirect, render_template, request
 from flask_babel import gettext as _
@@ -9,35 +9,31 @@ from flask_wtf import FlaskForm
 from wtforms import IntegerField
 from wtforms.validators import NumberRange, Optional
 
-from app.access.audit_log import record_event_now
 from app.core.counts.size_alerts import load_sizes
 from app.core.database import db, now
-from app.core.models.segment_alerts import CONDITIONS, Condition, Size, Watched, list_alerts, list_raised, save_alerts
-from app.core.models.segments import SegmentPair
+from app.core.models.segment_alerts import CONDITIONS, THRESHOLDS, Condition, Size, Watched, list_alerts, list_raised
 from app.pages import blueprint
 from app.pages.auth import require_role
-from app.serialization.segment_notation import format_segment
-from app.webhooks.segment_alerts import check_segment_alerts
+from app.webhooks.segment_alerts import change_alerts
 
 SEGMENT_URL = "/segments/<segment_part:type>/<segment_part:value>/alerts"
 TYPE_URL = "/segment-types/<segment_part:type>/alerts"
-MAX_SIZE = 1_000_000_000
-MAX_PERCENT = 10_000
 MAX_RAISED = 20
 
 
 class AlertsForm(FlaskForm):  # type: ignore[misc]
     below = IntegerField(
         lazy_gettext("Alert when below"),
-        [Optional(), NumberRange(1, MAX_SIZE, lazy_gettext("Must be 1 or more."))],
+        [Optional(), NumberRange(*THRESHOLDS["below"], lazy_gettext("Must be 1 or more."))],
         description=lazy_gettext("Customers. Leave empty for no alert."),
     )
     above = IntegerField(
-        lazy_gettext("Alert when above"), [Optional(), NumberRange(0, MAX_SIZE, lazy_gettext("Must be 0 or more."))]
+        lazy_gettext("Alert when above"),
+        [Optional(), NumberRange(*THRESHOLDS["above"], lazy_gettext("Must be 0 or more."))],
     )
     change = IntegerField(
         lazy_gettext("Alert when a day changes it by more than (%)"),
-        [Optional(), NumberRange(0, MAX_PERCENT, lazy_gettext("Must be 0 or more."))],
+        [Optional(), NumberRange(*THRESHOLDS["change"], lazy_gettext("Must be 0 or more."))],
         description=lazy_gettext("In the last 24 hours, up or down. 20 is a good value."),
     )
 
@@ -89,10 +85,6 @@ def _save(watched: Watched) -> Any:
     form = AlertsForm()
     if not form.validate_on_submit():
         return _page(watched, form)
-    thresholds = form.thresholds()
-    save_alerts(watched, thresholds)
-    name = watched.type if watched.value is None else format_segment(SegmentPair(*cast(tuple[str, str], watched)))
-    record_event_now("segment_alerts_changed", name, after=dict(thresholds))
-    check_segment_alerts()
+    change_alerts(watched, form.thresholds())
     flash(_("Saved."))
     return redirect(request.path)

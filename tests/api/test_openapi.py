@@ -14,6 +14,7 @@ from marshmallow import RAISE
 from app import create_app
 from app.access.api_tokens import SCOPES, create_token
 from app.api import blueprint
+from app.core.models.segment_alerts import Watched, save_alerts
 from tests.support.api_jobs import add_applying_job
 from tests.support.clients import Api
 from tests.support.customers import GOLD, add_customers, set_segments
@@ -153,6 +154,7 @@ def test_its_curl_works_and_answers_like_the_example(
 ) -> None:
     monkeypatch.setattr("app.api.webhooks.resolve", lambda _target: ["192.0.2.1"])  # the host of the example
     add_webhook("https://example.com/hook", ["membership"])
+    save_alerts(Watched("membership", "GOLD"), {"below": 1000})
     api = Api(app.test_client(), create_token("all", SCOPES))
     add_customers("1232-2323", name="Ana Gómez", email="ana@example.com")
     for n in range(42):

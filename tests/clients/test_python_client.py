@@ -200,6 +200,16 @@ def test_webhooks_are_managed(network: Network, monkeypatch: pytest.MonkeyPatch)
         assert client.webhooks.list() == []
 
 
+def test_alerts_are_set_and_listed(client: Client) -> None:
+    low, moved = client.alerts.set("membership", "GOLD", below=3, change=20)
+    assert (low.condition, low.threshold, moved.condition, moved.raised_at) == ("below", 3, "change", None)
+    assert low.raised_at
+    (whole,) = client.alerts.set("membership", above=9)
+    assert (whole.value, whole.raised_at) == (None, None)
+    assert client.alerts.set("membership", "GOLD") == []
+    assert client.alerts.list() == [whole]
+
+
 def test_a_webhook_is_not_created_twice(client: Client, network: Network) -> None:
     network.interfere = lambda _request: httpx.Response(503)
     with pytest.raises(ApiError):

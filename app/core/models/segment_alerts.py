@@ -13,6 +13,8 @@ from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 
 Condition = Literal["below", "above", "change"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+THRESHOLDS: dict[Condition, tuple[int, int]] = {"below": (1, 10**9), "above": (0, 10**9), "change": (0, 10_000)}
+"""The smallest and the largest threshold: customers, or percent."""
 
 
 class Watched(NamedTuple):

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from customer_segments.alerts import Alerts
 from customer_segments.errors import JobFailed
 from customer_segments.models import BatchTotals, MembersResult, Page, ReplaceResult, Segment
 from customer_segments.transport import Transport
@@ -40,7 +41,7 @@ class Client:
         headers = {"Authorization": f"Bearer {token}", "User-Agent": "customer-segments-python"}
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, transport=transport)
         self._transport, self._timeout = Transport(self._http, max_attempts), timeout
-        self.webhooks = Webhooks(self._transport)
+        self.alerts, self.webhooks = Alerts(self._transport), Webhooks(self._transport)
 
     def __enter__(self) -> Self:
         return self
