@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from app.core.database import db
 from bench.servers.gunicorn import ROOT
 
-IMPORT = re.compile(r"^\s*(?:from|import) (\S+)(?: import (.*))?$", re.MULTILINE)
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 NAMED_FILE = re.compile(r"`((?:app|bench|clients|deploy|docs|static|templates|tests)/[\w./-]*\w)[/`]")
 MODULE_SUFFIXES = {".py", ".js", ".css", ".html"}
@@ -47,15 +47,38 @@ def defined_classes(file: Path) -> list[str]:
     return [name for name in classes if name != "Meta"]  # options of the class around it
 
 
-def imported_modules(folder: str) -> list[tuple[Path, str]]:
-    """Return (file, module or name that it imports) for all of this folder."""
+def imported_names(folder: str) -> list[tuple[Path, str, str]]:
+    """Return (file, module, name) for all that the modules of this folder import by `from`."""
     files = sorted((ROOT / folder).rglob("*.py"))
-    imports = ((file, found) for file in files for found in IMPORT.finditer(file.read_text()))
-    return [(file, f"{found[1]}.{name.strip()}") for file, found in imports for name in (found[2] or "").split(",")]
+    nodes = ((file, node) for file in files for node in ast.walk(ast.parse(file.read_text())))
+    imports = [(file, node) for file, node in nodes if isinstance(node, ast.ImportFrom)]
+    return [(file, node.module or "", alias.name) for file, node in imports for alias in node.names]
 
 
 @pytest.mark.parametrize(("folder", "forbidden"), [("tests", r"tests\..*\btest_"), ("bench", r"tests\b")])
 def test_helpers_are_shared_by_tests_support_and_bench_servers(folder: str, forbidden: str) -> None:
-    modules = imported_modules(folder)
-    assert len(modules) > 100
-    assert [(str(file), name) for file, name in modules if re.match(forbidden, name)] == []
+    names = imported_names(folder)
+    assert len(names) > 100
+    assert [(str(file), name) for file, module, name in names if re.match(forbidden, f"{module}.{name}")] == []
+
+
+@pytest.mark.parametrize("folder", ["tests", "bench"])
+def test_imported_names_exist(folder: str) -> None:
+    """Also in what no test imports: the torture runs and the benchmarks."""
+    own = {(module, name) for _, module, name in imported_names(folder) if re.match(r"(app|bench|tests)\.", module)}
+    assert [f"{module}.{name}" for module, name in sorted(own) if not exists(module, name)] == []
+
+
+def exists(module: str, name: str) -> bool:
+    path = ROOT.joinpath(*module.split("."))
+    if (path / f"{name}.py").exists() or (path / name).is_dir():
+        return True
+    return name in defined_names(path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
+
+
+@cache
+def defined_names(file: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    named = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
+    assigned = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return named | assigned | {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}

@@ -36,7 +36,7 @@ from bench.servers import postgresql
 from tests.support.feed import Mirror, follow
 from tests.torture.__main__ import _flask
 from tests.torture.operator_client import OperatorClient, persist
-from tests.torture.services import PATIENCE_S, Service, kill
+from tests.torture.services import PATIENCE_S, RestartableService, kill
 
 STORED = [f"stored-{number:02}" for number in range(20)]
 EMAIL, PASSWORD = "operator@example.com", "torture torture torture"
@@ -69,7 +69,7 @@ def main() -> None:
 class Run:
     """The service, its database, and who uses it."""
 
-    service: Service
+    service: RestartableService
     environ: dict[str, str]
     engine: Engine
     token: str
@@ -112,7 +112,7 @@ def prepared(url: str, folder: Path) -> Iterator[Run]:
     _flask(environ, "customers", "import", str(file))
     token = _flask(environ, "tokens", "create", "torture").splitlines()[-1]
     _flask(environ, "operators", "create", EMAIL, "--role", "editor", "--password-stdin", stdin=PASSWORD)
-    service = Service(environ, folder / "log")
+    service = RestartableService(environ, folder / "log")
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
     try:
         service.start()
