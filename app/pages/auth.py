@@ -15,8 +15,9 @@ from app.access.authentication import authenticate_session
 from app.access.operators import AuthenticatedSession, Operator
 from app.access.sessions import renew_secret
 from app.core.database import now
-from app.core.errors import Forbidden
+from app.core.errors import Forbidden, NotFound
 from app.core.models.change_sets import Actor
+from app.core.models.customers import is_storable
 from app.pages.role_texts import ROLE_TEXTS
 from app.pages.template_filters import role_label
 from app.web.server_environ import HEADERS_ONLY
@@ -74,7 +75,7 @@ def load_session() -> None:
 
 
 def authenticate() -> Response | None:
-    """Check what the page requires of the session; redirect to where that can be met. Raises NotAllowed."""
+    """Check what the page requires of the session; redirect to where it can be met. Raises NotAllowed and NotFound."""
     view = vars(current_app.view_functions[str(request.endpoint)])
     role: str = view["role"]
     if role == PUBLIC:
@@ -98,7 +99,15 @@ def authenticate() -> Response | None:
         return redirect(url_for("pages.second_factor"))
     if view["recent_password"] and not password_is_recent():
         return redirect(url_for("pages.confirm_password", next=_this_page()))
+    _check_path()
     return None
+
+
+def _check_path() -> None:
+    """Raise NotFound for a path with text that no database can hold, such as U+0000."""
+    texts = (value for value in (request.view_args or {}).values() if isinstance(value, str))
+    if not all(map(is_storable, texts)):
+        raise NotFound(_("This page doesn't exist."))
 
 
 def _this_page() -> str | None:
@@ -145,6 +154,9 @@ def can(role: str) -> bool:
 def safe_next(url: str | None) -> str:
     """Return the URL to open after a sign-in: `url` if it is a page of this service, else the overview."""
     url = url or url_for("pages.overview")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as //[
+        return url_for("pages.overview")
     external = parts.scheme or parts.netloc or not url.startswith("/") or url.startswith(("//", "/\\"))
     return url_for("pages.overview") if external or not url.isprintable() else url

@@ -235,5 +235,6 @@ def test_lost_database_file_is_503(own_file: tuple[Flask, Path], damage: Callabl
     operator.sign_in()
     damage(path)
     api.get("/api/customers/segments?document_id=1", status=503, code="UNAVAILABLE")
-    operator.get("/customers", status=503)
-    assert app.test_client().get("/readyz").status_code == 503
+    for response in (operator.client.get("/customers"), app.test_client().get("/readyz")):
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
