@@ -43,6 +43,7 @@ bench: .venv/bench ## Measure against the bare statement and against peers; ARGS
 requirements: .venv/development ## Compile requirements*.in anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header deploy/requirements-telemetry.in -o deploy/requirements-telemetry.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header bench/requirements.in -o bench/requirements.txt
 
 translations: .venv/development ## Bring the catalogues in app/translations up to date with the marked texts

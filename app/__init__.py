@@ -5,6 +5,7 @@ Three interfaces use one core (`app.core`): a JSON API (`app.api`), HTML pages (
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from flask import Flask, current_app
@@ -86,6 +87,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     use_segment_limit(lambda: current_app.config["MAX_SEGMENTS_PER_CUSTOMER"])
     use_erasers((erase_from_responses, erase_from_jobs, erase_from_views))
     metrics.init_app(app)
+    _init_telemetry(app)
     cancellation.init_app(app)
     Migrate(app, db, directory=str(ROOT / "app" / "migrations"), render_as_batch=True)
     Bootstrap5(app)
@@ -101,3 +103,11 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     single_sign_on.init_app(app)
     cli.init_app(app, create_app)
     return app
+
+
+def _init_telemetry(app: Flask) -> None:
+    """Import what is configured: its packages are not among the requirements of the service."""
+    if app.config["OTEL_EXPORTER_OTLP_ENDPOINT"]:
+        import_module("app.web.tracing").init_app(app)
+    if app.config["SENTRY_DSN"]:
+        import_module("app.web.error_reports").init_app(app)

@@ -8,12 +8,16 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
 
 log = structlog.get_logger("app.request")
+
+error_reporters: list[Callable[[BaseException], None]] = []
+"""Each is called with every exception that is logged as an error."""
 
 
 def _safe_exception(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +27,9 @@ def _safe_exception(_logger: Any, _method: str, event: dict[str, Any]) -> dict[s
     elif isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
+        if event["level"] == "error":
+            for report in error_reporters:
+                report(error)
         event["exception"] = type(error).__qualname__
         event["sqlstate"] = getattr(getattr(error, "orig", None), "sqlstate", None)
         event["traceback"] = "".join(traceback.format_tb(error.__traceback__))

@@ -77,6 +77,7 @@ def test_all_spellings_of_postgresql_are_accepted(tmp_path: Path, scheme: str) -
         ({"MAX_BODY_BYTES": "32MB"}, "MAX_BODY_BYTES"),
         ({"MAX_CONCURRENT_LARGE_BODIES": "0"}, "MAX_CONCURRENT_LARGE_BODIES"),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT"),
+        ({"SENTRY_DSN": "sentry.example.com"}, "SENTRY_DSN must"),
         ({"LOG_URL": "https://logs.example.com/"}, "LOG_URL must"),
         ({"LOG_URL": "javascript:{request_id}"}, "LOG_URL must"),
         ({"RATE_LIMIT": "often"}, "RATE_LIMIT"),
