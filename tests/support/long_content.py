@@ -5,7 +5,7 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.database import run_in_transaction
 from app.core.models.change_sets import Actor
 
-UNBREAKABLE = "a-very-long-name-without-any-space-in-it-" * 4
+UNBREAKABLE = "a_very_long_name_without_any_space_or_hyphen_" * 4
 LONG_ID = f"0-{UNBREAKABLE}"
 LONG_TYPE, LONG_VALUE = f"type-{UNBREAKABLE}", f"VALUE-{UNBREAKABLE.upper()}"
 LONG_ACTOR = Actor(f"token {UNBREAKABLE}", "API")
