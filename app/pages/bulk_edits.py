@@ -24,6 +24,7 @@ from app.pages.filter_texts import active_filters
 from app.pages.jobs import act_on_job, job_context, start_job
 from app.pages.list_query import InvalidRequest, parse_customer_list
 from app.pages.reasons import parse_reason
+from app.pages.template_filters import number
 
 MAX_COUNTED = 100_000
 MAX_SUGGESTIONS = 100
@@ -39,8 +40,8 @@ OPERATIONS = {
 @require_role("editor")
 def bulk_edit_new() -> Any:
     """Show the form of a bulk edit: for the selected customers, or for all that match with `?all_matching=yes`."""
-    if "all_matching" not in request.args and not request.form.getlist("document_id"):
-        return customer_list(parse_customer_list(), {"document_id": str(_("Select at least one customer."))})
+    if "all_matching" not in request.args and (problem := _selection_problem(_selected())):
+        return customer_list(parse_customer_list(), {"document_id": problem})
     return _form(Editor([EditorRow()], [], Version(None)))
 
 
@@ -64,12 +65,25 @@ def _selection() -> tuple[Filter | None, tuple[str, ...]]:
     """Return the filter of all matching customers, or the selected document_ids. Raises InvalidRequest."""
     if "all_matching" in request.args:
         return parse_customer_list().filter, ()
-    document_ids = tuple(dict.fromkeys(request.form.getlist("document_id")))
-    if not document_ids:
-        raise InvalidRequest(_("Select at least one customer."))
-    if len(document_ids) > MAX_SELECTED or not all(map(is_storable, document_ids)):
+    document_ids = _selected()
+    if problem := _selection_problem(document_ids):
+        raise InvalidRequest(problem)
+    if not all(map(is_storable, document_ids)):
         raise InvalidRequest(_("Part of the form is missing. Reload the page and try again."))
     return None, document_ids
+
+
+def _selected() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(request.form.getlist("document_id")))
+
+
+def _selection_problem(document_ids: tuple[str, ...]) -> str | None:
+    """Return what is wrong with a selection of none, or of too many for one form."""
+    if not document_ids:
+        return str(_("Select at least one customer."))
+    if len(document_ids) > MAX_SELECTED:
+        return str(_("Select at most %(count)s customers, or all that match.", count=number(MAX_SELECTED)))
+    return None
 
 
 @blueprint.post("/bulk-edits")

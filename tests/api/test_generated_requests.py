@@ -38,5 +38,8 @@ def test_examples_have_documented_responses(app: Flask, monkeypatch: pytest.Monk
 
 def test_linked_requests_have_documented_responses(app: Flask) -> None:
     caller = Caller(fill())
-    caller.follow_links(in_process(app), FEW)
-    assert ("POST /api/v3/change-sets/{change_set_id}/revert", 200) in caller.answered
+    revert = ("POST /api/v3/change-sets/{change_set_id}/revert", 200)
+    for seed in range(10):  # the links to follow depend on the answers, which are not always the same
+        if revert not in caller.answered:
+            caller.follow_links(in_process(app), FEW, seed)
+    assert revert in caller.answered

@@ -191,6 +191,13 @@ def test_nothing_selected_is_reported_on_the_list(editor: HtmlClient) -> None:
     assert page.links["b"] == "/customers/b"
 
 
+def test_too_large_a_selection_is_reported_on_the_list(editor: HtmlClient) -> None:
+    selected = [("document_id", f"customer-{number}") for number in range(1_001)]
+    page = checked(editor.post("/bulk-edits/new?q=b", selected, status=422))
+    assert "Select at most 1,000 customers, or all that match." in page.text
+    assert page.links["b"] == "/customers/b"
+
+
 def test_the_filter_is_on_the_preview_and_on_the_result(editor: HtmlClient) -> None:
     url = prepare(editor, "add", WINE, query="all_matching=yes&segment=membership:GOLD&has=any")
     for action in ("apply", ""):

@@ -53,6 +53,7 @@ def test_spreadsheet_is_imported_step_by_step(editor: HtmlClient) -> None:
         "not_found": 0,
         "duplicates": 0,
         "refused": 0,
+        "over_limit": 0,
         "rejected": 0,
     }
     assert all_segments() == {"2": SILVER}

@@ -118,7 +118,7 @@ class Caller:
 
         test()
 
-    def follow_links(self, schema: BaseSchema, scenarios: int) -> None:
+    def follow_links(self, schema: BaseSchema, scenarios: int, first_seed: int = 0) -> None:
         """Follow links, a few in a row: requests with values of the answers before."""
         caller = self
 
@@ -133,7 +133,7 @@ class Caller:
                 case.validate_response(response, checks=CHECKS, headers=caller.headers)
                 caller.answered[case.operation.label, response.status_code] += 1
 
-        for seed in range(0, scenarios, FEW):
+        for seed in range(first_seed, first_seed + scenarios, FEW):
             machine: type[APIStateMachine] = hypothesis.seed(seed)(Scenario)
             # The links to follow depend on the answers, which are not always the same: then take the next seed.
             with suppress(hypothesis.errors.FlakyStrategyDefinition):
