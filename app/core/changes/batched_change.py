@@ -25,6 +25,7 @@ LEASE = timedelta(minutes=1)
 
 
 class EndedMeanwhile(Conflict):
+    code = "CHANGE_SET_ENDED"
     explanation = "The change was ended, because nothing was applied for a minute."
 
 
