@@ -56,13 +56,13 @@ def running_import(session: BrowserSession, server: Server) -> Iterator[PageStat
     button(page, "apply").wait_for()
     yield from _held_import(session, server)
     page = session.page
-    update_last_job(
-        server, "state = 'checking', phase = 'comparing', done = 12000, total = 50000, leased_until = '2099-01-01'"
+    update_last_job(  # no worker takes it up
+        server, "state = 'checking', phase = 'comparing', done = 12000, total = 50000, not_before = '2099-01-01'"
     )
     page.reload()
     page.get_by_role("progressbar").wait_for()
     yield "import running", session
-    update_last_job(server, "state = 'ready'")
+    update_last_job(server, "state = 'ready', not_before = NULL")
     button(page, "discard").wait_for()
     press(page, button(page, "discard"))
     yield "import discarded", session
