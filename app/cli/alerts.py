@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from app.cli.terminal import fail, print_message, reports_errors
-from app.core.models.segment_alerts import CONDITIONS, THRESHOLDS, Condition, Watched, list_alerts
+from app.core.models.segment_alerts import THRESHOLDS, Condition, Watched, list_alerts
 from app.core.models.segments import SegmentPair
 from app.serialization.segment_notation import InvalidSegment, format_segment, parse_segment
 from app.webhooks.segment_alerts import change_alerts
@@ -36,11 +36,9 @@ def _name(watched: Watched) -> str:
 @reports_errors
 def set_(name: str, *, whole_type: bool, below: int | None, above: int | None, change: int | None) -> None:
     """Set the alerts of the segment TYPE:VALUE: it has exactly these afterwards, and none without options."""
-    given: dict[Condition, int | None] = {"below": below, "above": above, "change": change}
-    thresholds = {condition: given[condition] for condition in CONDITIONS}
-    change_alerts(
-        _watched(name, whole_type), {name: number for name, number in thresholds.items() if number is not None}
-    )
+    thresholds: dict[Condition, int | None] = {"below": below, "above": above, "change": change}
+    given = {condition: number for condition, number in thresholds.items() if number is not None}
+    change_alerts(_watched(name, whole_type), given)
     print_message("Saved.")
 
 

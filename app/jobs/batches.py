@@ -135,7 +135,7 @@ def load_content(session: Session, job_id: int, number: int) -> bytes:
 
 
 def lock_erased(session: Session, job_id: int, number: int, content: bytes) -> Collection[str]:
-    """Return who was erased since the batch had this `content`; nobody else is until the transaction ends.
+    """Return the customers erased since the batch had this `content`; none are erased until the transaction ends.
 
     It waits for an erasure that has rewritten the batch, and a later one waits for this transaction.
     """

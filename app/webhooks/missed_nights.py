@@ -19,7 +19,7 @@ def check_missed_nights(zone: str, moment: datetime) -> int:
 
 
 def queue_missed_night(session: Session, night: MissedNight) -> None:
-    """Queue a delivery to each webhook, also to paused ones, that is not limited to types: nobody knows of which."""
+    """Queue a delivery to each webhook, also to paused ones, without a filter: a missed night has no segment types."""
     for webhook in session.scalars(select(Webhook).order_by(Webhook.id)):
         if not webhook.types:
             delivery = new_delivery(webhook.id, None, night.missed_at, MAX_AGE)

@@ -120,7 +120,7 @@ def test_reverts_do_not_count(app: Flask) -> None:
     assert late(23) == []
 
 
-# Told
+# Reports to webhooks and metrics
 
 
 def check(hour: float, zone: str = "UTC") -> int:

@@ -50,8 +50,8 @@ def test_there_is_no_limit_by_default(api: Api) -> None:
 @pytest.mark.usefixtures("limited")
 def test_customers_who_would_have_too_many_are_left_alone() -> None:
     patch = SegmentPatch(add=some(2, "new"), remove=[])
-    result = replace_segments({"a": patch, "nobody": patch, "over": SegmentPatch(add=[], remove=some(1))}, TESTER)
-    assert (result.too_many, result.not_found, result.changed, result.unchanged) == (["a"], ["nobody"], 1, 0)
+    result = replace_segments({"a": patch, "missing": patch, "over": SegmentPatch(add=[], remove=some(1))}, TESTER)
+    assert (result.too_many, result.not_found, result.changed, result.unchanged) == (["a"], ["missing"], 1, 0)
     assert all_segments() == {"a": some(1), "over": some(4)[1:]}
 
 
@@ -90,7 +90,7 @@ def test_replacing_types_counts_the_segments_of_others(api: Api) -> None:
 
 @pytest.mark.usefixtures("limited")
 def test_patching_names_the_customers_and_changes_nothing(api: Api) -> None:
-    rows = [{"document_id": id_, "add": some(2, "new")} for id_ in ("nobody", "nobody", "a")]
+    rows = [{"document_id": id_, "add": some(2, "new")} for id_ in ("missing", "missing", "a")]
     rows.append({"document_id": "over", "remove": some(1)})
     refused = api.call("PATCH", SEGMENTS_URL, json={"customers": rows}, status=400, code="VALIDATION_ERROR")
     assert paths(refused) == ["customers[2].add"]

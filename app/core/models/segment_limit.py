@@ -1,7 +1,7 @@
 """How many segments a customer may have, where MAX_SEGMENTS_PER_CUSTOMER is set; by default, any number (contract §8).
 
 A change is refused, or leaves the customer alone, if the customer would have more segments than that and more than
-before. An undo is never limited: it gives back what was there.
+before. An undo is not limited: it restores earlier segments.
 """
 
 from collections.abc import Callable, Iterable
