@@ -1,32 +1,46 @@
-"""Count the refused requests by day, token and error code, for the overview page.
+"""Count the refused requests by hour, token and error code, for the overview page.
 
 A request only counts in memory. A background task writes the counts.
 """
 
 from collections import Counter
-from datetime import date
+from datetime import datetime, timedelta
 from threading import Event, Lock
 
-from sqlalchemy import func, select
+from sqlalchemy import Column, Date, String, Table, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
-from app.core.database import Base, db, now, run_in_transaction
+from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
 from app.core.errors import Unavailable
 
 WRITE_INTERVAL_S = 2.0
+
+RETENTION = timedelta(days=31)
 
 NO_TOKEN = ""
 
 
 class RefusalCount(Base):
-    __tablename__ = "refused_requests"
+    __tablename__ = "hourly_refusals"
 
-    day: Mapped[date] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    """The moment at which the hour begins."""
     token: Mapped[str] = mapped_column(primary_key=True)
     """The token's name; empty for a request without a valid token."""
     code: Mapped[str] = mapped_column(primary_key=True)
     requests: Mapped[int] = mapped_column(dialects.Id)
+
+
+Table(
+    "refused_requests",
+    Base.metadata,
+    Column("day", Date, primary_key=True),
+    Column("token", String, primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("requests", dialects.Id, nullable=False),
+)
+"""The counts by day that the previous version writes. The next version drops the table."""
 
 
 class RefusalCounter:
@@ -34,11 +48,11 @@ class RefusalCounter:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._counts: Counter[tuple[date, str, str]] = Counter()
+        self._counts: Counter[tuple[datetime, str, str]] = Counter()
 
     def add(self, token: str, code: str) -> None:
         with self._lock:
-            self._counts[now().date(), token, code] += 1
+            self._counts[_hour(now()), token, code] += 1
 
     def write(self) -> None:
         """Write the counts. If the database is unavailable, the next call writes them."""
@@ -65,19 +79,24 @@ def write_refusal_counts(stop: Event) -> bool:
     return True
 
 
-def _write(session: Session, counts: Counter[tuple[date, str, str]]) -> None:
-    for (day, token, code), requests in sorted(counts.items()):
-        key = {"day": day, "token": token, "code": code}
+def _write(session: Session, counts: Counter[tuple[datetime, str, str]]) -> None:
+    for (hour, token, code), requests in sorted(counts.items()):
+        key = {"hour": hour, "token": token, "code": code}
         dialects.upsert_increment(session, RefusalCount.__table__, key, "requests", requests)
+    session.execute(delete(RefusalCount).where(RefusalCount.hour < now() - RETENTION))
 
 
-def refusals_since(day: date) -> list[tuple[str, str, int]]:
-    """Return (token, code, requests) since the start of `day` in UTC, the largest numbers first."""
+def refusals_since(moment: datetime) -> list[tuple[str, str, int]]:
+    """Return (token, code, requests) since the beginning of the hour of `moment`, the largest numbers first."""
     requests = func.sum(RefusalCount.requests)
     query = (
         select(RefusalCount.token, RefusalCount.code, requests)
-        .where(RefusalCount.day >= day)
+        .where(RefusalCount.hour >= _hour(moment))
         .group_by(RefusalCount.token, RefusalCount.code)
         .order_by(requests.desc(), RefusalCount.token, RefusalCount.code)
     )
     return [(token, code, int(n)) for token, code, n in db.session.execute(query)]
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

@@ -46,7 +46,7 @@ def overview() -> Any:
         alerts=list_raised(MAX_ALERTS),
         late=_late_senders(),
         sources=count_changed_by_source(moment - DAY),
-        refusals=refusals_since((moment - DAY).date()),
+        refusals=refusals_since(moment - DAY),
         deltas=largest_deltas(moment - DAY, limit=MAX_SEGMENTS),
         scheduled=list_scheduled_changes(with_failed=True),
         recent=list_change_sets(ChangeSetFilter(), limit=MAX_RECENT_CHANGES),

@@ -1,6 +1,8 @@
 """The catalogue of segments, and one segment with its customers."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -10,8 +12,9 @@ from flask_babel import lazy_gettext
 
 from app.core.counts.customer_totals import totals
 from app.core.counts.segment_counts import count_holders
-from app.core.counts.trends import PERIODS, Period, days, no_trend, trends
-from app.core.errors import NotFound
+from app.core.counts.trends import PERIODS, Period, days, trends
+from app.core.errors import NoLongerRetained, NotFound
+from app.core.history.past_catalogue import sizes_at_moments
 from app.core.models.segment_alerts import Watched, list_alerts
 from app.core.models.segment_rules import load_rules
 from app.core.models.segments import SegmentPair
@@ -21,7 +24,9 @@ from app.core.search.filters import Filter, Order
 from app.jobs.scheduled_changes import scheduled_for_segment
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
+from app.pages.days import end_of_day, today
 from app.pages.list_query import ListUrl, filter_parameters, parse_filter
+from app.pages.template_filters import time_zone_name
 from app.web.cursors import encode_cursor
 from app.web.replica_reads import from_replica
 
@@ -79,24 +84,39 @@ def segments() -> Any:
 @from_replica
 def segment(type: str, value: str) -> Any:
     pair, period = SegmentPair(type, value), parse_filter(TrendFilter).period or "quarter"
-    trend_days = days(period)
-    trend, scheduled = trends([pair], trend_days).get(pair), scheduled_for_segment(pair)
-    if trend is None and not scheduled:
+    customers, scheduled = count_holders(pair), scheduled_for_segment(pair)
+    trend_days, zone, sizes = _daily_sizes(pair, customers, period)
+    if sizes is None and not scheduled:
         raise NotFound(_("Segment not found."))
     filter_ = Filter(segments=(pair,))
     return render_template(
         "segment.html",
         segment=pair,
         list_parameters=filter_parameters(filter_),
-        customers=count_holders(pair),
+        customers=customers,
         totals=totals(),
-        trend=trend or no_trend(trend_days),
+        sizes=sizes or [0] * len(trend_days),
         scheduled=scheduled,
         alerts=list_alerts(Watched(type, value)),
         days=trend_days,
+        zone=zone,
         period=period,
         periods=PERIOD_LABELS,
         week=7 if period != "year" else None,
         rule=load_rules().by_type.get(type),
         members=find_customers(filter_, Order(), limit=MEMBERS_PAGE_SIZE),
     )
+
+
+def _daily_sizes(pair: SegmentPair, customers: int, period: Period) -> tuple[list[date], str, list[int] | None]:
+    """Return the days of the chart, their time zone, and the sizes at their ends; None if no customer ever had it.
+
+    Days that are only partly on record are those of the ledger, in UTC.
+    """
+    local_days, sizes = days(period, today()), None
+    with suppress(NoLongerRetained):
+        sizes = sizes_at_moments(pair, customers, [end_of_day(day) for day in local_days])
+    if sizes and any(sizes):
+        return local_days, time_zone_name(), sizes
+    trend = trends([pair], days(period)).get(pair)
+    return days(period), "UTC", trend.customers if trend else None

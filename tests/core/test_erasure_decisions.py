@@ -23,6 +23,7 @@ ERASED = {
 NOT_ERASED = {
     "jobs": "result error",
     "change_sets": "note",
+    "hourly_refusals": "token code",
     "refused_requests": "token code",
 }
 """Not erased yet, or free text of operators and clients, in which no customer is to be named."""

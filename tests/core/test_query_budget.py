@@ -44,7 +44,7 @@ PAGES = {
     "/customers?segment=membership:GOLD": 6,
     "/customers/000": 11,
     "/segments": 7,
-    "/segments/membership/GOLD": 11,
+    "/segments/membership/GOLD": 12,
     "/changes": 9,
     "/changes/1": 8,
     "/similar-segments": 3,

@@ -10,6 +10,7 @@ from sqlalchemy import insert
 from app.core.counts.segment_counts import SegmentCount
 from app.core.counts.trends import DAYS, days, trends
 from app.core.database import now, run_in_transaction
+from app.core.models.change_sets import ChangeSetPart, RetentionHorizon
 from app.core.models.segments import SegmentPair
 from app.pages.template_filters import day
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
@@ -107,15 +108,20 @@ def test_the_catalogue_is_searched_sorted_and_narrowed_to_a_type(viewer: HtmlCli
     assert "No segments found" in viewer.get("/segments?q=nothing").text
 
 
+def changed_days_ago(moves: dict[int, int]) -> None:
+    """Let the segment t:v have grown by so many customers on each of these days."""
+    for number, (days_ago, delta) in enumerate(moves.items(), start=1000):
+        at = now() - timedelta(days=days_ago)
+        part = {"id": number, "change_set_id": number, "position": number, "at": at, "tag": 0}
+        row = {"day": at.date(), "actor": "a", "part_id": number, "type": "t", "value": "v", "delta": delta}
+        statements = [insert(ChangeSetPart).values(**part, entries=0, deletions=0), insert(SegmentCount).values(row)]
+        run_in_transaction(lambda session, statements=statements: [session.execute(each) for each in statements])
+
+
 def test_the_chart_of_a_segment_has_a_period_and_compares_with_the_week_before(viewer: HtmlClient) -> None:
     today = now().date()
     add_customers("1")
-    moves = {0: 2, 3: 5, 7: 10, 40: 100, 200: 1000}
-    rows = [
-        {"day": today - timedelta(days=ago), "actor": "a", "type": "t", "value": "v", "delta": delta}
-        for ago, delta in moves.items()
-    ]
-    run_in_transaction(lambda session: session.execute(insert(SegmentCount), rows))
+    changed_days_ago({0: 2, 3: 5, 7: 10, 40: 100, 200: 1000})
     page = viewer.get("/segments/t/v")
     assert f"+117 since {day(today - timedelta(days=89))} · +7 vs. a week before" in page.text
     assert f"{day(today)}: 1,117 (+7 vs. a week before)" in html.unescape(page.html)
@@ -124,6 +130,15 @@ def test_the_chart_of_a_segment_has_a_period_and_compares_with_the_week_before(v
     assert "+1,117 since" in year.text
     assert "week before" not in year.text
     viewer.get("/segments/t/v?period=decade", status=400)
+
+
+def test_days_partly_on_record_are_those_of_the_ledger(viewer: HtmlClient) -> None:
+    changed_days_ago({0: 2, 40: 100})
+    horizon = RetentionHorizon(id=1, until=now() - timedelta(days=60), position=1, last_number=0, tag=0)
+    run_in_transaction(lambda session: session.add(horizon))
+    viewer.client.set_cookie("time_zone", "Asia/Kathmandu")
+    assert "Day (UTC)" in viewer.get("/segments/t/v").text
+    assert "Day (Kathmandu)" in viewer.get("/segments/t/v?period=month").text
 
 
 def test_a_year_has_the_last_days_of_its_months(app: Flask) -> None:

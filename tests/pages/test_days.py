@@ -98,3 +98,21 @@ def test_segment_changes_of_the_overview_are_of_the_last_24_hours(viewer: HtmlCl
         assert ("GOLD +1" in viewer.get("/").text) is shown
     set_segments("2", SILVER)
     assert "SILVER +1" in viewer.get("/").text
+
+
+@pytest.mark.parametrize("zone", ["America/Santiago", "Asia/Kathmandu", "UTC"])
+@pytest.mark.parametrize(("second", "days_ago"), [(-1, 3), (1, 2)])
+def test_chart_of_a_segment_has_days_of_the_time_zone(
+    viewer: HtmlClient, in_zone: InZone, zone: str, second: int, days_ago: int
+) -> None:
+    add_customers("1")
+    set_segments("1", GOLD)
+    today = now().astimezone(ZoneInfo(zone)).date()
+    with in_zone(zone):
+        moment = start_of_day(today - 2 * DAY) + timedelta(seconds=second)
+    db.session.execute(update(ChangeSetPart).values(at=moment))
+    db.session.commit()
+    viewer.client.set_cookie("time_zone", zone)
+    page, day = viewer.get("/segments/membership/GOLD").text, today - days_ago * DAY
+    assert f"Day ({zone.partition('/')[2] or zone})" in page
+    assert f"{day.day} {day:%b %Y} 1 +1" in page

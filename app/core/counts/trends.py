@@ -1,4 +1,8 @@
-"""The number of customers with a segment, day by day, read from the ledger of counts."""
+"""The number of customers with a segment, day by day, read from the ledger of counts.
+
+The folded ledger knows the day of a change in UTC, which is enough for the small trends of a list. Days of another time
+zone are summed from the deltas of the parts (`app.core.history.past_catalogue.sizes_at_moments`).
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,14 +37,9 @@ class Trend:
         return self.customers[-1] - self.customers[0]
 
 
-def no_trend(trend_days: list[date]) -> Trend:
-    """Return the trend of a segment that no customer ever held."""
-    return Trend([0] * len(trend_days), first_seen=trend_days[-1], last_changed=trend_days[-1])
-
-
-def days(period: Period = "quarter") -> list[date]:
-    """Return the days of a trend in UTC, today last; of a year the last day of each month, as the ledger has it."""
-    today = now().date()
+def days(period: Period = "quarter", today: date | None = None) -> list[date]:
+    """Return the days of a trend, today last; of a year the last day of each month. Today in UTC, unless given."""
+    today = today or now().date()
     if period != "year":
         return [today - timedelta(days=ago) for ago in range((30 if period == "month" else DAYS) - 1, -1, -1)]
     ends = [today]

@@ -1,14 +1,15 @@
-"""The catalogue at two moments, side by side."""
+"""The catalogue at two moments, side by side, and the size of one segment at many."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select, tuple_
 
-from app.core.counts.segment_deltas import sizes_at
+from app.core.counts.segment_deltas import all_deltas, sizes_at
 from app.core.database import db
 from app.core.history.timeline import check_retained
+from app.core.models.change_sets import ChangeSetPart
 from app.core.models.segments import SegmentPair
 
 PAGE_SIZE = 1_000
@@ -63,3 +64,24 @@ def compare_size(pair: SegmentPair, earlier: datetime, later: datetime) -> SizeC
     query = select(func.max(sizes.c.earlier), func.max(sizes.c.later))
     a, b = db.session.execute(query.where(sizes.c.type == pair.type, sizes.c.value == pair.value)).one()
     return SizeChange(*pair, int(a or 0), int(b or 0))
+
+
+def sizes_at_moments(pair: SegmentPair, size: int, moments: Sequence[datetime]) -> list[int]:
+    """Return what the size of a segment, `size` now, was at each of these moments, which ascend.
+
+    Raises NoLongerRetained.
+    """
+    check_retained(moments[0])
+    deltas = all_deltas()
+    changes = (
+        select(ChangeSetPart.at, deltas.c.delta)
+        .join(ChangeSetPart, ChangeSetPart.id == deltas.c.part_id)
+        .where(deltas.c.type == pair.type, deltas.c.value == pair.value, ChangeSetPart.at > moments[0])
+        .order_by(ChangeSetPart.at)
+    )
+    later, sizes = list(db.session.execute(changes)), []
+    for moment in reversed(moments):
+        while later and later[-1].at > moment:
+            size -= int(later.pop().delta)
+        sizes.append(size)
+    return sizes[::-1]
