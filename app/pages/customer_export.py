@@ -34,7 +34,7 @@ def customer_export() -> Response:
     """Stream all customers of the list: `?format=csv` for spreadsheets, `plain`, `jsonl` or `xlsx`."""
     filter_, format_ = parse_customer_list().filter, list_query.text("format") or "csv"
     if format_ not in FORMATS:
-        raise InvalidRequest(_("Choose CSV, Excel or JSON Lines."))
+        raise InvalidRequest(_("Choose CSV, Excel or JSON Lines."), parameter="format")
     extension, mimetype, write = FORMATS[format_]
     rows, delimiter = stream_from_replica(lambda: iter_customers(filter_)), _spreadsheet_delimiter()
     record_event_now("customers_exported", after={"format": format_, "filtered": bool(filter_)})
@@ -85,7 +85,8 @@ def _workbook(rows: Rows, _delimiter: str) -> Iterator[bytes]:
         with closing(rows):
             file = write_workbook(rows)
     except WorkbookTooSmall:
-        raise InvalidRequest(_("A workbook can't hold these customers. Export CSV instead.")) from None
+        message = _("A workbook can't hold these customers. Export CSV instead.")
+        raise InvalidRequest(message, parameter="format") from None
     return FileWrapper(file)
 
 

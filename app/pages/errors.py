@@ -1,6 +1,6 @@
 """Errors as pages: what happened, what was not changed, and what to do next."""
 
-from flask import g, render_template, request
+from flask import flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -11,6 +11,7 @@ from app.core.errors import (
     DomainError,
     InternalError,
     MethodNotAllowed,
+    NoLongerRetained,
     NotFound,
     TooLarge,
     error_of_status,
@@ -18,12 +19,34 @@ from app.core.errors import (
 from app.pages.auth import load_session
 from app.pages.domain_texts import translate_domain_text
 from app.pages.kept_forms import rescue_form
+from app.pages.list_query import InvalidRequest
 from app.pages.template_filters import number
 
+FORMS = {
+    "pages.bulk_edit_new": "pages.customers",
+    "pages.customer_export": "pages.customers",
+    "pages.segment_days_export": "pages.segment_days",
+    "pages.segment_movements_export": "pages.segment_movements",
+}
+"""By endpoint: the page whose form has its parameters, and shows what is wrong with them."""
 
-def handle_domain_error(error: DomainError) -> tuple[str, int, dict[str, str]]:
+
+def handle_domain_error(error: DomainError) -> tuple[str, int, dict[str, str]] | Response:
     """Return the page for a request that the domain refuses."""
+    is_page = request.method == "GET" and "X-Fragment" not in request.headers
+    if is_page and (url := _page_with_message(error)):
+        return redirect(url)
     return _error_page(type(error), translate_domain_text(str(error)))
+
+
+def _page_with_message(error: DomainError) -> str | None:
+    """Return the URL of a page that reports invalid parameters, as a notice or in its form; None if there is none."""
+    endpoint, arguments = str(request.endpoint), request.args.to_dict(flat=False)
+    if isinstance(error, InvalidRequest) and arguments.pop(error.parameter or "", []):
+        flash(str(error), "warning")
+    elif endpoint not in FORMS or not isinstance(error, (InvalidRequest, NoLongerRetained)):
+        return None
+    return url_for(FORMS.get(endpoint, endpoint), **{**arguments, **(request.view_args or {})})
 
 
 def handle_http_exception(error: HTTPException) -> tuple[str, int, dict[str, str]] | Response:

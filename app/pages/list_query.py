@@ -33,13 +33,23 @@ class InvalidRequest(BadRequest):
     code = "INVALID_REQUEST"
     explanation = "The URL or the form of a page is invalid."
 
+    parameter: str | None = None
+    """The one of the URL without which the page can be displayed."""
+
+    def __init__(self, message: str, *, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
 
 # One parameter
 
 
 def text(name: str) -> str:
     """Return the URL parameter, stripped; an empty string if it is missing. Raises InvalidRequest."""
-    return _storable(request.args.get(name, "").strip())
+    try:
+        return _storable(request.args.get(name, "").strip())
+    except InvalidRequest as error:
+        raise InvalidRequest(str(error), parameter=name) from None
 
 
 def cursor(name: str, *types_: type) -> Any:
@@ -48,7 +58,9 @@ def cursor(name: str, *types_: type) -> Any:
     try:
         return decode_cursor(value, *types_) if value else None
     except InvalidCursor:
-        raise InvalidRequest(_("This page no longer exists. Go to the first page.")) from None
+        raise InvalidRequest(
+            _("That page of the list no longer exists. This is the first one."), parameter=name
+        ) from None
 
 
 def segment(value: str) -> SegmentPair:
@@ -69,10 +81,10 @@ def _storable(value: str) -> str:
 
 
 def parse_filter(filter_class: type[F]) -> F:
-    """Return the filter in the URL. Raises InvalidRequest."""
+    """Return the filter in the URL, which links set and no form shows. Raises InvalidRequest."""
     filter_, errors = parse_filter_form(filter_class)
     if errors:
-        raise InvalidRequest(next(iter(errors.values())))
+        raise InvalidRequest(_("Part of the address was invalid and is ignored."), parameter=next(iter(errors)))
     return filter_
 
 
@@ -215,7 +227,10 @@ CURSOR_TYPES: dict[str, tuple[type, ...]] = {"id": (str,), "name": (str, str), "
 
 def parse_customer_list() -> CustomerListQuery:
     """Return the list of customers in the URL. Raises InvalidRequest."""
-    return _customer_list(parse_filter(Filter))
+    query, errors = parse_customer_list_form()
+    if errors:
+        raise InvalidRequest(next(iter(errors.values())))
+    return query
 
 
 def parse_customer_list_form() -> tuple[CustomerListQuery, dict[str, str]]:
@@ -231,7 +246,7 @@ def _customer_list(filter_: Filter) -> CustomerListQuery:
     sort = text("sort") or DEFAULT_SORT
     key = sort.removeprefix("-")
     if key not in get_args(SortKey):
-        raise InvalidRequest(_("You can sort by ID, name or last update."))
+        raise InvalidRequest(_("You can sort by ID, name or last update."), parameter="sort")
     after, before = (cursor(name, *CURSOR_TYPES[key]) for name in ("after", "before"))
     order = Order(cast(SortKey, key), sort.startswith("-"))
     return CustomerListQuery(filter_, order, tuple(after) if after else None, tuple(before) if before else None)

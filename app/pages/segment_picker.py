@@ -50,7 +50,7 @@ def segment_condition() -> str:
     """Return what a segment that is added to the filter means, the name of its parameter. Raises InvalidRequest."""
     condition = request.args.get("condition", "segment")
     if condition not in SEGMENT_CONDITIONS:
-        raise InvalidRequest(_("Choose a condition from the list."))
+        raise InvalidRequest(_("Choose a condition from the list."), parameter="add_segment")
     return condition
 
 

@@ -78,7 +78,7 @@ def segment_types() -> Any:
     entered = request.args.get("type", "").strip()
     if entered:
         if not is_storable(entered) or len(entered) > MAX_SEGMENT_TEXT_LENGTH:
-            raise InvalidRequest(_("Contains an invalid character."))
+            raise InvalidRequest(_("Contains an invalid character."), parameter="type")
         return redirect(url_for("pages.segment_type", type=entered))
     rules = load_rules().by_type
     types = sorted({*held_types(), *rules})

@@ -84,8 +84,11 @@ def test_an_invalid_filter_is_reported_at_its_field(viewer: HtmlClient, query: s
     assert "Clear filters" in page.links
 
 
-def test_an_invalid_cursor_is_400(viewer: HtmlClient) -> None:
-    assert "Go to the first page" in viewer.get("/changes?before=x", status=400).text
+@pytest.mark.parametrize("url", ["/changes", "/changes/1", "/segments", "/segment-days", "/imports", "/customers/b"])
+def test_an_invalid_cursor_shows_the_first_page_with_a_notice(viewer: HtmlClient, url: str) -> None:
+    set_segments("b", GOLD)
+    page = viewer.follow(f"{url}?before=x&after=x")
+    assert "That page of the list no longer exists. This is the first one." in page.text
 
 
 def test_the_list_is_paged(viewer: HtmlClient) -> None:

@@ -120,17 +120,44 @@ def test_an_invalid_filter_is_reported_on_the_list(viewer: HtmlClient, ana: str,
     assert ana not in page.links, "an invalid filter does not list all customers"
 
 
-@pytest.mark.parametrize("query", ["sort=phone", "after=x", "sort=name&before=WyJhIl0", "add_segment=a:b&condition=c"])
-def test_invalid_parameters_are_400(viewer: HtmlClient, query: str) -> None:
-    viewer.get(f"/customers?{query}", status=400)
+@pytest.mark.parametrize(
+    ("query", "notice"),
+    [
+        ("sort=phone", "You can sort by ID, name or last update."),
+        ("after=x", "That page of the list no longer exists."),
+        ("sort=name&before=WyJhIl0", "That page of the list no longer exists."),
+        ("add_segment=a:b&condition=c", "Choose a condition from the list."),
+        ("sort=%00", "invalid characters"),
+    ],
+)
+def test_an_invalid_parameter_is_a_notice_on_the_list(viewer: HtmlClient, ana: str, query: str, notice: str) -> None:
+    page = viewer.follow(f"/customers?q=gomez&{query}")
+    assert notice in page.text
+    assert 'value="gomez"' in page.html, "the rest of the list stays"
+    assert ana in page.html
 
 
 @pytest.mark.parametrize("query", ["segment=GOLD", "has=some", "q=%00"])
-@pytest.mark.parametrize("url", ["/customer-count", "/customer-export", "/bulk-edits/new?all_matching=yes"])
-def test_an_invalid_filter_never_widens_a_count_an_export_or_a_bulk_edit(
+@pytest.mark.parametrize("url", ["/customer-export", "/bulk-edits/new?all_matching=yes"])
+def test_an_invalid_filter_of_an_export_or_a_bulk_edit_is_reported_on_the_list(
     editor: HtmlClient, ana: str, url: str, query: str
 ) -> None:
-    editor.get(f"{url}{'&' if '?' in url else '?'}{query}", status=400)
+    page = editor.follow(f"{url}{'&' if '?' in url else '?'}{query}", status=422)
+    assert page.title.startswith("Customers")
+    assert 'role="alert"' in page.html
+    assert ana not in page.links
+
+
+def test_an_unknown_format_of_an_export_is_a_notice_on_the_list(viewer: HtmlClient, ana: str) -> None:
+    page = viewer.follow("/customer-export?format=pdf&has=none")
+    assert "Choose CSV, Excel or JSON Lines." in page.text
+    assert "Has no segments" in page.text
+
+
+@pytest.mark.parametrize("query", ["segment=GOLD", "has=some", "q=%00", "sort=phone"])
+def test_an_invalid_filter_never_widens_a_count(viewer: HtmlClient, query: str) -> None:
+    fragment = viewer.client.get(f"/customer-count?{query}", headers={"X-Fragment": "true"})
+    assert fragment.status_code == 400
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,12 @@ def test_the_chart_of_a_segment_has_a_period_and_compares_with_the_week_before(v
     year = viewer.get(page.links["12 months"])
     assert "+1,117 since" in year.text
     assert "week before" not in year.text
-    viewer.get("/segments/t/v?period=decade", status=400)
+
+
+@pytest.mark.parametrize("url", ["/segments/t/v?period=decade", "/segments?sort=colour", "/segments?q=%00"])
+def test_an_invalid_parameter_is_ignored_with_a_notice(viewer: HtmlClient, url: str) -> None:
+    changed_days_ago({0: 1})
+    assert "Part of the address was invalid and is ignored." in viewer.follow(url).text
 
 
 def test_days_partly_on_record_are_those_of_the_ledger(viewer: HtmlClient) -> None:

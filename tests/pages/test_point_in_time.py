@@ -135,9 +135,9 @@ def test_erased_customers_count_in_sizes_and_are_not_listed(dated: HtmlClient) -
 
 @pytest.mark.parametrize("query", ["start=yesterday", "end=2999-01-01", "start=2999-01-01"])
 def test_invalid_days_are_named(dated: HtmlClient, query: str) -> None:
-    for url in ("/segment-days", "/segments/membership/GOLD/days"):
+    for url, export in (("/segment-days", "-export"), ("/segments/membership/GOLD/days", "/export")):
         dated.get(f"{url}?{query}", status=422)
-    dated.get(f"/segment-days-export?{query}", status=400)
+        assert 'role="alert"' in dated.follow(f"{url}{export}?{query}", status=422).html
     dated.get("/customer-day/a?day=2999-01-01", status=422)
 
 
@@ -145,7 +145,8 @@ def test_days_before_the_record_begins_are_refused(dated: HtmlClient) -> None:
     prune(START + timedelta(days=4))
     for url in ("/segment-days", "/segments/membership/GOLD/days"):
         assert "have been deleted" in dated.get(f"{url}?start=2026-01-02&end=2026-01-09", status=422).text
-    dated.get("/segments/membership/GOLD/days/export?start=2026-01-02&end=2026-01-09", status=410)
+    export = "/segments/membership/GOLD/days/export?start=2026-01-02&end=2026-01-09"
+    assert "have been deleted" in dated.follow(export, status=422).text
     dated.get("/segments/membership/GOLD/days?start=2026-01-06&end=2026-01-09")
 
 

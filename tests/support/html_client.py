@@ -79,6 +79,10 @@ class HtmlClient:
     def get(self, url: str, status: int = 200, **kwargs: Any) -> HtmlPage:
         return self._page(self.client.get(url, **kwargs), status)
 
+    def follow(self, url: str, status: int = 200) -> HtmlPage:
+        """Return the page to which a URL leads."""
+        return self._page(self.client.get(url, follow_redirects=True), status)
+
     def post(self, url: str, data: Any = None, status: int = 302, **kwargs: Any) -> TestResponse:
         """Send a form with the CSRF token, as every form of the pages."""
         pairs = list(data.items()) if isinstance(data, dict) else list(data or [])
