@@ -21,6 +21,7 @@ from tests.support.browser import (
     sign_out,
 )
 from tests.support.oidc_provider import Provider, running_provider
+from tests.support.page_tour.shop_database import end_last_session
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,38 @@ def test_passkey(visitor: BrowserSession) -> None:
     expect(page.get_by_role("alert")).to_have_text("This passkey is not known here.")
 
 
+def use_single_sign_on(page: Page, subject: str) -> None:
+    page.get_by_role("link", name="Use single sign-on").click()
+    page.get_by_placeholder("sub").fill(subject)
+    page.get_by_role("button", name="Authorize").click()
+
+
 def test_single_sign_on(visitor: BrowserSession, provider: Provider) -> None:
     provider.add_user("browser", "maria@example.com", segments_role="editor")
     page = visitor.go("/sign-in")
-    page.get_by_role("link", name="Use single sign-on").click()
-    page.get_by_placeholder("sub").fill("browser")
-    page.get_by_role("button", name="Authorize").click()
+    use_single_sign_on(page, "browser")
     expect_overview(page)
     expect(page.locator("footer")).to_contain_text("maria@example.com (Editor)")
+    visitor.errors.clear()  # the provider's own page
+
+
+def test_edits_are_there_after_single_sign_on(
+    visitor: BrowserSession, provider: Provider, shop_with_provider: Server
+) -> None:
+    provider.add_user("browser", "maria@example.com", segments_role="editor")
+    page = visitor.go("/sign-in")
+    use_single_sign_on(page, "browser")
+    expect_overview(page)
+    visitor.go("/customer-new")
+    page.get_by_label("ID", exact=True).fill("N-1")
+    page.get_by_label("Name").fill("Ana Díaz")
+    end_last_session(shop_with_provider)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("Your edits are kept")).to_be_visible()
+    expect(page.get_by_text("Opens in a new tab.")).to_be_hidden()
+    use_single_sign_on(page, "browser")
+    expect(page.get_by_text("Your edits are here, but not saved yet.")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("Ana Díaz")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Ana Díaz")
     visitor.errors.clear()  # the provider's own page

@@ -10,8 +10,11 @@ from sqlalchemy import select
 
 from app import create_app
 from app.access.operators import Operator, create_operator
+from app.access.sessions import end_sessions
 from app.core.database import db
 from tests.support.clients import IsolatedClient
+from tests.support.customers import all_segments
+from tests.support.editor_form import NEW_ROW
 from tests.support.html_client import PASSWORD, HtmlClient, HtmlPage
 from tests.support.oidc_provider import Provider, running_provider
 
@@ -41,9 +44,9 @@ def sso_app(app: Flask, provider: Provider) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def sign_in(app: Flask, provider: Provider, subject: str) -> HtmlClient:
+def sign_in(app: Flask, provider: Provider, subject: str, operator: HtmlClient | None = None) -> HtmlClient:
     """Sign in at the provider and come back."""
-    operator = HtmlClient(app.test_client())
+    operator = operator or HtmlClient(app.test_client())
     assert "Use single sign-on" in operator.get("/sign-in").links
     response = operator.client.get("/sign-in/single-sign-on?next=/customers")
     location = response.headers["Location"]
@@ -129,6 +132,28 @@ def test_provider_that_does_not_answer_is_reported(app: Flask) -> None:
     assert "Single sign-on failed." in HtmlPage(response.text).text
     with broken.app_context():
         db.engine.dispose()
+
+
+def test_edits_are_there_after_single_sign_on_in_another_tab(
+    app: Flask, sso_app: Flask, provider: Provider, ana: str
+) -> None:
+    """Without scripts: the tab with the edits stays, its button leads back to them."""
+    provider.add_user("s-7", "eli@example.com", segments_role="editor")
+    operator, url = sign_in(sso_app, provider, "s-7"), f"/customers/{ana}"
+    page = operator.get(url)
+    operator.token = page.field("csrf_token")
+    form = [*NEW_ROW, ("action", "save"), ("operator", page.field("operator"))]
+    end_sessions(row_of("eli@example.com").id, "eli@example.com")
+    kept = HtmlPage(operator.post(url, form, status=403).text)
+    assert "Opens in a new tab." in kept.text
+    sign_in(sso_app, provider, "s-7", operator)
+    operator.token = kept.field("csrf_token")
+    after = HtmlPage(operator.post(url, {"kept_form": kept.field("kept_form")}, status=200).text)
+    operator.token = after.field("csrf_token")
+    restored = HtmlPage(operator.post(url, {"kept_form": after.field("kept_form")}, status=200).text)
+    assert "Your edits are here, but not saved yet." in restored.text
+    assert (restored.field("type"), restored.field("value")) == ("interest", "WINE")
+    assert all_segments() == {ana: []}
 
 
 def test_without_a_provider_there_is_no_single_sign_on(app: Flask) -> None:
