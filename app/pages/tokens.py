@@ -22,7 +22,6 @@ from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.access.api_tokens import (
-    GUARD_FIELDS,
     SCOPES,
     ApiToken,
     create_token,
@@ -33,6 +32,7 @@ from app.access.api_tokens import (
 )
 from app.access.ip_allowlist import InvalidNetwork, parse_networks
 from app.access.token_request_log import MAX_KEPT, list_requests
+from app.access.token_rules import GUARD_FIELDS
 from app.core.changes.guard import Guard
 from app.core.database import now
 from app.core.errors import DuplicateName

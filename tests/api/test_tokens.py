@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from app import create_app
-from app.access import api_tokens
+from app.access import api_tokens, token_rules
 from app.access.api_tokens import ApiToken, create_token
 from app.core.database import db
 from tests.support.clients import Shell, api_with
@@ -42,10 +42,10 @@ def test_scope_allows_only_its_operations(app: Flask, shell: Shell, ana: str) ->
 
 def test_token_expires(app: Flask, shell: Shell, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = shell("tokens", "create", "t", "--expires", "90d").stdout.splitlines()[-1]
-    real = api_tokens.now
-    monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(days=89, hours=23))
+    real = token_rules.now
+    monkeypatch.setattr(token_rules, "now", lambda: real() + timedelta(days=89, hours=23))
     api_with(app, secret).get(READ)
-    monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(days=90, seconds=1))
+    monkeypatch.setattr(token_rules, "now", lambda: real() + timedelta(days=90, seconds=1))
     api_with(app, secret).get(READ, status=401, code="UNAUTHENTICATED")
     assert "expired" in shell("tokens", "list").stdout
 

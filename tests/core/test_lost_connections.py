@@ -43,14 +43,15 @@ def test_writers_hold_one_connection(app: Flask, ana: str) -> None:
 def test_a_connection_that_the_server_ends_at_the_beginning_of_a_transaction_is_replaced(
     app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, ended = connections._BEGIN_WRITING, []
+    name, ended = "_TRANSACTION_AND_STATISTICS", []
+    begin = getattr(connections, name)
 
     def end_it_once(*arguments: Any) -> Any:
         if not ended:
             ended.append(True)
-            monkeypatch.setattr(connections, "_BEGIN_WRITING", "SELECT pg_terminate_backend(pg_backend_pid())")
+            monkeypatch.setattr(connections, name, "SELECT pg_terminate_backend(pg_backend_pid())")
         else:
-            monkeypatch.setattr(connections, "_BEGIN_WRITING", begin)
+            monkeypatch.setattr(connections, name, begin)
         return local_settings(*arguments)
 
     local_settings = connections._local_settings

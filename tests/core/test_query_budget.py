@@ -27,7 +27,7 @@ def test_replacing_segments(shop: None, api: Api, app: Flask, customers: int) ->
     with capture_queries() as statements:
         api.replace(rows)
     # SQLite has no statement that writes to two tables.
-    assert len(statements) == (4 if app.config["DATABASE_URL"].startswith("postgresql") else 10), statements
+    assert len(statements) == (4 if app.config["DATABASE_URL"].startswith("postgresql") else 9), statements
 
 
 def test_the_gateway(shop: None, api: Api) -> None:

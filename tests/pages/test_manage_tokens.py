@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from app.access import api_tokens
+from app.access import token_rules
 from app.access.api_tokens import SCOPES, ApiToken, create_token
 from app.access.token_request_log import LogBuffer, TokenRequest, list_requests, log_buffer
 from app.core.database import db
@@ -209,8 +209,8 @@ def test_old_secret_works_until_the_overlap_ends(
         Api(app.test_client(), secret).get("/api/v3/segments")
     assert "works until" in admin.get(url).text
     assert "Rotating again revokes it immediately" in admin.get(f"{url}/rotate").text
-    real = api_tokens.now
-    monkeypatch.setattr(api_tokens, "now", lambda: real() + timedelta(hours=24, seconds=1))
+    real = token_rules.now
+    monkeypatch.setattr(token_rules, "now", lambda: real() + timedelta(hours=24, seconds=1))
     Api(app.test_client(), first).get("/api/v3/segments", status=401, code="UNAUTHENTICATED")
     Api(app.test_client(), second).get("/api/v3/segments")
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -50,6 +50,9 @@ class ChangeSetBuilder:
     reverts: int | None = None
     at: datetime | None = None
     """An invented moment of the past, for sample data; None for the time of the database's clock."""
+    newest: datetime | None = None
+    clock: datetime | None = None
+    """The latest moment on record and the database's clock when the part was opened; None without a part or a clock."""
     reserved: bool = False
     """Whether the change set exists already and this is one of several parts."""
     state: str = DONE
@@ -103,16 +106,28 @@ class ChangeSetBuilder:
         parameters = {
             **self._count_parameters(),
             **part_parameters(self.id, self.part_id, self.state, count, self.deleted, totals),
-            "moment": self.at,
+            "moment": self.at or self._earliest_moment(),
         }
-        if not self.at and not dialects.has_own_clock(self.session):
-            parameters["moment"] = _closing_moment(self.session, self.part_id)
         if self.reserved:
             _INSERT_PART.run(self.session, parameters)
         else:
             details = change_set_parameters(self.actor, self.note, self.reverts)
             statement = _INSERT_BACKDATED if self.at else _INSERT_CHANGE_SET
             statement.run(self.session, {**parameters, **details})
+
+    def _earliest_moment(self) -> datetime | None:
+        """Return the moment before which the part may not be; None for after all others, which the statement sees to.
+
+        Only where the clock is behind the latest moment on record are these customers' earlier changes looked up: a
+        clock that was wrong once does not carry all later changes into the future. Where the database's clock is the
+        process's own, this is the moment of the part: there is one writer, and none came since it was opened.
+        """
+        clock = self.clock or now()
+        is_behind = self.newest is not None and self.newest >= clock
+        previous = self.session.scalar(_PREVIOUS_MOMENT, {"part_id": self.part_id}) if is_behind else None
+        if self.clock is not None and not is_behind:
+            return None
+        return max(clock, previous + timedelta(microseconds=1)) if previous else clock
 
     def _count_parameters(self) -> dict[str, Any]:
         day, with_segments = (self.at or now()).date(), self.deltas.with_segments()
@@ -127,7 +142,7 @@ _newest_moment = select(func.max(parts.c.at)).scalar_subquery()
 _previous_part = or_(
     parts.c.id == entries.c.previous_part_id, parts.c.id == search.c.part_id, parts.c.id == customers.c.part_id
 )
-_previous_moment = (
+_PREVIOUS_MOMENT = (
     select(func.max(parts.c.at))
     .select_from(
         entries.outerjoin(search, search.c.id == entries.c.customer_id)
@@ -135,22 +150,10 @@ _previous_moment = (
         .join(parts, _previous_part)
     )
     .where(entries.c.part_id == bindparam("part_id", type_=dialects.Id))
-    .scalar_subquery()
 )
 
 _explicit_moment: ColumnElement[Any] = bindparam("moment", type_=UtcDateTime)
-_moment = dialects.closing_moment(_newest_moment, _previous_moment, _explicit_moment)
-
-
-def _closing_moment(session: Session, part_id: int) -> datetime:
-    """Return what `dialects.closing_moment` says, for a database whose clock is the process's own."""
-    clock = now()
-    newest = session.scalar(select(_newest_moment))
-    if newest is None or newest < clock:
-        return clock
-    previous = session.scalar(select(_previous_moment), {"part_id": part_id})
-    return clock if previous is None else max(clock, previous + timedelta(microseconds=1))
-
+_moment = dialects.closing_moment(_newest_moment, _explicit_moment)
 
 _INSERT_COUNTS = dialects.CombinedInserts(INSERT_TOTALS, INSERT_DELTAS)
 _INSERT_CHANGE_SET, _INSERT_BACKDATED = (
@@ -161,8 +164,9 @@ _INSERT_PART = dialects.CombinedInserts(
     INSERT_TOTALS, INSERT_DELTAS, insert_part(_moment), then=update_reserved_change_set
 )
 
-_NEXT_IDS = select(dialects.next_change_set_id(), dialects.next_part_id())
-_NEXT_PART_ID = select(dialects.next_part_id())
+_clock = type_coerce(dialects.clock(), UtcDateTime)
+_OPEN_CHANGE_SET = select(dialects.next_change_set_id(), dialects.next_part_id(), _newest_moment, _clock)
+_OPEN_PART = select(dialects.next_part_id(), _newest_moment, _clock)
 
 
 @contextmanager
@@ -178,8 +182,8 @@ def open_change_set(
 
     `reverts` is the id of the change set that this one reverts; `at` is for an invented past.
     """
-    change_set_id, part_id = session.execute(_NEXT_IDS).one()
-    change_set = ChangeSetBuilder(session, actor, change_set_id, part_id, note, reverts, at)
+    change_set_id, part_id, newest, clock = session.execute(_OPEN_CHANGE_SET).one()
+    change_set = ChangeSetBuilder(session, actor, change_set_id, part_id, note, reverts, at, newest, clock)
     yield change_set
     session.info.setdefault(CHANGE_SETS_KEY, []).append(change_set)
     if change_set.has_changes:
@@ -210,8 +214,10 @@ def open_part(
 
     With the state `done` or `cancelled` it is the last one, perhaps without changes of its own.
     """
-    part_id = session.scalars(_NEXT_PART_ID).one()
-    part = ChangeSetBuilder(session, actor, change_set_id, part_id, reserved=True, state=state)
+    part_id, newest, clock = session.execute(_OPEN_PART).one()
+    part = ChangeSetBuilder(
+        session, actor, change_set_id, part_id, newest=newest, clock=clock, reserved=True, state=state
+    )
     yield part
     session.info.setdefault(CHANGE_SETS_KEY, []).append(part)
     if part.has_changes or part.unchanged or part.state != APPLYING:

@@ -21,8 +21,8 @@ from app.core.dialects.connections import (
 from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
 from app.core.dialects.feed_positions import (
     begin_snapshot,
+    clock,
     closing_moment,
-    has_own_clock,
     next_change_set_id,
     next_part_id,
     next_position,
@@ -66,6 +66,7 @@ __all__ = [
     "autocommit_reads",
     "begin_snapshot",
     "cancel_query",
+    "clock",
     "closing_moment",
     "configure_engine",
     "contains_segment",
@@ -76,7 +77,6 @@ __all__ = [
     "for_maintenance",
     "for_snapshot",
     "for_writing",
-    "has_own_clock",
     "hold_still",
     "insert_if_absent",
     "insert_missing",

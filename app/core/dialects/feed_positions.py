@@ -96,28 +96,42 @@ class _ClosingMoment(FunctionElement[Any]):
     type = DateTime(timezone=True)
 
 
-def closing_moment(
-    newest: ColumnElement[Any], previous: ColumnElement[Any], moment: ColumnElement[Any]
-) -> ColumnElement[Any]:
-    """Return the moment of a part: the later of the clock and, a microsecond after it, its customers' last change.
+def closing_moment(newest: ColumnElement[Any], earliest: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the moment of a part: the later of the database's clock and the `earliest` that it may be.
 
-    `newest` is the latest moment on record; only if that is in the future, `previous`, the latest moment of these
-    customers, is looked up. Where the database's clock is the process's own (SQLite), it is `moment`.
+    Where that is NULL, it is a microsecond after `newest`, the latest moment on record. Where the database's clock is
+    the process's own (SQLite), the moment is `earliest`.
     """
-    return _ClosingMoment(newest, previous, moment)
+    return _ClosingMoment(newest, earliest)
 
 
 @compiles(_ClosingMoment, "postgresql")
 def _(element: _ClosingMoment, compiler: Any, **kw: Any) -> str:
-    newest, previous, _moment = (compiler.process(clause, **kw) for clause in element.clauses)
-    later = f"CASE WHEN {newest} >= clock_timestamp() THEN {previous} + interval '1 microsecond' END"
-    return f"greatest(clock_timestamp(), {later})"
+    newest, earliest = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"greatest(clock_timestamp(), coalesce({earliest}, {newest} + interval '1 microsecond'))"
 
 
 @compiles(_ClosingMoment)
 def _(element: _ClosingMoment, compiler: Any, **kw: Any) -> str:
-    _newest, _previous, moment = element.clauses
-    return str(compiler.process(moment, **kw))
+    _newest, earliest = element.clauses
+    return str(compiler.process(earliest, **kw))
+
+
+class clock(FunctionElement[Any]):  # noqa: N801
+    """The database's clock at this moment; NULL where it is the process's own, which tells microseconds (SQLite)."""
+
+    inherit_cache = True
+    type = DateTime(timezone=True)
+
+
+@compiles(clock, "postgresql")
+def _(_element: clock, _compiler: Any, **_kw: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(clock)
+def _(_element: clock, _compiler: Any, **_kw: Any) -> str:
+    return "NULL"
 
 
 def has_own_clock(session: Session) -> bool:
