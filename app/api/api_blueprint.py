@@ -35,6 +35,7 @@ class Body:
     example: Any
     line_media_types: tuple[str, ...] = ()
     """Other media types, whose content is text in lines."""
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is untyped
         if operation.body:
             json = {"schema": operation.body.schema, "example": operation.body.example}
             lines = {name: {"schema": {"type": "string"}} for name in operation.body.line_media_types}
-            doc["requestBody"] = {"required": True, "content": {"application/json": json, **lines}}
+            doc["requestBody"] = {"required": operation.body.required, "content": {"application/json": json, **lines}}
         return doc
 
 

@@ -13,6 +13,7 @@ from app.api import blueprint
 from app.api.api_blueprint import Operation, Success, error_response
 from app.api.rate_limit import format_rate
 from app.api.schemas import ResponseSchema, string
+from app.api.webhook_messages import describe_messages
 from app.core.errors import BadRequest, InternalError, MethodNotAllowed
 from app.core.limits import MAX_PAGE_SIZE
 from app.serialization.request_schemas import PatchSegmentsSchema, ReplaceSegmentsSchema, UpsertCustomersSchema
@@ -33,7 +34,7 @@ A token may call {rate}."""
 
 NO_RATE = "any number of times"
 
-VERSION = "3.2.0"
+VERSION = "3.3.0"
 """Its second number rises with every addition (docs/api.md, Versions)."""
 
 TAGS = {
@@ -41,7 +42,7 @@ TAGS = {
     "Customers": "Profiles of customers: create, read, search, rename, erase.",
     "Jobs": "Changes of any number of customers, applied in the background.",
     "Changes": "The record of all changes: follow it, and revert what was wrong.",
-    "Webhooks": "URLs that receive change sets.",
+    "Webhooks": "URLs that receive events, and the messages that they are sent.",
     "Description": "This document.",
 }
 
@@ -100,7 +101,8 @@ def init_app(app: Flask) -> None:
     description.register_converter(NumberConverter, lambda _converter: {"type": "string", "pattern": "^[0-9]{1,18}$"})
     _register_components(description.spec, limits)
     blueprint.register_views_in_doc(description, app, description.spec, name=blueprint.name, parameters=None)
-    app.extensions["openapi"] = _complete(description.spec.to_dict())
+    messages = describe_messages(description.spec)
+    app.extensions["openapi"] = {**_complete(description.spec.to_dict()), "webhooks": messages}
 
 
 def _register_components(spec: Any, limits: dict[str, Any]) -> None:
@@ -149,6 +151,7 @@ class Specification(ResponseSchema):
     openapi = string()
     info = fields.Dict(required=True)
     paths = fields.Dict(required=True)
+    webhooks = fields.Dict(required=True)
     components = fields.Dict(required=True)
 
 
@@ -162,7 +165,7 @@ class Specification(ResponseSchema):
         Success(
             Specification,
             "The description.",
-            {"openapi": "3.1.0", "info": {}, "paths": {}, "components": {}},
+            {"openapi": "3.1.0", "info": {}, "paths": {}, "webhooks": {}, "components": {}},
         ),
     ),
     errors=(BadRequest, InternalError),

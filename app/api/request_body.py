@@ -45,6 +45,11 @@ def json_body() -> Any:
     return _parse_json(_read("application/json"))
 
 
+def optional_json_body() -> Any:
+    """Return the parsed body; without one an empty object, whatever the media type. Raises what `json_body` raises."""
+    return json_body() if _raw(cache=True) else {}
+
+
 def is_json_lines() -> bool:
     return request.mimetype in JSON_LINES_TYPES
 
@@ -78,15 +83,18 @@ def _read(*media_types: str) -> bytes:
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in media_types or charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType(UnsupportedMediaType.example)
-    limit = current_app.config["MAX_BODY_BYTES"]
-    try:
-        body = _decode(request.get_data(cache=False), limit)
-    except RequestEntityTooLarge:
-        raise _too_large(limit) from None
-    body = body.removeprefix(BOM_UTF8)
+    body = _decode(_raw(cache=False), current_app.config["MAX_BODY_BYTES"]).removeprefix(BOM_UTF8)
     if "Idempotency-Key" in request.headers:
         g.body_digest = sha256(body).hexdigest()
     return body
+
+
+def _raw(*, cache: bool) -> bytes:
+    """Return the body as it was sent; without `cache`, once."""
+    try:
+        return request.get_data(cache=cache)
+    except RequestEntityTooLarge:
+        raise _too_large(current_app.config["MAX_BODY_BYTES"]) from None
 
 
 def _parse_json(body: bytes) -> Any:

@@ -12,13 +12,14 @@ from app.api.api_blueprint import Body, Success, link
 from app.api.errors import BODY_ERRORS
 from app.api.examples import AT
 from app.api.parameters import QuerySchema
-from app.api.request_body import json_body
+from app.api.request_body import json_body, optional_json_body
 from app.api.schemas import ResponseSchema, array_of, enum, string, strings, timestamp
 from app.api.write_headers import HeaderSchema
 from app.core.errors import NotFound
 from app.core.limits import MAX_ROTATION_OVERLAP_HOURS, MAX_TOKEN_TYPES
 from app.serialization.change_set_json import format_rfc3339, serialize_id
 from app.serialization.request_schemas import RequestSchema, Text, validate_body
+from app.webhooks.messages import CHANGE_SET, EVENTS, SEGMENT_ALERT
 from app.webhooks.models import (
     Webhook,
     create_webhook,
@@ -44,8 +45,9 @@ LINKS = {
 
 class WebhookResponse(ResponseSchema):
     id = string()
-    url = string("Where change sets are sent.")
-    types = strings("Only change sets that change segments of these types are sent; empty for all change sets.")
+    url = string("Where messages are sent.")
+    events = strings("Only these events are sent; empty for all, also those that are added later.")
+    types = strings("Only change sets that change segments of these types are sent, and alerts on them; empty for all.")
     state = enum("A paused webhook sends nothing until it is resumed, and then what has changed since.", *STATES)
     createdAt = timestamp("When it was created.")  # noqa: N815
 
@@ -58,28 +60,40 @@ class Webhooks(ResponseSchema):
     webhooks = array_of(WebhookResponse, "By id.")
 
 
-WEBHOOK = {"id": "1", "url": "https://example.com/hook", "types": ["membership"], "state": "active", "createdAt": AT}
+WEBHOOK = {
+    "id": "1",
+    "url": "https://example.com/hook",
+    "events": [CHANGE_SET, SEGMENT_ALERT],
+    "types": ["membership"],
+    "state": "active",
+    "createdAt": AT,
+}
 
 
 def _webhook_json(webhook: Webhook) -> dict[str, Any]:
     return {
         "id": serialize_id(webhook.id),
         "url": webhook.url,
+        "events": webhook.events,
         "types": webhook.types,
         "state": "paused" if webhook.paused_at else "active",
         "createdAt": format_rfc3339(webhook.created_at),
     }
 
 
-class CreateWebhookSchema(RequestSchema):
-    url = Text(required=True)
+class FilterSchema(RequestSchema):
+    events = fields.List(fields.String(validate=validate.OneOf(EVENTS)), validate=validate.Length(max=len(EVENTS)))
     types = fields.List(Text(), validate=validate.Length(max=MAX_TOKEN_TYPES))
 
 
-class UpdateWebhookSchema(RequestSchema):
+class CreateWebhookSchema(FilterSchema):
+    url = Text(required=True)
+
+
+class UpdateWebhookSchema(FilterSchema):
     """A missing property stays as it is."""
 
-    types = fields.List(Text(), validate=validate.Length(max=MAX_TOKEN_TYPES))
+    url = Text()
     state = fields.String(validate=validate.OneOf(STATES))
 
 
@@ -91,7 +105,7 @@ class UpdateWebhookSchema(RequestSchema):
     scope=SCOPE,
     query=QuerySchema,
     headers=HeaderSchema,
-    body=Body(CreateWebhookSchema, {"url": "https://example.com/hook", "types": ["membership"]}),
+    body=Body(CreateWebhookSchema, {name: WEBHOOK[name] for name in ("url", "events", "types")}),
     responses=(
         Success(
             WebhookSecret,
@@ -107,17 +121,22 @@ class UpdateWebhookSchema(RequestSchema):
 def create(query: dict[str, Any], headers: dict[str, Any]) -> tuple[Response, int]:
     """Create a webhook
 
-    The URL receives every change set from now on; with `types`, those that change segments of these types. The secret
-    is in this answer only.
+    The URL receives every event from now on, or only those of `events` and `types`; with `types`, missed nights only if
+    `events` names them. The secret is in this answer only.
     """
     body = json_body()
     validate_body(body, CreateWebhookSchema())
-    resolve(parse_url(body["url"], current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
+    _check_url(body["url"])
     salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-    webhook = get_webhook(create_webhook(body["url"], salt, digest, body.get("types", ())))
+    webhook = get_webhook(create_webhook(body["url"], salt, digest, body.get("types", ()), body.get("events", ())))
     response = jsonify(**_webhook_json(webhook), secret=secret)
     response.headers["Location"] = f"/api/v3/webhooks/{webhook.id}"
     return response, 201
+
+
+def _check_url(url: str) -> None:
+    """Raise DisallowedUrl unless messages may be sent there."""
+    resolve(parse_url(url, current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
 
 
 @blueprint.operation(
@@ -169,18 +188,20 @@ def webhook(query: dict[str, Any], webhook_id: int) -> Response:
     responses=(
         Success(WebhookResponse, "The webhook after the change.", {**WEBHOOK, "types": ["membership", "region"]}),
     ),
-    errors=(*BODY_ERRORS, InvalidType, NotFound),
+    errors=(*BODY_ERRORS, DisallowedUrl, InvalidType, NotFound),
 )
 def update(query: dict[str, Any], headers: dict[str, Any], webhook_id: int) -> Response:
     """Change a webhook
 
-    Its segment types, which hold for changes that are sent from now on, or its state. A property that is not sent stays
-    as it is; the URL cannot be changed: create another webhook.
+    Its URL, to which pending deliveries go at once; its events and segment types, which hold for what is sent from now
+    on; or its state. A property that is not sent stays as it is.
     """
     body = json_body()
     validate_body(body, UpdateWebhookSchema())
+    if "url" in body:
+        _check_url(body["url"])
     paused = body["state"] == "paused" if "state" in body else None
-    update_webhook(webhook_id, paused=paused, types=body.get("types"))
+    update_webhook(webhook_id, url=body.get("url"), types=body.get("types"), events=body.get("events"), paused=paused)
     return jsonify(_webhook_json(get_webhook(webhook_id)))
 
 
@@ -254,7 +275,7 @@ class RotatedWebhook(WebhookSecret):
     query=QuerySchema,
     headers=HeaderSchema,
     path_parameters=(WEBHOOK_ID,),
-    body=Body(RotateWebhookSchema, {"overlapHours": 24}),
+    body=Body(RotateWebhookSchema, {"overlapHours": 24}, required=False),
     responses=(
         Success(
             RotatedWebhook,
@@ -267,9 +288,9 @@ class RotatedWebhook(WebhookSecret):
 def rotate(query: dict[str, Any], headers: dict[str, Any], webhook_id: int) -> Response:
     """Rotate the secret of a webhook
 
-    Messages are signed with both secrets for the overlap. The new secret is in this answer only.
+    Messages are signed with both secrets for the overlap. The new secret is in this answer only. A body is not needed.
     """
-    body = json_body()
+    body = optional_json_body()
     validate_body(body, RotateWebhookSchema())
     salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
     rotate_webhook(webhook_id, salt, digest, timedelta(hours=body.get("overlapHours", 24)))

@@ -64,6 +64,7 @@ DETAILS = {
     "change_sets": lazy_gettext("changes"),
     "customers": lazy_gettext("customers"),
     "deleted": lazy_gettext("deleted"),
+    "events": lazy_gettext("events"),
     "expires": lazy_gettext("expires"),
     "filtered": lazy_gettext("filtered"),
     "format": lazy_gettext("format"),
@@ -85,6 +86,7 @@ DETAILS = {
     "scopes": lazy_gettext("permissions"),
     "sessions": lazy_gettext("sessions"),
     "types": lazy_gettext("segment types"),
+    "url": lazy_gettext("URL"),
 }
 """Labels by the name of a detail."""
 

@@ -12,14 +12,12 @@ from wtforms import (
     Field,
     IntegerField,
     SelectField,
-    SelectMultipleField,
     StringField,
     TextAreaField,
     ValidationError,
 )
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
-from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.access.api_tokens import (
     SCOPES,
@@ -39,6 +37,7 @@ from app.core.errors import DuplicateName
 from app.jobs.revoked_tokens import revoke_token
 from app.pages import blueprint
 from app.pages.auth import require_role
+from app.pages.checkboxes import Checkboxes
 from app.pages.domain_texts import translate_domain_text
 from app.pages.rotation import RotationForm
 from app.pages.segment_type_lines import are_types, types_of
@@ -60,11 +59,6 @@ EXPIRES = {
     "": lazy_gettext("Never"),
 }
 UNCHANGED = "unchanged"
-
-
-class Checkboxes(SelectMultipleField):  # type: ignore[misc]
-    widget = ListWidget(prefix_label=False)
-    option_widget = CheckboxInput()
 
 
 class LimitsForm(FlaskForm):  # type: ignore[misc]

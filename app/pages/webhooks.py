@@ -1,4 +1,4 @@
-"""Webhooks: the endpoints that receive every change set, and their deliveries. For admins."""
+"""Webhooks: the endpoints that receive events, and their deliveries. For admins."""
 
 from typing import Any
 
@@ -7,14 +7,17 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import Field, TextAreaField, URLField, ValidationError
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired
 
 from app.background import notify_workers
 from app.pages import blueprint
 from app.pages.auth import require_role
+from app.pages.checkboxes import Checkboxes
 from app.pages.domain_texts import translate_domain_text
 from app.pages.rotation import RotationForm
 from app.pages.segment_type_lines import are_types, types_of
+from app.webhooks.messages import CHANGE_SET, NIGHT_MISSED, SEGMENT_ALERT
 from app.webhooks.models import (
     MAX_PENDING_COUNTED,
     Webhook,
@@ -35,7 +38,25 @@ from app.webhooks.url_policy import DisallowedUrl, parse_url, resolve
 MAX_DELIVERIES = 50
 
 
-class TypesForm(FlaskForm):  # type: ignore[misc]
+EVENT_LABELS = {
+    CHANGE_SET: lazy_gettext("Changes"),
+    SEGMENT_ALERT: lazy_gettext("Alerts on segment sizes"),
+    NIGHT_MISSED: lazy_gettext("Missed nights"),
+}
+
+
+class WebhookForm(FlaskForm):  # type: ignore[misc]
+    url = URLField(
+        lazy_gettext("URL"),
+        [DataRequired(lazy_gettext("Enter a URL."))],
+        filters=[lambda url: (url or "").strip()],
+        description=lazy_gettext("Endpoint URL, e.g. https://example.com/hook."),
+    )
+    events = Checkboxes(
+        lazy_gettext("Events"),
+        choices=[SelectChoice(event, label) for event, label in EVENT_LABELS.items()],
+        description=lazy_gettext("Select none to send all events, including future ones."),
+    )
     types = TextAreaField(
         lazy_gettext("Segment types"),
         [are_types],
@@ -44,16 +65,9 @@ class TypesForm(FlaskForm):  # type: ignore[misc]
         ),
     )
 
-
-class WebhookForm(TypesForm):
-    url = URLField(
-        lazy_gettext("URL"),
-        [DataRequired(lazy_gettext("Enter a URL."))],
-        filters=[lambda url: (url or "").strip()],
-        description=lazy_gettext("Endpoint URL, e.g. https://example.com/hook."),
-    )
-
     def validate_url(self, field: Field) -> None:
+        if field.data == field.object_data:
+            return  # unchanged: its host may be unavailable now
         try:
             resolve(parse_url(field.data, current_app.config["WEBHOOK_ALLOWED_HOSTS"] or ()))
         except DisallowedUrl as error:
@@ -66,8 +80,9 @@ def webhooks() -> Any:
     form = WebhookForm()
     if form.validate_on_submit():
         salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-        return _secret_page(get_webhook(create_webhook(form.url.data, salt, digest, types_of(form.types))), secret)
-    return render_template("webhooks.html", form=form, webhooks=list_webhooks())
+        webhook_id = create_webhook(form.url.data, salt, digest, types_of(form.types), form.events.data)
+        return _secret_page(get_webhook(webhook_id), secret)
+    return render_template("webhooks.html", form=form, webhooks=list_webhooks(), event_labels=EVENT_LABELS)
 
 
 def _secret_page(webhook: Webhook, secret: str, rotated: bool = False) -> str:
@@ -85,6 +100,7 @@ def webhook(webhook_id: int) -> Any:
         deliveries=list_deliveries(webhook_id, MAX_DELIVERIES),
         pending_count=count_pending(webhook),
         max_pending_counted=MAX_PENDING_COUNTED,
+        event_labels=EVENT_LABELS,
     )
 
 
@@ -108,16 +124,17 @@ def webhook_test(webhook_id: int) -> Any:
     return redirect(url_for("pages.webhook", webhook_id=webhook_id))
 
 
-@blueprint.route("/webhooks/<number:webhook_id>/types", methods=["GET", "POST"])
+@blueprint.route("/webhooks/<number:webhook_id>/edit", methods=["GET", "POST"])
 @require_role("admin")
-def webhook_types(webhook_id: int) -> Any:
+def webhook_edit(webhook_id: int) -> Any:
     webhook = get_webhook(webhook_id)
-    form = TypesForm(types="\n".join(webhook.types))
+    form = WebhookForm(url=webhook.url, events=webhook.events, types="\n".join(webhook.types))
     if form.validate_on_submit():
-        update_webhook(webhook_id, types=types_of(form.types))
-        flash(_("Saved. Applies to the next change."))
+        update_webhook(webhook_id, url=form.url.data, types=types_of(form.types), events=form.events.data)
+        notify_workers()
+        flash(_("Saved. Applies from the next delivery."))
         return redirect(url_for("pages.webhook", webhook_id=webhook_id))
-    return render_template("webhook_types.html", webhook=webhook, form=form)
+    return render_template("webhook_edit.html", webhook=webhook, form=form)
 
 
 @blueprint.post("/webhooks/<number:webhook_id>/deliveries/<number:delivery_id>/resend")

@@ -7,13 +7,11 @@ from typing import Any
 import orjson
 import structlog
 
-from app.core.models.change_sets import ChangeSet
-from app.serialization.change_set_json import change_set_json, format_rfc3339
+from app.webhooks.change_set_filter import selects_change_set
 from app.webhooks.http_client import DeliveryError, ReceiverResponse, post
-from app.webhooks.models import WebhookDelivery
+from app.webhooks.messages import CHANGE_SET, TEST, build_message
 from app.webhooks.queue import AttemptResult, DeliveryClaim, claim_next, complete, skip
 from app.webhooks.signing import SecretKeyChanged, signature_headers, signing_secrets
-from app.webhooks.type_filter import changes_types
 from app.webhooks.url_policy import DisallowedUrl, HostAndPort, parse_url, resolve
 
 log = structlog.get_logger()
@@ -28,7 +26,7 @@ def deliver_next(secret_keys: Sequence[str], allowed_hosts: Collection[HostAndPo
     if claim.change_set is None and claim.delivery.change_set_id is not None:
         complete(claim, AttemptResult(False, "the change set has been deleted", permanent=True))
         return True
-    if claim.change_set and claim.webhook.types and not changes_types(claim.change_set.id, claim.webhook.types):
+    if claim.change_set and not selects_change_set(claim.webhook, claim.change_set.id):
         skip(claim)
         return True
     result = _send(claim, secret_keys, allowed_hosts)
@@ -48,8 +46,7 @@ def deliver_next(secret_keys: Sequence[str], allowed_hosts: Collection[HostAndPo
 
 def _send(claim: DeliveryClaim, secret_keys: Sequence[str], allowed_hosts: Collection[HostAndPort]) -> AttemptResult:
     message_id = claim.delivery.message_id
-    message = build_message(claim.change_set) if claim.change_set else _event_message(claim.delivery)
-    body = orjson.dumps(message)
+    body = orjson.dumps(_message(claim))
     try:
         target = parse_url(claim.webhook.url, allowed_hosts)
         secrets = signing_secrets(claim.webhook, secret_keys)
@@ -73,21 +70,7 @@ def _result(response: ReceiverResponse) -> AttemptResult:
     )
 
 
-def build_message(change_set: ChangeSet) -> dict[str, Any]:
-    """Return the body of a delivery, in the shape that Standard Webhooks recommends.
-
-    It names no person: neither the actor nor the note of the change set, which may hold an e-mail, a document_id or
-    the name of a file. The receiver reads those through the API with a token of its own.
-    """
-    described = change_set_json(change_set)
-    data = {name: value for name, value in described.items() if name not in ("actor", "note")}
-    return {"type": "change_set", "timestamp": format_rfc3339(change_set.at), "data": {"changeSet": data}}
-
-
-def _event_message(delivery: WebhookDelivery) -> dict[str, Any]:
-    return delivery.message or build_test_message(delivery)
-
-
-def build_test_message(delivery: WebhookDelivery) -> dict[str, Any]:
-    """Return the body of a test event."""
-    return {"type": "test", "timestamp": format_rfc3339(delivery.created_at), "data": {}}
+def _message(claim: DeliveryClaim) -> dict[str, Any]:
+    if claim.change_set:
+        return build_message(CHANGE_SET, claim.change_set.at, changeSet=claim.change_set)
+    return claim.delivery.message or build_message(TEST, claim.delivery.created_at)

@@ -1,14 +1,13 @@
 """The event `night.missed`: queued for the webhooks in the transaction that records a missed night."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.access.missed_nights import check_nights
 from app.core.models.missed_nights import MissedNight
-from app.serialization.change_set_json import format_rfc3339, serialize_id
+from app.webhooks.messages import NIGHT_MISSED, build_message
 from app.webhooks.models import Webhook, new_delivery
 from app.webhooks.queue import MAX_AGE
 
@@ -19,19 +18,9 @@ def check_missed_nights(zone: str, moment: datetime) -> int:
 
 
 def queue_missed_night(session: Session, night: MissedNight) -> None:
-    """Queue a delivery to each webhook, also to paused ones, without a filter: a missed night has no segment types."""
+    """Queue a delivery to each webhook that selects the event, also to paused ones."""
     for webhook in session.scalars(select(Webhook).order_by(Webhook.id)):
-        if not webhook.types:
+        if webhook.selects(NIGHT_MISSED):
             delivery = new_delivery(webhook.id, None, night.missed_at, MAX_AGE)
-            delivery.message = missed_night_message(night)
+            delivery.message = build_message(NIGHT_MISSED, night.missed_at, night=night)
             session.add(delivery)
-
-
-def missed_night_message(night: MissedNight) -> dict[str, Any]:
-    """Return the body of a delivery. Who did not come made the change set that it names."""
-    data = {
-        "usuallyBy": format_rfc3339(night.usually_by),
-        "lastAt": format_rfc3339(night.last_at),
-        "lastChangeSet": serialize_id(night.last_change_set_id),
-    }
-    return {"type": "night.missed", "timestamp": format_rfc3339(night.missed_at), "data": {"night": data}}

@@ -1,4 +1,4 @@
-"""Webhooks: endpoints that receive every change set, and the deliveries to them.
+"""Webhooks: endpoints that receive events, and the deliveries to them.
 
 A webhook has a position in the change feed, and receives the next change set once the previous one was accepted or has
 failed: nothing is written for it while segments change. app.webhooks.queue decides which delivery is next.
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ForeignKey, Index, func, select
+from sqlalchemy import ForeignKey, Index, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.access.audit_log import record_event
@@ -40,6 +40,8 @@ class Webhook(LeaseColumns, Base):
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     types: Mapped[list[str]] = mapped_column(dialects.Json, server_default="[]")
     """Only change sets that change segments of these types are sent; empty for all change sets."""
+    events: Mapped[list[str]] = mapped_column(dialects.Json, server_default="[]")
+    """Only these events are sent; empty for all, also those that later versions add."""
     position: Mapped[int] = mapped_column(dialects.Id)
     """The position in the change feed of the last change set that got a delivery."""
     last_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -48,6 +50,14 @@ class Webhook(LeaseColumns, Base):
     @property
     def in_rotation(self) -> bool:
         return bool(self.previous_until and self.previous_until > now())
+
+    def selects(self, event: str, type_: str | None = None) -> bool:
+        """Return whether it receives this event, which is about a segment type or about none."""
+        if self.events and event not in self.events:
+            return False
+        if type_ is None:  # its types cannot select it: only its events do
+            return bool(self.events) or not self.types
+        return not self.types or type_ in self.types
 
 
 class WebhookDelivery(Base):
@@ -78,9 +88,11 @@ class WebhookDelivery(Base):
     """`500 Internal Server Error`, `no response within 10 seconds`: never the body of a response."""
 
 
-def create_webhook(url: str, salt: str, secret_digest: str, types: Iterable[str] = ()) -> int:
-    """Create a webhook that receives changes from now on; return its id. Raises InvalidType."""
-    allowed_types = parse_types(types)
+def create_webhook(
+    url: str, salt: str, secret_digest: str, types: Iterable[str] = (), events: Iterable[str] = ()
+) -> int:
+    """Create a webhook that receives events from now on; return its id. Raises InvalidType."""
+    filters = {"types": parse_types(types), "events": list(dict.fromkeys(events))}
     settled = run_in_transaction(dialects.settled_position, commit=False)
 
     def work(session: Session) -> int:
@@ -90,14 +102,15 @@ def create_webhook(url: str, salt: str, secret_digest: str, types: Iterable[str]
             url=url,
             salt=salt,
             secret_digest=secret_digest,
-            types=allowed_types,
+            **filters,
             created_at=at,
             position=newest or 0,
             last_attempt_at=at,
         )
         session.add(webhook)
         session.flush()
-        record_event(session, "webhook_created", url, after={"types": allowed_types} if allowed_types else None)
+        after = {name: values for name, values in filters.items() if values}
+        record_event(session, "webhook_created", url, after=after or None)
         record_event(session, "secret_shown", url)
         return webhook.id
 
@@ -133,27 +146,44 @@ def count_pending(webhook: Webhook) -> int:
     return db.session.scalar(select(func.count()).select_from(pending.limit(MAX_PENDING_COUNTED).subquery())) or 0
 
 
-def update_webhook(webhook_id: int, *, paused: bool | None = None, types: Iterable[str] | None = None) -> None:
-    """Pause the webhook, or let it continue where it stopped; limit it to changes of these types from now on.
+def update_webhook(
+    webhook_id: int,
+    *,
+    url: str | None = None,
+    types: Iterable[str] | None = None,
+    events: Iterable[str] | None = None,
+    paused: bool | None = None,
+) -> None:
+    """Change where and what it sends from now on; pause it, or let it continue where it stopped.
 
-    What is None stays. Raises InvalidType, NotFound.
+    What is None stays. Pending deliveries go to the new URL at once. Raises InvalidType, NotFound.
     """
-    allowed_types = None if types is None else parse_types(types)
+    values: dict[str, Any] = {
+        "url": url,
+        "types": None if types is None else parse_types(types),
+        "events": None if events is None else list(dict.fromkeys(events)),
+    }
 
     def work(session: Session) -> None:
         webhook = get_webhook_in(session, webhook_id)
-        if allowed_types is not None:
-            _set_types(session, webhook, allowed_types)
+        _set_values(session, webhook, {name: value for name, value in values.items() if value is not None})
         if paused is not None:
             _set_paused(session, webhook, paused)
 
     run_in_transaction(work)
 
 
-def _set_types(session: Session, webhook: Webhook, types: list[str]) -> None:
-    before, webhook.types = webhook.types, types
-    if before != types:
-        record_event(session, "webhook_changed", webhook.url, before={"types": before}, after={"types": types})
+def _set_values(session: Session, webhook: Webhook, values: dict[str, Any]) -> None:
+    before = {name: getattr(webhook, name) for name, value in values.items() if getattr(webhook, name) != value}
+    if not before:
+        return
+    after = {name: values[name] for name in before}
+    record_event(session, "webhook_changed", webhook.url, before=before, after=after)
+    for name, value in after.items():
+        setattr(webhook, name, value)
+    if "url" in after:
+        pending = WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.state == PENDING
+        session.execute(update(WebhookDelivery).where(*pending).values(next_attempt_at=now()))
 
 
 def _set_paused(session: Session, webhook: Webhook, paused: bool) -> None:

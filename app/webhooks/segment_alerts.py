@@ -1,7 +1,6 @@
 """The event `segment.alert`: queued for the webhooks in the transaction that raises or clears an alert."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,8 +9,8 @@ from app.access.audit_log import record_event_now
 from app.core.counts.size_alerts import check_alerts
 from app.core.models.segment_alerts import Condition, RaisedAlert, Watched, save_alerts
 from app.core.models.segments import SegmentPair
-from app.serialization.change_set_json import format_rfc3339
 from app.serialization.segment_notation import format_segment
+from app.webhooks.messages import SEGMENT_ALERT, build_message
 from app.webhooks.models import Webhook, new_delivery
 from app.webhooks.queue import MAX_AGE
 
@@ -30,28 +29,10 @@ def change_alerts(watched: Watched, thresholds: Mapping[Condition, int]) -> None
 
 
 def queue_alert(session: Session, alert: RaisedAlert) -> None:
-    """Queue a delivery to each webhook, also to paused ones, that is not limited to other types."""
+    """Queue a delivery to each webhook that selects the event for this type, also to paused ones."""
     at = alert.cleared_at or alert.raised_at
     for webhook in session.scalars(select(Webhook).order_by(Webhook.id)):
-        if not webhook.types or alert.type in webhook.types:
+        if webhook.selects(SEGMENT_ALERT, alert.type):
             delivery = new_delivery(webhook.id, None, at, MAX_AGE)
-            delivery.message = alert_message(alert)
+            delivery.message = build_message(SEGMENT_ALERT, at, alert=alert)
             session.add(delivery)
-
-
-def alert_message(alert: RaisedAlert) -> dict[str, Any]:
-    """Return the body of a delivery. It names a segment or a type, and no customer."""
-    cleared_at = alert.cleared_at and format_rfc3339(alert.cleared_at)
-    data = {
-        "state": "cleared" if alert.cleared_at else "raised",
-        "type": alert.type,
-        "value": alert.value,
-        "condition": alert.condition,
-        "threshold": alert.threshold,
-        "customers": alert.customers,
-        "customersDayBefore": alert.day_before,
-        "raisedAt": format_rfc3339(alert.raised_at),
-        "clearedAt": cleared_at,
-    }
-    timestamp = cleared_at or data["raisedAt"]
-    return {"type": "segment.alert", "timestamp": timestamp, "data": {"alert": data}}

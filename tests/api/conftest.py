@@ -1,11 +1,11 @@
-"""Clients and customers of several modules: one whose changes are held, one that erases, and whom it erases."""
+"""Clients and customers of several modules: whose changes are held, who erases and whom, who manages webhooks."""
 
 import pytest
 from flask import Flask
 
 from app.access.api_tokens import SCOPES, create_token
 from app.core.changes.document_ids import rename_customer
-from tests.support.clients import Api, Shell
+from tests.support.clients import Api, Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, set_segments
 from tests.support.erasure import PERSON
 from tests.support.held_changes import IDS, token
@@ -36,3 +36,9 @@ def person(eraser: Api) -> str:
     rename_customer("erase-me-77", "new-id-78", TESTER)
     eraser.replace([{"document_id": id_, "segments": GOLD} for id_ in ("new-id-78", "other")])
     return "new-id-78"
+
+
+@pytest.fixture
+def hooks(app: Flask) -> Api:
+    """A client whose token manages webhooks."""
+    return api_with(app, create_token("hooks", ("webhooks:write",)))

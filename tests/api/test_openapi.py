@@ -153,7 +153,7 @@ def test_its_curl_works_and_answers_like_the_example(
     app: Flask, specification: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.api.webhooks.resolve", lambda _target: ["192.0.2.1"])  # the host of the example
-    add_webhook("https://example.com/hook", ["membership"])
+    add_webhook("https://example.com/hook", ["membership"], ["change_set"])
     save_alerts(Watched("membership", "GOLD"), {"below": 1000})
     api = Api(app.test_client(), create_token("all", SCOPES))
     add_customers("1232-2323", name="Ana Gómez", email="ana@example.com")
@@ -166,7 +166,8 @@ def test_its_curl_works_and_answers_like_the_example(
     body = json.loads(curl[curl.index("-d") + 1]) if "-d" in curl else None
     target = f"{url.path}?{url.query}" if url.query else url.path
     result = blueprint.operations[name].responses[0]
-    response = api.call(curl[curl.index("-X") + 1], target, status=result.status, **({"json": body} if body else {}))
+    sent = {"json": body} if body else {"headers": {"Content-Type": "text/plain"}}
+    response = api.call(curl[curl.index("-X") + 1], target, status=result.status, **sent)
     if result.schema is None:
         assert response.text.splitlines()[0] == result.example.splitlines()[0]
         return

@@ -193,6 +193,8 @@ def test_webhooks_are_managed(network: Network, monkeypatch: pytest.MonkeyPatch)
         changed = client.webhooks.update(webhook.id, types=["region"], paused=True)
         assert (changed.types, changed.state) == (["region"], "paused")
         assert client.webhooks.update(webhook.id, paused=False) == replace(webhook, types=["region"])
+        moved = client.webhooks.update(webhook.id, url="https://example.com/moved", events=["change_set"])
+        assert (moved.url, moved.events, moved.types) == ("https://example.com/moved", ["change_set"], ["region"])
         rotated = client.webhooks.rotate(webhook.id, overlap_hours=1)
         assert rotated.secret not in (None, secret)
         assert rotated.previous_until

@@ -86,7 +86,7 @@ def test_delete_asks_for_confirmation(admin: HtmlClient, receiver: Receiver, ana
     assert "Webhook deleted" in admin.submit("/webhooks/1/delete").text
     set_segments(ana, GOLD)
     assert not deliver_webhooks(NEVER_STOPS)
-    for path in ("", "/rotate", "/delete", "/types"):
+    for path in ("", "/rotate", "/delete", "/edit"):
         admin.get(f"/webhooks/1{path}", status=404)
     admin.post("/webhooks/1/pause", status=404)
     admin.post("/webhooks/1/test", status=404)
@@ -134,9 +134,9 @@ def test_only_admins_manage_webhooks(
     assert admin.get("/").links["Webhooks"] == "/webhooks"
     for operator in (editor, viewer):
         assert "Webhooks" not in operator.get("/").links
-        for path in ("", "/1", "/1/rotate", "/1/delete", "/1/types"):
+        for path in ("", "/1", "/1/rotate", "/1/delete", "/1/edit"):
             operator.get(f"/webhooks{path}", status=403)
-        for act in ("pause", "resume", "rotate", "delete", "test", "types", "deliveries/1/resend"):
+        for act in ("pause", "resume", "rotate", "delete", "test", "edit", "deliveries/1/resend"):
             operator.post(f"/webhooks/1/{act}", status=403)
 
 
@@ -149,9 +149,9 @@ def test_only_changes_of_chosen_types_are_sent(admin: HtmlClient, receiver: Rece
     set_segments(ana, GOLD)
     deliver()
     assert receiver.accepted() == ["2"]
-    form = admin.get(page.links["Edit segment types"])
+    form = admin.get(page.links["Edit"])
     assert "membership\nregion" in form.html
-    assert "Applies to the next change" in admin.submit("/webhooks/1/types", {"types": ""}).text
+    assert "Applies from the next delivery" in admin.submit("/webhooks/1/edit", {"url": receiver.url, "types": ""}).text
     assert "Segment types All types" in admin.get("/webhooks/1").text
     set_segments(ana, [*GOLD, {"type": "interest", "value": "TEA"}])
     deliver()
@@ -160,7 +160,46 @@ def test_only_changes_of_chosen_types_are_sent(admin: HtmlClient, receiver: Rece
     assert "Webhook changed" in events.text
 
 
-@pytest.mark.parametrize("path", ["/webhooks", "/webhooks/1/types"])
+def test_only_chosen_events_are_sent(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
+    chosen = [("url", receiver.url), ("events", "segment.alert"), ("events", "night.missed")]
+    admin.post("/webhooks", chosen, status=200)
+    assert "Alerts on segment sizes Missed nights No deliveries" in admin.get("/webhooks").text
+    assert "Events Alerts on segment sizes, Missed nights" in admin.get("/webhooks/1").text
+    set_segments(ana, GOLD)
+    deliver()
+    assert receiver.received == []
+    admin.submit("/webhooks/1/edit", {"url": receiver.url, "events": "change_set"})
+    assert "Events Changes" in admin.get("/webhooks/1").text
+    set_segments(ana, [])
+    deliver()
+    assert receiver.accepted() == ["2"]
+    admin.submit("/webhooks/1/edit", {"url": receiver.url})
+    assert "Events All events" in admin.get("/webhooks/1").text
+
+
+def test_pending_deliveries_go_to_a_new_url_at_once(admin: HtmlClient, receiver: Receiver, ana: str) -> None:
+    added(admin, receiver)
+    receiver.answers = [500]
+    set_segments(ana, GOLD)
+    deliver()
+    new_url = f"{receiver.url}&moved=1"
+    page = HtmlPage(admin.post("/webhooks/1/edit", {"url": "http://example.com/"}, status=200).text)
+    assert "must begin with https://" in page.text
+    assert deliver() == 0, "waits for another attempt"
+    admin.submit("/webhooks/1/edit", {"url": new_url})
+    deliver()
+    assert receiver.accepted() == ["1"]
+    assert receiver.received[-1].path.endswith("&moved=1")
+    assert f"URL: {new_url}" in admin.get("/audit-log").text
+
+
+def test_host_of_an_unchanged_url_may_be_unavailable(admin: HtmlClient) -> None:
+    add_webhook("https://nowhere.invalid/")
+    unchanged = {"url": "https://nowhere.invalid/", "types": "region"}
+    assert "Applies from" in admin.submit("/webhooks/1/edit", unchanged).text
+
+
+@pytest.mark.parametrize("path", ["/webhooks", "/webhooks/1/edit"])
 def test_invalid_types_are_rejected(admin: HtmlClient, receiver: Receiver, path: str) -> None:
     add_webhook(receiver.url)
     too_many = "\n".join(f"t{number}" for number in range(MAX_TOKEN_TYPES + 1))

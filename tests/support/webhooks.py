@@ -14,17 +14,25 @@ from app.core.database import db, now
 from app.webhooks.models import WebhookDelivery, create_webhook, list_deliveries
 from app.webhooks.signing import new_secret
 from bench.servers.gunicorn import ROOT
+from tests.support.clients import Api
 from tests.support.customers import set_segments
-from tests.support.webhook_receiver import Received
+from tests.support.webhook_receiver import Received, Receiver
 
 NEVER_STOPS = threading.Event()
+API_URL = "/api/v3/webhooks"
 
 
-def add_webhook(url: str, types: Sequence[str] = ()) -> str:
+def add_webhook(url: str, types: Sequence[str] = (), events: Sequence[str] = ()) -> str:
     """Create a webhook and return its secret."""
     salt, digest, secret = new_secret(current_app.config["SECRET_KEY"])
-    create_webhook(url, salt, digest, types)
+    create_webhook(url, salt, digest, types, events)
     return secret
+
+
+def create(admin: Api, receiver: Receiver, types: list[str] | None = None, **options: Any) -> Any:
+    """Create a webhook by API and return the answer."""
+    body = {"url": receiver.url, **({"types": types} if types is not None else {}), **options}
+    return admin.call("POST", API_URL, json=body, status=201).json
 
 
 def deliver(limit: int = 100) -> int:

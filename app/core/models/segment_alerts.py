@@ -50,6 +50,10 @@ class RaisedAlert(Base):
     raised_at: Mapped[datetime] = mapped_column(UtcDateTime)
     cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    @property
+    def state(self) -> str:
+        return "cleared" if self.cleared_at else "raised"
+
 
 class SegmentAlert(Base):
     """One condition on the size of a segment or of a type."""

@@ -101,8 +101,8 @@ def webhooks(session: BrowserSession) -> Iterator[PageState]:
     path = page.url.removeprefix(session.address)
     submit(page, f"form[action='{path}/test']")
     yield "webhook with a test event", session
-    session.go(f"{path}/types")
-    yield "webhook_types", session
+    session.go(f"{path}/edit")
+    yield "webhook_edit", session
     for action in ("rotate", "delete"):
         session.go(f"{path}/{action}")
         yield "secret_rotate of a webhook" if action == "rotate" else "webhook_delete", session

@@ -7,7 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -22,17 +22,19 @@ PREFIX = "whsec_"
 
 @dataclass(frozen=True)
 class Webhook:
-    """A URL that receives change sets."""
+    """A URL that receives events."""
 
     id: str
     url: str
     types: list[str]
-    """Only change sets that change segments of these types are sent; empty for all change sets."""
+    """Of change sets and alerts, only those about segments of these types are sent; empty for all."""
     state: str
     """`active`, or `paused` until it is resumed."""
     created_at: datetime
     secret: str | None = None
     """Signs its messages. Only `create` and `rotate` return it; store it, it is not shown again."""
+    events: list[str] = field(default_factory=list)
+    """Only these events are sent; empty for all."""
     previous_until: datetime | None = None
     """Until when messages are signed with the secret before as well; only `rotate` returns it."""
 
@@ -46,6 +48,7 @@ class Webhook:
             state=content["state"],
             created_at=datetime.fromisoformat(content["createdAt"]),
             secret=content.get("secret"),
+            events=content.get("events", []),
             previous_until=datetime.fromisoformat(until) if until else None,
         )
 
@@ -56,13 +59,14 @@ class Webhooks:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def create(self, url: str, types: Iterable[str] = ()) -> Webhook:
+    def create(self, url: str, types: Iterable[str] = (), *, events: Iterable[str] = ()) -> Webhook:
         """Create a webhook, and return it with its secret.
 
-        With `types`, it receives only change sets that change segments of these types. Raises ApiError, for example
-        with code DISALLOWED_URL. Not retried, because that could create two: look at `list` if the response got lost.
+        With `events`, it receives only these; with `types`, only change sets that change segments of these types, and
+        alerts on them. Raises ApiError, for example with code DISALLOWED_URL. Not retried, because that could create
+        two: look at `list` if the response got lost.
         """
-        body = {"url": url, "types": list(types)}
+        body = {"url": url, "types": list(types), "events": list(events)}
         return Webhook.from_json(self._transport.send("POST", WEBHOOKS, json=body, retry=False).json())
 
     def list(self) -> list[Webhook]:
@@ -72,9 +76,20 @@ class Webhooks:
     def get(self, webhook: str) -> Webhook:
         return Webhook.from_json(self._transport.send("GET", _path(webhook)).json())
 
-    def update(self, webhook: str, *, types: Iterable[str] | None = None, paused: bool | None = None) -> Webhook:
-        """Limit a webhook to changes of these types, pause or resume it, and return it; what is None stays."""
-        body: dict[str, Any] = {} if types is None else {"types": list(types)}
+    def update(
+        self,
+        webhook: str,
+        *,
+        url: str | None = None,
+        types: Iterable[str] | None = None,
+        events: Iterable[str] | None = None,
+        paused: bool | None = None,
+    ) -> Webhook:
+        """Change a webhook, and return it; what is None stays. Pending deliveries go to the new `url`."""
+        filters = {"types": types, "events": events}
+        body: dict[str, Any] = {name: list(values) for name, values in filters.items() if values is not None}
+        if url is not None:
+            body["url"] = url
         if paused is not None:
             body["state"] = "paused" if paused else "active"
         return Webhook.from_json(self._transport.send("PATCH", _path(webhook), json=body).json())
