@@ -216,13 +216,18 @@ def _skip_reason(states: tuple[Segments, Segments] | None) -> str:
 
 
 def describe(edit: BulkEdit) -> str:
-    """Return the note of the change set: its reason, or such as `Renames membership Gold to membership GOLD`."""
+    """Return the note of the change set: its reason, or such as `Renames membership Gold → membership GOLD`."""
     if edit.reason:
         return edit.reason
     names = [f"{pair['type']} {pair['value']}" for pair in edit.segments]
     if edit.action == "rename":
-        renames = [f"{old} to {new}" for old, new in zip(names[::2], names[1::2], strict=True)]
+        renames = [f"{old} → {new}" for old, new in zip(names[::2], names[1::2], strict=True)]
         rest = f" and {len(renames) - MAX_NAMED} more" if len(renames) > MAX_NAMED else ""
         return f"Renames {', '.join(renames[:MAX_NAMED])}{rest}"
-    verb = {"add": "Adds", "remove": "Removes", "replace": "Replaces all segments by", "clear": "Clears all segments"}
+    verb = {
+        "add": "Adds",
+        "remove": "Removes",
+        "replace": "Replaces all segments with",
+        "clear": "Removes all segments",
+    }
     return " ".join([verb[edit.action], ", ".join(names)]).strip()

@@ -4,6 +4,7 @@ from flask import Blueprint
 from werkzeug.utils import find_modules, import_string
 
 from app.pages import (
+    actor_texts,
     audit_texts,
     auth,
     blanks,
@@ -18,6 +19,7 @@ from app.pages import (
 
 blueprint = Blueprint("pages", __name__)
 blueprint.add_app_template_global(auth.can)
+actor_texts.register(blueprint)
 audit_texts.register(blueprint)
 blanks.register(blueprint)
 charts.register(blueprint)

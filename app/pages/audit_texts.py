@@ -107,23 +107,16 @@ WORDS = {
 }
 """Labels of stored words, by the name of their detail."""
 
-ACTORS = {"anonymous": lazy_gettext("anonymous"), "system": lazy_gettext("system")}
-"""Labels of actors that are neither an operator nor a token."""
-
 TIMES = ("before", "expires", "old_secret_expires")
 
 
 def register(blueprint: Blueprint) -> None:
-    for template_filter in (audit_event_label, audit_actor, audit_details):
+    for template_filter in (audit_event_label, audit_details):
         blueprint.add_app_template_filter(template_filter)
 
 
 def audit_event_label(event: str) -> str:
     return str(EVENTS.get(event, event))
-
-
-def audit_actor(actor: str) -> str:
-    return str(ACTORS.get(actor, actor))
 
 
 def audit_details(details: dict[str, Any]) -> str:

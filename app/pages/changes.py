@@ -23,6 +23,7 @@ from app.core.models.change_sets import ChangeSet, get_change_set
 from app.core.models.segments import SegmentPair
 from app.jobs.held_changes import count_held
 from app.pages import blueprint, list_query
+from app.pages.actor_texts import actors_named
 from app.pages.auth import require_role
 from app.pages.days import start_of_day, start_of_next_day
 from app.pages.domain_texts import translate_domain_text
@@ -54,7 +55,7 @@ class ChangeListFilter:
     def change_set_filter(self) -> ChangeSetFilter:
         return ChangeSetFilter(
             source=self.source,
-            actor=self.actor,
+            actors=actors_named(self.actor) if self.actor else (),
             document_id=self.customer,
             segment=self.segment,
             since=start_of_day(self.since) if self.since else None,

@@ -18,6 +18,7 @@ from app.core.models.segments import Segments
 from app.jobs.import_lines import import_lines
 from app.jobs.scheduled_changes import scheduled_for_customer
 from app.pages import blueprint, list_query
+from app.pages.actor_texts import actor_label
 from app.pages.auth import current_actor, require_role
 from app.pages.editor import Editor, make_editor, parse_editor
 from app.pages.reasons import parse_reason
@@ -89,7 +90,7 @@ def _save_merged(current: Customer, editor: Editor) -> Any:
     if merged is None:
         return None
     latest = timeline(current.document_id, limit=1)
-    actor = latest[0].change_set.actor if latest else _("Someone else")
+    actor = actor_label(latest[0].change_set.actor) if latest else _("Someone else")
     document_id, version = current.document_id, Version(current.part_id)
     result = replace_segments({document_id: merged}, current_actor(), as_of=version, note=parse_reason())
     if result.stale or result.too_many:

@@ -11,6 +11,7 @@ from functools import cache
 from flask import Blueprint
 from flask_babel import gettext
 
+from app.core.models.change_sets import REASON_SEPARATOR
 from app.pages.template_filters import number
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -204,6 +205,12 @@ NOTES = (
     marked("Reverts change #%(id)s for this customer"),
     marked("Sample data"),
     marked("Scheduled undo of change #%(id)s"),
+    marked("Adds %(segments)s"),
+    marked("Removes %(segments)s"),
+    marked("Replaces all segments with %(segments)s"),
+    marked("Removes all segments"),
+    marked("Renames %(renames)s"),
+    marked("Renames %(renames)s and %(count)s more"),
 )
 """Notes that the service itself writes at a change; others are words of its users."""
 
@@ -220,8 +227,9 @@ def translate_domain_text(text: str) -> str:
 
 
 def translate_note(note: str) -> str:
-    """Return the note of a change, in the operator's language if the service wrote it."""
-    return _translate(note, NOTES)
+    """Return the note of a change, in the operator's language if the service wrote it; a reason after it stays."""
+    written, separator, reason = note.partition(REASON_SEPARATOR)
+    return _translate(written, NOTES) + separator + reason
 
 
 def _translate(text: str, templates: tuple[str, ...]) -> str:

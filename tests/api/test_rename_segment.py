@@ -49,7 +49,7 @@ def test_every_customer_has_the_new_segment_in_place_of_the_old(
     assert all_segments() == {"a": [WINE, PLATINUM, *SILVER], "b": [PLATINUM], "c": SILVER}
     totals: Any = api.get(f"/api/v3/change-sets/{job['changeSet']}").json
     assert (totals["changed"], totals["actor"], totals["source"]) == (2, "token crm-nightly", "api")
-    assert totals["note"] == "Renames membership GOLD to membership PLATINUM"
+    assert totals["note"] == "Renames membership GOLD → membership PLATINUM"
     assert recount(TESTER) == []
     api.call("POST", f"/api/v3/change-sets/{job['changeSet']}/revert")
     assert all_segments() == before

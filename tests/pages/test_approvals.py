@@ -84,7 +84,7 @@ def test_import_above_the_size_needs_another_operator(editor: HtmlClient, other:
     approve(other, approval)
     assert run_job()
     assert all_segments() == {"a": SILVER, "b": SILVER, "c": [], "d": GOLD}
-    assert "Applied by operator editor@example.com" in editor.get(url).text
+    assert "Applied by editor@example.com" in editor.get(url).text
 
 
 def test_undo_above_the_size_needs_another_operator(editor: HtmlClient, other: HtmlClient) -> None:

@@ -45,6 +45,8 @@ def test_lists_change_sets_and_their_customers(viewer: HtmlClient) -> None:
         ("", {"1", "2"}),
         ("source=api", {"1"}),
         ("actor=tester", {"2"}),
+        ("actor=token crm-nightly", {"1"}),
+        ("actor=crm-nightly", {"1"}),
         ("customer=b", {"1"}),
         ("customer=a", {"1", "2"}),
         ("customer=a&source=command", {"2"}),

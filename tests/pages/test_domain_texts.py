@@ -14,7 +14,9 @@ from app.files.formats import ENCODINGS
 from app.files.notes import TEXTS as FILE_NOTES
 from app.files.notes import describe_notes
 from app.jobs.batches import SKIP_REASONS
-from app.pages.domain_texts import TEXTS, translate_domain_text, translate_row_error
+from app.jobs.bulk_edits import ACTIONS, BulkEdit, describe
+from app.pages.actor_texts import actor_label, actors_named
+from app.pages.domain_texts import TEXTS, translate_domain_text, translate_note, translate_row_error
 from app.pages.template_filters import number
 from tests.support.customers import GOLD, TESTER, add_customers
 from tests.support.html_client import HtmlClient
@@ -187,3 +189,50 @@ def test_token_is_refused_in_the_language_of_the_page(admin: HtmlClient) -> None
         "Opción inválida",
     ):
         assert text in page
+
+
+@pytest.mark.parametrize(
+    ("note", "translated"),
+    [
+        ("Import of crm.csv", "Importación de crm.csv"),
+        ("Import 7: crm.csv – after the call", "Importación 7: crm.csv – after the call"),
+        (
+            "Reverts change #7 for this customer – my mistake",
+            "Revierte el cambio n.º\N{NO-BREAK SPACE}7 para este cliente – my mistake",
+        ),
+        ("Adds membership GOLD", "Añade membership GOLD"),
+        ("Removes all segments", "Quita todos los segmentos"),
+        ("Renames a b → a c, a d → a e and 3 more", "Renombra a b → a c, a d → a e y 3 más"),
+        ("Called the customer", "Called the customer"),
+    ],
+)
+def test_note_of_a_change_is_in_the_language_of_the_page(app: Flask, note: str, translated: str) -> None:
+    with force_locale("es"):
+        assert translate_note(note) == translated
+    with force_locale("en"):
+        assert translate_note(note) == note
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_note_of_a_bulk_edit_is_translated(app: Flask, action: str) -> None:
+    pairs = [{"type": "t", "value": str(n)} for n in range(10 if action == "rename" else 1)]
+    note = describe(BulkEdit(action, pairs))  # type: ignore[arg-type]
+    with force_locale("es"):
+        assert translate_note(note) != note
+
+
+@pytest.mark.parametrize(
+    ("actor", "label"),
+    [
+        ("operator ana@example.com", "ana@example.com"),
+        ("token crm-nightly", "token crm-nightly"),
+        ("command line root", "línea de comandos (root)"),
+        ("system", "sistema"),
+        ("demo", "demo"),
+    ],
+)
+def test_who_changed_something_is_named_in_the_language_of_the_page(app: Flask, actor: str, label: str) -> None:
+    with force_locale("es"):
+        assert actor_label(actor) == label
+        assert actor in actors_named(label) or actor == "system"
+    assert actor in actors_named(actor.rsplit(" ", maxsplit=1)[-1])

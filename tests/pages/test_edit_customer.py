@@ -23,7 +23,7 @@ def test_a_segment_is_added(editor: HtmlClient, ana: str) -> None:
     after = save(editor, ana, with_row(form_of(page), "interest", "WINE"))
     assert "Saved." in after.text
     assert all_segments() == {ana: [*GOLD, *WINE]}
-    assert "operator editor@example.com" in after.text
+    assert "editor@example.com" in after.text
     assert timeline(ana, limit=1)[0].change_set.source == "page"
 
 

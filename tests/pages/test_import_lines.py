@@ -24,7 +24,7 @@ def apply_file(editor: HtmlClient, content: str, roles: list[str], name: str = "
 def test_history_names_the_line(editor: HtmlClient) -> None:
     apply_file(editor, FILE, ROLES)
     page = editor.get("/customers/c")
-    assert "Added just now by operator editor@example.com · Import 1: crm.csv, line 5" in page.text, "the pair"
+    assert "Added just now by editor@example.com · Import 1: crm.csv, line 5" in page.text, "the pair"
     assert page.text.count("Import 1: crm.csv, line 5") == 3, "the pair, the change of segments, the creation"
     assert "Import 1: crm.csv, line 3 " in editor.get("/customers/b").text
 

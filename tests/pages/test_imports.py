@@ -219,8 +219,8 @@ def test_actor_of_the_change_is_who_applied_it(editor: HtmlClient, app: Flask) -
     preview(editor, url, ROLES)
     second_editor = signed_in(app.test_client(), "editor", "other@example.com")
     page = apply(second_editor, url)
-    assert "Uploaded by operator editor@example.com" in page.text
-    assert "Applied by operator other@example.com" in page.text
+    assert "Uploaded by editor@example.com" in page.text
+    assert "Applied by other@example.com" in page.text
     assert db.session.scalars(select(ChangeSet.actor)).all() == ["operator other@example.com"]
 
 

@@ -26,7 +26,7 @@ NOT_SHOWN = {
 }
 """Headers, types, patterns, markup, purposes of keys, errors that are caught, and stored words that have labels."""
 
-STORED_IN_ENGLISH = {" Nothing was changed.", "Reverts change #", " for this customer"}
+STORED_IN_ENGLISH = {" Nothing was changed.", "Reverts change #", " for this customer", "command line"}
 """Parts of texts that are translated when they are shown, as the whole texts of the domain are."""
 
 PROPER_NAMES = {

@@ -69,8 +69,8 @@ DATA = {
         "https://x.co/hook",
         "Webhook https://x.co/hook",
     ),
-    *("Token crm", "admin@example.com", "operator admin@example.com", "operator admin@example.com ·", "production"),
-    *("· operator admin@example.com · 127.0.0.1", "GOLD (membership)", "Werkzeug/3.1.9"),
+    *("Token crm", "admin@example.com", "admin@example.com ·", "production"),
+    *("· admin@example.com · 127.0.0.1", "GOLD (membership)", "Werkzeug/3.1.9"),
 }
 """Values that are stored."""
 

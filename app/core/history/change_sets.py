@@ -27,7 +27,8 @@ class ChangeSetFilter:
     """Which change sets: all conditions must hold."""
 
     source: str | None = None
-    actor: str | None = None
+    actors: tuple[str, ...] = ()
+    """By any of them; by anyone, if empty."""
     document_id: str | None = None
     segment: SegmentPair | None = None
     """Only those that made the segment grow or shrink."""
@@ -44,8 +45,8 @@ def list_change_sets(filters: ChangeSetFilter, *, before: int | None = None, lim
         query = query.where(ChangeSet.id < before)
     if filters.source:
         query = query.where(ChangeSet.source == filters.source)
-    if filters.actor:
-        query = query.where(ChangeSet.actor == filters.actor)
+    if filters.actors:
+        query = query.where(ChangeSet.actor.in_(filters.actors))
     if filters.since:
         query = query.where(ChangeSet.at >= filters.since)
     if filters.until:
@@ -75,7 +76,7 @@ def _iter_of_customer(document_id: str, filters: ChangeSetFilter, before: int | 
 def _matches(change_set: ChangeSet, filters: ChangeSetFilter, affecting: set[int] | None) -> bool:
     return (
         filters.source in (None, change_set.source)
-        and filters.actor in (None, change_set.actor)
+        and (not filters.actors or change_set.actor in filters.actors)
         and (filters.since is None or change_set.at >= filters.since)
         and (filters.until is None or change_set.at < filters.until)
         and (affecting is None or change_set.id in affecting)

@@ -206,9 +206,12 @@ def change_set_parameters(actor: Actor, note: str | None, reverts: int | None) -
     }
 
 
+REASON_SEPARATOR = " – "
+
+
 def with_reason(note: str, reason: str | None) -> str:
     """Return a note that the service writes, followed by the reason that its user gives."""
-    return f"{note} – {reason}" if reason else note
+    return f"{note}{REASON_SEPARATOR}{reason}" if reason else note
 
 
 def get_change_set(change_set_id: int, session: Session | None = None) -> ChangeSet:
