@@ -261,3 +261,17 @@ def test_moments_never_run_backwards_for_a_customer(api: Api, ana: str) -> None:
     moments = [datetime.fromisoformat(change["at"]) for change in read(api)[0]]
     assert moments[1] == ahead + timedelta(microseconds=1)
     assert moments[2] < ahead
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_moment_is_later_than_those_recorded_since_the_change_set_was_opened(api: Api, ana: str) -> None:
+    """A clock that was ahead only for a moment; SQLite has no other writer meanwhile."""
+    set_segments(ana, GOLD)
+    ahead = now() + timedelta(hours=5)
+    with Session(dialects.for_writing(db.engine)) as session:
+        with open_change_set(session, TESTER) as change_set:
+            date(1, ahead)
+            replace_segments_in(change_set, PreparedUpdate.of({ana: SILVER}))
+        session.commit()
+    moments = [datetime.fromisoformat(change["at"]) for change in read(api)[0]]
+    assert moments == [ahead, ahead + timedelta(microseconds=1)]
