@@ -60,7 +60,7 @@ def test_compaction_preserves_the_counts(shell: Shell) -> None:
     set_segments("2", SILVER)
     shell("segments", "compact")
     assert sums() == {"GOLD": 1, "SILVER": 2}
-    assert rows() == 2, "the same day is folded into the same rows"
+    assert rows() == 2, "the same day is compacted into the same rows"
 
 
 def test_compaction_keeps_recent_days_and_folds_older_ones_into_their_month(shell: Shell) -> None:

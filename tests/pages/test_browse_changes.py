@@ -38,7 +38,7 @@ def test_lists_change_sets_and_their_customers(viewer: HtmlClient) -> None:
     assert "Undo" not in page.text, "a viewer cannot undo"
 
 
-@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("compacted", [False, True])
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -61,8 +61,8 @@ def test_lists_change_sets_and_their_customers(viewer: HtmlClient) -> None:
         (f"customer=a&since={now().date() + timedelta(days=2)}", set()),
     ],
 )
-def test_filters(viewer: HtmlClient, query: str, expected: set[str], folded: bool) -> None:
-    if folded:
+def test_filters(viewer: HtmlClient, query: str, expected: set[str], compacted: bool) -> None:
+    if compacted:
         compact()
     page = viewer.get(f"/changes?{query}")
     assert {link.lstrip("#") for link in page.links if link.startswith("#")} - {"main"} == expected

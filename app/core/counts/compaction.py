@@ -1,4 +1,4 @@
-"""Keeping the ledgers of counts short: rows are folded by day, and those of segments by month when they are old."""
+"""Keeping the ledgers of counts short: rows are compacted by day, and those of segments by month when they are old."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ MAX_RECENT = 5_000
 """Recent rows of the ledger that every count reads; with more of them, the ledger is compacted."""
 
 DAILY_RETENTION_DAYS = 92
-"""Days that have rows of their own, for the trend of 90 days; older ones are folded into their month."""
+"""Days that have rows of their own, for the trend of 90 days; older ones are compacted into their month."""
 
 
 def compact_when_due() -> bool:
@@ -34,22 +34,22 @@ def compact_when_due() -> bool:
 def compact() -> tuple[int, int]:
     """Fold the ledger into one row per day, actor and segment, and old days into their month. The sums stay.
 
-    Returns the number of rows folded, and of rows that remain of them. Safe beside writers and other compactions: it
+    Returns the number of rows compacted, and of rows that remain of them. Safe beside writers and other compactions: it
     folds exactly the rows that it deletes.
     """
 
     def work(session: Session) -> tuple[int, int]:
         horizon = now().date() - timedelta(days=DAILY_RETENTION_DAYS)
         oldest_recent = select(func.min(ledger.c.day)).where(is_recent).scalar_subquery()
-        unfolded = or_(
+        not_compacted = or_(
             is_recent,
             ledger.c.day >= oldest_recent,
             (ledger.c.day < horizon) & (extract("day", ledger.c.day) != 1),
         )
-        columns = (*(ledger.c[name] for name in COLUMNS), ledger.c.folded)
-        deleted = session.execute(delete(ledger).where(unfolded).returning(*columns)).all()
+        columns = (*(ledger.c[name] for name in COLUMNS), ledger.c.compacted)
+        deleted = session.execute(delete(ledger).where(not_compacted).returning(*columns)).all()
         archive_deltas(session, [row[2:6] for row in deleted if row.part_id is not None])
-        _add_to_totals(session, [row for row in deleted if not row.folded])
+        _add_to_totals(session, [row for row in deleted if not row.compacted])
         rows = _insert_folded(session, deleted, horizon)
         compact_totals(session)
         return len(deleted), rows
@@ -68,12 +68,12 @@ def _add_to_totals(session: Session, recent: Sequence[Row[Any]]) -> None:
 
 
 def _insert_folded(session: Session, deleted: Sequence[Row[Any]], horizon: date) -> int:
-    folded: Counter[tuple[date, str, str, str]] = Counter()
+    compacted: Counter[tuple[date, str, str, str]] = Counter()
     for row in deleted:
         day = row.day if row.day >= horizon else row.day.replace(day=1)
-        folded[day, row.actor, row.type, row.value] += row.delta
+        compacted[day, row.actor, row.type, row.value] += row.delta
     keys = ("day", "actor", "type", "value")
-    rows = [{**dict(zip(keys, key, strict=True)), "delta": n, "folded": True} for key, n in folded.items() if n]
+    rows = [{**dict(zip(keys, key, strict=True)), "delta": n, "compacted": True} for key, n in compacted.items() if n]
     if rows:
         session.execute(insert(ledger), rows)
     return len(rows)

@@ -1,8 +1,8 @@
-"""How many customers hold each segment: folded sums, and a ledger that is only appended to.
+"""How many customers hold each segment: compacted sums, and a ledger that is only appended to.
 
 A counter row would be locked by every request, and counting ten million customers takes seconds. Instead, a change
 appends by how many customers each segment grew or shrank, and compaction adds these recent rows to the sums when there
-are some thousand. A count is a folded sum and the recent rows. A customer who holds a pair twice counts once.
+are some thousand. A count is a compacted sum and the recent rows. A customer who holds a pair twice counts once.
 """
 
 from collections import Counter
@@ -20,24 +20,29 @@ from app.core.models.segments import SegmentPair, distinct_pairs
 
 
 class SegmentCount(Base):
-    """By how many customers a segment grew or shrank: in one part or, once folded, on one day or in one month.
+    """By how many customers a segment grew or shrank: in one part or, once compacted, on one day or in one month.
 
-    A folded row has no part, and still has the actor. Recent rows are few, and found by an index of their own; folded
-    ones grow with the days, and are read for the trend of a segment.
+    A compacted row has no part, and still has the actor. Recent rows are few, and found by an index of their own. The
+    compacted ones grow with the days, and are read for the trend of a segment.
     """
 
     __tablename__ = "segment_counts"
     __table_args__ = (
-        Index("ix_segment_counts_recent", "id", postgresql_where=text("NOT folded"), sqlite_where=text("NOT folded")),
         Index(
-            "ix_segment_counts_folded",
+            "ix_segment_counts_recent",
+            "id",
+            postgresql_where=text("NOT compacted"),
+            sqlite_where=text("NOT compacted"),
+        ),
+        Index(
+            "ix_segment_counts_compacted",
             "type",
             "value",
             "day",
-            postgresql_where=text("folded"),
-            sqlite_where=text("folded"),
+            postgresql_where=text("compacted"),
+            sqlite_where=text("compacted"),
         ),
-        Index("ix_segment_counts_day", "day", postgresql_where=text("folded"), sqlite_where=text("folded")),
+        Index("ix_segment_counts_day", "day", postgresql_where=text("compacted"), sqlite_where=text("compacted")),
         {"sqlite_autoincrement": True},
     )
 
@@ -48,7 +53,7 @@ class SegmentCount(Base):
     type: Mapped[str] = mapped_column(dialects.BytewiseString)
     value: Mapped[str] = mapped_column(dialects.BytewiseString)
     delta: Mapped[int] = mapped_column(dialects.Id)
-    folded: Mapped[bool] = mapped_column(server_default=false())
+    compacted: Mapped[bool] = mapped_column(server_default=false())
     """Whether the delta is part of the sum in SegmentTotal."""
 
 
@@ -63,8 +68,8 @@ class SegmentTotal(Base):
 
 
 ledger, sums = SegmentCount.__table__, SegmentTotal.__table__
-is_folded = dialects.is_true(ledger.c.folded)
-is_recent = dialects.is_false(ledger.c.folded)
+is_compacted = dialects.is_true(ledger.c.compacted)
+is_recent = dialects.is_false(ledger.c.compacted)
 COLUMNS = ("day", "actor", "part_id", "type", "value", "delta")
 
 
@@ -207,7 +212,7 @@ def count_holders(pair: SegmentPair) -> int:
 
 
 def current_counts() -> Subquery:
-    """Return rows of (type, value, customers) whose sums are the counts: the folded sums and the recent deltas."""
+    """Return rows of (type, value, customers) whose sums are the counts: the compacted sums and the recent deltas."""
     recent = select(ledger.c.type, ledger.c.value, ledger.c.delta.label("customers")).where(is_recent)
     return union_all(select(sums.c.type, sums.c.value, sums.c.customers), recent).subquery("counts")
 

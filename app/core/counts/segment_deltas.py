@@ -55,7 +55,7 @@ class ActorDelta(NamedTuple):
 
 
 def archive_deltas(session: Session, rows: Iterable[Iterable[Any]]) -> None:
-    """Store deltas, (part_id, type, value, delta), whose rows of the ledger are about to be folded.
+    """Store deltas, (part_id, type, value, delta), whose rows of the ledger are about to be compacted.
 
     A part of a large file is counted in batches: several rows may be of one segment.
     """

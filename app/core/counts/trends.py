@@ -1,7 +1,7 @@
 """The number of customers with a segment, day by day, read from the ledger of counts.
 
-The folded ledger knows the day of a change in UTC, which is enough for the small trends of a list. Days of another time
-zone are summed from the deltas of the parts (`app.core.history.past_catalogue.sizes_at_moments`).
+The compacted ledger knows the day of a change in UTC, which is enough for the small trends of a list. Days of
+another time zone are summed from the deltas of the parts (`app.core.history.past_catalogue.sizes_at_moments`).
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import func, select, tuple_, union_all
 
-from app.core.counts.segment_counts import is_folded, is_recent, ledger
+from app.core.counts.segment_counts import is_compacted, is_recent, ledger
 from app.core.database import db, now
 from app.core.models.segments import SegmentPair
 
@@ -52,7 +52,7 @@ def trends(pairs: Iterable[SegmentPair], trend_days: list[date]) -> dict[Segment
     """Return the trend of each of these segments on these days, without those that no customer ever held."""
     among = tuple_(ledger.c.type, ledger.c.value).in_(list(pairs))
     columns = (ledger.c.type, ledger.c.value, ledger.c.day, ledger.c.delta)
-    rows = union_all(*(select(*columns).where(state, among) for state in (is_folded, is_recent))).subquery("rows")
+    rows = union_all(*(select(*columns).where(state, among) for state in (is_compacted, is_recent))).subquery("rows")
     query = (
         select(rows.c.type, rows.c.value, rows.c.day, func.sum(rows.c.delta))
         .group_by(rows.c.type, rows.c.value, rows.c.day)

@@ -178,13 +178,13 @@ def create_counts() -> None:
         sa.Column("type", BytewiseString, nullable=False),
         sa.Column("value", BytewiseString, nullable=False),
         sa.Column("delta", Id, nullable=False),
-        sa.Column("folded", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("compacted", sa.Boolean, nullable=False, server_default=sa.false()),
         sqlite_autoincrement=True,
     )
     for name, columns, where in (
-        ("recent", ["id"], sa.text("NOT folded")),
-        ("folded", ["type", "value", "day"], sa.text("folded")),
-        ("day", ["day"], sa.text("folded")),
+        ("recent", ["id"], sa.text("NOT compacted")),
+        ("compacted", ["type", "value", "day"], sa.text("compacted")),
+        ("day", ["day"], sa.text("compacted")),
     ):
         op.create_index(
             f"ix_segment_counts_{name}", "segment_counts", columns, postgresql_where=where, sqlite_where=where
