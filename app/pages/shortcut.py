@@ -1,4 +1,4 @@
-"""The shortcut `/` can be turned off: single keys get in the way of speech input (WCAG 2.1.4)."""
+"""The shortcuts `/`, `?` and `a` can be turned off: single keys get in the way of speech input (WCAG 2.1.4)."""
 
 from flask import Blueprint, flash, redirect, request, url_for
 from flask_babel import gettext as _
@@ -16,7 +16,7 @@ def register(blueprint: Blueprint) -> None:
 @require_role("viewer")
 def choose_shortcut() -> Response:
     enabled = request.form.get("slash") != "off"
-    flash(_("/ shortcut enabled.") if enabled else _("/ shortcut disabled."))
+    flash(_("Single-key shortcuts enabled.") if enabled else _("Single-key shortcuts disabled."))
     response = redirect(url_for("pages.account"))
     response.set_cookie("slash", "on" if enabled else "off", max_age=YEAR, samesite="Lax", secure=request.is_secure)
     return response

@@ -17,15 +17,26 @@ function focusSearch() {
   field?.dispatchEvent(new CustomEvent("combobox-opened"));
 }
 
+const addSegmentButton = () => document.querySelector("[data-editor] [data-add]");
+
 function showShortcuts() {
   document.getElementById("shortcuts-dialog")?.showModal();
 }
 
+// The key is named on the button only where it works.
+function nameShortcut(button) {
+  if (!button || !singleKeysEnabled()) return;
+  button.title = button.dataset.shortcut;
+  button.setAttribute("aria-keyshortcuts", "A");
+}
+
 export function initShortcuts() {
+  nameShortcut(addSegmentButton());
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return;
     if (isControlK(event) || isSingleKey(event, "/")) focusSearch();
     else if (isSingleKey(event, "?")) showShortcuts();
+    else if (isSingleKey(event, "a") && addSegmentButton()) addSegmentButton().click();
     else return;
     event.preventDefault();
   });

@@ -90,12 +90,25 @@ def test_shortcuts_focus_the_search_and_can_be_disabled(desktop: BrowserSession)
     inside = page.get_by_role("searchbox", name="Search in this segment")
     inside.press_sequentially("a/b")
     expect(inside).to_have_value("a/b")
-    desktop.go("/account").get_by_role("button", name="Disable / shortcut").click()
-    expect(page.get_by_text("/ shortcut disabled.")).to_be_visible()
+    desktop.go("/account").get_by_role("button", name="Disable single-key shortcuts").click()
+    expect(page.get_by_text("Single-key shortcuts disabled.")).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_label("Search", exact=True)).not_to_be_focused()
     page.keyboard.press("Control+k")
     expect(page.get_by_label("Search", exact=True)).to_be_focused()
+    desktop.go(f"/customers/{LUCIA}").keyboard.press("a")
+    expect(page.locator("main .editor-row.is-new")).to_have_count(0)
+    expect(page.get_by_role("button", name="Add segment")).not_to_have_attribute("aria-keyshortcuts", "A")
+
+
+def test_a_adds_a_segment_where_it_is_not_typed(desktop: BrowserSession) -> None:
+    page = desktop.go(f"/customers/{LUCIA}")
+    page.keyboard.press("a")
+    added = page.locator("main .editor-row.is-new [name=type]")
+    expect(added).to_be_focused()
+    page.keyboard.press("a")
+    expect(added).to_have_value("a")
+    page.get_by_role("link", name="Discard").click()
 
 
 def test_tables_have_sticky_header_times_ids_and_aligned_numbers(desktop: BrowserSession) -> None:

@@ -136,7 +136,10 @@ def find_customer(hand: Hand) -> None:
 def fix_segments(hand: Hand) -> None:
     hand.open(LUCIA)
     page, value = hand.page, f"WINE {hand.means}"
-    hand.press(page.locator("[data-add]"))
+    if hand.means == "keyboard":
+        hand.key("a")
+    else:
+        hand.press(page.locator("[data-add]"))
     hand.fill(page.locator("main .editor-row [name=type]").last, "interest")
     hand.fill(page.locator("main .editor-row [name=value]").last, value)
     hand.fill(page.locator("#reason"), "Llamada")
