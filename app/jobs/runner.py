@@ -92,8 +92,12 @@ class JobRun:
             session.commit()
 
     def finish(self, session: Session, **values: Any) -> None:
-        """End the job as part of the transaction that did its work. Raises LeaseLost."""
-        self.update(session, **{**NO_LEASE, "phase": None, "finished_at": now(), **values})
+        """End this state of the job as part of the transaction that did its work. Raises LeaseLost.
+
+        With `finished_at=None` the job goes on, and the progress of its next state begins anew.
+        """
+        ended = {"finished_at": now()} if values.get("finished_at", True) else {"done": 0, "total": None}
+        self.update(session, **{**NO_LEASE, "phase": None, **ended, **values})
 
     def update(self, session: Session, **values: Any) -> None:
         """Write columns of the job in this transaction. Raises LeaseLost."""

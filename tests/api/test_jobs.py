@@ -11,6 +11,7 @@ from app.core.counts.recount import recount
 from app.core.database import now
 from app.jobs import batches
 from app.jobs.jobs import Job
+from app.jobs.runner import JobRun
 from tests.support.api_jobs import finish_job, kill_in_batch, lines, run, submit
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
@@ -217,3 +218,23 @@ def test_jobs_of_pages_are_not_shown(api: Api) -> None:
         return int(job.id)
 
     api.get(f"/api/v3/jobs/{run_in_transaction(add)}", status=404, code="NOT_FOUND")
+
+
+def test_progress_of_each_state_begins_anew(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that takes long publishes its progress, which is not the progress of what is applied."""
+    monkeypatch.setattr(batches, "BATCH_SIZE", 2)
+    report = JobRun.report_progress
+    monkeypatch.setattr(JobRun, "report_progress", lambda run, done: (report(run, done), run.renew_lease()))
+    add_customers(*"abc")
+    started = submit(api, lines(a=GOLD, b=GOLD, c=GOLD))
+    assert run_job()
+    checked: Any = api.get(started.headers["Location"]).json
+    assert (checked["state"], checked["done"]) == ("applying", 0)
+    applied = finish_job(api, started)
+    assert (applied["state"], applied["done"], applied["total"]) == ("done", 3, 3)
+    revert = f"/api/v3/change-sets/{applied['changeSet']}/revert"
+    started = api.call("POST", revert, headers={"Prefer": "respond-async"}, status=202)
+    undone = finish_job(api, started)
+    assert (undone["state"], undone["done"], undone["total"]) == ("done", 3, 3)
+    dry_run = run(api, lines(a=GOLD, b=GOLD, c=GOLD), "action=replace&dry_run=true")
+    assert (dry_run["state"], dry_run["done"]) == ("done", 3)
