@@ -3,8 +3,8 @@
 A night is missed once: of several processes, the one that inserts its row reports it.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, select, tuple_, update
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.access.api_tokens import list_tokens
 from app.core import dialects
 from app.core.database import db, run_in_transaction
-from app.core.history.nightly_senders import OBSERVED_DAYS, LateSender, late_senders
+from app.core.history.nightly_senders import LateSender, late_senders
 from app.core.models.missed_nights import MissedNight
 
 RETENTION = timedelta(days=365)
@@ -22,18 +22,15 @@ Notify = Callable[[Session, MissedNight], None]
 """Called in the transaction that records a missed night."""
 
 
-def missing_senders(days: Sequence[datetime], moment: datetime) -> list[LateSender]:
-    """Return who usually has come by now, and has not: without tokens that were used today or are no longer valid.
-
-    `days` are the starts of OBSERVED_DAYS days and of today.
-    """
-    late = late_senders(days, moment)
+def missing_senders(zone: ZoneInfo, moment: datetime) -> list[LateSender]:
+    """Return who usually has come by now, and has not: without tokens that were used today or are no longer valid."""
+    late = late_senders(zone, moment)
     tokens = {f"token {token.name}": token for token in list_tokens()} if late else {}
     found = []
     for sender in late:
         token = tokens.get(sender.actor)
-        is_here = token and (token.state != "active" or (token.last_used_at or days[0]) >= days[-1])
-        found += [] if is_here else [sender]
+        was_used = token and token.last_used_at and token.last_used_at >= sender.day
+        found += [] if was_used or (token and token.state != "active") else [sender]
     return found
 
 
@@ -42,32 +39,23 @@ def check_nights(zone: str, moment: datetime, notify: Notify) -> int:
 
     Days are those of the time zone `zone`. Raises Unavailable.
     """
-    days = _days(ZoneInfo(zone), moment)
-    missing = missing_senders(days, moment)
-    keys = {(sender.actor, days[-1]) for sender in missing}
+    missing = missing_senders(ZoneInfo(zone), moment)
+    keys = {(sender.actor, sender.day) for sender in missing}
     stored = db.session.scalars(select(MissedNight).where(MissedNight.ended_at.is_(None)))
     if {(night.actor, night.day) for night in stored} == keys:
         return 0
 
     def work(session: Session) -> int:
         _end_others(session, keys, moment)
-        nights = [_night(sender, days[-1], moment) for sender in missing]
-        return sum(_record(session, night, notify) for night in nights)
+        return sum(_record(session, _night(sender, moment), notify) for sender in missing)
 
     return run_in_transaction(work)
 
 
-def _days(zone: ZoneInfo, moment: datetime) -> list[datetime]:
-    """Return the moments at which OBSERVED_DAYS days and today began."""
-    today = moment.astimezone(zone).date()
-    days = [today - timedelta(days=ago) for ago in range(OBSERVED_DAYS, -1, -1)]
-    return [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
-
-
-def _night(sender: LateSender, day: datetime, moment: datetime) -> MissedNight:
+def _night(sender: LateSender, moment: datetime) -> MissedNight:
     return MissedNight(
         actor=sender.actor,
-        day=day,
+        day=sender.day,
         usually_by=sender.usually_by,
         last_at=sender.last_at,
         last_change_set_id=sender.last_change_set_id,

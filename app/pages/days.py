@@ -1,12 +1,13 @@
 """Days of the operator's time zone, and the moments at which they begin and end."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask_babel import get_timezone
 from flask_babel import gettext as _
 
+from app.core import days
 from app.core.database import now
 from app.pages.list_query import InvalidRequest, parse_filter_form
 
@@ -39,7 +40,7 @@ class Days:
 
 
 def today() -> date:
-    return now().astimezone(_zone()).date()
+    return now().astimezone(time_zone()).date()
 
 
 def last_days(count: int) -> list[date]:
@@ -49,10 +50,7 @@ def last_days(count: int) -> list[date]:
 
 def start_of_day(day: date) -> datetime:
     """Return the moment at which a day begins where the operator is."""
-    try:
-        return datetime.combine(day, time(), _zone()).astimezone(UTC)
-    except OverflowError:  # the first day or the last one that there is
-        return datetime.combine(day, time(), UTC)
+    return days.start_of_day(day, time_zone())
 
 
 def start_of_next_day(day: date) -> datetime:
@@ -79,11 +77,12 @@ def parse_two_days() -> tuple[Days, dict[str, str]]:
 
 def parse_two_valid_days() -> Days:
     """Return the days in the URL. Raises InvalidRequest."""
-    days, errors = parse_two_days()
+    two_days, errors = parse_two_days()
     if errors:
         raise InvalidRequest(next(iter(errors.values())))
-    return days
+    return two_days
 
 
-def _zone() -> ZoneInfo:
+def time_zone() -> ZoneInfo:
+    """Return the time zone of the operator."""
     return ZoneInfo(str(get_timezone()))

@@ -17,13 +17,13 @@ from app.core.history.change_sets import (
     count_changed_by_source,
     list_change_sets,
 )
-from app.core.history.nightly_senders import OBSERVED_DAYS, LateSender
+from app.core.history.nightly_senders import LateSender
 from app.core.models.segment_alerts import list_raised
 from app.jobs.held_changes import count_held
 from app.jobs.scheduled_changes import list_scheduled_changes
 from app.pages import blueprint
 from app.pages.auth import require_role
-from app.pages.days import last_days, start_of_day, start_of_next_day
+from app.pages.days import last_days, start_of_day, start_of_next_day, time_zone
 from app.web.replica_reads import from_replica
 
 DAY = timedelta(days=1)
@@ -57,4 +57,4 @@ def overview() -> Any:
 
 
 def _late_senders() -> list[LateSender]:
-    return missing_senders([start_of_day(day) for day in last_days(OBSERVED_DAYS + 1)], now())
+    return missing_senders(time_zone(), now())

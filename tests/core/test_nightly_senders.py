@@ -1,8 +1,10 @@
 """Who usually comes every night, is late today, and is reported to webhooks once."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from datetime import date as date_
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -48,7 +50,7 @@ def send_on(days: list[datetime], actor: Actor = CRM, hour: float = 2.7) -> None
 
 def late(hour: float) -> list[tuple[str, str]]:
     db.session.rollback()
-    found = late_senders(DAYS, TODAY + timedelta(hours=hour))
+    found = late_senders(ZoneInfo("UTC"), TODAY + timedelta(hours=hour))
     return [(sender.actor, f"{sender.usually_by:%H:%M}") for sender in found]
 
 
@@ -58,6 +60,67 @@ def test_sender_of_every_night_is_late_an_hour_after_its_usual_time(app: Flask) 
     assert late(4.1) == [("token crm-nightly", "03:00")]
     send(CRM, TODAY + timedelta(hours=4.5))
     assert late(5) == []
+
+
+def test_sender_before_midnight_is_late_after_it_until_noon(app: Flask) -> None:
+    send_on(DAYS[:-1], hour=22.9)
+    expected = [("token crm-nightly", "23:00")]
+    assert [late(hour) for hour in (22, 23.9, 24.1, 35.9, 36.1)] == [[], [], expected, expected, []]
+    send(CRM, TODAY + timedelta(hours=25))
+    assert late(26) == []
+
+
+def send_about_midnight(days: list[datetime]) -> None:
+    """Come ten minutes before midnight and ten minutes after it in turns: twice on some days, and on others never."""
+    add_customers("a")
+    for number, day in enumerate(days):
+        send(CRM, day + timedelta(days=1, minutes=10 if number % 2 else -10))
+
+
+def test_sender_about_midnight_is_late_once_a_night(app: Flask) -> None:
+    send_about_midnight(DAYS[:-1])
+    assert [late(hour) for hour in (23, 25.2)] == [[], []]
+    assert late(25.3) == late(35.9) == [("token crm-nightly", "00:15")]
+
+
+@pytest.mark.parametrize("hour", [22.5, 23.8, 24.2, 25.1])
+def test_sender_after_midnight_that_comes_before_it_has_come(app: Flask, hour: float) -> None:
+    send_on([day + timedelta(days=1) for day in DAYS[:-1]], hour=0.2)
+    send(CRM, TODAY + timedelta(hours=hour))
+    assert [late(hour) for hour in (26, 30)] == [[], []]
+    assert [actor for actor, _usually_by in late(51)] == [CRM.name], "the night after it"
+
+
+def test_sender_that_comes_in_the_afternoon_as_well_is_expected_at_night(app: Flask) -> None:
+    send_on(DAYS[:-1])
+    send_on(DAYS[:-1], hour=14)
+    assert late(4.1) == [("token crm-nightly", "03:00")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "first_day", "usual"),
+    [
+        pytest.param("America/New_York", "2026-03-01", time(23, 30), id="spring"),
+        pytest.param("America/New_York", "2026-10-25", time(23, 30), id="autumn"),
+        pytest.param("Europe/Madrid", "2026-03-22", time(0, 5), id="spring, after midnight"),
+        pytest.param("Europe/Madrid", "2026-10-18", time(3, 0), id="autumn, at night"),
+    ],
+)
+def test_sender_comes_by_the_local_clock(app: Flask, zone: str, first_day: str, usual: time) -> None:
+    """The clocks change in the second week: nobody is late who comes by them, and who does not is found."""
+    days = [date_.fromisoformat(first_day) + timedelta(days=number) for number in range(28)]
+    nights = [datetime.combine(day, usual, ZoneInfo(zone)).astimezone(UTC) for day in days]
+    add_customers("a")
+    for number, at in enumerate(nights):
+        if number > OBSERVED_DAYS:
+            assert late_senders(ZoneInfo(zone), at - timedelta(minutes=1)) == []
+        if number != 20:
+            send(CRM, at)
+            db.session.rollback()
+            assert late_senders(ZoneInfo(zone), at + timedelta(hours=2.5)) == []
+        else:
+            db.session.rollback()
+            assert [found.actor for found in late_senders(ZoneInfo(zone), at + timedelta(hours=2.5))] == [CRM.name]
 
 
 def test_missed_nights_and_a_late_one_do_not_change_what_is_usual(app: Flask) -> None:
@@ -88,12 +151,12 @@ def noon_zone() -> str:
 
 @pytest.fixture
 def missed(viewer: HtmlClient) -> str:
-    """A token that came at midnight on each day, and not today; its name. Where the viewer is, it is about noon."""
+    """A token that came three hours after midnight on each day, and not today; its name. For the viewer it is noon."""
     create_token("crm-nightly")
     viewer.client.set_cookie("time_zone", noon_zone())
     noon = now().replace(minute=0, second=0, microsecond=0)
     midnight = noon - timedelta(hours=12)
-    send_on([midnight - timedelta(days=ago) for ago in range(OBSERVED_DAYS, 0, -1)], hour=-0.0)
+    send_on([midnight - timedelta(days=ago) for ago in range(OBSERVED_DAYS, 0, -1)], hour=3)
     return "crm-nightly"
 
 
@@ -190,11 +253,12 @@ def test_processes_that_check_at_once_tell_a_night_once(
     assert len(events(receiver)) == 1
 
 
-def test_days_are_those_of_the_time_zone(app: Flask) -> None:
-    """At 22:42 by UTC it is 03:42 in Karachi, and the UTC day would be over before the sender is late."""
+@pytest.mark.parametrize(("zone", "hour"), [("UTC", 12), ("Asia/Karachi", 19), ("America/New_York", 4)])
+def test_days_are_those_of_the_time_zone(app: Flask, zone: str, hour: int) -> None:
+    """At 22:42 by UTC it is 03:42 in Karachi and 18:42 in New York: only by UTC the night begins at noon."""
     send_on(DAYS[:-1], hour=22.7)
-    assert [check(23.9), check(24.1)] == [0, 0]
-    assert check(24.1, "Asia/Karachi") == 1
+    assert [check(23.9, zone), check(24.1, zone)] == [0, 1]
+    assert db.session.scalars(select(MissedNight.day)).all() == [TODAY + timedelta(hours=hour)]
 
 
 def test_token_that_was_used_today_has_not_missed_the_night(app: Flask) -> None:

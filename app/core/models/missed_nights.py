@@ -15,7 +15,7 @@ class MissedNight(Base):
 
     actor: Mapped[str] = mapped_column(dialects.BytewiseString, primary_key=True)
     day: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
-    """The moment at which the day began in the time zone of the service."""
+    """The moment at which the day began in the time zone of the service: at midnight, or at noon before the night."""
     usually_by: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """When it came the last time, and the change set that it left then."""

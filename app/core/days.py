@@ -1,0 +1,12 @@
+"""Days of a time zone, and the moments at which they begin."""
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+
+def start_of_day(day: date, zone: ZoneInfo, hour: int = 0) -> datetime:
+    """Return the moment at which a day begins in a time zone, or an hour of it."""
+    try:
+        return datetime.combine(day, time(hour), zone).astimezone(UTC)
+    except OverflowError:  # the first day or the last one that there is
+        return datetime.combine(day, time(hour), UTC)
