@@ -17,15 +17,20 @@ from app.access import passwords
 from app.access.api_tokens import create_token
 from app.access.token_request_log import log_buffer
 from app.core.database import db
+from app.core.dialects import distribution
 from app.core.models.customers import Customer
 from bench.servers import postgresql
 from bench.servers.chromium import chromium
 from bench.servers.gunicorn import Server
 from tests.support.browser import BROWSER_MODES, EDITOR, BrowserSession, browser_session, shop
+from tests.support.citus import create_database as create_distributed
 from tests.support.clients import Api, IsolatedClient, Shell
 from tests.support.customers import add_customers, reset_database
 from tests.support.html_client import HtmlClient, signed_in
 from tests.support.webhook_receiver import Receiver, receiving
+
+CITUS = "TEST_CITUS_URL"
+"""The URL of a Citus coordinator: tests then run on it, too."""
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 MONTHS = ("1997-01", "1997-02", "1997-11", "1997-12", "1998-06")
@@ -54,10 +59,14 @@ def database_urls(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> d
         connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
-    return {
+    urls = {
         "sqlite": f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'test.db'}",
         "postgresql": server.set(database=name).render_as_string(hide_password=False),
     }
+    if CITUS in os.environ:
+        coordinator = make_url(os.environ[CITUS]).set(drivername="postgresql+psycopg")
+        urls["citus"] = create_distributed(coordinator, name).render_as_string(hide_password=False)
+    return urls
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +82,9 @@ def apps(database_urls: dict[str, str]) -> Iterator[dict[str, Flask]]:
             if kind == "sqlite":
                 event.listen(db.engine, "connect", _reverse_unordered_selects)
             flask_migrate.upgrade()
+            if kind == "citus":
+                with db.engine.begin() as connection:
+                    distribution.distribute(connection)
     yield apps
     for app in apps.values():
         with app.app_context():
@@ -84,7 +96,7 @@ def _reverse_unordered_selects(connection: sqlite3.Connection, _record: object) 
     connection.execute("PRAGMA reverse_unordered_selects = ON")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", *(["citus"] if CITUS in os.environ else [])])
 def app(apps: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The application on an empty, migrated database of each kind in turn."""
     app = apps[request.param]

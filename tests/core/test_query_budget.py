@@ -3,6 +3,8 @@
 import pytest
 from flask import Flask
 
+from app.core import dialects
+from app.core.database import db
 from tests.support.clients import Api
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.html_client import HtmlClient
@@ -46,10 +48,14 @@ PAGES = {
     "/segments": 7,
     "/segments/membership/GOLD": 12,
     "/changes": 9,
-    "/changes/1": 8,
+    "/changes/1": 9,
     "/similar-segments": 3,
     "/imports": 3,
 }
+
+
+MORE_ON_CITUS = {"/customers/000": 2}
+"""It does not join the history, which is distributed, with change sets, which are not."""
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -57,4 +63,5 @@ def test_pages(shop: None, viewer: HtmlClient, path: str) -> None:
     viewer.get(path)
     with capture_queries() as statements:
         viewer.get(path)
-    assert len(statements) <= PAGES[path], statements
+    more = MORE_ON_CITUS.get(path, 0) if dialects.is_distributed(db.session()) else 0
+    assert len(statements) <= PAGES[path] + more, statements

@@ -35,6 +35,7 @@ ONLY_IN_API_OR_SHELL = {
     "InvalidInput",
     "NoLongerRetained",
     "RevertConflict",
+    "NotDistributable",
     "SourceChanging",
     "TargetInUse",
     "TypeForbidden",

@@ -15,6 +15,10 @@ WINE: Segments = [{"type": "interest", "value": "WINE"}]
 TESTER = Actor("tester", "command")
 
 
+START_AGAIN = """SELECT setval(oid::regclass, 1, false) FROM pg_class
+    WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace"""
+
+
 def reset_database() -> None:
     """Every table as after the migrations; numbers start again from 1."""
     db.session.remove()
@@ -22,7 +26,7 @@ def reset_database() -> None:
     with db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # few rows in many tables: twenty times as fast as TRUNCATE
             connection.execute(text(";".join(f"DELETE FROM {table}" for table in tables)))
-            connection.execute(text("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"))
+            connection.execute(text(START_AGAIN))
         else:
             for table in (*tables, "sqlite_sequence"):
                 connection.execute(text(f"DELETE FROM {table}"))

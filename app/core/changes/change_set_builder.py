@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, bindparam, case, func, select, type_coerce, union_all
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -139,18 +139,16 @@ class ChangeSetBuilder:
 
 _newest_moment = select(func.max(parts.c.at)).scalar_subquery()
 
-_previous_part = or_(
-    parts.c.id == entries.c.previous_part_id, parts.c.id == search.c.part_id, parts.c.id == customers.c.part_id
-)
-_PREVIOUS_MOMENT = (
-    select(func.max(parts.c.at))
-    .select_from(
-        entries.outerjoin(search, search.c.id == entries.c.customer_id)
-        .outerjoin(customers, customers.c.document_id == search.c.document_id)
-        .join(parts, _previous_part)
-    )
-    .where(entries.c.part_id == bindparam("part_id", type_=dialects.Id))
-)
+_part_entries = entries.c.part_id == bindparam("part_id", type_=dialects.Id)
+_ids = select(
+    case((entries.c.kind == "renamed", entries.c.after["document_id"].as_string()), else_=entries.c.document_id)
+).where(_part_entries)
+_previous_parts = union_all(
+    select(entries.c.previous_part_id.label("id")).where(_part_entries),
+    select(search.c.part_id).where(search.c.document_id.in_(_ids)),
+    select(customers.c.part_id).where(customers.c.document_id.in_(_ids)),
+).subquery()
+_PREVIOUS_MOMENT = select(func.max(parts.c.at)).where(parts.c.id.in_(select(_previous_parts.c.id)))
 
 _explicit_moment: ColumnElement[Any] = bindparam("moment", type_=UtcDateTime)
 _moment = dialects.closing_moment(_newest_moment, _explicit_moment)

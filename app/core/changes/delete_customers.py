@@ -1,7 +1,8 @@
 """Deleting customers with everything that is recorded about them, and restoring them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from sqlalchemy import Integer, and_, cast, delete, select, tuple_
@@ -58,6 +59,14 @@ def _delete_entries(session: Session, doomed: list[Current]) -> Traces:
     heads = {key for customer in doomed for key in _heads(customer)}
     if not heads:
         return Traces.of(ids, profiles)
+    delete_chains = _delete_step_by_step if dialects.is_distributed(session) else _delete_chains
+    former = delete_chains(session, heads)
+    former_profiles = (profile for row in former for profile in (row.before, row.after))
+    return Traces.of([*ids, *(row.document_id for row in former)], [*profiles, *former_profiles])
+
+
+def _delete_chains(session: Session, heads: Collection[EntryKey]) -> list[Any]:
+    """Delete the chains that begin with these entries; return the entries' document_ids, before and after."""
     head = dialects.json_elements([list(key) for key in sorted(heads)]).c.value
     start = select(
         cast(head[0].as_integer(), dialects.Id).label("part_id"), cast(head[1].as_integer(), Integer).label("number")
@@ -75,9 +84,21 @@ def _delete_entries(session: Session, doomed: list[Current]) -> Traces:
         .where(tuple_(entry.part_id, entry.number).in_(keys))
         .returning(entry.document_id, entry.before, entry.after)
     )
-    former = session.execute(deleted).all()
-    former_profiles = (profile for row in former for profile in (row.before, row.after))
-    return Traces.of([*ids, *(row.document_id for row in former)], [*profiles, *former_profiles])
+    return list(session.execute(deleted).all())
+
+
+def _delete_step_by_step(session: Session, heads: Collection[EntryKey]) -> list[Any]:
+    """Do the same where entries are distributed over workers, none of which can follow a chain to another one."""
+    entry, keys = entries.c, heads
+    former: list[Any] = []
+    while keys:
+        key = dialects.json_elements([list(key) for key in sorted(keys)]).c.value
+        wanted = select(cast(key[0].as_integer(), dialects.Id), cast(key[1].as_integer(), Integer))
+        deleted = delete(entries).where(tuple_(entry.part_id, entry.number).in_(wanted)).returning(entries)
+        found = session.execute(deleted).all()
+        former += found
+        keys = {(row.previous_part_id, row.previous_number) for row in found if row.previous_part_id is not None}
+    return former
 
 
 def _heads(customer: Current) -> Iterable[EntryKey]:

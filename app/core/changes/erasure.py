@@ -105,13 +105,8 @@ def _erase(
 def select_current(session: Session, document_ids: list[str]) -> list[Current]:
     """Return customers as they are, with the pointers to their entries, locked until the transaction ends."""
     requested = select(dialects.json_strings(document_ids).c.value)
-    query = (
-        select_customers()
-        .where(customers.document_id.in_(requested))
-        .order_by(customers.document_id)
-        .with_for_update(of=Customer.__table__)
-    )
-    return [Current.of(row) for row in session.execute(query)]
+    query = select_customers().where(customers.document_id.in_(requested)).order_by(customers.document_id)
+    return [Current.of(row) for row in dialects.fetch_locked(session, query, Customer.__table__)]
 
 
 Disclose = Callable[[Session, Traces], list[dict[str, Any]]]

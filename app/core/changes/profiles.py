@@ -55,9 +55,8 @@ def lock_customers(session: Session, document_ids: Iterable[str]) -> dict[str, A
         select(customers.c.document_id, *profile_columns, customers.c.segments)
         .where(customers.c.document_id.in_(select(requested.c.value)))
         .order_by(customers.c.document_id)
-        .with_for_update(of=customers)
     )
-    return {row.document_id: row for row in session.execute(query)}
+    return {row.document_id: row for row in dialects.fetch_locked(session, query, customers)}
 
 
 def upsert_customers(
@@ -118,9 +117,8 @@ def _select_differing(session: Session, fields: tuple[str, ...], rows: list[dict
         .join(search, search.c.document_id == customers.c.document_id)
         .where(differ)
         .order_by(customers.c.document_id)
-        .with_for_update(of=customers)
     )
-    return {found.document_id: found for found in session.execute(query)}
+    return {found.document_id: found for found in dialects.fetch_locked(session, query, customers)}
 
 
 def _profile(row: Any) -> Profile:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from app.core import dialects
 from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.guard import Guard
 from app.core.changes.replace_segments import ReplaceResult, replace_segments_in
@@ -42,5 +43,5 @@ def replace_types(  # noqa: PLR0913 - the extras of the contract, all by name
 
 def lock_segments(session: Session, document_ids: Collection[str]) -> dict[str, Segments]:
     """Return the segments of the customers, whom no other transaction changes until this one ends."""
-    query = select_segments(document_ids).order_by(Customer.document_id).with_for_update()
-    return {row.document_id: row.segments for row in session.execute(query)}
+    query = select_segments(document_ids).order_by(Customer.document_id)
+    return {row.document_id: row.segments for row in dialects.fetch_locked(session, query, Customer.__table__)}

@@ -204,6 +204,6 @@ def _select_current(session: Session, rows: list[CustomerChange], *, lock: bool)
     query = (
         select_customers().where(search.id.in_(select(cast(ids.c.value, dialects.Id)))).order_by(customers.document_id)
     )
-    if lock and any(row.kind != "segments" for row in rows):
-        query = query.with_for_update(of=Customer.__table__)
-    return {row.id: Current.of(row) for row in session.execute(query)}
+    locked = lock and any(row.kind != "segments" for row in rows)
+    found = dialects.fetch_locked(session, query, Customer.__table__) if locked else session.execute(query).all()
+    return {row.id: Current.of(row) for row in found}

@@ -19,6 +19,7 @@ def recount(actor: Actor) -> list[tuple[str, int]]:
     """
 
     def work(session: Session) -> list[tuple[str, int]]:
+        dialects.keep_commits_out(session)
         missing = _missing_counts(session)
         append_deltas(session, now().date(), actor.name, None, missing)
         return [*((f"{pair.type}:{pair.value}", n) for pair, n in missing.items()), *_recount_totals(session)]

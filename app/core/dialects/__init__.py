@@ -18,11 +18,13 @@ from app.core.dialects.connections import (
     short_timeout_reads,
     yield_to_writers,
 )
+from app.core.dialects.distribution import fetch_locked, is_distributed
 from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
 from app.core.dialects.feed_positions import (
     begin_snapshot,
     clock,
     closing_moment,
+    keep_commits_out,
     next_change_set_id,
     next_part_id,
     next_position,
@@ -74,6 +76,7 @@ __all__ = [
     "continue_numbers",
     "database_time",
     "engine_options",
+    "fetch_locked",
     "for_maintenance",
     "for_snapshot",
     "for_writing",
@@ -81,6 +84,7 @@ __all__ = [
     "insert_if_absent",
     "insert_missing",
     "insert_rows",
+    "is_distributed",
     "is_false",
     "is_not_ascii",
     "is_retryable",
@@ -94,6 +98,7 @@ __all__ = [
     "json_strings",
     "json_text",
     "json_value",
+    "keep_commits_out",
     "last_numbers",
     "narrowed_by_index",
     "next_change_set_id",

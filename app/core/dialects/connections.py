@@ -37,8 +37,10 @@ NO_POOLER = "direct"
 LOCK_TIMEOUT = "lock_timeout"
 TRANSACTION_ID = "transaction_id"
 STATISTICS_TRUSTED_UNTIL = "statistics_trusted_until"
+DISTRIBUTED = "distributed"
 """What a PostgreSQL connection's `info` holds: whether no pooler stands before the server, the session's lock timeout,
-the number of the transaction that writes and when it began, and until when the statistics need no other look."""
+the number of the transaction that writes and when it began, until when the statistics need no other look, and whether
+the server is a node of a Citus cluster."""
 
 FEW_CUSTOMERS = 1_000
 
@@ -202,8 +204,8 @@ def _open_postgresql(_dialect: Dialect, record: ConnectionPoolEntry, args: Any, 
 
 
 def _set_up(connection: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
-    query = "SELECT pg_backend_pid(), current_setting('server_encoding')"
-    pid, encoding = connection.execute(query).fetchone() or (0, "")
+    query = "SELECT pg_backend_pid(), current_setting('server_encoding'), to_regclass('pg_dist_partition') IS NOT NULL"
+    pid, encoding, distributed = connection.execute(query).fetchone() or (0, "", False)
     if encoding != "UTF8":
         raise UnsupportedDatabase(
             f"The database has the encoding {encoding}, which cannot store all text. Create one with "
@@ -213,6 +215,7 @@ def _set_up(connection: psycopg.Connection[Any], record: ConnectionPoolEntry) ->
     # nor settings stay. It invents the number under which it knows its client, so the server's own shows whether there
     # is one.
     record.info[NO_POOLER] = direct = pid == connection.info.backend_pid
+    record.info[DISTRIBUTED] = distributed
     record.info[LOCK_TIMEOUT] = BUSY_TIMEOUT_MS if direct else None
     settings = TRACKED_SETTINGS | (SESSION_SETTINGS | {"lock_timeout": str(BUSY_TIMEOUT_MS)} if direct else {})
     calls = ", ".join("set_config(%s, %s, false)" for _ in settings)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.core.dialects.connections import BUSY_TIMEOUT_MS
+from app.core.dialects.distribution import check_settled, is_distributed, read_every_worker
 from app.core.dialects.types import Id
 
 _POSITION_LOCK = 4_919_122_335
@@ -53,7 +54,7 @@ class _PositionLock(FunctionElement[int]):
 
 @compiles(_PositionLock, "postgresql")
 def _(_element: _PositionLock, _compiler: Any, **_kw: Any) -> str:
-    return f"pg_advisory_xact_lock_shared({_POSITION_LOCK})"
+    return f"pg_advisory_xact_lock_shared({_POSITION_LOCK})::text"
 
 
 @compiles(_PositionLock)
@@ -151,8 +152,10 @@ def begin_snapshot(session: Session) -> None:
         with engine.engine.connect() as locker:
             locker.execute(text(f"SET LOCAL lock_timeout = {BUSY_TIMEOUT_MS}"))
             locker.execute(select(func.pg_advisory_xact_lock(_POSITION_LOCK)))
+            check_settled(locker)
             session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
             session.execute(text("SELECT 1"))
+            read_every_worker(session)
             locker.rollback()
 
 
@@ -167,5 +170,16 @@ def settled_position(session: Session) -> int:
     session.execute(text(f"SET LOCAL lock_timeout = {BUSY_TIMEOUT_MS}"))
     newest = session.scalars(text("SELECT last_value FROM part_positions")).one()
     session.execute(select(func.pg_advisory_xact_lock(_POSITION_LOCK)))
+    check_settled(session.connection())
     session.rollback()
     return int(newest)
+
+
+def keep_commits_out(session: Session) -> None:
+    """Let no part be committed until this transaction ends, where one statement does not see one moment.
+
+    That is so on Citus, whose workers have no common snapshot: what is committed meanwhile would be counted on some
+    of them only.
+    """
+    if is_distributed(session):
+        session.execute(select(func.pg_advisory_xact_lock(_POSITION_LOCK)))

@@ -182,9 +182,9 @@ def json_text(value: ColumnElement[Any]) -> ColumnElement[str]:
 
 _PATCHED = """SELECT s.value, s.part, s.n FROM (
         SELECT u.value, u.part, u.n,
-               max(CASE u.part WHEN 2 THEN 1 ELSE 0 END) OVER (PARTITION BY u.value) AS is_removed,
-               max(CASE u.part WHEN 0 THEN 1 ELSE 0 END) OVER (PARTITION BY u.value) AS is_present
-          FROM ({segments} UNION ALL {add} UNION ALL {remove}) AS u
+               max(CASE WHEN u.part = 2 THEN 1 ELSE 0 END) OVER (PARTITION BY u.value) AS is_removed,
+               max(CASE WHEN u.part = 0 THEN 1 ELSE 0 END) OVER (PARTITION BY u.value) AS is_present
+          FROM ({elements}) AS u
     ) AS s
     WHERE (s.part = 0 AND s.is_removed = 0) OR (s.part = 1 AND (s.is_removed = 1 OR s.is_present = 0))"""
 
@@ -209,23 +209,22 @@ class _RenameSegments(FunctionElement[Any]):
 
 @compiles(_PatchSegments, "postgresql")
 def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
-    names = zip(("segments", "add", "remove"), element.clauses, strict=True)
-    parts = {
-        name: f"SELECT e.value, {part} AS part, e.n FROM {_numbered(compiler.process(clause, **kw))}"  # noqa: S608
-        for part, (name, clause) in enumerate(names)
-    }
-    patched = _PATCHED.format(**parts)
-    return f"coalesce((SELECT jsonb_agg(p.value ORDER BY p.part, p.n) FROM ({patched}) AS p), '[]')"  # noqa: S608
+    arrays = (compiler.process(clause, **kw) for clause in element.clauses)
+    rows = ", ".join(f"({part}, {array})" for part, array in enumerate(arrays))  # UNION is refused by Citus here
+    elements = f"SELECT e.value, a.part, e.n FROM (VALUES {rows}) AS a (part, elements), {_numbered('a.elements')}"  # noqa: S608
+    return _array_of(
+        f"SELECT jsonb_agg(p.value ORDER BY p.part, p.n) FROM ({_PATCHED.format(elements=elements)}) AS p"  # noqa: S608
+    )
 
 
 @compiles(_PatchSegments)
 def _(element: _PatchSegments, compiler: Any, **kw: Any) -> str:
-    names = zip(("segments", "add", "remove"), element.clauses, strict=True)
-    parts = {
-        name: f"SELECT value, {part} AS part, key AS n FROM json_each({compiler.process(clause, **kw)})"  # noqa: S608
-        for part, (name, clause) in enumerate(names)
-    }
-    patched = _PATCHED.format(**parts)
+    arrays = (compiler.process(clause, **kw) for clause in element.clauses)
+    elements = (
+        f"SELECT value, {part} AS part, key AS n FROM json_each({array})"  # noqa: S608
+        for part, array in enumerate(arrays)
+    )
+    patched = _PATCHED.format(elements=" UNION ALL ".join(elements))
     return f"(SELECT json_group_array(json(p.value)) FROM ({patched} ORDER BY s.part, s.n) AS p)"  # noqa: S608
 
 
@@ -236,7 +235,7 @@ def _(element: _RenameSegments, compiler: Any, **kw: Any) -> str:
         segments=f"SELECT e.value, e.n FROM {_numbered(segments)}",  # noqa: S608
         names=f"SELECT p.pair -> 0 AS original, p.pair -> 1 AS renamed FROM jsonb_array_elements({names}) AS p (pair)",  # noqa: S608
     )
-    return f"coalesce((SELECT jsonb_agg(r.value ORDER BY r.n) FROM ({renamed}) AS r), '[]')"  # noqa: S608
+    return _array_of(f"SELECT jsonb_agg(r.value ORDER BY r.n) FROM ({renamed}) AS r")  # noqa: S608
 
 
 @compiles(_RenameSegments)
@@ -248,6 +247,14 @@ def _(element: _RenameSegments, compiler: Any, **kw: Any) -> str:
         names=f"SELECT {pair} FROM json_each({names})",  # noqa: S608
     )
     return f"(SELECT json_group_array(json(r.value)) FROM ({renamed} ORDER BY u.n) AS r)"  # noqa: S608
+
+
+def _array_of(query: str) -> str:
+    """Return the array that a query aggregates, [] if that is NULL: any other array is greater.
+
+    Not coalesce, which Citus refuses around functions that are not immutable.
+    """
+    return f"greatest(({query}), '[]'::jsonb)"
 
 
 def _numbered(array: str) -> str:

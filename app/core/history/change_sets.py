@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, pairwise
-from typing import Any
 
-from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 
 from app.core.counts.segment_deltas import change_sets_affecting
 from app.core.database import db
@@ -15,7 +14,7 @@ from app.core.history.timeline import iter_timeline
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customer_changes import CustomerChange, EntryKey, Kind
 from app.core.models.customers import Customer, CustomerSearch
-from app.core.models.segments import SegmentPair
+from app.core.models.segments import SegmentPair, Segments
 
 parts, entries = ChangeSetPart.__table__.c, CustomerChange.__table__.c
 
@@ -83,30 +82,52 @@ def _matches(change_set: ChangeSet, filters: ChangeSetFilter, affecting: set[int
     )
 
 
-def list_segment_changes(change_set_id: int, *, after: EntryKey = START, limit: int) -> list[Row[Any]]:
-    """Return changes of segments by a change set, in its order, after an entry.
+@dataclass(frozen=True)
+class SegmentChange:
+    """What a change set did to the segments of a customer, and the customer's name now."""
 
-    As part_id, number, document_id, before, after, and the current `name` and `current_id` of the customer.
-    """
+    part_id: int
+    number: int
+    document_id: str
+    """The id that the customer had then."""
+    before: Segments
+    after: Segments
+    name: str | None
+
+
+def list_segment_changes(change_set_id: int, *, after: EntryKey = START, limit: int) -> list[SegmentChange]:
+    """Return changes of segments by a change set, in its order, after an entry."""
     query = (
-        select(
-            entries.part_id,
-            entries.number,
-            entries.document_id,
-            entries.before,
-            entries.after,
-            Customer.name,
-            Customer.document_id.label("current_id"),
-        )
+        select(CustomerChange)
         .join(ChangeSetPart, parts.id == entries.part_id)
-        .outerjoin(CustomerSearch, CustomerSearch.id == entries.customer_id)
-        .outerjoin(Customer, Customer.document_id == CustomerSearch.document_id)
         .where(parts.change_set_id == change_set_id, entries.kind == "segments")
         .where(tuple_(entries.part_id, entries.number) > after)
         .order_by(entries.part_id, entries.number)
         .limit(limit)
     )
-    return list(db.session.execute(query).all())
+    changes = db.session.scalars(query).all()
+    names = _current_names({change.customer_id for change in changes})
+    return [
+        SegmentChange(
+            change.part_id,
+            change.number,
+            change.document_id,
+            change.before,
+            change.after,
+            names.get(change.customer_id),
+        )
+        for change in changes
+    ]
+
+
+def _current_names(customer_ids: Collection[int]) -> dict[int, str | None]:
+    """Return the names of customers, by their internal numbers; another statement, because Citus refuses the join."""
+    query = (
+        select(CustomerSearch.id, Customer.name)
+        .join(Customer, Customer.document_id == CustomerSearch.document_id)
+        .where(CustomerSearch.id.in_(customer_ids))
+    )
+    return {row.id: row.name for row in db.session.execute(query)} if customer_ids else {}
 
 
 def list_entries(

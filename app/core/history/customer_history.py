@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.core.database import db
 from app.core.errors import CustomerNotFound
-from app.core.history.timeline import chain_key, walk_chain
+from app.core.history.chains import chain_key, read_chain
 from app.core.models.change_sets import ChangeSet, ChangeSetPart
 from app.core.models.customer_changes import CustomerChange, EntryKey
 from app.core.models.customers import Customer, CustomerSearch
@@ -45,7 +45,7 @@ def customer_history(document_id: str, *, limit: int, start: tuple[EntryKey, Ent
     Segments and profile have a chain each, walked by key and merged by the order of the feed.
     """
     heads = start or _heads(document_id)
-    found = [entry for head in heads if head != NO_ENTRY for entry in _walk(head, limit + 1)]
+    found = [entry for head in heads if head != NO_ENTRY for entry in _read(document_id, head, limit + 1)]
     found.sort(key=lambda entry: (entry.part.position, entry.change.number), reverse=True)
     following = (_first_segments(found[limit:]), _first_other(found[limit:])) if len(found) > limit else None
     return HistoryPage(found[:limit], following, heads != (NO_ENTRY, NO_ENTRY))
@@ -64,8 +64,8 @@ def _heads(document_id: str) -> tuple[EntryKey, EntryKey]:
     return chain_key(found[0], found[1]) or NO_ENTRY, chain_key(found[2], found[3]) or NO_ENTRY
 
 
-def _walk(head: EntryKey, limit: int) -> Iterable[HistoryEntry]:
-    return [HistoryEntry(*row) for row in db.session.execute(walk_chain(head, limit))]
+def _read(document_id: str, head: EntryKey, limit: int) -> Iterable[HistoryEntry]:
+    return [HistoryEntry(*row) for row in read_chain(document_id, head, limit)]
 
 
 def _first_segments(entries: Iterable[HistoryEntry]) -> EntryKey:

@@ -1,9 +1,9 @@
 """Retention: removes old entries of the record, without touching the customers as they are."""
 
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, Select, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -32,7 +32,7 @@ def prune(until: datetime) -> tuple[int, int]:
     Raises Unavailable.
     """
     change_sets = changes = 0
-    settled = dialects.settled_position(cast(Session, db.session))  # no position below it can still be taken
+    settled = dialects.settled_position(db.session())  # no position below it can still be taken
     while done := run_in_transaction(lambda session: _prune_batch(session, until, settled)):
         change_sets += done[0]
         changes += done[1]
@@ -96,9 +96,23 @@ def _delete_remains(session: Session) -> None:
     if horizon is None:
         return
     pruned = parts.position <= horizon.position
-    retained = select(parts.id).where(parts.position > horizon.position)
-    session.execute(delete(SegmentDelta).where(SegmentDelta.part_id.not_in(retained)))
-    in_ledger = SegmentCount.part_id.is_not(None), SegmentCount.part_id.not_in(retained)
-    session.execute(update(SegmentCount).where(*in_ledger).values(part_id=None))
-    referred = exists().where(Customer.part_id == parts.id)
-    session.execute(delete(ChangeSetPart).where(pruned, ~referred))
+    # Found first and removed by their ids: Citus cannot do it in one statement, and to read is most of the work.
+    old = _ids(session, _not_retained(SegmentDelta, pruned))
+    session.execute(delete(SegmentDelta).where(SegmentDelta.part_id.in_(old)))
+    old = _ids(session, _not_retained(SegmentCount, pruned))
+    session.execute(update(SegmentCount).where(SegmentCount.part_id.in_(old)).values(part_id=None))
+    referred = select(parts.id).join(Customer, Customer.part_id == parts.id).where(pruned)
+    unused = select(parts.id).where(pruned).except_(referred)
+    session.execute(delete(ChangeSetPart).where(parts.id.in_(_ids(session, unused))))
+
+
+def _not_retained(table: type[SegmentDelta | SegmentCount], pruned: ColumnElement[bool]) -> Select[Any]:
+    """Return the query for the parts that rows of a table name, and that are pruned or gone."""
+    query = select(table.part_id).distinct().outerjoin(ChangeSetPart, parts.id == table.part_id)
+    return query.where(table.part_id.is_not(None), or_(parts.id.is_(None), pruned))
+
+
+def _ids(session: Session, query: Select[Any] | CompoundSelect[Any]) -> Select[Any]:
+    """Return the numbers that a query finds, as a query of one parameter."""
+    found = [str(number) for number in session.scalars(query)]
+    return select(cast(dialects.json_strings(found).c.value, dialects.Id))

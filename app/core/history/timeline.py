@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Integer, Select, cast, literal, select
+from sqlalchemy import select
 
-from app.core import dialects
 from app.core.database import db
 from app.core.errors import CustomerNotFound, NoLongerRetained, NotFound
-from app.core.models.change_sets import ChangeSet, ChangeSetPart, RetentionHorizon
+from app.core.history.chains import chain_key, read_chain
+from app.core.models.change_sets import ChangeSet, RetentionHorizon
 from app.core.models.customer_changes import CustomerChange, EntryKey
 from app.core.models.customers import Customer
 from app.core.models.segments import Segments, distinct_pairs
@@ -38,28 +38,8 @@ def timeline(document_id: str, *, limit: int, before: EntryKey | None = None) ->
     start = _newest(document_id) if before is None else _previous(before)
     if start is None:
         return []
-    rows = db.session.execute(walk_chain(start, limit))
+    rows = read_chain(document_id, start, limit)
     return [_timeline_entry(change_set, part.at, entry) for change_set, part, entry in rows]
-
-
-def walk_chain(start: EntryKey, limit: int) -> Select[ChangeSet, ChangeSetPart, CustomerChange]:
-    """Return the query for a chain's entries from `start` on, newest first, each with its change set and part."""
-    entry = CustomerChange.__table__.c
-    part_id, number = cast(literal(start[0]), dialects.Id), cast(literal(start[1]), Integer)
-    walk = select(part_id.label("part_id"), number.label("number"), literal(1).label("n")).cte("walk", recursive=True)
-    walk = walk.union_all(
-        select(entry.previous_part_id, entry.previous_number, walk.c.n + 1)
-        .join(walk, (entry.part_id == walk.c.part_id) & (entry.number == walk.c.number))
-        .where(walk.c.n < limit)
-    )
-    return (
-        select(ChangeSet, ChangeSetPart, CustomerChange)
-        .select_from(walk)
-        .join(CustomerChange, (entry.part_id == walk.c.part_id) & (entry.number == walk.c.number))
-        .join(ChangeSetPart, ChangeSetPart.id == entry.part_id)
-        .join(ChangeSet, ChangeSet.id == ChangeSetPart.change_set_id)
-        .order_by(walk.c.n)
-    )
 
 
 def _timeline_entry(change_set: ChangeSet, at: datetime, entry: CustomerChange) -> TimelineEntry:
@@ -86,11 +66,6 @@ def _newest(document_id: str) -> EntryKey | None:
 def _previous(key: EntryKey) -> EntryKey | None:
     entry = db.session.get(CustomerChange, key)
     return chain_key(entry.previous_part_id, entry.previous_number) if entry else None
-
-
-def chain_key(part_id: int | None, number: int | None) -> EntryKey | None:
-    """Return the key that a pointer names; None at the end of the chain."""
-    return None if part_id is None or number is None else (part_id, number)
 
 
 def iter_timeline(document_id: str) -> Iterator[TimelineEntry]:
