@@ -1,4 +1,4 @@
-"""flask db copy: everything from this database into another."""
+"""flask db copy and flask db distribute: everything into another database, or over the workers of a Citus cluster."""
 
 import os
 
@@ -7,9 +7,11 @@ import flask_migrate.cli
 from flask import current_app
 from sqlalchemy import make_url
 
-from app.cli.terminal import fail, print_message, progress, reports_errors
+from app.cli.terminal import fail, pluralize, print_message, progress, reports_errors
+from app.core import dialects
 from app.core.database import db
 from app.core.database_copy import copy_database
+from app.core.dialects import distribution
 from app.settings import InvalidSettings
 
 FACTORY = "app_factory"
@@ -44,3 +46,20 @@ def copy(url: str) -> None:
         click.echo(f"{digest}  {name}")
     name = make_url(url).render_as_string()  # without the password
     print_message(f"Copied {len(digests)} tables to {name}. Set DATABASE_URL to it, and start the service.")
+
+
+@flask_migrate.cli.db.command("distribute")  # type: ignore[untyped-decorator]
+@reports_errors
+def distribute() -> None:
+    """Distribute customers and their history over the workers of a Citus cluster, if this is its coordinator.
+
+    Stop the service first: the tables are locked while their rows move. All of it is done, or nothing.
+    """
+    with dialects.for_maintenance(db.engine).begin() as connection:
+        layout = distribution.distribute(connection)
+    done = "distributed" if layout.is_new else "distributed already"
+    print_message(
+        f"Customers, their search and their history are {done}: {layout.shards} shards by document_id, on"
+        f" {pluralize(layout.workers, 'worker')}. The parts of change sets are on every node. All other tables are on"
+        " the coordinator."
+    )
