@@ -70,6 +70,7 @@ def audit_log() -> Any:
         "audit_log.html",
         form=form,
         events=events[:PAGE_SIZE],
+        filtered=any(arguments.values()),
         next_url=next_url,
         export_url=url_for("pages.audit_log_export", **arguments),
         retention_days=current_app.config["AUDIT_RETENTION_DAYS"],

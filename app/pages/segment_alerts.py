@@ -30,11 +30,12 @@ class AlertsForm(FlaskForm):  # type: ignore[misc]
     above = IntegerField(
         lazy_gettext("Alert when above"),
         [Optional(), NumberRange(*THRESHOLDS["above"], lazy_gettext("Must be 0 or more."))],
+        description=lazy_gettext("Customers. Leave empty for no alert."),
     )
     change = IntegerField(
-        lazy_gettext("Alert when a day changes it by more than (%)"),
+        lazy_gettext("Alert when it changes by more than (%)"),
         [Optional(), NumberRange(*THRESHOLDS["change"], lazy_gettext("Must be 0 or more."))],
-        description=lazy_gettext("In the last 24 hours, up or down. 20 is a good value."),
+        description=lazy_gettext("Within 24 hours, up or down. 20 is a good value."),
     )
 
     def thresholds(self) -> dict[Condition, int]:

@@ -122,7 +122,7 @@ def test_a_large_change_set_is_paged(viewer: HtmlClient) -> None:
 
 def test_undo_has_a_preview_and_can_be_undone(editor: HtmlClient) -> None:
     page = editor.get("/changes/1/undo")
-    assert "segments restored 2" in page.text
+    assert "customers to restore 2" in page.text
     assert "Undo for 2 customers" in page.text
     assert "a" in page.links, "customers changed later are listed"
     assert all_segments() == {"a": SILVER, "b": GOLD, "c": GOLD}, "a preview changes nothing"

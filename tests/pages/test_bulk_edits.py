@@ -169,7 +169,7 @@ def test_rows_are_added_without_a_script(editor: HtmlClient) -> None:
 def test_missing_customers_are_not_counted_as_unchanged(editor: HtmlClient) -> None:
     page = make(editor, "add", WINE, "abx")
     assert "1 customer updated" in page.text
-    assert "(1 already had it)" in page.text
+    assert "(1 unchanged)" in page.text
 
 
 def test_selected_customers_come_from_the_list(editor: HtmlClient) -> None:

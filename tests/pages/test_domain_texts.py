@@ -227,7 +227,7 @@ def test_every_note_of_a_bulk_edit_is_translated(app: Flask, action: str) -> Non
     [
         ("operator ana@example.com", "ana@example.com"),
         ("token crm-nightly", "token crm-nightly"),
-        ("command line root", "línea de comandos (root)"),
+        ("command line root", "consola (root)"),
         ("system", "sistema"),
         ("demo", "demo"),
     ],

@@ -43,7 +43,7 @@ def test_rejected_requests_are_counted_by_token_and_code(
     api.get("/api/v3/segments?limit=0", status=400, code="VALIDATION_ERROR")
     counter.write()
     page = viewer.get("/")
-    assert "rejected API requests in the last 24 hours 5" in page.text
+    assert "rejected API requests (24 h) 5" in page.text
     assert "crm-nightly VALIDATION_ERROR 2" in page.text
     assert "Invalid token UNAUTHENTICATED 3" in page.text
     assert "CUSTOMER_NOT_FOUND" not in page.text, "not an error of the client"

@@ -36,7 +36,7 @@ def date_parts(hour: float = 12) -> None:
 
 @pytest.fixture
 def dated(viewer: HtmlClient) -> HtmlClient:
-    add_customers("a", "b", "c", "d")
+    add_customers("a", "b", "c", "d", name="Lucía Núñez")
     for document_id, segments in STEPS:
         set_segments(document_id, segments)
     date_parts()
@@ -95,6 +95,7 @@ def test_two_days_of_the_catalogue_side_by_side(dated: HtmlClient) -> None:
 def test_who_came_and_left_and_the_members_of_both_days(dated: HtmlClient) -> None:
     page = dated.get("/segments/membership/GOLD/days?start=2026-01-03&end=2026-01-05")
     assert {"b", "c"} - page.links.keys() == {"b"}, "b had it on both days"
+    assert "c Lucía Núñez" in page.text
     url = page.links["Joined and left"]
     assert rows(dated, url) == [["document_id", "change"], ["a", "left"], ["c", "joined"]]
     assert rows(dated, f"{url}&list=start") == [["document_id"], ["a"], ["b"]]

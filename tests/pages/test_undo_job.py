@@ -47,7 +47,7 @@ def test_undo_of_a_large_change_is_previewed_and_applied(editor: HtmlClient) -> 
     editor.post(url, {"action": "apply"})
     assert run_job()
     page = editor.get(url)
-    assert "Undone for 6 customers." in page.text
+    assert "Undone for 6 customers" in page.text
     assert "changed later" in page.text
     assert all_segments() == {**NONE, "c": SILVER}
     assert recount(TESTER) == []
@@ -89,7 +89,7 @@ def test_customer_who_was_skipped_in_the_preview_stays_skipped(editor: HtmlClien
     assert run_job()
     assert all_segments() == {**NONE, "c": GOLD, "d": GOLD}
     page = editor.get(url)
-    assert "Undone for 5 customers." in page.text
+    assert "Undone for 5 customers" in page.text
     assert "Skipped (1)" in page.text
 
 
@@ -104,7 +104,7 @@ def test_killed_worker_leaves_its_batches_and_the_next_continues(
     while run_job():
         pass
     assert all_segments() == NONE
-    assert "Undone for 7 customers." in editor.get(url).text
+    assert "Undone for 7 customers" in editor.get(url).text
     assert recount(TESTER) == []
 
 

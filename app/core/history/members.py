@@ -114,10 +114,11 @@ def _movements(segment: SegmentPair, earlier: datetime, later: datetime) -> Sele
     )
     first, last = changes.alias("first_change"), changes.alias("last_change")
     return (
-        select(search.document_id, search.name, last.c.after.label("joined"))
+        select(search.document_id, customers.name, last.c.after.label("joined"))
         .select_from(first)
         .join(last, last.c.customer_id == first.c.customer_id)
         .join(CustomerSearch, search.id == first.c.customer_id)
+        .join(Customer, customers.document_id == search.document_id)
         .where(first.c.first == 1, last.c.last == 1, first.c.before != last.c.after)
     )
 
