@@ -31,6 +31,11 @@ def test_search_lists_matching_customers(viewer: HtmlClient, ana: str) -> None:
         assert text in page.text
 
 
+@pytest.mark.parametrize("query", ["has=none", "has=any", "sort=name&has=any"])
+def test_an_exact_id_among_filters_is_a_list(viewer: HtmlClient, ana: str, query: str) -> None:
+    assert viewer.client.get(f"/customers?q={ana}&{query}").status_code == 200
+
+
 def test_an_exact_id_opens_the_customer(viewer: HtmlClient, ana: str) -> None:
     response = viewer.client.get("/customers", query_string={"q": f" {ana} "})
     assert response.headers["Location"] == f"/customers/{ana}"

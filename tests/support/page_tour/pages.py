@@ -33,7 +33,7 @@ LISTS = {
     "second_factor": "/account/second-factor",
     "confirm_password": "/account/confirm-password",
     "error 404": "/nowhere",
-    "error 400": "/customers?after=nonsense",
+    "error 400": "/customer-count?has=some",
     "customers with an invalid filter": "/customers?has=nonsense",
     "customers with segments to choose from": "/customers?add_segment=er",
     "customer_profile": "/customer-new",
