@@ -50,7 +50,7 @@ def preview_revert_job(run: JobRun) -> None:
     job, result, done = RevertJob.from_dict(run.job.payload), RevertResult(), 0
     run.start_phase("comparing", count_entries(job.change_set_id))
     writer = BatchWriter(run)
-    with Session(db.engine) as session:
+    with Session(dialects.for_reading_by_key(db.engine)) as session:
         check_ended(session, job.change_set_id)
         for batch in preview_revert_batches(session, job.change_set_id, result, job.types, limit=BATCH_SIZE):
             writer.store(batch)

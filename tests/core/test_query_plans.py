@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import event, text
+from sqlalchemy.orm import Session
 
+from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.profiles import upsert_customers
-from app.core.changes.replace_segments import replace_segments
-from app.core.changes.revert import revert
-from app.core.changes.segment_updates import SegmentPatch
+from app.core.changes.replace_segments import replace_segments, replace_segments_in
+from app.core.changes.revert import preview_revert, revert
+from app.core.changes.segment_updates import PreparedUpdate, SegmentPatch
 from app.core.database import db, run_in_transaction
 from tests.support.customers import GOLD, SILVER, TESTER
 
@@ -144,3 +146,27 @@ def test_rows_written_by_the_same_transaction_do_not_mislead_the_planner(app: Fl
     with explained() as plans:
         run_in_transaction(import_all)
     assert max(rows_of(plan["Plan"]) for plan in plans) <= MAX_ROWS
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("refresh", [forget_statistics, count_none, count_five, count_none_to_search, leave, analyze])
+def test_undo_of_creations_does_not_depend_on_the_statistics(app: Flask, refresh: Callable[[], None]) -> None:
+    """Fault G4: the undo of an import that created 100,000 customers, and its preview, ran for minutes."""
+    ids = [f"{n:06}" for n in range(MANY)]
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": "stored"}]))
+    analyze()
+
+    def create(session: Session) -> int:
+        with open_change_set(session, TESTER) as change_set:
+            upsert_customers(session, [{"document_id": id_, "name": "Ana"} for id_ in ids], change_set)
+            replace_segments_in(change_set, PreparedUpdate.of(dict.fromkeys(ids, GOLD)))
+        return change_set.id
+
+    change_set_id = run_in_transaction(create)
+    refresh()
+    with explained() as plans:
+        assert preview_revert(change_set_id).deleted == MANY
+        assert revert(change_set_id, TESTER).deleted == MANY
+    assert len(plans) > 5
+    for plan in plans:
+        assert rows_of(plan["Plan"]) <= MAX_ROWS, plan["Query Text"]

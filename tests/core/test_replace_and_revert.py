@@ -1,5 +1,6 @@
 """What the two central functions return and record, beyond what the API shows of it."""
 
+import json
 import threading
 from datetime import UTC, datetime
 
@@ -24,8 +25,18 @@ from app.core.database import db, run_in_transaction
 from app.core.errors import NotEnded
 from app.core.models.change_sets import ChangeSet
 from app.core.models.customers import CustomerSearch
+from app.core.models.segments import Segments
 from tests.support.another_writer import another_writer
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, count_change_sets, set_segments
+from tests.support.customers import (
+    GOLD,
+    SILVER,
+    TESTER,
+    WINE,
+    add_customers,
+    all_segments,
+    count_change_sets,
+    set_segments,
+)
 from tests.support.query_log import capture_queries
 from tests.support.waiting import await_lock_or_end
 
@@ -116,6 +127,37 @@ def test_only_who_was_previewed_as_reverted_is_reverted(change_set: int) -> None
     assert revert_batch(change_set, previewed) == RevertResult(changed=2, unchanged=1, conflicts=["b"])
     assert all_segments() == {"a": [], "b": GOLD, "c": [], "d": []}
     assert (last_change_set().changed, last_change_set().unchanged) == (2, 1)
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("meanwhile", "expected"),
+    [
+        pytest.param([*GOLD, *WINE], RevertResult(2, 1, ["b"], emptied=1), id="another type"),
+        pytest.param(SILVER, RevertResult(1, 1, ["b", "a"], emptied=1), id="the same type"),
+        pytest.param([], RevertResult(1, 2, ["b"], emptied=1), id="taken back"),
+    ],
+)
+def test_a_change_that_commits_while_the_revert_waits_conflicts_by_its_type(
+    app: Flask, change_set: int, meanwhile: Segments, expected: RevertResult
+) -> None:
+    """SQLite has no such moment: whoever reverts has the only lock from the beginning."""
+    results: list[RevertResult] = []
+
+    def run() -> None:
+        with app.app_context():
+            results.append(revert(change_set, TESTER))
+
+    with another_writer("a") as writer:
+        writer.execute("UPDATE customers SET segments = %s::jsonb WHERE document_id = 'a'", [json.dumps(meanwhile)])
+        thread = threading.Thread(target=run)
+        thread.start()
+        await_lock_or_end(thread)
+        writer.execute("COMMIT")
+        thread.join()
+    expected.change_set_id = results[0].change_set_id
+    assert results == [expected]
+    assert all_segments()["a"] == [pair for pair in meanwhile if pair not in GOLD]
 
 
 def test_segments_of_other_types_are_neither_previewed_nor_reverted(change_set: int) -> None:

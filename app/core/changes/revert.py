@@ -6,6 +6,7 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from app.core import dialects
 from app.core.changes.change_set_builder import ChangeSetBuilder, open_change_set
 from app.core.changes.delete_customers import delete_customers, restore_customers
 from app.core.changes.document_ids import rename_customer_in
@@ -124,10 +125,7 @@ def revert_batch(  # noqa: PLR0913 - which customers, and what limits them
     rows = next_entries(undo.session, change_set_id, after, limit)
     if not rows:
         return None
-    plans, conflicts = plan_batch(undo.session, change_set_id, rows)
-    check_types(plans.values(), types)
-    _carry_out(undo, list(plans.values()), result)
-    result.conflicts += conflicts
+    _revert_entries(undo, change_set_id, rows, result, types)
     return int(rows[-1].customer_id)
 
 
@@ -144,20 +142,39 @@ def revert_previewed(
     """
     chosen = {number for number, outcome in previewed.values() if outcome == "revert"}
     rows = select_entries(undo.session, change_set_id, min(chosen), max(chosen)) if chosen else []
-    plans, conflicts = plan_batch(undo.session, change_set_id, [row for row in rows if row.customer_id in chosen])
-    check_types(plans.values(), types)
-    _carry_out(undo, list(plans.values()), result)
-    result.conflicts += conflicts + [id_ for id_, (_, outcome) in previewed.items() if outcome == "conflict"]
+    _revert_entries(undo, change_set_id, [row for row in rows if row.customer_id in chosen], result, types)
+    result.conflicts += [id_ for id_, (_, outcome) in previewed.items() if outcome == "conflict"]
     unchanged = sum(outcome == "unchanged" for _, outcome in previewed.values())
     result.unchanged += unchanged
     undo.unchanged += unchanged
+
+
+def _revert_entries(
+    undo: ChangeSetBuilder,
+    change_set_id: int,
+    rows: list[CustomerChange],
+    result: RevertResult,
+    types: Collection[str],
+) -> None:
+    """Revert the customers of these entries, and add to the `result`. Raises TypeForbidden.
+
+    Where only segments are concerned, customers are not locked when they are read: their update checks the row. Who was
+    changed in between is read again, locked: what was changed may be of another type, which is no conflict.
+    """
+    lock = any(row.kind != "segments" for row in rows)
+    while rows:
+        plans, conflicts = plan_batch(undo.session, change_set_id, rows, lock=lock)
+        check_types(plans.values(), types)
+        changed_since = _carry_out(undo, list(plans.values()), result)
+        result.conflicts += conflicts
+        rows, lock = [row for row in rows if row.customer_id in changed_since], True
 
 
 def preview_revert(change_set_id: int) -> RevertResult:
     """Return what `revert` would do now; reads only, and locks nothing. Raises NotFound and NotEnded."""
     db.session.rollback()  # a request holds one connection at a time
     result = RevertResult()
-    with Session(db.engine) as session:
+    with Session(dialects.for_reading_by_key(db.engine)) as session:
         check_ended(session, change_set_id)
         for _ in preview_revert_batches(session, change_set_id, result):
             pass
@@ -200,7 +217,8 @@ def _preview_batch(
     return {row.document_id: (row.customer_id, outcomes.get(row.customer_id, "conflict")) for row in rows}
 
 
-def _carry_out(undo: ChangeSetBuilder, plans: list[RevertPlan], result: RevertResult) -> None:
+def _carry_out(undo: ChangeSetBuilder, plans: list[RevertPlan], result: RevertResult) -> set[int]:
+    """Write what was planned; return the internal numbers of customers that changed since they were read."""
     restored = restore_customers(undo, [plan.restore for plan in plans if plan.restore])
     result.conflicts += restored.conflicts
     doomed = [
@@ -212,29 +230,31 @@ def _carry_out(undo: ChangeSetBuilder, plans: list[RevertPlan], result: RevertRe
     existing = [plan for plan in plans if plan.current and not plan.delete]
     profiles = [{"document_id": plan.document_id, **plan.profile} for plan in existing if plan.profile]
     upsert_customers(undo.session, profiles, undo)
-    conflicts = _revert_segments(undo, existing)
+    changed_since = _revert_segments(undo, existing)
     renamed, not_renamed = _rename(undo, existing)
-    result.conflicts += [*conflicts, *not_renamed]
-    result.changed += sum(plan.segments is not None for plan in existing) - len(conflicts) + restored.with_segments
+    result.conflicts += not_renamed
+    result.changed += sum(plan.segments is not None for plan in existing) - len(changed_since) + restored.with_segments
     result.profiles += len({row["document_id"] for row in profiles} | renamed) + restored.customers
     result.deleted += len(doomed)
     unchanged = sum(plan.is_empty for plan in existing)
     result.unchanged += unchanged
     undo.unchanged += unchanged
+    return changed_since
 
 
-def _revert_segments(undo: ChangeSetBuilder, plans: Iterable[RevertPlan]) -> list[str]:
-    """Write the segments; return the document_ids of customers that changed since they were read."""
+def _revert_segments(undo: ChangeSetBuilder, plans: Iterable[RevertPlan]) -> set[int]:
+    """Write the segments; return the internal numbers of customers that changed since they were read."""
+    planned = {plan.document_id: plan for plan in plans if plan.current and plan.segments is not None}
     payload = {
-        plan.document_id: {"expected": plan.current.segments, "segments": plan.segments}
-        for plan in plans
-        if plan.current and plan.segments is not None
+        id_: {"expected": plan.current.segments, "segments": plan.segments}
+        for id_, plan in planned.items()
+        if plan.current
     }
     if not payload:
-        return []
+        return set()
     parameters = {"payload": JsonText.of(payload)}
     changed = set(apply_update(undo, REPLACE_EXPECTED, parameters, rows=len(payload), limited=False))
-    return [document_id for document_id in payload if document_id not in changed]
+    return {plan.current.id for id_, plan in planned.items() if plan.current and id_ not in changed}
 
 
 def _rename(undo: ChangeSetBuilder, plans: Iterable[RevertPlan]) -> tuple[set[str], list[str]]:

@@ -150,7 +150,7 @@ def _revert_rename(change: CustomerChange, document_id: str, current: Current) -
 
 
 def plan_batch(
-    session: Session, change_set_id: int, rows: list[CustomerChange], *, lock: bool = True
+    session: Session, change_set_id: int, rows: list[CustomerChange], *, lock: bool
 ) -> tuple[dict[int, RevertPlan], list[str]]:
     """Return the plans of the customers of these entries, by internal number, and the ids of those in conflict."""
     current = _select_current(session, rows, lock=lock)
@@ -199,11 +199,9 @@ def select_entries(
 
 
 def _select_current(session: Session, rows: list[CustomerChange], *, lock: bool) -> dict[int, Current]:
-    """Return the customers as they are; locked, unless only segments are concerned, whose update checks the row."""
     ids = dialects.json_strings(list({str(row.customer_id) for row in rows}))
     query = (
         select_customers().where(search.id.in_(select(cast(ids.c.value, dialects.Id)))).order_by(customers.document_id)
     )
-    locked = lock and any(row.kind != "segments" for row in rows)
-    found = dialects.fetch_locked(session, query, Customer.__table__) if locked else session.execute(query).all()
+    found = dialects.fetch_locked(session, query, Customer.__table__) if lock else session.execute(query).all()
     return {row.id: Current.of(row) for row in found}

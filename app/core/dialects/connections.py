@@ -50,20 +50,20 @@ STATISTICS_TRUSTED_S = 10
 _TRANSACTION = "SELECT pg_current_xact_id()::text || ' ' || now()::text"
 """Returns the number of the transaction and when it began."""
 
-_TRANSACTION_AND_STATISTICS = f"""{_TRANSACTION}, few_or_unknown,
+_STATISTICS = f"""few_or_unknown,
     set_config('enable_nestloop', CASE WHEN few THEN 'off' ELSE 'on' END, true),
     set_config('plan_cache_mode', CASE WHEN few_or_unknown THEN 'force_custom_plan' ELSE 'auto' END, true)
     FROM (SELECT bool_or(reltuples BETWEEN 0 AND {FEW_CUSTOMERS}) AS few,
     bool_or(reltuples <= {FEW_CUSTOMERS}) AS few_or_unknown FROM pg_class
     WHERE oid IN (to_regclass('customers'), to_regclass('customer_search'))) AS statistics"""  # noqa: S608 - a constant
-"""Returns that, and whether the statistics of either table count few customers or do not exist.
+"""Whether the statistics of either table count few customers or do not exist.
 
-Where the statistics of either table count few customers, it turns off nested loops and kept plans: the statistics may
-date from when the table was nearly empty. The planner would then compare each customer of a batch with each stored
-customer, 5,000 with 23,570: 40 s. If there are few indeed, it does not matter how they are joined.
-
-The look takes 0.1 ms, a twentieth of a request for one customer: see `STATISTICS_TRUSTED_S`.
+Where they count few, it turns off nested loops and kept plans: the statistics may date from when the table was nearly
+empty. The planner would then compare each customer of a batch with each stored one, 5,000 with 23,570: 40 s. If there
+are few indeed, it does not matter how they are joined. It takes 0.1 ms: see `STATISTICS_TRUSTED_S`.
 """
+
+_TRANSACTION_AND_STATISTICS = f"{_TRANSACTION}, {_STATISTICS}"
 
 SESSION_SETTINGS = {
     "search_path": '"$user", public',
@@ -117,6 +117,11 @@ def configure_engine(engine: Engine) -> None:
 def for_writing(engine: Engine, wait: bool = True) -> Engine:
     """Return the engine for transactions that write; without `wait`, one that fails instead of waiting for a lock."""
     return engine.execution_options(writing=BUSY_TIMEOUT_MS if wait else 1)
+
+
+def for_reading_by_key(engine: Engine) -> Engine:
+    """Return the engine for transactions that read many customers by their keys, and write nothing, as previews do."""
+    return engine.execution_options(by_key=True)
 
 
 def for_maintenance(engine: Engine) -> Engine:
@@ -252,6 +257,8 @@ def _begin_postgresql(connection: Connection) -> None:
         info[TRANSACTION_ID] = row[0]
         if not trusted and row[1] is False:
             info[STATISTICS_TRUSTED_UNTIL] = time.monotonic() + STATISTICS_TRUSTED_S
+    elif options.get("by_key"):
+        _last_row(connection, driver, "; ".join([*begin, f"SELECT {_STATISTICS}"]))
     else:
         connection.exec_driver_sql("; ".join(begin))
 
@@ -266,8 +273,8 @@ def _local_settings(options: Any, info: dict[Any, Any]) -> dict[str, Any]:
         settings["lock_timeout"] = wait
     if options.get("maintenance"):
         settings["statement_timeout"] = settings["idle_in_transaction_session_timeout"] = 0
-    elif "writing" in options:
-        # A writer finds its customers by key. Without statistics, or with those of a table that has grown since, the
+    elif "writing" in options or options.get("by_key"):
+        # It finds its customers by key. Without statistics, or with those of a table that has grown since, the
         # planner may prefer to read all customers for each of them: minutes instead of milliseconds.
         settings["enable_seqscan"] = "off"
     else:
