@@ -49,7 +49,7 @@ NO_CUSTOMER_DATA = {
     "tokens": "name digest scopes networks types previous_digest",
     "totp_secrets": "encrypted_secret",
     "webhook_deliveries": "message message_id state last_response",
-    "webhooks": "url salt secret_digest previous_salt types lease",
+    "webhooks": "url salt secret_digest previous_salt types events lease",
 }
 """About operators, tokens, segments and webhooks; a request is logged by its route, a delivery without its body."""
 
