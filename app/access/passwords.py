@@ -1,12 +1,9 @@
 """Passwords: checked against common ones, hashed with argon2id, and verified in constant time."""
 
-import os
-import sys
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -18,20 +15,9 @@ from app.core.limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 # default (64 MiB, 3 passes, 4 lanes) takes 690 ms and occupies four cores.
 _hasher = PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1)
 
-HASHING_NICENESS = 10
-
-T = TypeVar("T")
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":  # where each thread has a priority of its own
-        os.nice(HASHING_NICENESS)
-
-
-# One hash at a time in each process, and one that waits for it: other requests always find a free thread. They find a
-# free core, too: hashing takes what they leave.
-_hashing = ThreadPoolExecutor(1, "hashing", _lower_priority)
-_admitted = threading.BoundedSemaphore(2)
+# One hash at a time in each process, and one that waits for it: other requests always find a free thread.
+_hashing = BoundedSemaphore(1)
+_admitted = BoundedSemaphore(2)
 
 
 class InvalidPassword(BadRequest):
@@ -48,12 +34,14 @@ class TooManyPasswordChecks(RateLimited):
         super().__init__("Too many people are signing in right now. Try again in a moment.")
 
 
-def _run_hasher(function: Callable[..., T], *arguments: Any) -> T:
-    """Return what a function of the hasher returns. Raises TooManyPasswordChecks, and what it raises."""
+@contextmanager
+def _hash_slot() -> Iterator[None]:
+    """Limit concurrent hashes. Raises TooManyPasswordChecks."""
     if not _admitted.acquire(blocking=False):
         raise TooManyPasswordChecks
     try:
-        return _hashing.submit(function, *arguments).result()
+        with _hashing:
+            yield
     finally:
         _admitted.release()
 
@@ -66,7 +54,8 @@ def hash_password(password: str, email: str = "") -> str:
         )
     if _is_common(password.casefold(), email):
         raise InvalidPassword("This password is too easy to guess. Choose another one.")
-    return _run_hasher(_hasher.hash, password)
+    with _hash_slot():
+        return _hasher.hash(password)
 
 
 def _is_common(password: str, email: str) -> bool:
@@ -94,11 +83,12 @@ def verify_password(password: str, password_hash: str | None) -> bool:
 
     Without a hash it takes as long: the duration must not reveal whether an e-mail belongs to an operator.
     """
-    try:
-        _run_hasher(_hasher.verify, password_hash or _dummy_hash(), password[: MAX_PASSWORD_LENGTH + 1])
-    except VerificationError:
-        return False
-    return password_hash is not None
+    with _hash_slot():
+        try:
+            matches = _hasher.verify(password_hash or _dummy_hash(), password[: MAX_PASSWORD_LENGTH + 1])
+        except VerificationError:
+            return False
+    return matches and password_hash is not None
 
 
 @cache

@@ -1,7 +1,5 @@
 """Failed sign-ins: delays by operator, address and device, and a limit of concurrent checks."""
 
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -124,21 +122,6 @@ def test_set_password_command_and_invitation_end_the_delay(app: Flask, shell: Sh
     ada.token = ada.get(link).field("csrf_token")
     assert ada.post(link, {"password": "a third password"}).headers["Location"] == "/"
     HtmlClient(app.test_client(), "ada@example.com").sign_in("a third password")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads share the priority of their process")
-def test_passwords_are_checked_with_a_lower_priority_than_requests(
-    app: Flask, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    priorities = []
-
-    class Hasher:
-        def verify(self, *_arguments: str) -> None:
-            priorities.append(os.nice(0))
-
-    monkeypatch.setattr(passwords, "_hasher", Hasher())
-    HtmlClient(app.test_client(), viewer.email).sign_in()
-    assert priorities == [min(os.nice(0) + passwords.HASHING_NICENESS, 19)]
 
 
 def test_third_concurrent_password_check_is_429(
