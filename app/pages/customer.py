@@ -10,7 +10,7 @@ from app.core.changes.replace_segments import replace_segments
 from app.core.changes.segment_updates import Version
 from app.core.counts.segment_counts import largest_segments
 from app.core.history.customer_history import customer_history
-from app.core.history.segment_diff import changed_types, diff_segments, merge_changes, rebase_change
+from app.core.history.segment_diff import changed_types, combine_changes, diff_segments, merge_changes
 from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import Customer, get_customer
 from app.core.models.segment_rules import load_rules
@@ -112,7 +112,9 @@ def _conflict(document_id: str, editor: Editor) -> Any:
     """Return the page of an edit conflict: the original, the saved, the submitted and the combined segments."""
     found, mine = get_customer(document_id), editor.segments()
     latest = timeline(document_id, limit=1)
-    combined = rebase_change(editor.base, mine, onto=found.segments)
+    combined = combine_changes(editor.base, mine, found.segments)
+    if combined in (mine, found.segments):
+        combined = None
     return render_template(
         "conflict.html",
         customer=found,
@@ -120,8 +122,8 @@ def _conflict(document_id: str, editor: Editor) -> Any:
         their_difference=diff_segments(editor.base, found.segments),
         mine=_rebased_editor(mine, found),
         my_difference=diff_segments(editor.base, mine),
-        combined=_rebased_editor(combined, found) if combined not in (mine, found.segments) else None,
-        combined_difference=diff_segments(editor.base, combined),
+        combined=None if combined is None else _rebased_editor(combined, found),
+        combined_difference=None if combined is None else diff_segments(editor.base, combined),
         changed_by=latest[0].change_set if latest else None,
         contested=changed_types(editor.base, mine) & changed_types(editor.base, found.segments),
     ), 409

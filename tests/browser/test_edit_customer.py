@@ -112,6 +112,20 @@ def test_edit_conflict_offers_both_changes(any_browser: BrowserSession, browser:
     expect_values(page, "GOLD", "SILVER")
 
 
+def test_back_to_an_edit_conflict_shows_the_customer(
+    desktop: BrowserSession, browser: Browser, service: Server
+) -> None:
+    page = clear(desktop, ANOTHER)
+    add(page, "membership", "SILVER")
+    add_gold_as_another_operator(browser, service)
+    save(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Someone else edited this customer")
+    page.get_by_role("link", name="Changes", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Changes")
+    page.go_back()
+    expect_values(page, "GOLD")
+
+
 def test_changes_of_different_types_are_both_kept(
     any_browser: BrowserSession, browser: Browser, service: Server
 ) -> None:

@@ -152,6 +152,16 @@ def test_a_combination_equal_to_one_version_is_not_offered(editor: HtmlClient, a
     assert "Save combined" not in edited(editor, ana, form, "save", status=409).text
 
 
+def test_two_replacements_of_the_same_segment_are_not_combined(editor: HtmlClient, ana: str) -> None:
+    set_segments(ana, [*SILVER, *WINE])
+    page = edited(editor, ana, form_of(editor.get(f"/customers/{ana}")), "remove-0")
+    form = with_row(form_of(page), "membership", "PLATINUM")
+    set_segments(ana, [*GOLD, *WINE])
+    page = edited(editor, ana, form, "save", status=409)
+    assert "Overwrite with mine" in page.text
+    assert "Save combined" not in page.text
+
+
 def test_a_conflict_can_be_edited_and_conflict_again(editor: HtmlClient, ana: str) -> None:
     platinum = [{"type": "membership", "value": "PLATINUM"}]
     form = with_row(form_of(editor.get(f"/customers/{ana}")), "membership", "PLATINUM")

@@ -78,6 +78,18 @@ def merge_changes(base: Segments, mine: Segments, theirs: Segments) -> Segments 
     return merge_types(theirs, [segment for segment in mine if segment["type"] in changed], changed)
 
 
+def combine_changes(base: Segments, mine: Segments, theirs: Segments) -> Segments | None:
+    """Return two changes of the same `base` as one: `theirs`, after the change that `mine` is.
+
+    None if both replaced the same value of a type, each by another one: a customer would get both.
+    """
+    for type_ in changed_types(base, mine) & changed_types(base, theirs):
+        before, one, other = ({*_of_type(segments, type_)} for segments in (base, mine, theirs))
+        if before - one - other and one - before - other and other - before - one:
+            return None
+    return rebase_change(base, mine, onto=theirs)
+
+
 def changed_types(before: Segments, after: Segments) -> set[str]:
     """Return the types whose values, or the order of them, differ."""
     return {type_ for type_ in _types(before) | _types(after) if _of_type(before, type_) != _of_type(after, type_)}
