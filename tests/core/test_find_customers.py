@@ -40,6 +40,7 @@ def people(app: Flask) -> None:
         ("--", ["--"]),
         ("ana@example.com", ["1232-2323"]),
         ("ANA@ex", ["1232-2323"]),
+        ("ana@exact.com", []),
         ("ana.maria", ["--"]),
         ("shop.co", ["--", "b/7"]),
         ("+57 300 123 4567", ["1232-2323"]),

@@ -89,12 +89,13 @@ def _delete_chains(session: Session, heads: Collection[EntryKey]) -> list[Any]:
 
 def _delete_step_by_step(session: Session, heads: Collection[EntryKey]) -> list[Any]:
     """Do the same where entries are distributed over workers, none of which can follow a chain to another one."""
-    entry, keys = entries.c, heads
+    keys = heads
     former: list[Any] = []
     while keys:
         key = dialects.json_elements([list(key) for key in sorted(keys)]).c.value
-        wanted = select(cast(key[0].as_integer(), dialects.Id), cast(key[1].as_integer(), Integer))
-        deleted = delete(entries).where(tuple_(entry.part_id, entry.number).in_(wanted)).returning(entries)
+        selected = select(cast(key[0].as_integer(), dialects.Id), cast(key[1].as_integer(), Integer))
+        key_columns = tuple_(entries.c.part_id, entries.c.number)
+        deleted = delete(entries).where(key_columns.in_(selected)).returning(entries)
         found = session.execute(deleted).all()
         former += found
         keys = {(row.previous_part_id, row.previous_number) for row in found if row.previous_part_id is not None}

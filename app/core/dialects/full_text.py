@@ -8,7 +8,7 @@ of fewer than three characters there is no trigram: both databases read all rows
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam
+from sqlalchemy import ColumnElement, Text, and_, bindparam
 from sqlalchemy.ext.compiler import compiles
 
 from app.core.dialects.types import SqlCondition
@@ -41,15 +41,18 @@ def is_not_ascii(column: ColumnElement[Any]) -> ColumnElement[bool]:
     return _IsNotAscii(column)
 
 
-def contains_text(column: ColumnElement[Any], part: str, *, indexed: bool = False) -> ColumnElement[bool]:
+def contains_text(column: ColumnElement[Any], part: str, *, index_part: str | None = None) -> ColumnElement[bool]:
     """Return the condition that a text column contains `part`.
 
-    `indexed` is for the terms of all customers at once; without it, no index is considered.
+    `index_part`, all of `part` or some of it, is what the index of the terms of all customers looks for; without it, no
+    index is considered.
     """
-    if indexed and len(part) >= TRIGRAM:
-        pattern = part.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        return _ContainsTextByIndex(column, _text(part), _text(f"%{pattern}%"))
-    return _ContainsText(column, _text(part))
+    contains = _ContainsText(column, _text(part))
+    if index_part is None or len(index_part) < TRIGRAM:
+        return contains
+    pattern = index_part.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    by_index = _ContainsTextByIndex(column, _text(index_part), _text(f"%{pattern}%"))
+    return by_index if index_part == part else and_(by_index, contains)
 
 
 def narrowed_by_index(table: Any, groups: Iterable[Sequence[Sequence[str]]]) -> ColumnElement[bool] | None:

@@ -216,11 +216,19 @@ def _matching_terms(query: Query, terms: ColumnElement[Any], *, indexed: bool = 
     """Return `Query.matches` as conditions on the text of a customer's terms."""
     conditions = []
     for group in query.groups:
-        words = and_(*(dialects.contains_text(terms, word, indexed=indexed) for word in group.words))
-        phones = (dialects.contains_text(terms, phone, indexed=indexed) for phone in group.phones)
-        conditions.append(or_(words, *phones))
+        words, phones = (
+            [
+                dialects.contains_text(terms, part, index_part=part[: group.index_length] if indexed else None)
+                for part in parts
+            ]
+            for parts in (group.words, group.phones)
+        )
+        conditions.append(or_(and_(*words), *phones))
     if indexed:
-        alternatives = ([group.words, *((phone,) for phone in group.phones)] for group in query.groups)
+        alternatives = (
+            [[word[: group.index_length] for word in group.words], *((phone,) for phone in group.phones)]
+            for group in query.groups
+        )
         narrowed = dialects.narrowed_by_index(search.id.table, alternatives)
         conditions = [narrowed, *conditions] if narrowed is not None else conditions
     return conditions

@@ -32,6 +32,10 @@ MIN_PREFIXED_DIGITS, MIN_REST_DIGITS = 5, 3
 MAX_PREFIX_DIGITS = 4
 """Digits that a country prefix and a trunk 0 have at most."""
 
+MIN_LOCAL_PART, INDEXED_DOMAIN_LENGTH = 3, 2
+"""Of an e-mail with such a local part, an index looks for so much of the domain. The trigrams of a domain that many
+share stand for as many customers: of 1,000,000, all of them cost 108 ms where these cost 22."""
+
 ACCENTS = re.compile("[\u0300-\u036f]+")
 NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 NO_DIGITS = re.compile("[^0-9]+")
@@ -114,6 +118,8 @@ class WordGroup:
 
     words: tuple[str, ...]
     phones: tuple[str, ...] = ()
+    index_length: int | None = None
+    """How many characters of a word an index looks for: of an e-mail not all of the domain, which many share."""
 
     def matches(self, terms: str) -> bool:
         return all(word in terms for word in self.words) or any(phone in terms for phone in self.phones)
@@ -151,10 +157,16 @@ def parse_query(q: str) -> Query:
         for word in words:
             compact = _compact(fold_accents(word))
             if compact:
-                groups.append(WordGroup((compact,)))
+                groups.append(WordGroup((compact,), index_length=_index_length(word)))
             else:
                 symbols.append(word)
     return Query(tuple(groups), tuple(symbols))
+
+
+def _index_length(word: str) -> int | None:
+    local, at, _domain = word.partition("@")
+    length = len(_compact(fold_accents(local)))
+    return length + INDEXED_DOMAIN_LENGTH if at and length >= MIN_LOCAL_PART else None
 
 
 def _query_words(q: str) -> list[str]:
