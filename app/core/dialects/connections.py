@@ -250,10 +250,10 @@ def _begin_postgresql(connection: Connection) -> None:
     how = "BEGIN ISOLATION LEVEL REPEATABLE READ" if options.get("snapshot") else "BEGIN"
     begin = [how, *(f"SET LOCAL {name} = {value}" for name, value in _local_settings(options, info).items())]
     if writing:
-        # Known from the beginning, for the case that the answer to COMMIT is lost; no round trip of its own.
         trusted = info.get(STATISTICS_TRUSTED_UNTIL, 0) > time.monotonic()
         query = _TRANSACTION if trusted else _TRANSACTION_AND_STATISTICS
         row = _last_row(connection, driver, "; ".join([*begin, query]))
+        # Known from the beginning, for the case that the answer to COMMIT is lost; no round trip of its own.
         info[TRANSACTION_ID] = row[0]
         if not trusted and row[1] is False:
             info[STATISTICS_TRUSTED_UNTIL] = time.monotonic() + STATISTICS_TRUSTED_S
