@@ -42,14 +42,13 @@ def write_beside(run: Run) -> None:
 
 
 def follow_feed(run: Run) -> None:
-    """Follow the change feed from its beginning, until all is finished and nothing more comes."""
-    after, parameters = "", "limit=1000"
+    """Follow the change feed from where it was left, until all is finished and nothing more comes."""
     while True:
         was_finished = run.finished.is_set()
         with suppress(OSError, http.client.HTTPException):
-            page = run.call(f"/api/v3/changes?{parameters}{after and '&after=' + quote(after)}")
+            page = run.call(f"/api/v3/changes?limit=1000{run.cursor and '&after=' + quote(run.cursor)}")
             follow(run.mirror, page["changes"])
-            after = page["next"] or after
+            run.cursor = page["next"] or run.cursor
             if page["changes"]:
                 continue
             if was_finished:

@@ -74,6 +74,7 @@ def run_all(run: Run, sender: JobSender, rows: int, kills: int, folder: Path) ->
     run.finished.set()
     for thread in watchers:
         thread.join(timeout=PATIENCE_S)
+    follow_feed(run)  # the last write may have come after the last look
     for name, job_ids in (("applied", jobs), ("undone", undone)):
         for job_id in job_ids:
             report_rates(run, name, change_set_of(run, job_id))

@@ -36,6 +36,8 @@ class Run:
     """Moments, and KiB of the larger worker."""
     failures: list[str] = field(default_factory=list)
     mirror: Mirror = field(default_factory=dict)
+    cursor: str = ""
+    """Up to where the mirror has followed the change feed."""
     finished: threading.Event = field(default_factory=threading.Event)
 
     @property
