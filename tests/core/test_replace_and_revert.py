@@ -141,7 +141,7 @@ def test_only_who_was_previewed_as_reverted_is_reverted(change_set: int) -> None
 def test_a_change_that_commits_while_the_revert_waits_conflicts_by_its_type(
     app: Flask, change_set: int, meanwhile: Segments, expected: RevertResult
 ) -> None:
-    """SQLite has no such moment: whoever reverts has the only lock from the beginning."""
+    """Not on SQLite: there the revert holds the only lock from the beginning."""
     results: list[RevertResult] = []
 
     def run() -> None:

@@ -3,9 +3,8 @@
     python -m tests.torture.bulk_edit_race [--customers 20000] [--writers 100] [--edits 8] [--seed 7]
 
 Each bulk edit adds, removes, replaces or clears segments, and is previewed and applied while the writers go on.
-Afterwards nobody is changed who was not in a preview, each is changed only from the state that was previewed, who was
-left alone is listed, and every answered write stands in the change feed once. Exit code 1 means that something was
-found.
+Afterwards only previewed customers are changed, each from the previewed state. Customers left alone are listed,
+and every answered write stands in the change feed once. Exit code 1 means that something was found.
 """
 
 import argparse
@@ -60,11 +59,11 @@ class Race:
     ids: list[str]
     finished: threading.Event = field(default_factory=threading.Event)
     written: dict[str, list[Segments]] = field(default_factory=lambda: defaultdict(list))
-    """What writers were told that they wrote, by customer."""
+    """The segments of each write that was answered with success, by customer."""
     refused: int = 0
 
     def write(self, number: int, rng: random.Random) -> None:
-        """Replace the segments of one customer after the other, each time with some that nobody else writes."""
+        """Replace the segments of one customer after the other, each time with segments that no other write has."""
         for count in itertools.count():
             if self.finished.is_set():
                 return

@@ -5,8 +5,8 @@
 A job of the API gives all customers a segment at one moment and takes it back seconds later. All workers are killed
 while the file is checked, before each of both moments, and twice in each job. Meanwhile customers are edited: some get
 another segment or lose one, others lose, keep or get a segment of the campaign's type by hand. Afterwards each customer
-has exactly what the change feed explains: the campaign came to all who did not have it, went from all whom nobody
-edited in its type, and every edit stays. Exit code 1 means that something was found.
+has exactly what the change feed explains: customers without the campaign got it, customers whose segments of its
+type were not edited lost it again, and every edit stays. Exit code 1 means that something was found.
 """
 
 import argparse

@@ -123,10 +123,9 @@ class ChangeSetBuilder:
         process's own, this is the moment of the part: there is one writer, and none came since it was opened.
         """
         clock = self.clock or now()
-        is_behind = self.newest is not None and self.newest >= clock
-        previous = self.session.scalar(_PREVIOUS_MOMENT, {"part_id": self.part_id}) if is_behind else None
-        if self.clock is not None and not is_behind:
-            return None
+        if self.newest is None or self.newest < clock:
+            return None if self.clock else clock
+        previous = self.session.scalar(_PREVIOUS_MOMENT, {"part_id": self.part_id})
         return max(clock, previous + timedelta(microseconds=1)) if previous else clock
 
     def _count_parameters(self) -> dict[str, Any]:
