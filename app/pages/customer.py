@@ -14,13 +14,12 @@ from app.core.history.segment_diff import changed_types, combine_changes, diff_s
 from app.core.history.timeline import provenance, timeline
 from app.core.models.customers import Customer, get_customer
 from app.core.models.segment_rules import load_rules
-from app.core.models.segments import Segments
 from app.jobs.import_lines import import_lines
 from app.jobs.scheduled_changes import scheduled_for_customer
 from app.pages import blueprint, list_query
 from app.pages.actor_texts import actor_label
 from app.pages.auth import current_actor, require_role
-from app.pages.editor import Editor, make_editor, parse_editor
+from app.pages.editor import Editor, make_editor, parse_editor, rebase_editor
 from app.pages.reasons import parse_reason
 from app.web.cursors import encode_cursor
 
@@ -120,18 +119,10 @@ def _conflict(document_id: str, editor: Editor) -> Any:
         customer=found,
         base=editor.base,
         their_difference=diff_segments(editor.base, found.segments),
-        mine=_rebased_editor(mine, found),
+        mine=rebase_editor(mine, found.segments, found.part_id),
         my_difference=diff_segments(editor.base, mine),
-        combined=None if combined is None else _rebased_editor(combined, found),
+        combined=None if combined is None else rebase_editor(combined, found.segments, found.part_id),
         combined_difference=None if combined is None else diff_segments(editor.base, combined),
         changed_by=latest[0].change_set if latest else None,
         contested=changed_types(editor.base, mine) & changed_types(editor.base, found.segments),
     ), 409
-
-
-def _rebased_editor(segments: Segments, found: Customer) -> Editor:
-    """Return an editor with these segments, based on those that the customer has now."""
-    rows = make_editor(segments, None).rows
-    for row, segment in zip(rows, segments, strict=True):
-        row.original_index = found.segments.index(segment) if segment in found.segments else None
-    return Editor(rows, found.segments, Version(found.part_id))

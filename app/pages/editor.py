@@ -84,7 +84,8 @@ class Editor:
     def _new_rows(self) -> list[EditorRow]:
         """Return the rows whose segment is not among the original ones."""
         rows = [row for row in self.rows if not (row.removed or self._is_blank(row))]
-        return [row for row in rows if self.segment(row) not in self.base]
+        original = {*map(SegmentPair.of, self.base)}
+        return [row for row in rows if SegmentPair.of(self.segment(row)) not in original]
 
     @property
     def summary(self) -> str:
@@ -200,6 +201,15 @@ def make_editor(segments: Segments, part_id: int | None) -> Editor:
         for index, segment in enumerate(segments)
     ]
     return Editor(rows, segments, Version(part_id))
+
+
+def rebase_editor(segments: Segments, current: Segments, part_id: int | None) -> Editor:
+    """Return an editor with these segments, based on those that the customer has now."""
+    rows = make_editor(segments, None).rows
+    indexes = {SegmentPair.of(segment): index for index, segment in reversed([*enumerate(current)])}
+    for row, segment in zip(rows, segments, strict=True):
+        row.original_index = indexes.get(SegmentPair.of(segment))
+    return Editor(rows, current, Version(part_id))
 
 
 def parse_editor(form: MultiDict[str, str]) -> Editor:

@@ -31,9 +31,11 @@ class SegmentDiff:
 
 def rebase_change(before: Segments, after: Segments, *, onto: Segments) -> Segments:
     """Return the segments `onto` after the same change: without what it removed, with what it added at the end."""
-    removed = [segment for segment in before if segment not in after]
-    unchanged = [segment for segment in onto if segment not in removed]
-    return unchanged + [segment for segment in after if segment not in before and segment not in unchanged]
+    old, new = _pairs(before), _pairs(after)
+    removed = old - new
+    unchanged = [segment for segment in onto if SegmentPair.of(segment) not in removed]
+    known = old | _pairs(unchanged)
+    return unchanged + [segment for segment in after if SegmentPair.of(segment) not in known]
 
 
 def revert_change(before: Segments, after: Segments, *, current: Segments) -> Segments | None:
@@ -43,10 +45,11 @@ def revert_change(before: Segments, after: Segments, *, current: Segments) -> Se
     """
     if current == after:
         return before
-    changed = changed_types(before, after)
-    if all(_of_type(current, type_) == _of_type(before, type_) for type_ in changed):
+    changed, values = changed_types(before, after), _by_type(current)
+    old, new = _by_type(before), _by_type(after)
+    if all(values.get(type_) == old.get(type_) for type_ in changed):
         return current
-    if any(_of_type(current, type_) != _of_type(after, type_) for type_ in changed):
+    if any(values.get(type_) != new.get(type_) for type_ in changed):
         return None
     return merge_types(current, [segment for segment in before if segment["type"] in changed], changed)
 
@@ -83,8 +86,9 @@ def combine_changes(base: Segments, mine: Segments, theirs: Segments) -> Segment
 
     None if both replaced the same value of a type, each by another one: a customer would get both.
     """
+    values = [_by_type(segments) for segments in (base, mine, theirs)]
     for type_ in changed_types(base, mine) & changed_types(base, theirs):
-        before, one, other = ({*_of_type(segments, type_)} for segments in (base, mine, theirs))
+        before, one, other = ({*by_type.get(type_, ())} for by_type in values)
         if before - one - other and one - before - other and other - before - one:
             return None
     return rebase_change(base, mine, onto=theirs)
@@ -92,15 +96,20 @@ def combine_changes(base: Segments, mine: Segments, theirs: Segments) -> Segment
 
 def changed_types(before: Segments, after: Segments) -> set[str]:
     """Return the types whose values, or the order of them, differ."""
-    return {type_ for type_ in _types(before) | _types(after) if _of_type(before, type_) != _of_type(after, type_)}
+    old, new = _by_type(before), _by_type(after)
+    return {type_ for type_ in old.keys() | new.keys() if old.get(type_) != new.get(type_)}
 
 
-def _types(segments: Segments) -> set[str]:
-    return {segment["type"] for segment in segments}
+def _by_type(segments: Segments) -> dict[str, list[str]]:
+    """Return the values of each type, in their order."""
+    values: dict[str, list[str]] = {}
+    for segment in segments:
+        values.setdefault(segment["type"], []).append(segment["value"])
+    return values
 
 
-def _of_type(segments: Segments, type_: str) -> list[str]:
-    return [segment["value"] for segment in segments if segment["type"] == type_]
+def _pairs(segments: Segments) -> set[SegmentPair]:
+    return {*map(SegmentPair.of, segments)}
 
 
 def diff_segments(before: Segments, after: Segments) -> SegmentDiff:
