@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import bulk_replace, hostile_load, mixed_load, scaling, single_customer, worker_footprint
+from bench import bulk_replace, hostile_load, mixed_load, nights, scaling, single_customer, worker_footprint
 from bench.report import DOCS, QUICK_FIGURES, BenchmarkReport
 from bench.servers import postgresql
 
@@ -21,15 +21,27 @@ class Plan:
 
     stored: int
     sqlite: int
+    nights: tuple[int, ...]
     sizes: tuple[int, ...]
     reads: int
     rounds: int
     seconds: float
 
 
-DEFAULT = Plan(stored=1_000_000, sqlite=1_000_000, sizes=(100_000, 1_000_000), reads=1_000_000, rounds=12, seconds=3)
-QUICK = Plan(stored=100_000, sqlite=50_000, sizes=(20_000, 100_000), reads=100_000, rounds=3, seconds=1)
+DEFAULT = Plan(
+    stored=1_000_000,
+    sqlite=1_000_000,
+    nights=(120, 199),
+    sizes=(100_000, 1_000_000),
+    reads=1_000_000,
+    rounds=12,
+    seconds=3,
+)
+QUICK = Plan(stored=100_000, sqlite=50_000, nights=(6,), sizes=(20_000, 100_000), reads=100_000, rounds=3, seconds=1)
 FULL = replace(DEFAULT, sizes=(100_000, 1_000_000, 10_000_000), reads=10_000_000, rounds=20)
+
+SMALL = 20_000
+"""Customers of a small shop: the statement is short, and what surrounds it counts."""
 
 Section = Callable[[BenchmarkReport, str, Plan, Path], None]
 
@@ -44,6 +56,10 @@ def _sqlite(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> N
     bulk_replace.measure_sqlite(report, plan.sqlite, plan.rounds, folder)
 
 
+def _small(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
+    bulk_replace.measure_small(report, scaling.shared_database(server, SMALL), SMALL, plan.rounds, folder)
+
+
 def _single(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     url = scaling.shared_database(server, plan.stored)
     single_customer.measure(report, url, plan.stored, max(3, plan.rounds // 2), plan.seconds, folder)
@@ -55,6 +71,10 @@ def _writes(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> N
 
 def _reads(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
     scaling.reads(report, server, plan.reads, plan.rounds * 5, folder)
+
+
+def _nights(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
+    nights.measure(report, server, 100_000, plan.nights, max(5, plan.rounds), folder)
 
 
 def _mixed(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> None:
@@ -77,8 +97,10 @@ def _worker(report: BenchmarkReport, server: str, plan: Plan, folder: Path) -> N
 SECTIONS: dict[str, Section] = {
     "bulk": _bulk,
     "sqlite": _sqlite,
+    "small": _small,
     "single": _single,
     "reads": _reads,  # before an import adds customers who share e-mails with those stored
+    "nights": _nights,
     "mixed": _mixed,
     "hostile": _hostile,
     "worker": _worker,

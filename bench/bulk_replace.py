@@ -115,6 +115,32 @@ def measure_sqlite(report: BenchmarkReport, stored: int, rounds: int, folder: Pa
     report.target("request ÷ bare `UPDATE … FROM json_each`", times.ratio("ours", "bare"), maximum=1.4)
 
 
+def measure_small(report: BenchmarkReport, url: str, stored: int, rounds: int, folder: Path) -> None:
+    report.section(
+        f"{REQUEST_SIZE:,} of {stored:,} customers",
+        "The same request to a small shop, beside the bare statement on both databases.",
+    )
+    batches, file = NightlyBatches(stored), folder / "few.db"
+    with (
+        service(url, stored, folder / "postgresql") as postgresql,
+        service(f"sqlite:///{file}", stored, folder) as sqlite,
+        closing(psycopg.connect(url)) as to_postgresql,
+        closing(sqlite3.connect(file)) as to_sqlite,
+    ):
+        work = {
+            "PostgreSQL, bare": lambda: bare_statement(to_postgresql, POSTGRESQL, batches.new()),
+            "PostgreSQL, ours": lambda: postgresql.replacing(batches.new()),
+            "SQLite, bare": lambda: bare_statement(to_sqlite, SQLITE, batches.new()),
+            "SQLite, ours": lambda: sqlite.replacing(batches.new()),
+        }
+        times = interleave(work, rounds)
+    _report_times(report, times)
+    report.table(f"{stored:,} stored", "ratio of medians", "target")
+    for kind, maximum in (("PostgreSQL", 1.8), ("SQLite", 1.7)):
+        ratio = times.ratio(f"{kind}, ours", f"{kind}, bare")
+        report.target(f"request ÷ bare on {kind}, {stored:,} stored", ratio, maximum=maximum)
+
+
 def _report_times(report: BenchmarkReport, times: Times) -> None:
     report.table("", "rounds", "median ms", "minimum", "maximum")
     for name, seconds in times.seconds.items():

@@ -45,8 +45,16 @@ def document_id(number: int) -> str:
     return f"{number:010}"
 
 
-def segments(rng: random.Random) -> Segments:
-    return rng.choice(SEGMENT_SETS)
+def segments(rng: random.Random, sets: list[Segments] = SEGMENT_SETS) -> Segments:
+    return rng.choice(sets)
+
+
+def sets_of_stores(stores: int) -> list[Segments]:
+    """Return one set of segments for each of so many stores; one set in four is GOLD."""
+    return [
+        [{"type": "membership", "value": MEMBERSHIPS[n % 4]}, {"type": "store", "value": f"STORE_{n:05}"}]
+        for n in range(stores)
+    ]
 
 
 def profile(number: int) -> dict[str, str]:
@@ -54,15 +62,15 @@ def profile(number: int) -> dict[str, str]:
     return {"name": f"{given} {family}", "email": f"c{number}@example.com", "phone": f"+57 3{number:09}"}
 
 
-def fill(engine: Engine, customers: int, rng: random.Random) -> None:
+def fill(engine: Engine, customers: int, rng: random.Random, sets: list[Segments] = SEGMENT_SETS) -> None:
     """Write customers directly into the tables, because the benchmarks measure what happens afterwards."""
     set_counts: Counter[int] = Counter()
     tables = {
         "customers (id, document_id, name, email, phone, segments, previous_segments)": _customer_rows(
-            customers, rng, set_counts
+            customers, rng, sets, set_counts
         ),
         "customer_search (id, document_id, email, name, terms)": _search_rows(customers),
-        "segment_counts (day, actor, type, value, delta)": _count_rows(set_counts),
+        "segment_counts (day, actor, type, value, delta)": _count_rows(sets, set_counts),
         "customer_totals (day, customers, with_segments)": iter([(TODAY, customers, customers)]),
     }
     with closing(engine.raw_connection()) as connection:
@@ -100,11 +108,13 @@ def _copy(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
     cursor.execute("CHECKPOINT")
 
 
-def _customer_rows(customers: int, rng: random.Random, set_counts: Counter[int]) -> Iterator[tuple[Any, ...]]:
-    texts = [orjson.dumps(segments_).decode() for segments_ in SEGMENT_SETS]
-    vip_texts = [orjson.dumps([*segments_, VIP]).decode() for segments_ in SEGMENT_SETS]
+def _customer_rows(
+    customers: int, rng: random.Random, sets: list[Segments], set_counts: Counter[int]
+) -> Iterator[tuple[Any, ...]]:
+    texts = [orjson.dumps(segments_).decode() for segments_ in sets]
+    vip_texts = [orjson.dumps([*segments_, VIP]).decode() for segments_ in sets]
     for number in range(customers):
-        index = int(rng.random() * len(SEGMENT_SETS))
+        index = int(rng.random() * len(sets))
         set_counts[index] += 1
         current = (vip_texts if number % 1000 == 0 else texts)[index]
         # previous_segments is filled, so that the rows are as wide as after a first nightly run.
@@ -112,10 +122,10 @@ def _customer_rows(customers: int, rng: random.Random, set_counts: Counter[int])
     set_counts[-1] = (customers + 999) // 1000
 
 
-def _count_rows(set_counts: Counter[int]) -> Iterator[tuple[Any, ...]]:
+def _count_rows(sets: list[Segments], set_counts: Counter[int]) -> Iterator[tuple[Any, ...]]:
     pairs: Counter[tuple[str, str]] = Counter()
     for index, customers in set_counts.items():
-        for segment in [VIP] if index < 0 else SEGMENT_SETS[index]:
+        for segment in [VIP] if index < 0 else sets[index]:
             pairs[segment["type"], segment["value"]] += customers
     for pair, customers in pairs.items():
         yield (TODAY, "bench", *pair, customers)
@@ -135,9 +145,9 @@ def _search_rows(customers: int) -> Iterator[tuple[Any, ...]]:
 _folded = cache(sort_name)
 
 
-def nightly(stored: int, customers: int, rng: random.Random) -> CustomerList:
+def nightly(stored: int, customers: int, rng: random.Random, sets: list[Segments] = SEGMENT_SETS) -> CustomerList:
     """Return new segments for `customers` of the stored customers, drawn at random."""
     return [
-        {"document_id": document_id(number), "segments": segments(rng)}
+        {"document_id": document_id(number), "segments": segments(rng, sets)}
         for number in rng.sample(range(stored), customers)
     ]

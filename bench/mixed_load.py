@@ -34,6 +34,7 @@ from bench.servers.gunicorn import ROOT, clean
 from bench.service import SEGMENTS, Service, service
 
 CLIENTS = {"gateway": 8, "single save": 2, "operator": 4, "nightly job": 1}
+INTERACTIVE = [kind for kind in CLIENTS if kind != "nightly job"]
 IMPORTED_ROWS = 200_000
 EMAIL, PASSWORD = "bench@example.com", "bench bench bench"
 
@@ -65,19 +66,29 @@ def measure(report: BenchmarkReport, url: str, stored: int, seconds: float, fold
     )
     with service(url, stored, folder, workers=2) as ours:
         create_bench_operator(url, EMAIL)
-        headers = {**ours.headers, "Cookie": _sign_in(ours.server.address)}
+        headers = {**ours.headers, "Cookie": sign_in(ours.server.address, EMAIL)}
         alone = {kind: _run(ours, headers, [kind], stored, seconds / 4)[kind] for kind in CLIENTS}
+        interactive = _run(ours, headers, INTERACTIVE, stored, seconds / 4)
         with _importing(url, stored, folder):
             together = _run(ours, headers, list(CLIENTS), stored, seconds)
-    report.table("ms", "p50", "p95", "p99", "worst", "p50 together", "p95", "p99", "worst", "failed")
+    report.table("ms", "p50", "p95", "p99", "worst", "failed")
     for kind in CLIENTS:
-        figures = [f"{value:.0f}" for result in (alone[kind], together[kind]) for value in result.percentiles()]
-        report.row(kind, *figures, len(together[kind].failures))
+        beside = {
+            "alone": alone[kind],
+            "beside the other interactive clients": interactive.get(kind),
+            "beside everything": together[kind],
+        }
+        for others, result in beside.items():
+            if result:
+                figures = (f"{value:.0f}" for value in result.percentiles())
+                report.row(f"{kind}, {others}", *figures, len(result.failures))
     report.line()
     report.table("mixed load", "ratio", "target")
     for kind in ("gateway", "single save"):
         ratio = together[kind].percentiles()[2] / alone[kind].percentiles()[2]
         report.target(f"p99 of a {kind} together ÷ alone", ratio, maximum=4)
+        sharing = interactive[kind].percentiles()[2] / alone[kind].percentiles()[2]
+        report.row(f"the same without the nightly job and the import: {kind}", f"{sharing:.3g}", "")
     report.target("failed requests", sum(len(result.failures) for result in together.values()), maximum=0)
 
 
@@ -174,12 +185,12 @@ def create_bench_operator(url: str, email: str) -> None:
         create_operator(email, "viewer", PASSWORD)
 
 
-def _sign_in(address: str) -> str:
-    """Return the session cookie of the operator."""
+def sign_in(address: str, email: str) -> str:
+    """Return the session cookie of an operator whom `create_bench_operator` made."""
     cookies = CookieJar()
     open_url = partial(urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies)).open, timeout=20)
     form = open_url(f"{address}/sign-in").read().decode()
     token = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', form)[0]
-    fields = {"csrf_token": token, "email": EMAIL, "password": PASSWORD}
+    fields = {"csrf_token": token, "email": email, "password": PASSWORD}
     open_url(f"{address}/sign-in", urllib.parse.urlencode(fields).encode())
     return "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)

@@ -65,7 +65,14 @@ def call(address: str, method: str, path: str, headers: dict[str, str], body: by
 
 
 @contextmanager
-def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterator[Service]:
+def service(
+    url: str,
+    stored: int,
+    folder: Path,
+    *,
+    workers: int = 1,
+    sets: list[dataset.Segments] = dataset.SEGMENT_SETS,
+) -> Iterator[Service]:
     """Serve a database with `stored` customers; it is filled first if it is empty."""
     environ = {
         "DATABASE_URL": url,
@@ -74,19 +81,19 @@ def service(url: str, stored: int, folder: Path, *, workers: int = 1) -> Iterato
         "LOG_FORMAT": "json",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    secret = prepare_database(url, stored)
+    secret = prepare_database(url, stored, sets)
     with serving(environ, folder / "ours.log") as server:
         yield Service(url, server, {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"})
 
 
-def prepare_database(url: str, stored: int) -> str:
+def prepare_database(url: str, stored: int, sets: list[dataset.Segments] = dataset.SEGMENT_SETS) -> str:
     """Migrate a database, fill it if it is empty, and return the secret of a new token."""
     app = create_app({"DATABASE_URL": url, "SECRET_KEY": "only-for-tests-0123456789", "LOG_FORMAT": "json"})
     with app.app_context():
         flask_migrate.upgrade()
         if db.session.execute(db.text("SELECT 1 FROM customers LIMIT 1")).first() is None:
             db.session.remove()
-            dataset.fill(db.engine, stored, random.Random(1))
+            dataset.fill(db.engine, stored, random.Random(1), sets)
         db.session.remove()
         secret = create_token(f"bench-{random.randrange(10**9)}")
         db.engine.dispose()

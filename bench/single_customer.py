@@ -18,6 +18,18 @@ SERVED = ("empty", "tutorial", "rest_framework")
 SERVED_WITH_HISTORY = ("tutorial", "rest_framework")
 
 
+GATEWAY = "ours, gateway by id"
+
+
+def _save_request(headers: dict[str, str], stored: int, rng: random.Random) -> bytes:
+    return request("POST", SEGMENTS, headers, orjson.dumps({"customers": dataset.nightly(stored, 1, rng)}))
+
+
+def _gateway_request(headers: dict[str, str], stored: int, rng: random.Random) -> bytes:
+    path = f"/api/customers/segments?document_id={dataset.document_id(rng.randrange(stored))}"
+    return request("GET", path, headers, b"")
+
+
 def measure(  # noqa: PLR0913, PLR0917
     report: BenchmarkReport, url: str, stored: int, rounds: int, seconds: float, folder: Path
 ) -> None:
@@ -33,11 +45,11 @@ def measure(  # noqa: PLR0913, PLR0917
         for name in SERVED_WITH_HISTORY:
             served = peers.serving(name, url, folder / f"{name}-history", WORKERS, history=True)
             addresses[peers.WITH_HISTORY[name]] = stack.enter_context(served)
-        addresses["ours"] = ours.server.address
+        addresses["ours"] = addresses[GATEWAY] = ours.server.address
         for turn in range(-1, rounds):
             for name, address in addresses.items():
-                bodies = [orjson.dumps({"customers": dataset.nightly(stored, 1, rng)}) for _ in range(5_000)]
-                requests = [request("POST", SEGMENTS, ours.headers, body) for body in bodies]
+                new = _gateway_request if name == GATEWAY else _save_request
+                requests = [new(ours.headers, stored, rng) for _ in range(5_000)]
                 rate = responses_per_second(address, requests, clients=CLIENTS, seconds=seconds)
                 if turn >= 0:
                     rates[name].append(rate)
@@ -53,3 +65,4 @@ def measure(  # noqa: PLR0913, PLR0917
     for name in SERVED_WITH_HISTORY:
         label = peers.WITH_HISTORY[name]
         report.target(f"our requests/s ÷ those of the {label}", median["ours"] / median[label], minimum=2.5)
+    report.target("gateway requests/s ÷ an empty view's", median[GATEWAY] / median["empty"], minimum=0.35)
