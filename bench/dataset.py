@@ -95,7 +95,9 @@ def _copy(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
     indexes = cursor.fetchall()
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {name}")
-    cursor.execute("SET session_replication_role = replica; SET maintenance_work_mem = '1GB'")
+    cursor.execute(
+        "SET session_replication_role = replica; SET maintenance_work_mem = '1GB'; SET statement_timeout = 0"
+    )
     for table, rows in tables.items():
         with cursor.copy(f"COPY {table} FROM STDIN") as copy:
             while lines := ["\t".join(map(str, row)) + "\n" for row in islice(rows, 10_000)]:
@@ -103,7 +105,7 @@ def _copy(cursor: Any, tables: dict[str, Iterator[tuple[Any, ...]]]) -> None:
     for _, definition in indexes:
         cursor.execute(definition)
     cursor.execute("SELECT setval('customers_id_seq', (SELECT max(id) FROM customers))")
-    cursor.execute("RESET session_replication_role; RESET maintenance_work_mem")
+    cursor.execute("RESET session_replication_role; RESET maintenance_work_mem; RESET statement_timeout")
     cursor.execute("VACUUM ANALYZE")
     cursor.execute("CHECKPOINT")
 

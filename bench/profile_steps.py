@@ -16,6 +16,7 @@ from app.core import dialects
 from app.core.changes import replace_segments as core_segments
 from app.core.changes.segment_updates import build_update
 from app.core.counts.segment_counts import SegmentDeltas
+from app.core.dialects.writes import Column
 
 StepSeconds = dict[str, float]
 
@@ -57,8 +58,9 @@ class UpdateWithoutHistory(dialects.UpdateWithHistory):
         document_id, before, after = (returning[name] for name in ("document_id", "before", "after"))
         self._statement = change.returning(document_id, cast(before, Text), cast(after, Text))
 
-    def run(self, session: Session, parameters: Mapping[str, Any]) -> list[Any]:
-        return list(session.execute(self._statement, parameters).all())
+    def run(self, session: Session, parameters: Mapping[str, Any]) -> tuple[Column, Column, Column]:
+        document_ids, before, after = zip(*session.execute(self._statement, parameters), strict=True)
+        return document_ids, before, after
 
 
 @contextmanager

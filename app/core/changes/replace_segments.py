@@ -158,10 +158,9 @@ def apply_update(  # noqa: PLR0913 - what to change, and what limits it
     if limit is not None:
         values["max_segments"] = limit
     statement = build_update(update, staleness_check(as_of), limited=limit is not None)
-    updated = statement.run(change_set.session, values)
-    if not updated:
+    changed, before, after = statement.run(change_set.session, values)
+    if not changed:
         return []
-    changed, before, after = zip(*updated, strict=True)
     change_set.deltas.add(before, after)
     if len(change_set.deltas) > MAX_DISTINCT_STATES:
         change_set.flush_counts()
