@@ -12,7 +12,7 @@ import orjson
 PIECE_BYTES = 512 * 1024
 
 _START = re.compile(rb'\s*\{\s*"customers"\s*:\s*\[')
-_END = re.compile(rb"\]\s*\}\s*")
+_END = re.compile(rb"\]\s*\}\s*\Z")
 _BOUNDARY = re.compile(rb'\}\s*,\s*(?=\{\s*"document_id")')
 _END_BYTES = 100
 
@@ -42,7 +42,7 @@ def _pieces(body: bytes) -> Iterator[bytes]:
     """
     start = _START.match(body)
     end = _END.search(body, max(0, len(body) - _END_BYTES))
-    if start is None or end is None or end.end() != len(body):
+    if start is None or end is None:
         raise _OtherShape
     position = start.end()
     while position < end.start():

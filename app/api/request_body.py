@@ -92,9 +92,12 @@ def _read(*media_types: str) -> bytes:
 def _raw(*, cache: bool) -> bytes:
     """Return the body as it was sent; without `cache`, once."""
     try:
-        return request.get_data(cache=cache)
+        body = request.get_data(cache=cache)
     except RequestEntityTooLarge:
         raise _too_large(current_app.config["MAX_BODY_BYTES"]) from None
+    if not cache:
+        request.environ["wsgi.input"].close()  # releases the server's copy
+    return body
 
 
 def _parse_json(body: bytes) -> Any:

@@ -170,7 +170,7 @@ def _prepare(
     prepared: PreparedUpdate, duplicates: list[str], action: Literal["replace", "patch"], types: Collection[str] = ()
 ) -> Update:
     change, ids = partial(replace_segments, prepared), prepared.document_ids
-    return Update(change, ids, duplicates, lambda: orjson.loads(prepared.parameters["payload"].encode()), action, types)
+    return Update(change, ids, duplicates, lambda: orjson.loads(prepared.parameters["payload"].content), action, types)
 
 
 def _read_patches() -> Update:

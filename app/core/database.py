@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
@@ -77,20 +78,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class JsonText(str):
+@dataclass(frozen=True, slots=True)
+class JsonText:
     """JSON that is serialized already: sent to the database as it is."""
 
-    __slots__ = ()
+    content: bytes
 
-    @staticmethod
-    def of(value: Any) -> "JsonText":
-        return value if isinstance(value, JsonText) else JsonText(orjson.dumps(value), "utf-8")
+    @classmethod
+    def of(cls, value: Any) -> "JsonText":
+        return cls(orjson.dumps(value))
+
+
+def _serialize(value: Any) -> str:
+    """Return the text of a value for a JSON column."""
+    return (value.content if isinstance(value, JsonText) else orjson.dumps(value)).decode()
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """Return the engine's options: orjson for JSON columns, and no parameters (customers) in error messages."""
     return {
-        "json_serializer": JsonText.of,
+        "json_serializer": _serialize,
         "json_deserializer": orjson.loads,
         "hide_parameters": True,
         **dialects.engine_options(url),

@@ -56,3 +56,20 @@ def test_the_last_of_two_keys_counts() -> None:
         b'{"customers":[{"document_id":"a"},{"document_id":"b"}],"customers":[{"document_id":"c"},{"document_id":"d"}]}'
     )
     assert large_json.loads(body) == orjson.loads(body)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_no_piece_of_a_documented_body_is_much_larger_than_a_piece(
+    indent: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = {"document_id": "a", "segments": [{"type": "membership", "value": "GOLD"}]}
+    body = json.dumps({"customers": [customer] * 100}, indent=indent).encode() + b"\n"
+    parsed: list[int] = []
+
+    def loads(piece: bytes) -> Any:
+        parsed.append(len(piece))
+        return json.loads(piece)
+
+    monkeypatch.setattr(large_json.orjson, "loads", loads)
+    assert large_json.loads(body) == {"customers": [customer] * 100}
+    assert max(parsed) < len(body) / 20

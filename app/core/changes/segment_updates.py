@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, cast
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -106,11 +107,13 @@ class PreparedUpdate:
     @staticmethod
     def of(payload: Mapping[str, Segments] | Mapping[str, SegmentPatch]) -> "PreparedUpdate":
         """Return the update for `{document_id: segments}` or `{document_id: SegmentPatch}`."""
+        # Copies: the strings of a body lie between its objects, and each would keep a block of their memory.
+        document_ids = orjson.loads(orjson.dumps(list(payload)))
         if isinstance(next(iter(payload.values()), None), SegmentPatch):
             patches = cast(Mapping[str, SegmentPatch], payload)
             rows = {id_: {"add": _distinct(patch.add), "remove": patch.remove} for id_, patch in patches.items()}
-            return PreparedUpdate(list(payload), PATCH, {"payload": JsonText.of(rows)})
-        return PreparedUpdate(list(payload), REPLACE, {"payload": JsonText.of(payload)})
+            return PreparedUpdate(document_ids, PATCH, {"payload": JsonText.of(rows)})
+        return PreparedUpdate(document_ids, REPLACE, {"payload": JsonText.of(payload)})
 
 
 def _distinct(segments: Segments) -> Segments:
