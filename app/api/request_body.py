@@ -64,7 +64,7 @@ def json_lines_body() -> dict[int, Any]:
     if not texts:
         raise MalformedJson(MalformedJson.example)
     try:
-        values = orjson.loads(b"[%s]" % b",".join(texts.values()))
+        values = large_json.loads_lines(texts.values())
     except orjson.JSONDecodeError:
         values = []
     if len(values) != len(texts):  # a line is not JSON, or not one value

@@ -16,6 +16,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS | st.just("document_id"), inner, max_size=3),
     max_leaves=8,
 )
+CUSTOMER = {"document_id": "a", "segments": [{"type": "membership", "value": "GOLD"}]}
 CUSTOMERS = st.lists(
     st.fixed_dictionaries({"document_id": TEXTS}, optional={"segments": VALUES, "x": VALUES}) | VALUES, max_size=6
 )
@@ -24,6 +25,19 @@ CUSTOMERS = st.lists(
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_json, "PIECE_BYTES", 10)
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of all pieces that are parsed."""
+    sizes: list[int] = []
+
+    def loads(piece: bytes) -> Any:
+        sizes.append(len(piece))
+        return json.loads(piece)
+
+    monkeypatch.setattr(large_json.orjson, "loads", loads)
+    return sizes
 
 
 def parse(body: bytes, loads: Any) -> Any:
@@ -58,18 +72,19 @@ def test_the_last_of_two_keys_counts() -> None:
     assert large_json.loads(body) == orjson.loads(body)
 
 
+@given(lines=st.lists(VALUES, max_size=9))
+def test_lines_give_their_values(lines: list[Any]) -> None:
+    assert large_json.loads_lines(json.dumps(line).encode() for line in lines) == lines
+
+
 @pytest.mark.parametrize("indent", [None, 1])
-def test_no_piece_of_a_documented_body_is_much_larger_than_a_piece(
-    indent: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    customer = {"document_id": "a", "segments": [{"type": "membership", "value": "GOLD"}]}
-    body = json.dumps({"customers": [customer] * 100}, indent=indent).encode() + b"\n"
-    parsed: list[int] = []
-
-    def loads(piece: bytes) -> Any:
-        parsed.append(len(piece))
-        return json.loads(piece)
-
-    monkeypatch.setattr(large_json.orjson, "loads", loads)
-    assert large_json.loads(body) == {"customers": [customer] * 100}
+def test_a_documented_body_is_parsed_in_small_pieces(indent: int | None, parsed: list[int]) -> None:
+    body = json.dumps({"customers": [CUSTOMER] * 100}, indent=indent).encode() + b"\n"
+    assert large_json.loads(body) == {"customers": [CUSTOMER] * 100}
     assert max(parsed) < len(body) / 20
+
+
+def test_lines_are_parsed_in_small_pieces(parsed: list[int]) -> None:
+    lines = [json.dumps(CUSTOMER).encode()] * 100
+    assert large_json.loads_lines(lines) == [CUSTOMER] * 100
+    assert max(parsed) < sum(map(len, lines)) / 20
