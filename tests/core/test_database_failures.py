@@ -8,7 +8,9 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, make_url, text
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
 
 from app.access.api_tokens import create_token
 from app.access.operators import create_operator
@@ -140,21 +142,38 @@ def test_connection_lost_within_a_request_is_503(
 def test_reads_wait_for_a_lock_no_longer_than_the_busy_timeout(
     api: Api, ana: str, viewer: HtmlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The server ends the wait: without its limit, the read is 503, too, but only after the limit of all statements."""
     monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 100)
     monkeypatch.setattr(database, "MAX_ATTEMPTS", 1)
     db.session.remove()
     db.engine.dispose()
     api.get(f"/api/customers/segments?document_id={ana}")
     locker = create_engine(db.engine.url)
-    with locker.begin() as connection:
+    with locker.begin() as connection, database_errors() as errors:
         connection.execute(text("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE"))
         api.get(f"/api/customers/segments?document_id={ana}", status=503, code="UNAVAILABLE")
         viewer.get("/customers", status=503)
+    assert set(errors) == {LockNotAvailable}
     locker.dispose()
     monkeypatch.undo()
     db.session.remove()
     db.engine.dispose()
     viewer.get("/customers")
+
+
+@contextmanager
+def database_errors() -> Iterator[list[type[BaseException]]]:
+    """Yield the list of the kinds of errors of the driver that occur meanwhile."""
+    errors: list[type[BaseException]] = []
+
+    def note(context: ExceptionContext) -> None:
+        errors.append(type(context.original_exception))
+
+    event.listen(db.engine, "handle_error", note)
+    try:
+        yield errors
+    finally:
+        event.remove(db.engine, "handle_error", note)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.changes.change_set_builder import open_change_set, reserve_change_set
+from app.core.changes.document_ids import rename_customer_in
 from app.core.changes.profiles import upsert_customers
-from app.core.changes.replace_segments import ReplaceResult, replace_segments
+from app.core.changes.replace_segments import ReplaceResult, apply_update, replace_segments
 from app.core.changes.revert import (
     Previewed,
     RevertResult,
@@ -20,6 +22,7 @@ from app.core.changes.revert import (
     revert,
     revert_previewed,
 )
+from app.core.changes.segment_updates import PreparedUpdate
 from app.core.changes.type_limits import TypeForbidden
 from app.core.database import db, run_in_transaction
 from app.core.errors import NotEnded
@@ -181,3 +184,35 @@ def test_a_preview_locks_nothing_and_needs_an_ended_change_set(app: Flask) -> No
     applying = run_in_transaction(lambda session: reserve_change_set(session, TESTER))
     with pytest.raises(NotEnded):
         preview_revert(applying)
+
+
+def change_everything(session: Session) -> None:
+    """Change three customers in each way there is, in one change set."""
+    with open_change_set(session, TESTER) as change_set:
+        upsert_customers(session, [{"document_id": f"new-{n}", "name": "New"} for n in range(3)], change_set)
+        upsert_customers(session, [{"document_id": f"profile-{n}", "name": "Changed"} for n in range(3)], change_set)
+        for n in range(3):
+            rename_customer_in(change_set, f"old-{n}", f"renamed-{n}")
+        update = PreparedUpdate.of({f"{kind}-{n}": GOLD for kind in ("new", "lost", "other", "gold") for n in range(3)})
+        apply_update(change_set, update.update, update.parameters, rows=12, limited=False)
+
+
+def test_a_preview_has_the_totals_of_the_revert(app: Flask) -> None:
+    add_customers(
+        *(f"{kind}-{n}" for kind in ("profile", "old", "lost", "other", "gold") for n in range(3)), name="Ana"
+    )
+    run_in_transaction(change_everything)
+    for n in range(3):
+        set_segments(f"lost-{n}", [])
+        set_segments(f"other-{n}", SILVER)
+    previewed = preview_revert(1)
+    assert previewed == RevertResult(3, 3, [f"other-{n}" for n in range(3)], profiles=6, deleted=3, emptied=6)
+    result = revert(1, TESTER)
+    assert result == replace(previewed, change_set_id=result.change_set_id)
+    assert result.change_set_id
+    assert {id_ for id_, segments in all_segments().items() if segments} == {f"other-{n}" for n in range(3)}
+    add_customers("new-1")  # another one, with the id of a customer who was deleted
+    previewed = preview_revert(result.change_set_id)
+    assert previewed == RevertResult(5, 0, ["new-1"], profiles=8)
+    again = revert(result.change_set_id, TESTER)
+    assert again == replace(previewed, change_set_id=again.change_set_id)

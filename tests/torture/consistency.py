@@ -5,6 +5,7 @@ acknowledged write stands in the feed once, no refused write does, the order agr
 a state that was current at some moment between its request and its response.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -40,21 +41,17 @@ class Chain:
 
     entries: list[Entry] = field(default_factory=list)
 
-    def index_of(self, value: str) -> list[int]:
-        """Return the places at which the write with this value took effect."""
-        return [
-            number
-            for number, entry in enumerate(self.entries)
-            if _has(entry.after, value) and not _has(entry.before, value)
-        ]
+    def places(self) -> dict[str, list[int]]:
+        """Return by the value of a write the places at which it took effect."""
+        places: dict[str, list[int]] = defaultdict(list)
+        for number, entry in enumerate(self.entries):
+            for value in {value for _, value in entry.after} - {value for _, value in entry.before}:
+                places[value].append(number)
+        return places
 
 
 def state_of(segments: Segments) -> State:
     return tuple((segment["type"], segment["value"]) for segment in segments)
-
-
-def _has(state: State, value: str) -> bool:
-    return any(value == there for _, there in state)
 
 
 def find_violations(chains: dict[str, Chain], operations: Sequence[ClientOperation]) -> Iterator[str]:
@@ -71,8 +68,9 @@ def _check_customer(document_id: str, chain: Chain, operations: list[ClientOpera
         if entry.before != before.after:
             yield f"{document_id}: a change begins at {entry.before}, the one before it ended at {before.after}"
     placed: dict[int, ClientOperation] = {}
+    all_places = chain.places()
     for write in (operation for operation in operations if operation.kind == "write"):
-        places = chain.index_of(write.value)
+        places = all_places.get(write.value, [])
         if write.outcome == "ok" and len(places) != 1:
             yield f"{document_id}: the acknowledged write {write.value} took effect {len(places)} times"
         elif write.outcome == "refused" and places:

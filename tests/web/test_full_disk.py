@@ -35,9 +35,16 @@ def test_metrics_without_space_are_counted_in_memory(tmp_path: Path, monkeypatch
 
 
 def test_the_space_of_metrics_is_allocated(tmp_path: Path) -> None:
-    values = AllocatedDict(str(tmp_path / "counter_1.db"))
+    path = tmp_path / "counter_1.db"
+    values = AllocatedDict(str(path))
+    assert not has_holes(path)
     for number in range(20_000):
         values.write_value(f"a value with a long name {number}", 1.0, 0.0)
-    file = (tmp_path / "counter_1.db").stat()
-    assert file.st_blocks * 512 >= file.st_size, "no holes, so that no write can fail later"
+    assert not has_holes(path)
     values.close()
+
+
+def has_holes(path: Path) -> bool:
+    """Return whether a part of the file has no space on the disk yet: a write to it can fail later."""
+    file = path.stat()
+    return file.st_blocks * 512 < file.st_size

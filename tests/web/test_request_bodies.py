@@ -5,11 +5,12 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.servers.gunicorn import Server, wait_for
+from bench.servers.gunicorn import Server, serving, wait_for
 from tests.support.raw_http import connect, head, read_response, send
 
 PATH = "/api/v3/customers/segments"
@@ -96,13 +97,16 @@ def test_a_client_that_waits_for_100_continue_is_refused_before_it_sends_the_bod
 
 
 def test_an_anonymous_upload_is_redirected_and_not_stored(shared_server: Shared) -> None:
+    """By its headers: a client that waits for permission to send 1 GiB gets none."""
     server, _ = shared_server
     boundary = b"--b\r\nContent-Disposition: form-data; name=file; filename=a.csv\r\n\r\n"
     body = boundary + b"document_id\n" * 500_000 + b"\r\n--b--\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(len(body))}
-    response = send(server.port, head("POST", "/imports", headers) + body)
-    assert response.status == 302
-    assert response.headers["Location"].startswith("/sign-in")
+    waiting = headers | {"Content-Length": str(2**30), "Expect": "100-continue"}
+    for request in (head("POST", "/imports", headers) + body, head("POST", "/imports", waiting)):
+        response = send(server.port, request)
+        assert response.status == 302
+        assert response.headers["Location"].startswith("/sign-in")
 
 
 def test_an_anonymous_form_is_limited(shared_server: Shared) -> None:
@@ -127,6 +131,26 @@ def test_large_bodies_at_the_same_time_are_all_served_or_refused(shared_server: 
     assert len(results) == 6
     assert set(results) <= {200, 503}
     assert 200 in results
+
+
+def test_large_bodies_are_processed_one_after_another(environ: dict[str, str], tmp_path: Path) -> None:
+    """As many at the same time as MAX_CONCURRENT_LARGE_BODIES allows: parsed, each takes ten times its size."""
+    headers = {"Authorization": f"Bearer {environ['TOKEN']}", "Content-Type": "application/json"}
+    limited = environ | {"WEB_CONCURRENCY": "1", "MAX_CONCURRENT_LARGE_BODIES": "1"}
+    running: list[str] = []
+
+    def send_large() -> None:
+        request = urllib.request.Request(server.address + PATH, padded(2_000_000), headers)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            running.append(response.headers["X-Running"])
+
+    with serving(limited, tmp_path / "log", application="tests.support.counting_app:app") as server:
+        threads = [threading.Thread(target=send_large) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+    assert running == ["1"] * 4
 
 
 def test_memory_of_bodies_is_released(shared_server: Shared) -> None:

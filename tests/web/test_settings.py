@@ -1,5 +1,6 @@
 """Settings: read in one place, checked at start, listed in the README."""
 
+import os
 import re
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path, path: str) -> N
     environ = {"DATABASE_URL": f"sqlite:///{tmp_path / path}", "SECRET_KEY": SECRET_KEY} if "db" in path else {}
     with pytest.raises(InvalidSettings, match="cannot be"):
         read_settings(environ, tmp_path / path)
+
+
+@pytest.mark.parametrize("own_database", [False, True])
+def test_a_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_database: bool
+) -> None:
+    """The test may run as root, who may write everywhere: the system's answer is replaced."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    environ = {"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.db'}", "SECRET_KEY": SECRET_KEY} if own_database else {}
+    with pytest.raises(InvalidSettings, match="not writable for this user"):
+        read_settings(environ, tmp_path)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
