@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -56,7 +56,7 @@ def _iter_kept(session: Session, traces: Traces) -> Iterator[tuple[int, str, Any
         yield row.job_id, "skipped", {"document_id": row.document_id, "reason": row.reason}
     for row in _iter_rejected(session, traces):
         yield row.job_id, "rejectedRows", row.raw
-    for job_id, number in _batch_keys(session):
+    for job_id, number in _batches_about(session, traces):
         batch = load_batch(session, job_id, number)
         for document_id in traces.ids & batch.keys():
             yield job_id, "changes", {"document_id": document_id, "content": batch[document_id]}
@@ -68,13 +68,21 @@ def _iter_kept(session: Session, traces: Traces) -> Iterator[tuple[int, str, Any
             yield job_id, "selectedOrPreviewed", item
 
 
-def _batch_keys(session: Session) -> list[tuple[int, int]]:
-    query = select(batches.c.job_id, batches.c.number).order_by(batches.c.job_id, batches.c.number)
-    return [(job_id, number) for job_id, number in session.execute(query)]
+def _batches_about(session: Session, traces: Traces) -> list[tuple[int, int]]:
+    """Return the job and number of each batch that may contain one of the customers, by its range of ids.
+
+    Reading them all would take each batch of a large revert that deletes customers longer than the one before.
+    """
+    first, last = min(traces.ids, default=""), max(traces.ids, default="")
+    has_no_range = batches.c.first_id.is_(None)  # stored by an earlier version
+    in_range = and_(batches.c.first_id <= last, batches.c.last_id >= first)
+    query = select(batches.c.job_id, batches.c.number).where(or_(has_no_range, in_range))
+    rows = session.execute(query.order_by(batches.c.job_id, batches.c.number))
+    return [(job_id, number) for job_id, number in rows]
 
 
 def _rewrite_batches(session: Session, traces: Traces) -> None:
-    for job_id, number in _batch_keys(session):
+    for job_id, number in _batches_about(session, traces):
         batch = load_batch(session, job_id, number)
         kept = {id_: content for id_, content in batch.items() if id_ not in traces.ids}
         if len(kept) < len(batch):

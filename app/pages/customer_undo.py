@@ -4,8 +4,8 @@ from typing import Any
 
 from flask import render_template, request
 
+from app.core.changes.preview_undo import UndoPreview, preview_undo
 from app.core.changes.replace_segments import replace_segments
-from app.core.changes.revert import UndoPreview, preview_undo
 from app.core.changes.segment_updates import Version
 from app.core.history.segment_diff import diff_segments
 from app.core.models.change_sets import with_reason

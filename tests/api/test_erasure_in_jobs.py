@@ -23,6 +23,7 @@ from tests.support.clients import Api, Shell
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments
 from tests.support.erasure import CSV, PERSON, TRACES, erase, stored_text
 from tests.support.imports import run_job
+from tests.support.query_log import capture_queries
 from tests.support.workbooks import xlsx
 
 REMAINING = 'ID;Name;Mail\r\nother;Other;\r\n\r\n\r\nthird;"Ä\nb";\r\n'.encode()
@@ -195,7 +196,10 @@ def test_jobs_that_have_not_ended_go_on_without_an_erased_customer(
         return job_id
 
     job_id = run_in_transaction(add)
-    erase(eraser, person)
+    with capture_queries() as statements:
+        erase(eraser, person)
+    read = [statement for statement in statements if statement.startswith("SELECT job_batches.compressed")]
+    assert len(read) == 1  # those that cannot contain the customer are not read
     job = get_job(job_id, JobKind.API)
     assert job.preview == {"examples": [{"document_id": "other"}], "changed": 2, "not_found_ids": ["x"]}
     assert [load_batch(db.session(), job_id, number) for number in range(2)] == [{}, {"other": GOLD}]

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,10 +12,11 @@ from flask import Flask
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
+from app.core.changes.batched_change import BatchedChange, open_batch
 from app.core.changes.change_set_builder import open_change_set
 from app.core.changes.profiles import upsert_customers
 from app.core.changes.replace_segments import replace_segments, replace_segments_in
-from app.core.changes.revert import preview_revert, revert
+from app.core.changes.revert import RevertResult, preview_revert, preview_revert_batches, revert, revert_previewed
 from app.core.changes.segment_updates import PreparedUpdate, SegmentPatch
 from app.core.database import db, run_in_transaction
 from tests.support.customers import GOLD, SILVER, TESTER
@@ -172,3 +175,36 @@ def test_undo_of_creations_does_not_depend_on_the_statistics(app: Flask, refresh
     assert len(plans) > 5
     for plan in plans:
         assert rows_of(plan["Plan"]) <= MAX_ROWS, plan["Query Text"]
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_a_batch_of_a_revert_reads_the_entries_of_its_customers(app: Flask) -> None:
+    """Not all of the change set: a revert would take each customer the longer, the more there are."""
+    ids, size = [f"{n:06}" for n in range(2_000)], 200
+    run_in_transaction(lambda session: upsert_customers(session, [{"document_id": id_} for id_ in ids]))
+    change = BatchedChange(TESTER)
+
+    def apply(session: Session, start: int) -> int | None:
+        with open_batch(session, change, is_only=False, is_last=start + size == len(ids)) as batch:
+            replace_segments_in(batch.part, PreparedUpdate.of(dict.fromkeys(ids[start : start + size], GOLD)))
+        return batch.change_set_id
+
+    for start in range(0, len(ids), size):
+        change = replace(change, change_set_id=run_in_transaction(partial(apply, start=start)))
+    analyze()
+    reverted = change.change_set_id
+    assert reverted
+    with Session(db.engine) as session:
+        previewed = [*preview_revert_batches(session, reverted, RevertResult(), limit=size)][4]
+
+    def undo(session: Session) -> int:
+        result = RevertResult()
+        with open_change_set(session, TESTER, reverts=reverted) as change_set:
+            revert_previewed(change_set, reverted, previewed, result)
+        return result.changed
+
+    with explained() as plans:
+        assert run_in_transaction(undo) == size
+    read = [rows_of(plan["Plan"]) for plan in plans if plan["Query Text"].startswith("SELECT customer_changes")]
+    assert len(read) == 1
+    assert read[0] < len(ids)

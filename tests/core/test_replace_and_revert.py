@@ -124,7 +124,7 @@ def revert_batch(change_set_id: int, previewed: Previewed, types: tuple[str, ...
 def test_only_who_was_previewed_as_reverted_is_reverted(change_set: int) -> None:
     with Session(db.engine) as session:
         (previewed,) = preview_revert_batches(session, change_set, RevertResult())
-    outcomes = {id_: outcome for id_, (_, outcome) in previewed.items()}
+    outcomes = {id_: outcome for id_, (_, outcome, *_parts) in previewed.items()}
     assert outcomes == {"a": "revert", "b": "conflict", "c": "revert", "d": "unchanged"}
     set_segments("b", GOLD)  # could be reverted by now, and the preview said otherwise
     assert revert_batch(change_set, previewed) == RevertResult(changed=2, unchanged=1, conflicts=["b"])

@@ -19,7 +19,7 @@ NONE: dict[str, Segments] = {id_: [] for id_ in IDS}
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reverts, "BATCH_SIZE", 2)
+    monkeypatch.setattr(reverts, "BATCH_SIZE", 1)
 
 
 def nightly(*ids: str) -> int:

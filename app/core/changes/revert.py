@@ -13,21 +13,30 @@ from app.core.changes.document_ids import rename_customer_in
 from app.core.changes.guard import Guard
 from app.core.changes.profiles import existing_ids, upsert_customers
 from app.core.changes.replace_segments import apply_update
-from app.core.changes.revert_plan import READ_AT_ONCE, RevertPlan, check_types, next_entries, plan_batch, select_entries
+from app.core.changes.revert_plan import (
+    READ_AT_ONCE,
+    EntryRange,
+    RevertPlan,
+    check_types,
+    list_ranges,
+    next_entries,
+    plan_batch,
+    select_entries,
+)
 from app.core.changes.segment_updates import REPLACE_EXPECTED
 from app.core.database import JsonText, db, run_in_transaction
 from app.core.errors import CustomerExists, NotEnded
-from app.core.history.segment_diff import rebase_change
-from app.core.history.timeline import TimelineEntry, get_entry
+from app.core.limits import MAX_DOCUMENT_ID_LENGTH
 from app.core.models.change_sets import APPLYING, Actor, get_change_set
 from app.core.models.customer_changes import CustomerChange
-from app.core.models.customers import Customer, get_customer
 from app.core.models.sealed_deletions import Deletion
-from app.core.models.segments import Segments
 
 RevertOutcome = Literal["revert", "unchanged", "conflict"]
-Previewed = dict[str, tuple[int, RevertOutcome]]
-"""What a preview found for each customer: `{document_id of the entry: (internal number, outcome)}`."""
+Previewed = Mapping[str, tuple[int, RevertOutcome, int, int]]
+"""`{document_id of the entry, or `_key`: (internal number, outcome, first part, last part)}`: what a preview found.
+
+The parts are those that have entries of the batch, the same for all of its customers.
+"""
 
 
 @dataclass
@@ -122,7 +131,7 @@ def revert_batch(  # noqa: PLR0913 - which customers, and what limits them
     Returns the last number, None when there were no more. A batch of about `limit` entries has all entries of its
     customers: it can be a transaction of its own. Raises TypeForbidden if segments of other types would change.
     """
-    rows = next_entries(undo.session, change_set_id, after, limit)
+    rows = next_entries(undo.session, change_set_id, EntryRange(after + 1), limit)
     if not rows:
         return None
     _revert_entries(undo, change_set_id, rows, result, types)
@@ -132,7 +141,7 @@ def revert_batch(  # noqa: PLR0913 - which customers, and what limits them
 def revert_previewed(
     undo: ChangeSetBuilder,
     change_set_id: int,
-    previewed: Mapping[str, tuple[int, RevertOutcome]],
+    previewed: Previewed,
     result: RevertResult,
     types: Collection[str] = (),
 ) -> None:
@@ -140,11 +149,15 @@ def revert_previewed(
 
     Adds to the `result`. Raises TypeForbidden.
     """
-    chosen = {number for number, outcome in previewed.values() if outcome == "revert"}
-    rows = select_entries(undo.session, change_set_id, min(chosen), max(chosen)) if chosen else []
+    chosen = {number for number, outcome, *_parts in previewed.values() if outcome == "revert"}
+    # All customers have the same parts, or none in a batch of an earlier version.
+    parts = next((parts for _number, _outcome, *parts in previewed.values()), [])
+    range_ = EntryRange(min(chosen, default=0), max(chosen, default=0), *parts)
+    rows = select_entries(undo.session, change_set_id, range_) if chosen else []
     _revert_entries(undo, change_set_id, [row for row in rows if row.customer_id in chosen], result, types)
-    result.conflicts += [id_ for id_, (_, outcome) in previewed.items() if outcome == "conflict"]
-    unchanged = sum(outcome == "unchanged" for _, outcome in previewed.values())
+    conflicts = (key for key, (_, outcome, *_parts) in previewed.items() if outcome == "conflict")
+    result.conflicts += [key if len(key) <= MAX_DOCUMENT_ID_LENGTH else "" for key in conflicts]
+    unchanged = sum(outcome == "unchanged" for _, outcome, *_parts in previewed.values())
     result.unchanged += unchanged
     undo.unchanged += unchanged
 
@@ -193,10 +206,11 @@ def preview_revert_batches(
 
     Raises TypeForbidden.
     """
-    last = 0
-    while rows := next_entries(session, change_set_id, last, limit):
-        yield _preview_batch(session, change_set_id, rows, result, types)
-        last = rows[-1].customer_id
+    for range_ in list_ranges(session, change_set_id):
+        remaining = range_
+        while rows := next_entries(session, change_set_id, remaining, limit):
+            yield _preview_batch(session, change_set_id, rows, result, types)
+            remaining = range_._replace(first=rows[-1].customer_id + 1)
 
 
 def _preview_batch(
@@ -214,7 +228,16 @@ def _preview_batch(
         result.deleted += plan.delete
         result.unchanged += plan.is_empty
     outcomes: dict[int, RevertOutcome] = {id_: "unchanged" if plan.is_empty else "revert" for id_, plan in free.items()}
-    return {row.document_id: (row.customer_id, outcomes.get(row.customer_id, "conflict")) for row in rows}
+    first, last = min(row.part_id for row in rows), max(row.part_id for row in rows)
+    return {_key(row): (row.customer_id, outcomes.get(row.customer_id, "conflict"), first, last) for row in rows}
+
+
+def _key(row: CustomerChange) -> str:
+    """Return the key of a customer in a batch; a deleted one has no document_id that may be stored.
+
+    Their internal number then has more digits than a document_id has characters.
+    """
+    return row.document_id or f"{row.customer_id:0{MAX_DOCUMENT_ID_LENGTH + 1}}"
 
 
 def _carry_out(undo: ChangeSetBuilder, plans: list[RevertPlan], result: RevertResult) -> set[int]:
@@ -268,24 +291,3 @@ def _rename(undo: ChangeSetBuilder, plans: Iterable[RevertPlan]) -> tuple[set[st
             except CustomerExists:
                 conflicts.append(plan.document_id)
     return renamed, conflicts
-
-
-@dataclass(frozen=True)
-class UndoPreview:
-    """One change of one customer, and the segments that the customer would have without it."""
-
-    customer: Customer
-    step: TimelineEntry
-    segments: Segments
-
-
-def preview_undo(document_id: str, change_set_id: int) -> UndoPreview:
-    """Return what a customer would have without one change, keeping what changed since.
-
-    If it was the last change, exactly what they had before. Otherwise what it removed is added again, and what it added
-    is removed. Raises CustomerNotFound, and NotFound for a change that is not on record.
-    """
-    customer, step = get_customer(document_id), get_entry(document_id, change_set_id)
-    if (customer.part_id, customer.entry_number) == step.key:
-        return UndoPreview(customer, step, step.before)
-    return UndoPreview(customer, step, rebase_change(step.after, step.before, onto=customer.segments))

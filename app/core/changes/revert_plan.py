@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import cast, select
+from sqlalchemy import cast, func, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -21,8 +21,19 @@ from app.core.models.segments import Segments
 READ_AT_ONCE = 20_000
 """Entries of the record that are read at once within one transaction."""
 
+LAST_NUMBER = 2**63 - 1
+
 customers, search = Customer.__table__.c, CustomerSearch.__table__.c
 entries, parts = CustomerChange.__table__.c, ChangeSetPart.__table__.c
+
+
+class EntryRange(NamedTuple):
+    """Entries of the customers with these internal numbers, in these parts."""
+
+    first: int
+    last: int = LAST_NUMBER
+    first_part: int = 0
+    last_part: int = LAST_NUMBER
 
 
 class RevertConflict(Exception):
@@ -171,28 +182,53 @@ def check_types(plans: Iterable[RevertPlan], types: Collection[str]) -> None:
         raise TypeForbidden([("change_set_id", "Changed segments of other types.")])
 
 
-def next_entries(session: Session, change_set_id: int, after: int, limit: int) -> list[CustomerChange]:
-    """Return about `limit` entries: all of the next customers, those with an internal number above `after`."""
-    rows = select_entries(session, change_set_id, after + 1, limit=limit)
-    if len(rows) < limit:
+def list_ranges(session: Session, change_set_id: int) -> list[EntryRange]:
+    """Return ranges that have all entries of the change set, those of a customer in one of them.
+
+    Each part of an import has customers of its own, whose entries are found without reading those of all other parts.
+    Where the customers of several parts overlap, they are one range.
+    """
+    query = (
+        select(func.min(entries.customer_id), func.max(entries.customer_id), parts.id)
+        .join(CustomerChange, parts.id == entries.part_id)
+        .where(parts.change_set_id == change_set_id)
+        .group_by(parts.id)
+    )
+    ranges: list[EntryRange] = []
+    for first, last, part in sorted(session.execute(query), key=tuple):
+        if ranges and first <= ranges[-1].last:
+            other = ranges.pop()
+            parts_of_both = min(other.first_part, part), max(other.last_part, part)
+            ranges.append(EntryRange(other.first, max(other.last, last), *parts_of_both))
+        else:
+            ranges.append(EntryRange(first, last, part, part))
+    return ranges
+
+
+def next_entries(session: Session, change_set_id: int, range_: EntryRange, limit: int) -> list[CustomerChange]:
+    """Return all entries of the first customers of a range: at most `limit`, unless the first one has more."""
+    rows = select_entries(session, change_set_id, range_, limit=limit + 1)
+    if len(rows) <= limit:
         return rows
     whole = [row for row in rows if row.customer_id != rows[-1].customer_id]
-    return whole or next_entries(session, change_set_id, after, limit * 2)
+    return whole or next_entries(session, change_set_id, range_, limit * 2)
 
 
 def select_entries(
-    session: Session, change_set_id: int, first: int, last: int | None = None, *, limit: int | None = None
+    session: Session, change_set_id: int, range_: EntryRange, *, limit: int | None = None
 ) -> list[CustomerChange]:
-    """Return entries of the customers with the internal numbers `first` to `last`, each customer's newest first."""
+    """Return the entries of a range, by customer, each customer's newest first."""
     query = (
         select(CustomerChange)
         .join(ChangeSetPart, parts.id == entries.part_id)
-        .where(parts.change_set_id == change_set_id, entries.customer_id >= first)
+        .where(
+            parts.change_set_id == change_set_id,
+            entries.customer_id.between(range_.first, range_.last),
+            entries.part_id.between(range_.first_part, range_.last_part),
+        )
         .order_by(entries.customer_id, entries.part_id.desc(), entries.number.desc())
         .limit(limit)
     )
-    if last is not None:
-        query = query.where(entries.customer_id <= last)
     rows = list(session.scalars(query))
     session.expunge_all()
     return rows

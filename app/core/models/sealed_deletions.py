@@ -4,7 +4,7 @@ The id of a customer who was erased; for one whose creation was reverted, the pr
 the revert can be reverted while the entry is kept.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -26,7 +26,7 @@ class Deletion:
 
     def seal(self) -> dict[str, Any]:
         """Return what the entry stores as `before`."""
-        return {"sealed": cipher(PURPOSE).encrypt(orjson.dumps(asdict(self)).decode())}
+        return {"sealed": cipher(PURPOSE).encrypt(orjson.dumps(vars(self)).decode())}
 
 
 def unseal(before: dict[str, Any]) -> Deletion | None:
