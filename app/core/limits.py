@@ -70,7 +70,10 @@ MAX_REJECTED_ROWS = 1_000_000
 """Rows with errors: a file with more of them is the wrong file, and would fill the disk."""
 
 BATCH_SIZE = 5_000
-"""Customers that a job, a command or the demo changes in one transaction: about half a second."""
+"""Customers that a job, a command or the demo changes in one transaction, at most: about half a second.
+
+Of several transactions each has fewer on SQLite: `dialects.batch_size`.
+"""
 
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 """How far in the future `as_of` may lie (contract §8)."""

@@ -131,8 +131,8 @@ class Staging:
 
     # Reading
 
-    def batches(self) -> Iterator[dict[str, CustomerEntry]]:
-        """Yield `{document_id: entry}`, some thousands at a time, in the order in which PostgreSQL stores JSON keys.
+    def batches(self, size: int = BATCH_SIZE) -> Iterator[dict[str, CustomerEntry]]:
+        """Yield `{document_id: entry}`, `size` at a time, in the order in which PostgreSQL stores JSON keys.
 
         Of several rows with one document_id, the first is used; with a row per segment, the segments of all of them.
         """
@@ -144,7 +144,7 @@ class Staging:
         for document_id, line, content in rows:
             staged = batch.get(document_id)
             if staged is None:
-                if len(batch) == BATCH_SIZE:
+                if len(batch) == size:
                     yield batch
                     batch = {}
                     gc.collect(GC_GENERATION)

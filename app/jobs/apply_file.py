@@ -15,6 +15,7 @@ from app.core.changes.profiles import UpsertResult, existing_ids, lock_customers
 from app.core.changes.replace_segments import replace_segments_in
 from app.core.changes.segment_updates import PreparedUpdate, SegmentPatch
 from app.core.database import db, run_in_transaction
+from app.core.limits import BATCH_SIZE
 from app.core.models.change_sets import Actor
 from app.core.models.segment_limit import is_over_limit
 from app.core.models.segment_rules import NO_RULES, SegmentRules
@@ -147,8 +148,9 @@ def apply_file(  # noqa: PLR0913 - as `replace_segments`, for a file
     staging.clear_skipped()
     end_abandoned_change_sets()
     change, result, done = BatchedChange(actor, note, is_leased=True), ApplyResult(), 0
+    size = dialects.batch_size(db.engine, BATCH_SIZE) if staging.count_customers() > BATCH_SIZE else BATCH_SIZE
     try:
-        for batch, is_only, is_last in _with_position(staging.batches()):
+        for batch, is_only, is_last in _with_position(staging.batches(size)):
             options = _Options(create, as_of, is_only, is_last)
             change, result, skipped = run_in_transaction(
                 lambda session, batch=batch, options=options, change=change, result=result: _apply_batch(  # type: ignore[misc]

@@ -15,10 +15,11 @@ from app.core import dialects
 from app.core.changes.batched_change import BatchedChange, end_early, open_batch
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.database import db, run_in_transaction
+from app.core.leases import lease_values
 from app.core.models.change_sets import TOTALS
 from app.jobs.batches import load_content, lock_erased, store_skipped
 from app.jobs.jobs import Job, jobs
-from app.jobs.runner import JobRun, LeaseLost
+from app.jobs.runner import LEASE, JobRun, LeaseLost
 from app.jobs.schedules import check_not_missed, schedule_revert
 from app.jobs.states import JobState
 
@@ -107,7 +108,8 @@ def _write(session: Session, run: JobRun, job: Job, *, state: JobState) -> Job:
     names = ("state", "result", "change_set_id", "batches_done", "done")
     values: dict[str, Any] = {name: getattr(job, name) for name in names}
     if state == JobState.APPLYING:
-        run.update(session, **values, attempts=0)
+        # The heartbeat can write on SQLite between two batches only, and may miss the moment.
+        run.update(session, **values, **lease_values(run.lease, LEASE), attempts=0)
     else:
         run.finish(session, **values)
     return job

@@ -6,7 +6,7 @@ preview assumed of the customer.
 
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any
 
 import orjson
@@ -61,7 +61,10 @@ batches, skipped_customers = JobBatch.__table__, SkippedCustomer.__table__
 
 
 class BatchWriter:
-    """Stores the customers of a preview in batches of BATCH_SIZE, under the lease of the job."""
+    """Stores the customers of a preview in batches, under the lease of the job.
+
+    Up to BATCH_SIZE are one batch, so that they are changed all or none.
+    """
 
     def __init__(self, run: JobRun) -> None:
         self._run, self._number = run, 0
@@ -71,8 +74,11 @@ class BatchWriter:
 
     def add(self, customers: Mapping[str, Any]) -> None:
         self._pending.update(customers)
-        while len(self._pending) >= BATCH_SIZE:
-            ids = list(self._pending)[:BATCH_SIZE]
+        if not self._number and len(self._pending) <= BATCH_SIZE:
+            return
+        size = dialects.batch_size(self._run.engine, BATCH_SIZE)
+        while len(self._pending) >= size:
+            ids = list(islice(self._pending, size))
             self.store({document_id: self._pending.pop(document_id) for document_id in ids})
 
     def close(self) -> None:
@@ -106,10 +112,13 @@ def batch_row(job_id: int, number: int, batch: BatchContent) -> dict[str, Any]:
 
 
 def insert_batches(session: Session, job_id: int, customers: Iterable[tuple[str, Any]]) -> None:
-    """Store customers and what is to be done with each, in batches of BATCH_SIZE, as part of a transaction."""
+    """Store customers and what is to be done with each, as BatchWriter does, as part of a transaction."""
     remaining = iter(customers)
+    first = dict(islice(remaining, BATCH_SIZE + 1))
+    remaining = chain(first.items(), remaining)
+    size = BATCH_SIZE if len(first) <= BATCH_SIZE else dialects.batch_size(db.engine, BATCH_SIZE)
     for number in count():
-        batch = dict(islice(remaining, BATCH_SIZE))
+        batch = dict(islice(remaining, size))
         if not batch:
             return
         session.execute(insert(batches).values(batch_row(job_id, number, batch)))

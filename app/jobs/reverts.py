@@ -1,6 +1,6 @@
 """Reverting a change set of any size as a job: previewed without locks, then reverted in batches (contract §8)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from app.core import dialects
 from app.core.changes.batched_change import BatchedChange, end_early, open_batch
 from app.core.changes.change_set_builder import ChangeSetBuilder
 from app.core.changes.revert import (
+    Previewed,
     RevertResult,
     check_ended,
     preview_revert_batches,
@@ -24,7 +25,7 @@ from app.core.limits import BATCH_SIZE, MAX_REPORTED_IDS
 from app.core.models.change_sets import DONE, Actor, ChangeSetPart
 from app.jobs.abandoned import end_abandoned_change_sets
 from app.jobs.apply_job import ApplyPlan, BatchResult, apply_job
-from app.jobs.batches import BatchWriter, count_batches, load_batch
+from app.jobs.batches import BatchContent, BatchWriter, count_batches, load_batch
 from app.jobs.held_changes import hold_checked, state_by_guard
 from app.jobs.jobs import Job
 from app.jobs.revert_job import RevertJob
@@ -48,12 +49,14 @@ def count_entries(change_set_id: int) -> int:
 def preview_revert_job(run: JobRun) -> None:
     """Compute what the revert would do; reads only. Raises ChangeTooLarge and TypeForbidden."""
     job, result, done = RevertJob.from_dict(run.job.payload), RevertResult(), 0
-    run.start_phase("comparing", count_entries(job.change_set_id))
-    writer = BatchWriter(run)
+    entries = count_entries(job.change_set_id)
+    run.start_phase("comparing", entries)
+    writer, size = BatchWriter(run), dialects.batch_size(db.engine, BATCH_SIZE) if entries > BATCH_SIZE else BATCH_SIZE
     with Session(dialects.for_reading_by_key(db.engine)) as session:
         check_ended(session, job.change_set_id)
         for batch in preview_revert_batches(session, job.change_set_id, result, job.types, limit=BATCH_SIZE):
-            writer.store(batch)
+            for part in _split(batch, size):
+                writer.store(part)
             done += len(batch)
             run.report_progress(done)
     if job.waits:
@@ -70,6 +73,18 @@ def preview_revert_job(run: JobRun) -> None:
             run.finish(session, state=state, preview=preview, attempts=0, **ended)
 
     run_in_transaction(finish)
+
+
+def _split(batch: Previewed, size: int) -> Iterator[BatchContent]:
+    """Yield the customers of a batch in parts of about this size; all ids that a customer had are in one part."""
+    part: BatchContent = {}
+    number = None
+    for document_id, found in batch.items():
+        if len(part) >= size and found[0] != number:
+            yield part
+            part = {}
+        part[document_id], number = found, found[0]
+    yield part
 
 
 def _describe(result: RevertResult) -> dict[str, Any]:

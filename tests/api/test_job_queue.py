@@ -11,12 +11,16 @@ from flask import Flask
 from sqlalchemy import update
 
 from app.core import database
+from app.core.changes.members import MembersDiff
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, now, run_in_transaction
+from app.core.dialects import sqlite_lock
 from app.core.models.change_sets import Actor
+from app.core.models.segments import SegmentPair
 from app.jobs import apply_job, batches, reverts, runner
 from app.jobs.api_jobs import ApiJob, create_api_job, start_api_job
 from app.jobs.jobs import Job, create_job
+from app.jobs.members import start_members_job
 from app.jobs.reverts import RevertJob
 from app.jobs.states import JobKind, JobState
 from tests.support.clients import Api
@@ -110,3 +114,55 @@ def test_other_writers_get_their_turn_between_the_batches_of_a_job(
     assert run_job()
     assert seen == [1, 1]
     assert db.session.query(Job).one().state == JobState.DONE
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_each_batch_extends_the_lease(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heartbeat writes beside the batches, and finds SQLite locked by them nearly always."""
+    add_customers(*IDS)
+    send("token a", b"document_id,type,value\n" + b"".join(b"%s,membership,GOLD\n" % id_.encode() for id_ in IDS))
+    assert run_job()
+    monkeypatch.setattr(runner, "HEARTBEAT_S", 3600)
+    extended = []
+
+    def expire(_engine: Any) -> None:
+        db.session.rollback()
+        extended.append(db.session.query(Job.leased_until).scalar() > now())
+        run_in_transaction(lambda session: session.execute(update(Job).values(leased_until=now() - timedelta(hours=1))))
+
+    monkeypatch.setattr(apply_job.dialects, "yield_to_writers", expire)
+    assert run_job()
+    assert extended == [True, True]
+
+
+@pytest.mark.parametrize("kind", ["file", "members", "revert"])
+@pytest.mark.parametrize(("customers", "on_sqlite", "on_postgresql"), [(4, [4], [4]), (5, [2, 2, 1], [4, 1])])
+def test_a_job_of_several_batches_has_small_ones_where_a_batch_keeps_all_writers_out(
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    customers: int,
+    on_sqlite: list[int],
+    on_postgresql: list[int],
+) -> None:
+    """What fits into one batch is changed all or none on either database."""
+    for module in (batches, reverts):
+        monkeypatch.setattr(module, "BATCH_SIZE", 4)
+    monkeypatch.setattr(sqlite_lock, "SMALL_BATCH", 2)
+    ids = [str(number) for number in range(customers)]
+    add_customers(*ids)
+    if kind == "file":
+        send("token a", b"document_id,type,value\n" + b"".join(b"%s,membership,GOLD\n" % id_.encode() for id_ in ids))
+    elif kind == "members":
+        diff = MembersDiff(SegmentPair("membership", "GOLD"), added=ids)
+        run_in_transaction(lambda session: start_members_job(session, TESTER, diff, None))
+    else:
+        change_set = replace_segments(dict.fromkeys(ids, GOLD), TESTER).change_set_id
+        assert change_set is not None
+        create_job(JobKind.REVERT, TESTER, RevertJob(change_set, waits=False).to_dict(), JobState.CHECKING)
+    if kind != "members":
+        assert run_job()
+    stored = db.session.query(batches.JobBatch.customers).order_by(batches.JobBatch.number)
+    assert [row.customers for row in stored] == (on_sqlite if db.engine.dialect.name == "sqlite" else on_postgresql)
+    assert run_job()
+    assert all_segments() == dict.fromkeys(ids, [] if kind == "revert" else GOLD)

@@ -12,7 +12,6 @@ from app.core import dialects
 from app.core.counts.recount import recount
 from app.core.database import db, now, run_in_transaction
 from app.core.models.change_sets import ChangeSet
-from app.files import staging
 from app.jobs import apply_file, reverts
 from app.jobs.abandoned import end_abandoned_change_sets
 from tests.support.api_jobs import Killed
@@ -27,7 +26,7 @@ COMMANDS = ("apply", "import", "revert")
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> None:
-    monkeypatch.setattr(staging, "BATCH_SIZE", 2)
+    monkeypatch.setattr(apply_file, "BATCH_SIZE", 2)
     monkeypatch.setattr(reverts, "BATCH_SIZE", 2)
     monkeypatch.setattr(reverts, "is_one_batch", lambda _: False)
     add_customers(*IDS)

@@ -11,7 +11,7 @@ from flask import Flask
 from app import create_app
 from app.core import database
 from app.core.database import db
-from app.core.dialects import connections
+from app.core.dialects import connections, sqlite_lock
 from bench.servers.gunicorn import free_port
 from tests.support.another_writer import another_writer
 from tests.support.clients import Api
@@ -47,6 +47,25 @@ def test_waits_for_another_writer(api: Api, ana: str) -> None:
         release.start()
         assert api.updated([{"document_id": ana, "segments": GOLD}]) == [ana]
         release.join()
+
+
+@pytest.mark.parametrize("app", ["sqlite"], indirect=True)
+def test_a_waiting_writer_tries_again_within_the_pause_of_a_job(
+    ana: str, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with another_writer(ana) as job:
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                job.execute("COMMIT")
+
+        monkeypatch.setattr(sqlite_lock.time, "sleep", wait)
+        set_segments(ana, GOLD)
+    assert len(waits) == 3
+    assert max(waits) * 2 < sqlite_lock.PAUSE_S
+    assert all_segments() == {ana: GOLD}
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)

@@ -17,7 +17,6 @@ from app.core.dialects.connections import (
     for_snapshot,
     for_writing,
     short_timeout_reads,
-    yield_to_writers,
 )
 from app.core.dialects.distribution import fetch_locked, is_distributed
 from app.core.dialects.failures import is_retryable, is_unavailable, is_unmigrated
@@ -47,6 +46,7 @@ from app.core.dialects.json_functions import (
 )
 from app.core.dialects.numbers import continue_numbers, last_numbers
 from app.core.dialects.purge import purge_deleted, purge_is_due, request_purge
+from app.core.dialects.sqlite_lock import batch_size, yield_to_writers
 from app.core.dialects.types import BytewiseString, Id, Json, is_false, is_true
 from app.core.dialects.writes import (
     CombinedInserts,
@@ -67,6 +67,7 @@ __all__ = [
     "SourceInUse",
     "UpdateWithHistory",
     "autocommit_reads",
+    "batch_size",
     "begin_snapshot",
     "cancel_query",
     "clock",

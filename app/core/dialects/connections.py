@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core.dialects.sqlite_lock import begin_writing
 from app.core.errors import UnsupportedDatabase
 
 BUSY_TIMEOUT_MS = 5_000
@@ -147,12 +148,6 @@ def cancel_query(connection: Any) -> None:
         connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
 
-def yield_to_writers(engine: Engine) -> None:
-    """Pause, so that a writer who waits for SQLite's only lock can take it: writers try at most every 100 ms."""
-    if engine.dialect.name == "sqlite":
-        time.sleep(0.11)
-
-
 def autocommit_reads(engine: Engine) -> Engine:
     """Return the engine for single statements that read: each is a transaction by itself, in one round trip."""
     return engine.execution_options(autocommit_read=True)
@@ -177,9 +172,11 @@ def _begin_sqlite(connection: Connection) -> None:
     # The busy timeout does not cover a read transaction that turns into a write: a writer takes the lock at once.
     options = connection.get_execution_options()
     wait = options.get("writing")
+    if wait:
+        begin_writing(connection, wait / 1000)
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait or BUSY_TIMEOUT_MS}")
-    if not options.get("autocommit_read"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if wait else "BEGIN")
+    if not (wait or options.get("autocommit_read")):
+        connection.exec_driver_sql("BEGIN")
 
 
 # PostgreSQL
