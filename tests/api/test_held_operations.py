@@ -17,6 +17,7 @@ from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_seg
 from tests.support.held_changes import EMPTY, IDS, SEGMENTS, decide, held, job, only, token
 from tests.support.html_client import HtmlClient
 from tests.support.imports import run_jobs
+from tests.support.schedules import XMAS, let_pass, submit
 
 
 def test_patch_is_held_and_applied(holding: Api, editor: HtmlClient) -> None:
@@ -176,3 +177,20 @@ def test_scheduled_job_is_held_and_keeps_its_moment(holding: Api, editor: HtmlCl
     assert "Will be applied: " in page
     assert "Nothing changed" not in page
     assert all_segments() == only(GOLD)
+
+
+def test_the_guard_does_not_keep_a_scheduled_revert_from_ending_a_campaign(holding: Api) -> None:
+    """Whom it leaves without segments had none before the campaign; the same revert at once is held."""
+    new = [f"new-{number}" for number in range(10)]
+    add_customers(*new)
+    campaign = submit(holding, rows={id_: {"segments": XMAS} for id_ in new}, revert_at=10)
+    run_jobs()
+    assert all(all_segments()[id_] == XMAS for id_ in new)
+    change_set = job(holding, campaign["id"])["changeSet"]
+    at_once = holding.call("POST", f"/api/v3/change-sets/{change_set}/revert", status=202).json["job"]
+    run_jobs()
+    assert job(holding, at_once)["state"] == "held"
+    let_pass(11)
+    run_jobs()
+    assert job(holding, job(holding, campaign["id"])["revertJob"])["state"] == "done"
+    assert all_segments() == only(GOLD) | {id_: [] for id_ in new}

@@ -17,7 +17,7 @@ from tests.support.api_jobs import kill_in_batch
 from tests.support.clients import Api, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.imports import run_job, run_jobs
-from tests.support.schedules import XMAS, job_states, let_pass, read_job, submit
+from tests.support.schedules import XMAS, job_states, let_pass, moment, read_job, rfc_3339, submit
 
 
 @pytest.fixture
@@ -70,6 +70,26 @@ def test_stopped_job_is_reverted_as_far_as_it_was_applied_and_is_not_continued(
     job = read_job(api, job["id"])
     assert (job["state"], job["done"]) == ("cancelled", 100)
     assert set(map(str, all_segments().values())) == {"[]"}
+    assert recount(TESTER) == []
+
+
+def test_a_revert_that_is_moved_while_the_job_is_applied_waits_for_the_new_moment(
+    api: Api, monkeypatch: pytest.MonkeyPatch, small_batches: None
+) -> None:
+    ids = [f"{n:03}" for n in range(200)]
+    add_customers(*ids)
+    job = submit(api, rows={id_: {"segments": XMAS} for id_ in ids}, revert_at=10)
+    assert run_job()
+    kill_in_batch(3, monkeypatch)
+    assert read_job(api, job["id"])["state"] == "applying"
+    times = {"revert_at": rfc_3339(moment(30))}
+    assert api.call("PATCH", f"/api/v3/jobs/{job['id']}", json=times).json["revert_at"] == times["revert_at"]
+    let_pass(11)
+    run_jobs()
+    assert all_segments() == dict.fromkeys(ids, XMAS)
+    let_pass(20)
+    run_jobs()
+    assert all_segments() == {id_: [] for id_ in ids}
     assert recount(TESTER) == []
 
 

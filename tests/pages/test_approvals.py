@@ -1,11 +1,18 @@
 """/approvals: held changes of tokens and of operators, each decided by someone who did not request them."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
+from app.access.audit_log import AuditEvent
 from app.core.changes.replace_segments import replace_segments
+from app.core.database import db
+from app.core.models.change_sets import Actor
+from app.jobs import held_changes
+from app.jobs.jobs import NotReady
 from tests.support.clients import Shell, api_with
 from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
 from tests.support.html_client import HtmlClient, signed_in
@@ -113,6 +120,33 @@ def test_another_operator_cannot_withdraw(editor: HtmlClient, other: HtmlClient)
     url = request_change(editor, prepare_clear(editor, IDS))
     other.post(url, {"action": "withdraw"}, status=400)
     assert "Approve for 4 customers" in other.get(url).text
+
+
+def test_of_two_operators_who_approve_at_the_same_moment_one_decides(
+    app: Flask, editor: HtmlClient, other: HtmlClient
+) -> None:
+    url = request_change(editor, prepare_clear(editor, IDS))
+    job_id, outcomes, start = int(url.rsplit("/", 1)[-1]), [], threading.Barrier(2)
+
+    def decide(name: str) -> None:
+        with app.app_context():
+            start.wait()
+            try:
+                held_changes.approve(job_id, Actor(name, "page"))
+                outcomes.append("approved")
+            except NotReady:
+                outcomes.append("late")
+
+    threads = [threading.Thread(target=decide, args=(name,)) for name in ("second@example.com", "third@example.com")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["approved", "late"]
+    assert run_job()
+    assert all_segments() == {id_: [] for id_ in IDS}
+    approvals = select(AuditEvent.target).where(AuditEvent.event == "change_approved").order_by(AuditEvent.id)
+    assert list(db.session.scalars(approvals)) == [f"job {job_id}"]
 
 
 def test_rejected_edit_is_not_applied_and_says_why(editor: HtmlClient, other: HtmlClient) -> None:

@@ -19,7 +19,7 @@ from app.jobs.batches import JobBatch, SkippedCustomer
 from app.jobs.jobs import Job
 from app.jobs.uploads import RETENTION, UploadChunk, delete_expired_uploads
 from tests.support.api_jobs import kill_in_batch
-from tests.support.customers import GOLD, SILVER, TESTER, add_customers, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, TESTER, WINE, add_customers, all_segments, set_segments
 from tests.support.html_client import HtmlClient
 from tests.support.imports import all_profiles, apply, last_result, preview, run_job, upload
 from tests.support.query_log import capture_queries
@@ -146,6 +146,32 @@ def test_customers_changed_after_the_preview_are_skipped_and_listed(editor: Html
         assert reason in page.text
     assert {id_: all_profiles()[id_][0] for id_ in "234"} == {"2": "Old", "3": "Newer", "4": "New"}
     assert all_segments() == {"2": [], "3": [], "4": []} | dict.fromkeys("567", GOLD)
+
+
+def test_a_bulk_edit_between_the_batches_of_an_import_is_kept(
+    editor: HtmlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both were previewed before; the import is stopped, and continued afterwards."""
+    add_customers(*"123456")
+    url = upload(editor, FILE)
+    preview(editor, url, ROLES)
+    rows = [("operation", "add"), *WINE[0].items(), ("original_index", ""), ("base", "[]"), ("version", "")]
+    response = editor.post("/bulk-edits", [*rows, *(("document_id", id_) for id_ in "123456")])
+    edit = response.headers["Location"]
+    assert run_job()
+    editor.post(url, {"action": "apply"})
+    kill_in_batch(3, monkeypatch)
+    editor.post(url, {"action": "stop"})
+    assert run_job()
+    editor.post(edit, {"action": "apply"})
+    assert run_job()
+    editor.post(url, {"action": "continue"})
+    assert run_job()
+    assert all_segments() == {id_: [*GOLD, *WINE] for id_ in "1234"} | dict.fromkeys("56", WINE) | {"7": GOLD}
+    skipped = select(SkippedCustomer.document_id, SkippedCustomer.reason).order_by(SkippedCustomer.document_id)
+    assert [tuple(row) for row in db.session.execute(skipped)] == [("5", "changed"), ("6", "changed")]
+    assert [state for state, *_ in change_sets()] == ["done", "done"]
+    assert recount(TESTER) == []
 
 
 def test_nothing_left_to_change_leaves_no_change_set(editor: HtmlClient) -> None:
