@@ -11,8 +11,9 @@ from app.core.counts.segment_deltas import deltas_by_change_set
 from app.core.database import now
 from app.core.history.retention import prune
 from app.core.models.change_sets import Actor
-from tests.support.customers import GOLD, SILVER, add_customers, all_segments, set_segments
+from tests.support.customers import GOLD, SILVER, add_customers, all_segments, count_change_sets, set_segments
 from tests.support.html_client import HtmlClient
+from tests.support.imports import apply, preview, upload
 
 CRM = Actor("token crm-nightly", "api")
 
@@ -159,3 +160,13 @@ def test_unknown_change_set_is_404(editor: HtmlClient) -> None:
 def test_deleted_history_is_reported(viewer: HtmlClient) -> None:
     prune(now() + timedelta(minutes=1))
     assert "have been deleted" in viewer.get("/changes").text
+
+
+def test_undo_of_new_customers_lists_no_empty_ids(editor: HtmlClient) -> None:
+    url = upload(editor, "document_id,name\nn-1,Eva\nn-2,Luis\n")
+    preview(editor, url, ["document_id", "name"])
+    apply(editor, url)
+    page = editor.submit(f"/changes/{count_change_sets()}/undo")
+    assert "2 deleted" in page.text
+    assert "2 customers deleted. Their IDs aren't kept here." in page.text
+    assert 'class="id"' not in page.html
