@@ -87,6 +87,18 @@ def test_list_count_export_and_bulk_edits_hold_to_the_predicate(
         check_predicate(rows, filters)
 
 
+@pytest.mark.parametrize("q", ["maria munoz", "munoz maria", "maria 3001112233", "ría uño 2233", "1-1 maria munoz"])
+def test_every_word_must_match(app: Flask, q: str) -> None:
+    names = {"1-1": "María Muñoz", "1-2": "María Herrera", "1-3": "José Muñoz"}
+    phones = {"1-1": "300 111 2233", "1-2": "300 444 5566", "1-3": "300 111 2244"}
+    rows = [
+        {"document_id": id_, "name": names[id_], "phone": phones[id_], "email": None, "segments": []} for id_ in names
+    ]
+    store(rows)
+    check_predicate(rows, Filter(q))
+    assert found_ids(Filter(q)) == ["1-1"]
+
+
 @pytest.fixture
 def app_without_extension(database_urls: dict[str, str]) -> Iterator[Flask]:
     """Yield the application on a PostgreSQL whose owner may not create the extension pg_trgm."""
