@@ -33,6 +33,7 @@ def test_selection_works_after_a_live_search(desktop: BrowserSession) -> None:
     page.get_by_label("Search by ID").press_sequentially("gomez", delay=20)
     expect(page).to_have_url(re.compile("q=gomez"))
     expect(page.locator(".cell-name").first).to_contain_text("Gómez")
+    expect(page.locator("#live-region")).to_have_text(re.compile("^[0-9,]+ customers$"))
     checkboxes(page).nth(1).check()
     expect(bulk_bar(page)).to_contain_text("1 selected")
     page.get_by_role("checkbox", name="Select all on this page").check()

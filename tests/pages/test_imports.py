@@ -161,6 +161,14 @@ def test_rejected_rows_may_contain_unstorable_characters(editor: HtmlClient) -> 
     assert all_profiles() == {"3": ("Ana", None, None)}
 
 
+def test_all_rejected_rows_are_counted_and_in_the_file(editor: HtmlClient) -> None:
+    url = upload(editor, "document_id,name\n" + ",Ana\n" * 90 + "1,Eva\n")
+    page = preview(editor, url, ["document_id", "name"])
+    assert "Rows with errors (90)" in page.text
+    assert "+40 more" in page.text
+    assert editor.client.get(f"{url}/rejected").text.count("document_id is empty.") == 90
+
+
 def test_rejected_json_rows_are_kept_whole(editor: HtmlClient) -> None:
     url = upload(
         editor, '{"document_id": "1"}\n{"document_id": 2}\n{"document_id": "3", "segments": [{}]}\n', "x.jsonl"
