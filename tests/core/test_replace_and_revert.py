@@ -210,9 +210,50 @@ def test_a_preview_has_the_totals_of_the_revert(app: Flask) -> None:
     result = revert(1, TESTER)
     assert result == replace(previewed, change_set_id=result.change_set_id)
     assert result.change_set_id
+    assert last_change_set().unchanged == 3
     assert {id_ for id_, segments in all_segments().items() if segments} == {f"other-{n}" for n in range(3)}
     add_customers("new-1")  # another one, with the id of a customer who was deleted
     previewed = preview_revert(result.change_set_id)
     assert previewed == RevertResult(5, 0, ["new-1"], profiles=8)
     again = revert(result.change_set_id, TESTER)
     assert again == replace(previewed, change_set_id=again.change_set_id)
+
+
+def create_customer(segments: Segments) -> None:
+    def create(session: Session) -> None:
+        with open_change_set(session, TESTER) as change_set:
+            upsert_customers(session, [{"document_id": "a", "name": "Ana"}], change_set)
+            if segments:
+                update = PreparedUpdate.of({"a": segments})
+                apply_update(change_set, update.update, update.parameters, rows=1, limited=False)
+
+    run_in_transaction(create)
+
+
+def change_name(name: str) -> None:
+    """Change the customer's name in a change set."""
+
+    def save(session: Session) -> None:
+        with open_change_set(session, TESTER) as change_set:
+            upsert_customers(session, [{"document_id": "a", "name": name}], change_set)
+
+    run_in_transaction(save)
+
+
+@pytest.mark.parametrize("segments", [[], GOLD], ids=["none", "some"])
+def test_a_created_customer_is_deleted_only_if_no_later_change_touched_them(app: Flask, segments: Segments) -> None:
+    """Also a change that was taken back: the customer is in use."""
+    create_customer(segments)
+    untouched = preview_revert(1)
+    assert (untouched.deleted, untouched.conflicts) == (1, [])
+    change_name("Bo")
+    change_name("Ana")
+    assert revert(1, TESTER, dry_run=True) == RevertResult(conflicts=["a"])
+
+
+def test_a_created_customer_whose_segments_were_taken_back_is_left_alone(app: Flask) -> None:
+    create_customer(GOLD)
+    set_segments("a", SILVER)
+    set_segments("a", GOLD)
+    assert revert(1, TESTER) == RevertResult(conflicts=["a"])
+    assert all_segments() == {"a": GOLD}
