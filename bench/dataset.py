@@ -75,6 +75,7 @@ def fill(engine: Engine, customers: int, rng: random.Random, sets: list[Segments
     }
     with closing(engine.raw_connection()) as connection:
         if engine.dialect.name == "postgresql":
+            connection.driver_connection.answer_timeout = None  # an index over millions of customers takes minutes
             _copy(connection.cursor(), tables)
         else:
             _insert(connection.cursor(), tables)
