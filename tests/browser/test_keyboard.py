@@ -97,7 +97,7 @@ def test_create_and_revoke_a_token_by_keyboard(browser: Browser, service: Server
         follow(page)
         tab_to(page, "Revoke by-keyboard")
         follow(page)
-        tab_to(page, "Revoke by-keyboard")
+        tab_to(page, "Revoke token")
         follow(page)
         expect(page.get_by_text(" revoked.").first).to_be_visible()
 

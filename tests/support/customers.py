@@ -25,6 +25,8 @@ def reset_database() -> None:
     tables = [table.name for table in reversed(db.metadata.sorted_tables)]
     with db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # few rows in many tables: twenty times as fast as TRUNCATE
+            # The plan of ON DELETE CASCADE is kept, and may be of a time when the table was empty.
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
             connection.execute(text(";".join(f"DELETE FROM {table}" for table in tables)))
             connection.execute(text(START_AGAIN))
         else:
