@@ -3,7 +3,7 @@
 import json
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -84,18 +84,20 @@ def test_a_dry_run_returns_the_result_and_writes_nothing(change_set: int) -> Non
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
-def test_an_earlier_change_that_commits_while_the_update_waits_is_not_later(app: Flask) -> None:
+@pytest.mark.parametrize("earlier", [timedelta(0), timedelta(seconds=1)], ids=["at the moment", "before it"])
+def test_an_earlier_change_that_commits_while_the_update_waits_is_not_later(app: Flask, earlier: timedelta) -> None:
     """The statement cannot see the part of that change yet, and takes the customer for stale."""
     add_customers("ana")
     results: list[ReplaceResult] = []
+    as_of = datetime.now(UTC)
 
     def replace() -> None:
         with app.app_context():
-            results.append(replace_segments({"ana": GOLD}, TESTER, as_of=datetime.now(UTC)))
+            results.append(replace_segments({"ana": GOLD}, TESTER, as_of=as_of))
 
     with another_writer("ana") as writer:
         columns = "id, change_set_id, position, tag, at, entries, deletions"
-        writer.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, clock_timestamp(), 0, 0)")
+        writer.execute(f"INSERT INTO change_set_parts ({columns}) VALUES (9, 9, 9, 9, %s, 0, 0)", [as_of - earlier])
         writer.execute("UPDATE customers SET part_id = 9 WHERE document_id = 'ana'")
         thread = threading.Thread(target=replace)
         thread.start()
