@@ -259,3 +259,12 @@ def test_a_created_customer_whose_segments_were_taken_back_is_left_alone(app: Fl
     set_segments("a", GOLD)
     assert revert(1, TESTER) == RevertResult(conflicts=["a"])
     assert all_segments() == {"a": GOLD}
+
+
+def test_a_deletion_sealed_under_another_key_is_a_conflict(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_customer(GOLD)
+    deletion = revert(1, TESTER).change_set_id
+    assert deletion
+    monkeypatch.setitem(app.config, "SECRET_KEY", "another-key-0123456789")
+    assert preview_revert(deletion) == revert(deletion, TESTER) == RevertResult(conflicts=[""])
+    assert all_segments() == {}
