@@ -67,7 +67,8 @@ def test_segments_of_other_types_are_neither_deleted_nor_restored(app: Flask) ->
 def test_a_profile_is_reverted_whatever_the_segments_are(app: Flask) -> None:
     save(GOLD, name="Ana")
     change_set_id = save(None, name="Bo")
-    assert preview(change_set_id, REGION) == RevertResult(profiles=1)
+    for types in (frozenset[str](), MEMBERSHIP, REGION):
+        assert preview(change_set_id, types) == RevertResult(profiles=1)
     result = revert(change_set_id, TESTER, types=REGION, guard=Guard(types=REGION))
     assert (result.profiles, result.changed, result.emptied) == (1, 0, 0)
     assert all_segments() == {"a": GOLD}
