@@ -6,10 +6,14 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+import psycopg
+
+from app.core.counts.compaction import MAX_RECENT
 from bench import dataset
 from bench.bulk_replace import REQUEST_SIZE
 from bench.mixed_load import create_bench_operator, sign_in
 from bench.report import BenchmarkReport
+from bench.servers.gunicorn import wait_for
 from bench.service import Service, database, service
 from bench.timing import Times, Work, interleave
 
@@ -64,6 +68,8 @@ def _measure(  # noqa: PLR0913, PLR0917
         for night in range(1, max(nights) + 1):
             apply_night(many)
             if night in nights:
+                _settle(few)
+                _settle(many)
                 times[night] = interleave(work, rounds)
     return times
 
@@ -77,6 +83,17 @@ def _shop(  # noqa: PLR0913, PLR0917
     create_bench_operator(url, EMAIL)
     ours.headers["Cookie"] = sign_in(ours.server.address, EMAIL)
     return ours
+
+
+def _settle(ours: Service) -> None:
+    """Wait for what happens between two nights: the counts are compacted, and the tables vacuumed."""
+    with psycopg.connect(ours.url, autocommit=True) as connection:
+
+        def count_recent() -> int:
+            return int(connection.execute("SELECT count(*) FROM segment_counts WHERE NOT compacted").fetchone()[0])
+
+        wait_for(lambda: count_recent() < MAX_RECENT, seconds=120)
+        connection.execute("VACUUM ANALYZE")
 
 
 def _work(ours: Service) -> dict[str, Callable[[], Work]]:

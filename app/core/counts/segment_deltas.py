@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, Index, Select, Subquery, case, func, insert, or_, select, union_all
+from sqlalchemy import CompoundSelect, Index, Select, Subquery, case, func, insert, or_, select, true, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
@@ -74,7 +74,8 @@ def all_deltas() -> Subquery:
     recent, archived = (
         select(*(getattr(model, name).label(name) for name in COLUMNS)) for model in (SegmentCount, SegmentDelta)
     )
-    return union_all(recent.where(SegmentCount.part_id.is_not(None)), archived).subquery("deltas")
+    # Recent rows have an index of their own: without it, all rows that compaction has deleted are scanned, too.
+    return union_all(recent.where(is_recent, SegmentCount.part_id.is_not(None)), archived).subquery("deltas")
 
 
 def sizes_at(earlier: datetime, later: datetime) -> Select[Any]:
@@ -185,5 +186,5 @@ def _deltas_since(model: type[SegmentCount | SegmentDelta], since: datetime) -> 
         select(ChangeSet.actor, deltas.type, deltas.value, deltas.delta)
         .join(ChangeSetPart, parts.change_set_id == ChangeSet.id)
         .join(model, deltas.part_id == parts.id)
-        .where(parts.at >= since)
+        .where(parts.at >= since, is_recent if model is SegmentCount else true())
     )
