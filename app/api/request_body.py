@@ -33,7 +33,10 @@ def customers_body() -> Any:
     limit = current_app.config["MAX_CUSTOMERS_PER_REQUEST"]
     customers = body.get("customers") if isinstance(body, dict) else None
     if isinstance(customers, list) and len(customers) > limit:
-        raise TooLarge(f"{len(customers)} customers are more than {limit} (MAX_CUSTOMERS_PER_REQUEST).")
+        error = TooLarge(f"{len(customers)} customers are more than {limit} (MAX_CUSTOMERS_PER_REQUEST).")
+        while customers:  # freed at once, 200,000 customers hold the interpreter for 140 ms
+            del customers[-1_000:]
+        raise error
     return body
 
 
