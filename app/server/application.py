@@ -37,7 +37,7 @@ class AppResponse:
     iterable: Any = None
     cancellation: Cancellation = field(default_factory=Cancellation)
     abandoned: bool = False
-    """True if the client has disconnected and nobody needs the response."""
+    """True if the client has disconnected and the response is not needed."""
     context: contextvars.Context = field(default_factory=contextvars.Context)
     """All threads that compute a part of the response run in this context."""
 

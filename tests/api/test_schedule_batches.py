@@ -1,6 +1,7 @@
 """Scheduled jobs of several batches: killed, stopped, and while customers are edited or erased."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -56,14 +57,20 @@ def test_killed_workers_and_edits_in_between_leave_exactly_the_edits(
     assert recount(TESTER) == []
 
 
-def test_stopped_job_is_reverted_as_far_as_it_was_applied_and_is_not_continued(
-    api: Api, monkeypatch: pytest.MonkeyPatch, small_batches: None
-) -> None:
+def start_killed_job(api: Api, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, Any]]:
+    """Return the customers and the job of a campaign of 10 seconds whose worker was killed in its third batch."""
     ids = [f"{n:03}" for n in range(200)]
     add_customers(*ids)
     job = submit(api, rows={id_: {"segments": XMAS} for id_ in ids}, revert_at=10)
     assert run_job()
     kill_in_batch(3, monkeypatch)
+    return ids, job
+
+
+def test_stopped_job_is_reverted_as_far_as_it_was_applied_and_is_not_continued(
+    api: Api, monkeypatch: pytest.MonkeyPatch, small_batches: None
+) -> None:
+    _, job = start_killed_job(api, monkeypatch)
     let_pass(11)  # while it is being applied
     assert api.call("DELETE", f"/api/v3/jobs/{job['id']}").json["state"] == "applying"
     assert run_jobs() == 3
@@ -76,11 +83,7 @@ def test_stopped_job_is_reverted_as_far_as_it_was_applied_and_is_not_continued(
 def test_a_revert_that_is_moved_while_the_job_is_applied_waits_for_the_new_moment(
     api: Api, monkeypatch: pytest.MonkeyPatch, small_batches: None
 ) -> None:
-    ids = [f"{n:03}" for n in range(200)]
-    add_customers(*ids)
-    job = submit(api, rows={id_: {"segments": XMAS} for id_ in ids}, revert_at=10)
-    assert run_job()
-    kill_in_batch(3, monkeypatch)
+    ids, job = start_killed_job(api, monkeypatch)
     assert read_job(api, job["id"])["state"] == "applying"
     times = {"revert_at": rfc_3339(moment(30))}
     assert api.call("PATCH", f"/api/v3/jobs/{job['id']}", json=times).json["revert_at"] == times["revert_at"]

@@ -17,7 +17,7 @@ PAUSE_S = 0.025
 """The pause of a job between two batches, in which those who wait take the lock."""
 
 SMALL_BATCH = 1_000
-"""Customers in a batch of a large job: about a tenth of a second, in which nobody else writes."""
+"""Customers in a batch of a large job: about a tenth of a second, for which other writers wait."""
 
 _turn = threading.Lock()
 """One thread of a process tries to take the lock, and the others wait for it."""
