@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.database import Base, UtcDateTime, db, now, run_in_transaction
+from app.core.days import start_of_hour
 from app.core.errors import Unavailable
 
 WRITE_INTERVAL_S = 2.0
@@ -52,7 +53,7 @@ class RefusalCounter:
 
     def add(self, token: str, code: str) -> None:
         with self._lock:
-            self._counts[_hour(now()), token, code] += 1
+            self._counts[start_of_hour(now()), token, code] += 1
 
     def write(self) -> None:
         """Write the counts. If the database is unavailable, the next call writes them."""
@@ -91,12 +92,8 @@ def refusals_since(moment: datetime) -> list[tuple[str, str, int]]:
     requests = func.sum(RefusalCount.requests)
     query = (
         select(RefusalCount.token, RefusalCount.code, requests)
-        .where(RefusalCount.hour >= _hour(moment))
+        .where(RefusalCount.hour >= start_of_hour(moment))
         .group_by(RefusalCount.token, RefusalCount.code)
         .order_by(requests.desc(), RefusalCount.token, RefusalCount.code)
     )
     return [(token, code, int(n)) for token, code, n in db.session.execute(query)]
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)

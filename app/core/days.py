@@ -1,4 +1,4 @@
-"""Days of a time zone, and the moments at which they begin."""
+"""Days of a time zone and hours of UTC, and the moments at which they begin."""
 
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
@@ -10,3 +10,8 @@ def start_of_day(day: date, zone: ZoneInfo, hour: int = 0) -> datetime:
         return datetime.combine(day, time(hour), zone).astimezone(UTC)
     except OverflowError:  # the first day or the last one that there is
         return datetime.combine(day, time(hour), UTC)
+
+
+def start_of_hour(moment: datetime) -> datetime:
+    """Return the moment at which the hour of a moment began."""
+    return moment.replace(minute=0, second=0, microsecond=0)

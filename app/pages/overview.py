@@ -8,8 +8,8 @@ from flask import render_template
 from app.access.missed_nights import missing_senders
 from app.access.refusal_counts import refusals_since
 from app.core.counts.customer_totals import totals
+from app.core.counts.hourly_deltas import largest_deltas
 from app.core.counts.segment_counts import largest_segments
-from app.core.counts.segment_deltas import largest_deltas
 from app.core.database import now
 from app.core.history.change_sets import (
     ChangeSetFilter,

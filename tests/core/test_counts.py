@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 from app import background
 from app.core.changes import replace_segments
 from app.core.counts import compaction, customer_totals
+from app.core.counts.hourly_deltas import ActorDelta, HourlyDelta, largest_deltas
 from app.core.counts.segment_counts import (
     SegmentCount,
     SegmentTotal,
@@ -17,9 +18,11 @@ from app.core.counts.segment_counts import (
     is_recent,
     largest_segments,
 )
-from app.core.counts.segment_deltas import deltas_by_change_set, largest_deltas
+from app.core.counts.segment_deltas import deltas_by_change_set
 from app.core.counts.trends import days, trends
 from app.core.database import db, now, run_in_transaction
+from app.core.days import start_of_hour
+from app.core.models.change_sets import ChangeSetPart
 from app.core.models.customers import Customer
 from app.core.models.segments import SegmentPair
 from tests.support.clients import Shell
@@ -100,6 +103,48 @@ def test_every_count_is_the_same_before_and_after_compaction(app: Flask) -> None
     compaction.compact()
     assert read() == before
     assert [*db.session.scalars(select(SegmentTotal.value).order_by(SegmentTotal.value))] == ["1", "GOLD", "SILVER"]
+
+
+def test_largest_deltas_are_those_since_the_beginning_of_an_hour(app: Flask) -> None:
+    hour = start_of_hour(now())
+    add_customers("1", "2", "3", "4")
+    for document_id, minutes in (("1", -1), ("2", 0), ("3", 1)):
+        set_segments(document_id, GOLD)
+        _date_newest_part(hour - timedelta(hours=3) + timedelta(minutes=minutes))
+    since = hour - timedelta(hours=3) + timedelta(minutes=30)
+
+    def read() -> list[ActorDelta]:
+        db.session.rollback()
+        return largest_deltas(since, limit=9)
+
+    before = read()
+    assert [delta.customers for delta in before] == [2]
+    compaction.compact()
+    assert read() == before
+    set_segments("4", GOLD)
+    assert [delta.customers for delta in read()] == [3]
+
+
+def test_compaction_keeps_the_hours_of_one_day(app: Flask) -> None:
+    hour = start_of_hour(now())
+    add_customers("1", "2")
+    set_segments("1", GOLD)
+    _date_newest_part(hour - timedelta(hours=26))
+    compaction.compact()
+    assert db.session.scalars(select(HourlyDelta.hour)).all() == [], "yesterday's changes that were compacted late"
+    old = {"hour": hour - timedelta(hours=25), "actor": "a", "type": "t", "value": "v", "delta": 1}
+    run_in_transaction(lambda session: session.execute(insert(HourlyDelta), old))
+    set_segments("2", GOLD)
+    compaction.compact()
+    db.session.rollback()
+    newest = db.session.scalars(select(func.max(ChangeSetPart.at))).one()
+    assert db.session.scalars(select(HourlyDelta.hour)).all() == [start_of_hour(newest)]
+
+
+def _date_newest_part(at: datetime) -> None:
+    newest = select(func.max(ChangeSetPart.id)).scalar_subquery()
+    dated = update(ChangeSetPart).where(ChangeSetPart.id == newest).values(at=at)
+    run_in_transaction(lambda session: session.execute(dated))
 
 
 def test_compaction_is_due_by_the_number_of_recent_rows(app: Flask, ana: str, monkeypatch: pytest.MonkeyPatch) -> None:

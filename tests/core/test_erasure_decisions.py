@@ -31,6 +31,7 @@ NOT_ERASED = {
 NO_CUSTOMER_DATA = {
     "audit_events": "event actor source address target before after",
     "change_sets": "state actor source",
+    "hourly_deltas": "actor type value",
     "idempotency_keys": "key request_digest",
     "jobs": "kind state created_by actor decided_by source phase lease request_id",
     "missed_nights": "actor",

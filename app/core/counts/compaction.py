@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.core import dialects
 from app.core.counts.customer_totals import compact_totals
+from app.core.counts.hourly_deltas import add_to_hours
 from app.core.counts.segment_counts import COLUMNS, is_recent, ledger, sums
 from app.core.counts.segment_deltas import archive_deltas
 from app.core.database import db, now, run_in_transaction
@@ -49,7 +50,9 @@ def compact() -> tuple[int, int]:
         columns = (*(ledger.c[name] for name in COLUMNS), ledger.c.compacted)
         deleted = session.execute(delete(ledger).where(not_compacted).returning(*columns)).all()
         archive_deltas(session, [row[2:6] for row in deleted if row.part_id is not None])
-        _add_to_totals(session, [row for row in deleted if not row.compacted])
+        recent = [row for row in deleted if not row.compacted]
+        _add_to_totals(session, recent)
+        add_to_hours(session, recent)
         rows = _insert_folded(session, deleted, horizon)
         compact_totals(session)
         return len(deleted), rows

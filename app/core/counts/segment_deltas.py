@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, Index, Select, Subquery, case, func, insert, or_, select, true, union_all
+from sqlalchemy import CompoundSelect, Index, Select, Subquery, case, func, insert, or_, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import dialects
 from app.core.counts.segment_counts import SegmentCount, current_counts, is_recent
 from app.core.database import Base, db
-from app.core.models.change_sets import ChangeSet, ChangeSetPart
+from app.core.models.change_sets import ChangeSetPart
 from app.core.models.segments import SegmentPair
 
 parts = ChangeSetPart.__table__.c
@@ -40,15 +40,6 @@ COLUMNS = ("part_id", "type", "value", "delta")
 class Delta(NamedTuple):
     """A segment and by how many customers it grew or shrank."""
 
-    type: str
-    value: str
-    customers: int
-
-
-class ActorDelta(NamedTuple):
-    """A segment and by how many customers one actor's changes made it grow or shrink."""
-
-    actor: str
     type: str
     value: str
     customers: int
@@ -164,27 +155,3 @@ def _merged(lists: list[list[Delta]]) -> list[Delta]:
             sums[SegmentPair(delta.type, delta.value)] += delta.customers
     merged = (Delta(*pair, customers) for pair, customers in sums.items() if customers)
     return sorted(merged, key=lambda delta: (-abs(delta.customers), delta.type, delta.value))
-
-
-def largest_deltas(since: datetime, *, limit: int) -> list[ActorDelta]:
-    """Return the largest deltas of the changes since a moment, summed by actor and segment."""
-    rows = union_all(*(_deltas_since(model, since) for model in (SegmentCount, SegmentDelta))).subquery("rows")
-    customers = func.sum(rows.c.delta)
-    query = (
-        select(rows.c.actor, rows.c.type, rows.c.value, customers)
-        .group_by(rows.c.actor, rows.c.type, rows.c.value)
-        .having(customers != 0)
-        .order_by(func.abs(customers).desc(), rows.c.type, rows.c.value, rows.c.actor)
-        .limit(limit)
-    )
-    return [ActorDelta(actor, type_, value, int(delta)) for actor, type_, value, delta in db.session.execute(query)]
-
-
-def _deltas_since(model: type[SegmentCount | SegmentDelta], since: datetime) -> Select[Any]:
-    deltas = model.__table__.c
-    return (
-        select(ChangeSet.actor, deltas.type, deltas.value, deltas.delta)
-        .join(ChangeSetPart, parts.change_set_id == ChangeSet.id)
-        .join(model, deltas.part_id == parts.id)
-        .where(parts.at >= since, is_recent if model is SegmentCount else true())
-    )
