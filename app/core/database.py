@@ -194,7 +194,7 @@ def fetch_autocommit(query: Select[Any], parameters: Mapping[str, Any]) -> Seque
     """
 
     def fetch() -> Sequence[Row[Any]]:
-        with dialects.autocommit_reads(db.engine).connect() as connection:
+        with dialects.connect_for_reads(db.engine) as connection:
             return connection.execute(query, parameters).all()
 
     return _with_retries(fetch, MAX_ATTEMPTS)

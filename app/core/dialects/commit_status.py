@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.core.dialects.connections import autocommit_reads
+from app.core.dialects.connections import connect_for_reads
 from app.core.errors import Unavailable
 
 COMMIT_LOOKUP_S = 10
@@ -36,7 +36,7 @@ def was_committed(engine: Engine, transaction_id: str, evidence: Select[Any] | N
     deadline = time.monotonic() + COMMIT_LOOKUP_S
     while time.monotonic() < deadline:
         try:
-            with autocommit_reads(engine).connect() as connection:
+            with connect_for_reads(engine) as connection:
                 row = connection.execute(_COMMIT_STATUS, {"number": number, "begun": begun}).one()
                 if row.status == "committed" and row.restarted:
                     return _has_evidence(connection, evidence, row.started)
