@@ -24,7 +24,7 @@ from app.core.search.filters import Filter, Order
 from app.jobs.scheduled_changes import scheduled_for_segment
 from app.pages import blueprint, list_query
 from app.pages.auth import require_role
-from app.pages.days import end_of_day, today
+from app.pages.days import end_of_day, time_zone, today
 from app.pages.list_query import ListUrl, filter_parameters, parse_filter
 from app.pages.template_filters import time_zone_name
 from app.web.cursors import encode_cursor
@@ -71,7 +71,7 @@ def segments() -> Any:
         max_type_links=MAX_TYPE_LINKS,
         types=[(type_, list(group)) for type_, group in groupby(page.rows, key=lambda row: row.type)],
         type_totals={total.type: total for total in page.types},
-        trends=trends([row.pair for row in page.rows], days()),
+        trends=trends([row.pair for row in page.rows], days(), time_zone()),
         totals=totals(),
         rules=load_rules().by_type,
         next_url=urls.changed(after=encode_cursor(start + PAGE_SIZE)) if page.has_more else None,

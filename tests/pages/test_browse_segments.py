@@ -2,14 +2,16 @@
 
 import html
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
+from app.core.counts.compaction import compact
 from app.core.counts.segment_counts import SegmentCount
 from app.core.counts.trends import DAYS, days, trends
-from app.core.database import now, run_in_transaction
+from app.core.database import db, now, run_in_transaction
 from app.core.models.change_sets import ChangeSetPart, RetentionHorizon
 from app.core.models.segments import SegmentPair
 from app.pages.template_filters import day
@@ -85,6 +87,24 @@ def test_a_trend_has_the_size_at_the_end_of_each_day(app: Flask) -> None:
     assert trend.customers[-2:] == [1116, 1115]
     assert (trend.growth, trend.first_seen, trend.last_changed) == (14, today - timedelta(days=400), today)
     assert trends([SegmentPair("t", "never")], days()) == {}
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_the_days_of_the_first_and_the_last_change_are_those_of_the_operator(app: Flask, *, compacted: bool) -> None:
+    add_customers("1", "2")
+    for document_id in "12":
+        set_segments(document_id, GOLD)
+    if compacted:
+        compact()
+    db.session.rollback()
+    first, *_between, last = db.session.scalars(select(ChangeSetPart.at).order_by(ChangeSetPart.position).offset(1))
+    gold = SegmentPair("membership", "GOLD")
+    for zone in (ZoneInfo("Etc/GMT+12"), ZoneInfo("Pacific/Kiritimati")):  # one of them has another day than UTC
+        trend = trends([gold], days(), zone)[gold]
+        assert (trend.first_seen, trend.last_changed) == (
+            first.astimezone(zone).date(),
+            last.astimezone(zone).date(),
+        )
 
 
 def test_an_empty_catalogue_suggests_what_to_do_next(viewer: HtmlClient) -> None:

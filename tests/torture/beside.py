@@ -18,6 +18,8 @@ WRITER_PAUSE_S = 0.2
 POLL_S = 0.2
 MEMORY_PAUSE_S = 0.5
 MIB = 1024
+START_S = 5.0
+"""A write so soon after a kill of all workers may have waited for new ones to start."""
 
 
 def write_beside(run: Run) -> None:
@@ -37,7 +39,7 @@ def write_beside(run: Run) -> None:
         except (OSError, http.client.HTTPException):
             continue  # the worker was killed
         else:
-            run.waits.append(time.monotonic() - started)
+            run.waits.append((started, time.monotonic() - started))
         run.finished.wait(WRITER_PAUSE_S)
 
 
@@ -101,9 +103,15 @@ def _seconds(at: Any) -> float:
     return float(moment.timestamp())
 
 
+def _report_waits(name: str, seconds: list[float]) -> None:
+    cuts = statistics.quantiles(seconds, n=100)
+    print(f"  {len(seconds)} {name}: p50 {cuts[49]:.2f} s, p99 {cuts[98]:.2f} s, worst {max(seconds):.2f} s")
+
+
 def report_beside(run: Run) -> None:
     """Print what the other writer waited, and how much memory a worker had at most."""
-    cuts = statistics.quantiles(run.waits, n=100)
-    print(f"  {len(run.waits)} writes beside: p50 {cuts[49]:.2f} s, p99 {cuts[98]:.2f} s, worst {max(run.waits):.2f} s")
+    _report_waits("writes beside", [seconds for _, seconds in run.waits])
+    served = [seconds for at, seconds in run.waits if not any(at - START_S < kill < at + seconds for kill in run.kills)]
+    _report_waits("of them while no worker was started", served)
     sizes = [size / MIB for _at, size in run.memory]
     print(f"  memory of the larger worker: {sizes[0]:.0f} MiB at first, {max(sizes):.0f} MiB at most", flush=True)

@@ -117,6 +117,7 @@ def follow_job(run: Run, name: str, job_id: int, faults: JobFaults, sender: JobS
     while (state := state_of(run, job_id))[0] == "applying":
         progress = state[1] / total
         if faults.due(faults.kill_at, progress):
+            run.kills.append(time.monotonic())
             for pid in run.service.pids():
                 kill(pid)
         if faults.due(faults.analyze_at, progress):

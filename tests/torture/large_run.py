@@ -30,8 +30,10 @@ class Run:
     engine: Engine
     token: str
     operator: OperatorClient
-    waits: list[float] = field(default_factory=list)
-    """Seconds that another writer waited."""
+    waits: list[tuple[float, float]] = field(default_factory=list)
+    """When another writer began to wait, by the monotonic clock, and for how many seconds."""
+    kills: list[float] = field(default_factory=list)
+    """When all workers were killed."""
     memory: list[tuple[float, int]] = field(default_factory=list)
     """Moments, and KiB of the larger worker."""
     failures: list[str] = field(default_factory=list)
