@@ -64,6 +64,8 @@ def is_marked(cell: str) -> bool:
 
 def unescape_cell(cell: str) -> str:
     """Return the cell as it was before `escape_cell`, otherwise unchanged."""
+    if APOSTROPHE not in cell:
+        return cell
     text = cell[1:] if is_marked(cell) else cell
     return _MARKED_INNER_FORMULA.sub(r"\1\2", text)
 
@@ -74,6 +76,8 @@ def unescape_id(cell: str) -> str:
 
 
 def _trimmed(cell: str) -> str:
+    if cell[:1].isalnum() and cell[-1:].isalnum():  # as most cells do: nothing is to be removed
+        return cell
     before = None
     while cell != before:
         before, cell = cell, cell.strip().strip(_INVISIBLE)

@@ -193,10 +193,14 @@ def _fitting_rows(rows: Iterable[Line], columns: list[str], format: FileFormat, 
     for line in rows:
         if line.error:
             yield line
-        elif format.header and list(map(trim_cell, line.row)) == columns:
+        elif format.header and _begins_alike(line.row, columns) and list(map(trim_cell, line.row)) == columns:
             notes.repeated_headers += 1
         else:
             yield _fit(line, len(columns), format)
+
+
+def _begins_alike(cells: list[str], columns: list[str]) -> bool:
+    return list(map(trim_cell, cells[:1])) == columns[:1]
 
 
 def _fit(line: Line, width: int, format: FileFormat) -> Line:

@@ -99,7 +99,7 @@ def _checked(entry: CustomerEntry, options: StagingOptions, notes: FileNotes) ->
 def _check_rules(segments: Segments, options: StagingOptions, notes: FileNotes) -> None:
     """Raise InvalidInput for segments that break the rules of their type; note those that are not listed."""
     rules, errors = options.rules, []
-    for n, pair in enumerate(map(SegmentPair.of, segments)):
+    for n, pair in enumerate(map(SegmentPair.of, segments if rules.by_type else [])):
         if rules.is_refused(pair):
             errors.append((f"segments[{n}].value", NOT_LISTED))
         elif options.adds and pair.type in rules.single_types:

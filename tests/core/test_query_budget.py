@@ -45,7 +45,7 @@ PAGES = {
     "/customers?q=gomez": 6,
     "/customers?segment=membership:GOLD": 6,
     "/customers/000": 11,
-    "/segments": 7,
+    "/segments": 8,
     "/segments/membership/GOLD": 12,
     "/changes": 9,
     "/changes/1": 9,

@@ -95,7 +95,7 @@ def _upsert_same_fields(
         _record_upsert(change_set, created, updated, stored)
     if created or updated:
         pointer = POINTER if change_set else ()
-        dialects.insert_missing(session, search, ("id", *SEARCH_COLUMNS, *pointer), list(map(search_row, created)))
+        dialects.insert_new(session, search, ("id", *SEARCH_COLUMNS, *pointer), list(map(search_row, created)))
         dialects.update_rows(session, search, (*SEARCH_COLUMNS, *pointer), list(map(search_row, updated)))
         day = (change_set.at if change_set else None) or now()
         append_totals(session, day.date(), customers=len(created))

@@ -4,7 +4,7 @@ A change set appends its deltas once, to the ledger of counts; compaction moves 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -101,32 +101,23 @@ def change_sets_affecting(pair: SegmentPair) -> Select[Any]:
 
 def recorded_changes(pairs: Collection[SegmentPair]) -> dict[SegmentPair, tuple[datetime, datetime]]:
     """Return the moments at which the sizes of these segments changed first and last, as far as that is on record."""
-    part_ids: dict[SegmentPair, set[int]] = {}
-    for type_, value, first, last in (*_ends_in_ledger(pairs), *_archived_ends(pairs)):
-        part_ids.setdefault(SegmentPair(type_, value), set()).update((first, last))
-    all_ids = {part_id for ids in part_ids.values() for part_id in ids}
-    rows = db.session.execute(select(parts.id, parts.at).where(parts.id.in_(all_ids)))
-    moments: dict[int | None, datetime] = dict(rows.all())
-    found = {pair: [moments[part_id] for part_id in ids if part_id in moments] for pair, ids in part_ids.items()}
-    return {pair: (min(at), max(at)) for pair, at in found.items() if at}
-
-
-def _ends_in_ledger(pairs: Collection[SegmentPair]) -> Sequence[Any]:
-    """Return (type, value, first part, last part) of the recent rows."""
-    recent = SegmentCount.__table__.c
-    query: Select[Any] = select(recent.type, recent.value, func.min(recent.part_id), func.max(recent.part_id))
-    among = tuple_(recent.type, recent.value).in_(list(pairs))
-    return db.session.execute(query.where(is_recent, among).group_by(recent.type, recent.value)).all()
-
-
-def _archived_ends(pairs: Collection[SegmentPair]) -> Sequence[Any]:
-    """Return (type, value, first part, last part) of the archived deltas, by index: a segment has one a change set."""
-    archived = SegmentDelta.__table__.c
+    recent, archived = SegmentCount.__table__.c, SegmentDelta.__table__.c
+    in_ledger: Select[Any] = (
+        select(recent.type, recent.value, func.min(parts.at), func.max(parts.at))
+        .join(ChangeSetPart, parts.id == recent.part_id)
+        .where(is_recent, tuple_(recent.type, recent.value).in_(list(pairs)))
+        .group_by(recent.type, recent.value)
+    )
+    # By index: a segment has an archived delta of each change set that changed its size.
     pair = dialects.json_elements([list(pair) for pair in pairs]).c.value
     type_, value = pair[0].as_string(), pair[1].as_string()
     deltas = (archived.type == type_, archived.value == value)
     ends = (select(end(archived.part_id)).where(*deltas).scalar_subquery() for end in (func.min, func.max))
-    return db.session.execute(select(type_, value, *ends)).all()
+    moments = (select(parts.at).where(parts.id == part_id).scalar_subquery() for part_id in ends)
+    found: dict[SegmentPair, list[datetime]] = {}
+    for name, of, first, last in db.session.execute(union_all(in_ledger, select(type_, value, *moments))):
+        found.setdefault(SegmentPair(name, of), []).extend(at for at in (first, last) if at)
+    return {pair: (min(at), max(at)) for pair, at in found.items() if at}
 
 
 def deltas_by_change_set(change_set_ids: list[int], *, limit: int | None = None) -> dict[int, list[Delta]]:

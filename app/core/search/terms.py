@@ -41,6 +41,9 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 NO_DIGITS = re.compile("[^0-9]+")
 PHONE_WORD = re.compile(r"[0-9+()./-]*[0-9][0-9+()./-]*")
 TRUNK_IN_BRACKETS = re.compile(r"\(0\)")
+ASCII_TERM = {n: chr(n).lower() if chr(n).isalnum() else None for n in range(128)}
+ASCII_DIGITS = {n: chr(n) if chr(n).isdecimal() else None for n in range(128)}
+"""For `translate`, which takes a fifth of the time of a regular expression."""
 LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ð": "d", "þ": "th"})
 """Letters that Unicode does not take apart into a base letter and an accent."""
 
@@ -49,8 +52,10 @@ def fold_accents(text: str) -> str:
     """Return `text` without case, accents and invisible characters, with ASCII digits: `Gómez` → `gomez`."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS)
-    latin = ACCENTS.sub("", decomposed)
+    latin = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    if latin.isascii():
+        return latin.lower()
+    latin = latin.translate(LETTERS)
     if latin.isascii():
         return latin.lower()
     folded = unicodedata.normalize("NFC", "".join(map(_visible, latin))).casefold()
@@ -77,29 +82,33 @@ def index_terms(document_id: str, profile: Mapping[Any, Any]) -> str:
     return " ".join(("", *dict.fromkeys(_terms(document_id, profile)), ""))
 
 
-def _terms(document_id: str, profile: Mapping[Any, Any]) -> Iterator[str]:
-    yield from _word_terms([document_id])
+def _terms(document_id: str, profile: Mapping[Any, Any]) -> list[str]:
+    words, phones = [document_id], []
     for field in PROFILE_FIELDS:
         value = profile.get(field.name)
         if not value or field.search == "none":
             continue
         if field.search == "phone":
-            yield from _phone_terms(fold_accents(value))
+            phones.append(value)
+        elif field.search == "email":
+            words.append(value)
         else:
-            yield from _word_terms([value] if field.search == "email" else value.split())
-
-
-def _word_terms(words: list[str]) -> Iterator[str]:
+            words += value.split()
     # Split first, then folded: some characters, such as an acute accent typed for an apostrophe, fold to a blank.
-    return filter(None, (_compact(fold_accents(word)) for word in words))
+    terms = [term for term in map(_word_term, words) if term]
+    return [*terms, *(term for phone in phones for term in _phone_terms(fold_accents(phone)))]
+
+
+def _word_term(word: str) -> str:
+    return word.translate(ASCII_TERM) if word.isascii() else _compact(fold_accents(word))
 
 
 def _phone_terms(folded: str) -> Iterator[str]:
-    compact = _compact(folded)
+    compact = _word_term(folded)
     if compact:
         yield compact
-    for written in {folded, TRUNK_IN_BRACKETS.sub("", folded)}:
-        digits = NO_DIGITS.sub("", written)
+    for written in (folded, TRUNK_IN_BRACKETS.sub("", folded)) if "(0)" in folded else (folded,):
+        digits = written.translate(ASCII_DIGITS) if written.isascii() else NO_DIGITS.sub("", written)
         if digits and digits != compact:
             yield digits
         national = digits.lstrip("0")
