@@ -55,7 +55,7 @@ class Staging:
         self.notes = notes
         self.row_per_segment = row_per_segment
         self._pending: list[tuple[str, int, bytes, bytes | None]] = []
-        self._db = sqlite3.connect("")
+        self._db = sqlite3.connect("", check_same_thread=False)  # batches are read by another thread
         self._db.isolation_level = None
         self._db.executescript(SCHEMA)
         self._db.execute("BEGIN")

@@ -1,6 +1,7 @@
 """A file's customers and segments: compared with what is stored, and applied in batches as one change set."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -201,12 +202,14 @@ def _apply_batch(
     return replace(change, change_set_id=opened.change_set_id, unchanged=opened.unchanged), result, skipped
 
 
-def _with_position(batches: Iterable[T]) -> Iterator[tuple[T, bool, bool]]:
-    """Yield (batch, whether it is the only one, whether it is the last one)."""
-    iterator = iter(batches)
-    current = next(iterator, None)
-    is_first = True
-    while current is not None:
-        following = next(iterator, None)
-        yield current, is_first and following is None, following is None
-        current, is_first = following, False
+def _with_position(batches: Iterator[T]) -> Iterator[tuple[T, bool, bool]]:
+    """Yield (batch, whether it is the only one, whether it is the last one).
+
+    While a batch is applied, and the process waits for the database, a thread reads the one after the next.
+    """
+    current, following, is_first = next(batches, None), next(batches, None), True
+    with ThreadPoolExecutor(1) as thread:
+        while current is not None:
+            upcoming = thread.submit(next, batches, None)
+            yield current, is_first and following is None, following is None
+            current, following, is_first = following, upcoming.result(), False

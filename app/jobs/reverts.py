@@ -51,7 +51,8 @@ def preview_revert_job(run: JobRun) -> None:
     job, result, done = RevertJob.from_dict(run.job.payload), RevertResult(), 0
     entries = count_entries(job.change_set_id)
     run.start_phase("comparing", entries)
-    writer, size = BatchWriter(run), dialects.batch_size(db.engine, BATCH_SIZE) if entries > BATCH_SIZE else BATCH_SIZE
+    small = dialects.batch_size(db.engine, BATCH_SIZE, is_undo=True)
+    writer, size = BatchWriter(run), small if entries > BATCH_SIZE else BATCH_SIZE
     with Session(dialects.for_reading_by_key(db.engine)) as session:
         check_ended(session, job.change_set_id)
         for batch in preview_revert_batches(session, job.change_set_id, result, job.types, limit=BATCH_SIZE):

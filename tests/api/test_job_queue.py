@@ -148,7 +148,8 @@ def test_a_job_of_several_batches_has_small_ones_where_a_batch_keeps_all_writers
     """What fits into one batch is changed all or none on either database."""
     for module in (batches, reverts):
         monkeypatch.setattr(module, "BATCH_SIZE", 4)
-    monkeypatch.setattr(sqlite_lock, "SMALL_BATCH", 2)
+    for name in ("SMALL_BATCH", "SMALL_UNDO_BATCH"):
+        monkeypatch.setattr(sqlite_lock, name, 2)
     ids = [str(number) for number in range(customers)]
     add_customers(*ids)
     if kind == "file":

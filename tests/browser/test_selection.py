@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browser import BrowserSession
+from tests.support.browser import PHONE, BrowserSession
 
 
 def checkboxes(page: Page) -> Locator:
@@ -26,6 +26,26 @@ def test_bulk_bar_appears_with_the_first_selected_customer(desktop: BrowserSessi
     bulk_bar(page).get_by_role("button", name="Clear selection").click()
     expect(bulk_bar(page)).to_be_hidden()
     expect(checkboxes(page).first).not_to_be_checked()
+
+
+def test_on_a_phone_the_bulk_bar_stands_at_the_bottom_and_hides_nothing(desktop: BrowserSession) -> None:
+    page = desktop.page
+    page.set_viewport_size(PHONE)
+    desktop.go("/customers")
+    first_row = page.locator(".customers tbody tr").first
+    head, row = page.locator(".list-head").bounding_box(), first_row.bounding_box()
+    assert head
+    assert row
+    assert row["y"] - (head["y"] + head["height"]) < 24, "the hidden bar leaves no gap"
+    checkboxes(page).first.check()
+    bar = bulk_bar(page).bounding_box()
+    assert bar
+    assert bar["y"] + bar["height"] == PHONE["height"]
+    assert first_row.bounding_box() == row, "the list does not move"
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    end = page.locator("footer").bounding_box()
+    assert end
+    assert end["y"] + end["height"] <= bar["y"] + 1, "the end of the page can be read"
 
 
 def test_selection_works_after_a_live_search(desktop: BrowserSession) -> None:

@@ -16,7 +16,7 @@ RETRY_S = 0.005
 PAUSE_S = 0.012
 """The pause of a job between two batches, in which those who wait take the lock."""
 
-SMALL_BATCH = 2_000
+SMALL_BATCH, SMALL_UNDO_BATCH = 2_000, 1_000
 """Customers in a batch of a large job: about two tenths of a second, for which other writers wait."""
 
 _turn = threading.Lock()
@@ -60,6 +60,7 @@ def yield_to_writers(engine: Engine) -> None:
         time.sleep(PAUSE_S)
 
 
-def batch_size(engine: Engine, limit: int) -> int:
+def batch_size(engine: Engine, limit: int, *, is_undo: bool = False) -> int:
     """Return how many customers, at most `limit`, one of several transactions of a job changes."""
-    return min(SMALL_BATCH, limit) if engine.dialect.name == "sqlite" else limit
+    small = SMALL_UNDO_BATCH if is_undo else SMALL_BATCH
+    return min(small, limit) if engine.dialect.name == "sqlite" else limit
