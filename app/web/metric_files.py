@@ -5,6 +5,7 @@ the space is allocated when the file is created; if there is none, the process c
 """
 
 import os
+import tempfile
 from typing import Any
 
 import structlog
@@ -36,13 +37,16 @@ class AllocatedDict(MmapedDict):
 
 
 def _allocate(filename: str) -> str:
-    """Create the file, or one in memory if there is no space for it; return its name."""
+    """Create the file, or one in memory if there is no space for it; return its name.
+
+    The file gets its name when its space is allocated: a sum over the files of all processes never reads an empty one.
+    """
+    if os.path.exists(filename):  # of an earlier process with the same id: its counts go on
+        return filename
     try:
-        descriptor = os.open(filename, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, FILE_BYTES)
-        finally:
-            os.close(descriptor)
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(filename), prefix="new-") as file:
+            os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+            os.link(file.name, filename)
     except OSError as error:
         log.error("metrics_not_shared", error=error.strerror)
         return f"/proc/self/fd/{anonymous_file(FILE_BYTES)}"
