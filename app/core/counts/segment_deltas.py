@@ -115,8 +115,8 @@ def recorded_changes(pairs: Collection[SegmentPair]) -> dict[SegmentPair, tuple[
     ends = (select(end(archived.part_id)).where(*deltas).scalar_subquery() for end in (func.min, func.max))
     moments = (select(parts.at).where(parts.id == part_id).scalar_subquery() for part_id in ends)
     found: dict[SegmentPair, list[datetime]] = {}
-    for name, of, first, last in db.session.execute(union_all(in_ledger, select(type_, value, *moments))):
-        found.setdefault(SegmentPair(name, of), []).extend(at for at in (first, last) if at)
+    for *segment, first, last in db.session.execute(union_all(in_ledger, select(type_, value, *moments))):
+        found.setdefault(SegmentPair(*segment), []).extend(at for at in (first, last) if at)
     return {pair: (min(at), max(at)) for pair, at in found.items() if at}
 
 
