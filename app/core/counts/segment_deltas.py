@@ -147,10 +147,14 @@ def _sums_of_parts(part_ids: list[int]) -> dict[int, list[Delta]]:
 def _largest_of_parts(part_ids: list[int], limit: int) -> dict[int, list[Delta]]:
     """Return the largest deltas of each part: by index where they are archived, else from the few recent rows."""
     recent = SegmentCount.__table__.c
-    query = select(recent.part_id, recent.type, recent.value, func.sum(recent.delta)).where(
-        is_recent, recent.part_id.in_(part_ids)
+    pair, delta = (recent.part_id, recent.type, recent.value), func.sum(recent.delta)
+    place = func.row_number().over(
+        partition_by=recent.part_id, order_by=(func.abs(delta).desc(), recent.type, recent.value)
     )
-    found = _by_part(query.group_by(recent.part_id, recent.type, recent.value)) if part_ids else {}
+    of_parts = select(*pair, delta.label("delta"), place.label("place")).where(is_recent, recent.part_id.in_(part_ids))
+    ranked = of_parts.group_by(*pair).subquery().c
+    largest = select(ranked.part_id, ranked.type, ranked.value, ranked.delta).where(ranked.place <= limit)
+    found = _by_part(largest) if part_ids else {}
     archived = SegmentDelta.__table__.c
     columns = (archived.part_id, archived.type, archived.value, archived.delta)
     order = (archived.magnitude.desc(), archived.type, archived.value)
