@@ -27,7 +27,7 @@ from app.core.changes.type_limits import TypeForbidden
 from app.core.database import db, run_in_transaction
 from app.core.errors import NotEnded
 from app.core.models.change_sets import ChangeSet
-from app.core.models.customers import CustomerSearch
+from app.core.models.customers import Customer, CustomerSearch
 from app.core.models.segments import Segments
 from tests.support.another_writer import another_writer
 from tests.support.customers import (
@@ -163,6 +163,34 @@ def test_a_change_that_commits_while_the_revert_waits_conflicts_by_its_type(
     expected.change_set_id = results[0].change_set_id
     assert results == [expected]
     assert all_segments()["a"] == [pair for pair in meanwhile if pair not in GOLD]
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_a_profile_that_changes_while_the_revert_waits_is_kept(app: Flask) -> None:
+    """Not on SQLite: there the revert holds the only lock from the beginning."""
+    results: list[RevertResult] = []
+
+    def run() -> None:
+        with app.app_context():
+            results.append(revert(2, TESTER))
+
+    for name in ("Ana", "Ann"):
+        run_in_transaction(lambda session, name=name: save_name(session, name))  # type: ignore[misc]
+    with another_writer("a") as writer:
+        writer.execute("UPDATE customers SET name = 'Eva' WHERE document_id = 'a'")
+        thread = threading.Thread(target=run)
+        thread.start()
+        await_lock_or_end(thread)
+        writer.execute("COMMIT")
+        thread.join()
+    assert results == [RevertResult(conflicts=["a"])]
+    db.session.rollback()
+    assert db.session.scalars(select(Customer.name)).one() == "Eva"
+
+
+def save_name(session: Session, name: str) -> None:
+    with open_change_set(session, TESTER) as change_set:
+        upsert_customers(session, [{"document_id": "a", "name": name}], change_set)
 
 
 def test_segments_of_other_types_are_neither_previewed_nor_reverted(change_set: int) -> None:
