@@ -121,9 +121,12 @@ class ReplaceSegments(APIView):
         return Response({"updatedCustomers": [document_id for document_id in new_segments if document_id in customers]})
 
 
-if HISTORY and Customer.history.model._meta.db_table not in connection.introspection.table_names():
-    with connection.schema_editor() as editor:
-        editor.create_model(Customer.history.model)
+if HISTORY:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(1)")  # one worker at a time
+        if Customer.history.model._meta.db_table not in connection.introspection.table_names():
+            with connection.schema_editor() as editor:
+                editor.create_model(Customer.history.model)
 connection.close()  # each worker opens its own
 
 urlpatterns = [path("api/v3/customers/segments", ReplaceSegments.as_view())]

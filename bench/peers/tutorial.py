@@ -10,6 +10,7 @@ import os
 from flask import Flask, abort, jsonify, request
 from flask_sqlalchemy import SQLAlchemy
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
 from sqlalchemy_continuum import make_versioned
@@ -70,8 +71,9 @@ app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
 db.init_app(app)
 if HISTORY:
     configure_mappers()
-    with app.app_context():
-        db.create_all()
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(1)"))  # one worker at a time
+        db.metadata.create_all(connection)
 
 
 @app.post("/api/v3/customers/segments")
