@@ -147,45 +147,40 @@ def test_a_change_that_commits_while_the_revert_waits_conflicts_by_its_type(
     app: Flask, change_set: int, meanwhile: Segments, expected: RevertResult
 ) -> None:
     """Not on SQLite: there the revert holds the only lock from the beginning."""
-    results: list[RevertResult] = []
-
-    def run() -> None:
-        with app.app_context():
-            results.append(revert(change_set, TESTER))
-
-    with another_writer("a") as writer:
-        writer.execute("UPDATE customers SET segments = %s::jsonb WHERE document_id = 'a'", [json.dumps(meanwhile)])
-        thread = threading.Thread(target=run)
-        thread.start()
-        await_lock_or_end(thread)
-        writer.execute("COMMIT")
-        thread.join()
-    expected.change_set_id = results[0].change_set_id
-    assert results == [expected]
+    statement = "UPDATE customers SET segments = %s::jsonb WHERE document_id = 'a'"
+    result = revert_beside_a_writer(app, change_set, statement, json.dumps(meanwhile))
+    expected.change_set_id = result.change_set_id
+    assert result == expected
     assert all_segments()["a"] == [pair for pair in meanwhile if pair not in GOLD]
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)
 def test_a_profile_that_changes_while_the_revert_waits_is_kept(app: Flask) -> None:
     """Not on SQLite: there the revert holds the only lock from the beginning."""
+    for name in ("Ana", "Ann"):
+        run_in_transaction(lambda session, name=name: save_name(session, name))  # type: ignore[misc]
+    result = revert_beside_a_writer(app, 2, "UPDATE customers SET name = 'Eva' WHERE document_id = 'a'")
+    assert result == RevertResult(conflicts=["a"])
+    db.session.rollback()
+    assert db.session.scalars(select(Customer.name)).one() == "Eva"
+
+
+def revert_beside_a_writer(app: Flask, change_set_id: int, statement: str, *parameters: str) -> RevertResult:
+    """Return the result of a revert that waits until another writer, who changes customer `a`, commits."""
     results: list[RevertResult] = []
 
     def run() -> None:
         with app.app_context():
-            results.append(revert(2, TESTER))
+            results.append(revert(change_set_id, TESTER))
 
-    for name in ("Ana", "Ann"):
-        run_in_transaction(lambda session, name=name: save_name(session, name))  # type: ignore[misc]
     with another_writer("a") as writer:
-        writer.execute("UPDATE customers SET name = 'Eva' WHERE document_id = 'a'")
+        writer.execute(statement, parameters)
         thread = threading.Thread(target=run)
         thread.start()
         await_lock_or_end(thread)
         writer.execute("COMMIT")
         thread.join()
-    assert results == [RevertResult(conflicts=["a"])]
-    db.session.rollback()
-    assert db.session.scalars(select(Customer.name)).one() == "Eva"
+    return results[0]
 
 
 def save_name(session: Session, name: str) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from prometheus_client import CollectorRegistry
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.web.metric_files import AllocatedDict
 from tests.support.html_client import HtmlClient
@@ -44,20 +42,6 @@ def test_the_space_of_metrics_is_allocated(tmp_path: Path) -> None:
         values.write_value(f"a value with a long name {number}", 1.0, 0.0)
     assert not has_holes(path)
     values.close()
-
-
-def test_metrics_are_read_while_a_process_creates_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = []
-    allocate = os.posix_fallocate
-
-    def read_and_allocate(*arguments: int) -> None:
-        read.append(list(MultiProcessCollector(CollectorRegistry(), str(tmp_path)).collect()))
-        allocate(*arguments)
-
-    monkeypatch.setattr(os, "posix_fallocate", read_and_allocate)
-    AllocatedDict(str(tmp_path / "counter_1.db")).close()
-    assert read == [[]]
-    assert [file.name for file in tmp_path.iterdir()] == ["counter_1.db"]
 
 
 def has_holes(path: Path) -> bool:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy.exc import OperationalError
 
 from app.core.database import db
+from app.web.metric_files import AllocatedDict
 from bench.servers.gunicorn import SECRET_KEY, Server, serving, wait_for
 from tests.support.clients import Api
 from tests.support.customers import GOLD, set_segments
@@ -77,6 +80,20 @@ def test_invented_methods_share_one_label(tmp_path: Path) -> None:
         text = get(server, "/metrics")
     assert parse_metrics(text)['http_requests_total{method="other",route="none",status="405"}'] == 20
     assert "METHOD1" not in text
+
+
+def test_metrics_are_read_while_a_process_creates_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    allocate = os.posix_fallocate
+
+    def read_and_allocate(*arguments: int) -> None:
+        read.append(list(MultiProcessCollector(CollectorRegistry(), str(tmp_path)).collect()))
+        allocate(*arguments)
+
+    monkeypatch.setattr(os, "posix_fallocate", read_and_allocate)
+    AllocatedDict(str(tmp_path / "counter_1.db")).close()
+    assert read == [[]]
+    assert [file.name for file in tmp_path.iterdir()] == ["counter_1.db"]
 
 
 def count_of_not_found(server: Server) -> float:

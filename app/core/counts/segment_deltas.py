@@ -147,12 +147,12 @@ def _sums_of_parts(part_ids: list[int]) -> dict[int, list[Delta]]:
 def _largest_of_parts(part_ids: list[int], limit: int) -> dict[int, list[Delta]]:
     """Return the largest deltas of each part: by index where they are archived, else from the few recent rows."""
     recent = SegmentCount.__table__.c
-    pair, delta = (recent.part_id, recent.type, recent.value), func.sum(recent.delta)
+    key, delta = (recent.part_id, recent.type, recent.value), func.sum(recent.delta)
     place = func.row_number().over(
         partition_by=recent.part_id, order_by=(func.abs(delta).desc(), recent.type, recent.value)
     )
-    of_parts = select(*pair, delta.label("delta"), place.label("place")).where(is_recent, recent.part_id.in_(part_ids))
-    ranked = of_parts.group_by(*pair).subquery().c
+    of_parts = select(*key, delta.label("delta"), place.label("place")).where(is_recent, recent.part_id.in_(part_ids))
+    ranked = of_parts.group_by(*key).subquery().c
     largest = select(ranked.part_id, ranked.type, ranked.value, ranked.delta).where(ranked.place <= limit)
     found = _by_part(largest) if part_ids else {}
     archived = SegmentDelta.__table__.c
