@@ -16,8 +16,8 @@ _NUMBER = re.compile(
 )
 """Texts that a spreadsheet takes for a number, a date or a truth value, and shows or saves differently."""
 
-_INVISIBLE = "\u200b\u2060\ufeff"
-"""Zero-width characters, which come along when a cell is copied from a web page."""
+_BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060\ufeff"
+"""All spaces, and the zero-width characters that come along when a cell is copied from a web page."""
 
 # Where semicolons or tabs separate columns, the text after one begins a cell: it gets an apostrophe of its own.
 _INNER_FORMULA = re.compile(f"([;\t\r\n][ ]*)('*)(?=[{FORMULA_SIGNS}])")
@@ -27,6 +27,7 @@ _JSON_FORMULA = re.compile(f"(;[ ]*)([{FORMULA_SIGNS}])")
 
 EMPTY_WORDS = frozenset({"null", "#n/a", "n/a", "#null!", "nan", "(null)", "none"})
 """What databases and spreadsheets write for an empty cell."""
+MAX_EMPTY_WORD_LENGTH = max(map(len, EMPTY_WORDS))
 
 
 def escape_cell(cell: str) -> str:
@@ -53,7 +54,7 @@ def _is_changed_by_spreadsheets(cell: str) -> bool:
 
 
 def _needs_mark(cell: str) -> bool:
-    return cell.startswith(APOSTROPHE) or cell != _trimmed(cell)
+    return cell.startswith(APOSTROPHE) or cell != trim_cell(cell)
 
 
 def is_marked(cell: str) -> bool:
@@ -72,21 +73,12 @@ def unescape_cell(cell: str) -> str:
 
 def unescape_id(cell: str) -> str:
     """Return an id: no id begins with an apostrophe that is not a text mark, as shops write it before all of theirs."""
-    return _MARKED_INNER_FORMULA.sub(r"\1\2", cell.removeprefix(APOSTROPHE))
-
-
-def _trimmed(cell: str) -> str:
-    if cell[:1].isalnum() and cell[-1:].isalnum():  # as most cells do: nothing is to be removed
-        return cell
-    before = None
-    while cell != before:
-        before, cell = cell, cell.strip().strip(_INVISIBLE)
-    return cell
+    return _MARKED_INNER_FORMULA.sub(r"\1\2", cell.removeprefix(APOSTROPHE)) if APOSTROPHE in cell else cell
 
 
 def trim_cell(cell: str) -> str:
     """Remove blanks, no-break spaces and invisible characters at both ends; a marked cell stays as it is."""
-    return cell if cell.startswith(APOSTROPHE) else _trimmed(cell)
+    return cell if cell.startswith(APOSTROPHE) else cell.strip(_BLANK)
 
 
 def escape_json(text: str) -> str:

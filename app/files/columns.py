@@ -11,11 +11,11 @@ from app.core.errors import InvalidInput
 from app.core.models.customers import MAX_LENGTHS, PROFILE_FIELD_NAMES, PROFILE_FIELDS
 from app.core.models.segments import Segments
 from app.core.search.terms import fold_accents
-from app.files.cells import EMPTY_WORDS, trim_cell, unescape_cell, unescape_id
+from app.files.cells import EMPTY_WORDS, MAX_EMPTY_WORD_LENGTH, trim_cell, unescape_cell, unescape_id
 from app.files.formats import FileFormat
 from app.files.lines import Line
 from app.files.notes import FileNotes
-from app.serialization.request_schemas import parse_profile
+from app.serialization.request_schemas import parse_profile, parse_segments
 
 IGNORED = ""
 SEGMENT_OF = "segment:"
@@ -168,19 +168,22 @@ class CsvRows:
             profile["name"] = " ".join(filter(None, (self._text(cells[n]) for n in self.name_parts))) or None
         if not self.clear_empty:
             return {field: value for field, value in profile.items() if value is not None}
-        self.notes.emptied += sum(value is None for value in profile.values())
+        self.notes.emptied += list(profile.values()).count(None)
         self.notes.note_email(profile.get("email"))
         return profile
 
     def _text(self, cell: str) -> str | None:
         text = unescape_cell(self._trim(cell))
-        self.notes.empty_words += text.lower() in EMPTY_WORDS
+        if len(text) <= MAX_EMPTY_WORD_LENGTH and text.lower() in EMPTY_WORDS:
+            self.notes.empty_words += 1
         return text or None
 
     def _trim(self, cell: str) -> str:
         trimmed = trim_cell(cell)
-        self.notes.trimmed += trimmed != cell
-        self.notes.rounded_numbers += "E+" in trimmed and _ROUNDED.fullmatch(trimmed) is not None
+        if trimmed != cell:
+            self.notes.trimmed += 1
+        if "E+" in trimmed and _ROUNDED.fullmatch(trimmed):
+            self.notes.rounded_numbers += 1
         return trimmed
 
     def _segments(self, cells: list[str]) -> Segments | None:
@@ -194,8 +197,7 @@ class CsvRows:
             return None
         segments: Segments = []
         if self.segments is not None and cells[self.segments]:
-            parsed = _json(cells[self.segments], "segments")
-            segments = parse_profile({"document_id": "1", "segments": parsed})["segments"]
+            segments = parse_segments(_json(cells[self.segments], "segments"))
         typed = [{"type": type_, "value": unescape_cell(cells[n])} for type_, n in self.typed if cells[n]]
         tags = [{"type": type_, "value": tag} for type_, n in self.tags for tag in _split_tags(cells[n])]
         return segments + typed + tags

@@ -5,9 +5,8 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import chain, islice
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import ijson
 import orjson
@@ -33,8 +32,7 @@ OTHER_ENCODING = "choose another encoding for the file."
 _ijson = ijson.get_backend("python")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A row and its line number in the file, counted from 1 (in a JSON array: the number of the element).
 
     `row` holds the cells of a CSV row or the object of a JSON line; None where it could not be parsed. `error` is the
@@ -193,14 +191,10 @@ def _fitting_rows(rows: Iterable[Line], columns: list[str], format: FileFormat, 
     for line in rows:
         if line.error:
             yield line
-        elif format.header and _begins_alike(line.row, columns) and list(map(trim_cell, line.row)) == columns:
+        elif format.header and columns[0] in line.row[0] and list(map(trim_cell, line.row)) == columns:
             notes.repeated_headers += 1
         else:
             yield _fit(line, len(columns), format)
-
-
-def _begins_alike(cells: list[str], columns: list[str]) -> bool:
-    return list(map(trim_cell, cells[:1])) == columns[:1]
 
 
 def _fit(line: Line, width: int, format: FileFormat) -> Line:
@@ -208,12 +202,13 @@ def _fit(line: Line, width: int, format: FileFormat) -> Line:
     cells: list[str] = line.row
     if any(cells[width:]):
         return Line(line.number, cells, error=f"{len(cells)} columns, expected {width}.")
-    cells = cells[:width] + [""] * (width - len(cells))
-    text = "".join(cells)
+    if len(cells) != width:
+        line = Line(line.number, cells[:width] + [""] * (width - len(cells)))
+    text = "".join(line.row)
     if is_storable(text):
-        return Line(line.number, cells)
+        return line
     error = "Contains the character U+0000." if "\0" in text else f"Not {ENCODINGS[format.encoding]}: {OTHER_ENCODING}"
-    return Line(line.number, cells, error=error)
+    return line._replace(error=error)
 
 
 def _not_csv(number: int, error: csv.Error, reader: CountingReader, delimiter: str) -> Line:

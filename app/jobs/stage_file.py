@@ -88,12 +88,17 @@ def _checked(entry: CustomerEntry, options: StagingOptions, notes: FileNotes) ->
         raise InvalidInput(iter([("segments", "Required.")]), "the line")
     if options.only_profiles and entry.segments is not None:
         raise InvalidInput(iter([("segments", "Are changed by the actions replace, merge and remove.")]), "the line")
-    numbers = [n for n, pair in enumerate(entry.segments or []) if options.types and pair["type"] not in options.types]
+    if options.types:
+        _check_types(entry.segments or [], options.types)
+    _check_rules(entry.segments or [], options, notes)
+    return entry
+
+
+def _check_types(segments: Segments, types: Collection[str]) -> None:
+    numbers = [n for n, pair in enumerate(segments) if pair["type"] not in types]
     if numbers:
         message = "Is not one of the types that the job may change."
         raise InvalidInput(((f"segments[{n}].type", message) for n in numbers), "the line")
-    _check_rules(entry.segments or [], options, notes)
-    return entry
 
 
 def _check_rules(segments: Segments, options: StagingOptions, notes: FileNotes) -> None:

@@ -193,6 +193,14 @@ def parse_profile(row: Any) -> dict[str, Any]:
         raise InvalidInput(iter_errors(_ROW, row), "the line") from None
 
 
+def parse_segments(segments: Any) -> Segments:
+    """Return the segments of a customer from a file. Raises InvalidInput."""
+    try:
+        return _parse_storable_segments(segments)
+    except (LookupError, TypeError, AttributeError, _Malformed):
+        raise InvalidInput(iter_errors(_ROW, {"document_id": "1", "segments": segments}), "the line") from None
+
+
 def _parse_profile(row: Any) -> dict[str, Any]:
     """Return a well-formed row as a profile; any other row raises one of the exceptions that the caller handles."""
     profile = {}
@@ -206,10 +214,15 @@ def _parse_profile(row: Any) -> dict[str, Any]:
     if not profile["document_id"]:
         raise _Malformed
     if "segments" in row:
-        profile["segments"] = _parse_segments(row["segments"])
-        if not is_storable("".join([pair["type"] + pair["value"] for pair in profile["segments"]])):
-            raise _Malformed
+        profile["segments"] = _parse_storable_segments(row["segments"])
     return profile
+
+
+def _parse_storable_segments(value: Any) -> Segments:
+    segments = _parse_segments(value)
+    if not is_storable("".join([pair["type"] + pair["value"] for pair in segments])):
+        raise _Malformed
+    return segments
 
 
 RFC_3339 = re.compile(

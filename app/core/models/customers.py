@@ -154,7 +154,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 def is_storable(text: str) -> bool:
     """Return whether both databases can store `text`: no U+0000, no lone surrogates."""
-    return _UNSTORABLE.search(text) is None
+    return "\0" not in text if text.isascii() else _UNSTORABLE.search(text) is None
 
 
 def check_document_id(document_id: str) -> None:
