@@ -116,9 +116,10 @@ def _copy_table(reader: Connection, writer: Connection, table: Table, advance: P
     if after is None:
         writer.execute(delete(table))
     copied = writer.scalar(select(func.count()).select_from(table)) or 0
-    types = [_written_type(column) for column in table.columns]
+    convert = [_converter(column, writer) for column in table.columns]
     for batch in _batches(reader, table, after):
-        dialects.insert_rows(writer, table, types, batch)
+        rows = ([f(value) if f else value for f, value in zip(convert, row, strict=True)] for row in batch)
+        dialects.insert_rows(writer, table, table.columns.keys(), rows)
         writer.commit()
         copied += len(batch)
         advance(copied)
@@ -158,8 +159,10 @@ def _parse(column: Column[Any], value: Any) -> Any:
     return JsonText.of(orjson.loads(value)) if _is_json(column) and value is not None else value
 
 
-def _written_type(column: Column[Any]) -> Any:
-    return NullableJson if _is_json(column) else column.type
+def _converter(column: Column[Any], writer: Connection) -> Callable[[Any], Any] | None:
+    """Return the function that makes of a value what the driver takes; None where that is the value."""
+    type_ = NullableJson if _is_json(column) else column.type
+    return type_.dialect_impl(writer.dialect).bind_processor(writer.dialect)
 
 
 def digest(connection: Connection, table: Table) -> str:

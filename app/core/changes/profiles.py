@@ -1,10 +1,12 @@
 """Profiles of customers: created, updated and deleted here, and recorded like every change."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import insert, literal, literal_column, null, or_, select
+import orjson
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.core import dialects
@@ -22,6 +24,7 @@ profile_columns = tuple(customers.c[name] for name in PROFILE_FIELD_NAMES)
 
 SEARCH_COLUMNS = ("email", "name", "terms")
 POINTER = ("part_id", "entry_number")
+PREVIOUS = ("previous_part_id", "previous_number")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def upsert_customers(
     by_fields: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         check_document_id(row["document_id"])
-        by_fields.setdefault(tuple(name for name in PROFILE_FIELD_NAMES if name in row), []).append(row)
+        by_fields.setdefault(tuple(filter(row.__contains__, PROFILE_FIELD_NAMES)), []).append(row)
     result = UpsertResult()
     for fields, alike in by_fields.items():
         result += _upsert_same_fields(session, fields, alike, change_set)
@@ -94,9 +97,11 @@ def _upsert_same_fields(
     if change_set:
         _record_upsert(change_set, created, updated, stored)
     if created or updated:
-        pointer = POINTER if change_set else ()
-        dialects.insert_new(session, search, ("id", *SEARCH_COLUMNS, *pointer), list(map(search_row, created)))
-        dialects.update_rows(session, search, (*SEARCH_COLUMNS, *pointer), list(map(search_row, updated)))
+        written = (*SEARCH_COLUMNS, *(POINTER if change_set else ()))
+        if created:
+            names = ("id", "document_id", *written)
+            dialects.insert_new(session, search, names, map(itemgetter(*names), map(search_row, created)))
+        dialects.update_rows(session, search, written, list(map(search_row, updated)))
         day = (change_set.at if change_set else None) or now()
         append_totals(session, day.date(), customers=len(created))
     return UpsertResult(len(created), len(updated), len(rows) - len(created) - len(updated))
@@ -134,38 +139,39 @@ def _record_upsert(
     """Record creations and updates, and set in each row the pointer to its entry."""
     change_set.created += len(created)
     change_set.updated += len(updated)
-    profiles = [{name: row.get(name) for name in PROFILE_FIELD_NAMES} for row in [*created, *updated]]
-    rows = []
-    numbers = change_set.take_numbers(len(profiles))
-    for row, number, after in zip([*created, *updated], numbers, profiles, strict=True):
+    kinds: tuple[tuple[Kind, list[dict[str, Any]]], ...] = (("created", created), ("profile", updated))
+    for kind, rows in kinds:
+        if rows:
+            record_entries(change_set, kind, _entries(change_set, rows, stored))
+
+
+def _entries(
+    change_set: ChangeSetBuilder, rows: list[dict[str, Any]], stored: dict[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the entry of each row, and set in the row the pointer to it."""
+    for row, number in zip(rows, change_set.take_numbers(len(rows)), strict=True):
         row["part_id"], row["entry_number"] = change_set.part_id, number
         old = stored.get(row["document_id"])
-        before, previous = (_profile(old), [old.part_id, old.entry_number]) if old else (None, [None, None])
-        rows.append([number, row["id"], row["document_id"], before, after, *previous])
-    record_entries(change_set, "created", rows[: len(created)])
-    record_entries(change_set, "profile", rows[len(created) :])
+        before, previous = (_profile(old), (old.part_id, old.entry_number)) if old else (None, (None, None))
+        after = {name: row.get(name) for name in PROFILE_FIELD_NAMES}
+        yield number, row["id"], row["document_id"], before, after, *previous
 
 
-def record_entries(change_set: ChangeSetBuilder, kind: Kind, rows: list[list[Any]]) -> None:
+def record_entries(change_set: ChangeSetBuilder, kind: Kind, rows: Iterable[Sequence[Any]]) -> None:
     """Write entries of one kind other than `segments`.
 
-    Each row is [number, customer_id, document_id, before, after, previous_part_id, previous_number].
+    Each row is (number, customer_id, document_id, before, after, previous_part_id, previous_number).
     """
-    if not rows:
-        return
-    value = dialects.json_elements(rows).c.value
-    columns = {
-        "part_id": literal(change_set.part_id, dialects.Id),
-        "kind": literal_column(f"'{kind}'"),
-        "number": value[0].as_integer(),
-        "customer_id": value[1].as_integer(),
-        "document_id": value[2].as_string(),
-        "before": value[3] if rows[0][3] is not None else null(),
-        "after": value[4] if rows[0][4] is not None else null(),
-        "previous_part_id": value[5].as_integer(),
-        "previous_number": value[6].as_integer(),
-    }
-    change_set.session.execute(insert(entries).from_select(list(columns), select(*columns.values())))
+    names = ("part_id", "kind", "number", "customer_id", "document_id", "before", "after", *PREVIOUS)
+    values = (
+        (change_set.part_id, kind, number, customer_id, document_id, _json(before), _json(after), *previous)
+        for number, customer_id, document_id, before, after, *previous in rows
+    )
+    dialects.insert_new(change_set.session, entries, names, values)
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
 
 
 def search_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import psycopg
-from psycopg import sql
-from sqlalchemy import Connection, Table, bindparam, insert, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, Table, event, text
+from sqlalchemy.exc import DBAPIError
 
 LOCK_TIMEOUT_MS = 2_000
+
+ROWS = "rows"
+"""The execution option with the rows of `insert_rows`."""
 
 
 class SourceInUse(Exception):
@@ -32,22 +33,30 @@ def hold_still(connection: Connection, tables: Iterable[Table]) -> None:
         raise
 
 
-def insert_rows(connection: Connection, table: Table, types: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert rows with a value for each column, whose types are given: by COPY on PostgreSQL."""
+def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows, each the values of the columns in `names` as the driver takes them: JSON as its text.
+
+    PostgreSQL writes them while the next ones are computed.
+    """
+    prepare = connection.dialect.identifier_preparer
+    into = f"{prepare.format_table(table)} ({', '.join(map(prepare.quote, names))})"
     if connection.dialect.name == "sqlite":
-        keys = table.columns.keys()
-        values = {key: bindparam(key, type_=type_) for key, type_ in zip(keys, types, strict=True)}
-        connection.execute(insert(table).values(values), [dict(zip(keys, row, strict=True)) for row in rows])
-        return
-    if not connection.in_transaction():
-        connection.begin()
-    driver: Any = connection.connection.driver_connection
-    names = sql.SQL(", ").join(map(sql.Identifier, table.columns.keys()))
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), names)
-    convert = [type_.dialect_impl(connection.dialect).bind_processor(connection.dialect) for type_ in types]
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        statement = f"INSERT INTO {into} VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - names of columns
+    else:
+        statement = f"COPY {into} FROM STDIN"
+    connection.exec_driver_sql(statement, execution_options={ROWS: rows})
+
+
+@event.listens_for(Engine, "do_execute")
+def _send_rows(cursor: Any, statement: str, _parameters: object, context: Any) -> bool:
+    """Run the statement of `insert_rows`; return whether it was one."""
+    rows = context.execution_options.get(ROWS)
+    if rows is None:
+        return False
+    if context.dialect.name == "sqlite":
+        cursor.executemany(statement, rows)
+    else:
+        with cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row([f(value) if f else value for f, value in zip(convert, row, strict=True)])
-    except psycopg.Error as error:
-        raise OperationalError(f"COPY {table.name}", None, error) from error
+                copy.write_row(row)
+    return True
