@@ -1,4 +1,7 @@
-"""What comes again all day is prepared, which spares PostgreSQL planning it: unless a pooler changes sessions."""
+"""What comes again all day is prepared, which spares PostgreSQL planning it.
+
+Not where a pooler changes sessions, nor while the statistics count few customers or none: a plan would outlive them.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +11,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.core.database import db
+from app.core.dialects.connections import FEW_CUSTOMERS
 from tests.support.customers import GOLD, SILVER, add_customers, set_segments
 from tests.support.databases import app_on
 from tests.support.fake_pgbouncer import pooler
@@ -21,9 +25,14 @@ def prepared() -> list[str]:
 
 
 @contextmanager
-def on(url: str) -> Iterator[None]:
+def on(url: str, customers: int = FEW_CUSTOMERS + 1) -> Iterator[None]:
     with app_on(url):
-        add_customers("1")
+        add_customers(*map(str, range(customers)))
+        for table in ("customers", "customer_search"):
+            db.session.execute(text(f"ANALYZE {table}"))
+        db.session.commit()
+        db.session.remove()
+        db.engine.dispose()  # a connection trusts for a while what it knows of the statistics
         for segments in (GOLD, SILVER) * 3:
             set_segments("1", segments)
         yield
@@ -38,6 +47,12 @@ def server(apps: dict[str, Flask], database_urls: dict[str, str]) -> str:
 def test_repeated_statements_are_prepared(app: Flask, server: str) -> None:
     with on(server):
         assert any("UPDATE customers" in statement for statement in prepared())
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_for_few_customers_nothing_is_prepared(app: Flask, server: str) -> None:
+    with on(server, FEW_CUSTOMERS):
+        assert prepared() == []
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)

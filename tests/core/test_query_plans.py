@@ -29,8 +29,11 @@ TABLES = ("customers", "customer_search", "customer_changes", "change_set_parts"
 
 
 @contextmanager
-def explained() -> Iterator[list[dict[str, Any]]]:
-    """Yield the plans of all statements that run meanwhile, as `auto_explain` reports them."""
+def explained(*, nested: bool = False) -> Iterator[list[dict[str, Any]]]:
+    """Yield the plans of all statements that run meanwhile, as `auto_explain` reports them.
+
+    Those of the server itself, `nested` ones such as the checks of foreign keys, only if asked for.
+    """
     plans: list[dict[str, Any]] = []
 
     def note(diagnostic: Any) -> None:
@@ -41,6 +44,7 @@ def explained() -> Iterator[list[dict[str, Any]]]:
     def load(connection: Any, _record: object) -> None:
         connection.execute("LOAD 'auto_explain'")
         settings = {"log_min_duration": 0, "log_analyze": "on", "log_format": "json", "log_level": "notice"}
+        settings["log_nested_statements"] = "on" if nested else "off"
         for name, value in settings.items():
             connection.execute(f"SET auto_explain.{name} = {value}")
         connection.execute("SET client_min_messages = notice")
@@ -133,6 +137,20 @@ def test_work_of_statements_does_not_depend_on_the_statistics(app: Flask, refres
     assert len(plans) > 10
     for plan in plans:
         assert rows_of(plan["Plan"]) <= MAX_ROWS, plan["Query Text"]
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+def test_foreign_keys_are_checked_by_the_index_after_maintenance_of_a_small_shop(app: Flask) -> None:
+    rows = [{"document_id": f"{n:06}"} for n in range(MANY)]
+    run_in_transaction(lambda session: upsert_customers(session, rows[:FEW]))
+    analyze()
+    with explained(nested=True) as plans:
+        run_in_transaction(lambda session: upsert_customers(session, rows[FEW : 2 * FEW]), maintenance=True)
+        plans.clear()
+        run_in_transaction(lambda session: upsert_customers(session, rows[2 * FEW :]))
+    checks = [plan for plan in plans if "FOR KEY SHARE" in plan["Query Text"]]
+    assert len(checks) == MANY - 2 * FEW
+    assert max(rows_of(plan["Plan"]) for plan in checks) < FEW
 
 
 @pytest.mark.parametrize("app", ["postgresql"], indirect=True)

@@ -52,16 +52,15 @@ _TRANSACTION = "SELECT pg_current_xact_id()::text || ' ' || now()::text"
 """Returns the number of the transaction and when it began."""
 
 _STATISTICS = f"""few_or_unknown,
-    set_config('enable_nestloop', CASE WHEN few THEN 'off' ELSE 'on' END, true),
-    set_config('plan_cache_mode', CASE WHEN few_or_unknown THEN 'force_custom_plan' ELSE 'auto' END, true)
+    set_config('enable_nestloop', CASE WHEN few THEN 'off' ELSE 'on' END, true)
     FROM (SELECT bool_or(reltuples BETWEEN 0 AND {FEW_CUSTOMERS}) AS few,
     bool_or(reltuples <= {FEW_CUSTOMERS}) AS few_or_unknown FROM pg_class
     WHERE oid IN (to_regclass('customers'), to_regclass('customer_search'))) AS statistics"""  # noqa: S608 - a constant
 """Whether the statistics of either table count few customers or do not exist.
 
-Where they count few, it turns off nested loops and kept plans: the statistics may date from when the table was nearly
-empty. The planner would then compare each customer of a batch with each stored one, 5,000 with 23,570: 40 s. If there
-are few indeed, it does not matter how they are joined. It takes 0.1 ms: see `STATISTICS_TRUSTED_S`.
+Where they count few, it turns off nested loops: the statistics may date from when the table was nearly empty. The
+planner would then compare each customer of a batch with each stored one, 5,000 with 23,570: 40 s. If there are few
+indeed, it does not matter how they are joined. It takes 0.1 ms: see `STATISTICS_TRUSTED_S`.
 """
 
 _TRANSACTION_AND_STATISTICS = f"{_TRANSACTION}, {_STATISTICS}"
@@ -255,6 +254,8 @@ def _begin_postgresql(connection: Connection) -> None:
         info[TRANSACTION_ID] = row[0]
         if not trusted and row[1] is False:
             info[STATISTICS_TRUSTED_UNTIL] = time.monotonic() + STATISTICS_TRUSTED_S
+        elif not trusted:
+            driver.prepare_threshold = None  # keep no plan for few: plan_cache_mode would plan each check of a key, too
     elif options.get("by_key"):
         _last_row(connection, driver, "; ".join([*begin, f"SELECT {_STATISTICS}"]))
     else:
@@ -271,6 +272,7 @@ def _local_settings(options: Any, info: dict[Any, Any]) -> dict[str, Any]:
         settings["lock_timeout"] = wait
     if options.get("maintenance"):
         settings["statement_timeout"] = settings["idle_in_transaction_session_timeout"] = 0
+        settings["plan_cache_mode"] = "force_custom_plan"  # no import inherits a check of keys that reads all
     elif "writing" in options or options.get("by_key"):
         # It finds its customers by key. Without statistics, or with those of a table that has grown since, the
         # planner may prefer to read all customers for each of them: minutes instead of milliseconds.
