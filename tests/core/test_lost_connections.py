@@ -7,6 +7,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, false, literal, select, text
 
+from app.core.changes import profiles
+from app.core.changes.profiles import search_row
 from app.core.changes.replace_segments import replace_segments
 from app.core.database import db, now, run_in_transaction
 from app.core.dialects import commit_status, connections
@@ -15,7 +17,7 @@ from app.core.models.change_sets import ChangeSet
 from app.web.cancellation import Cancellation
 from app.web.server_environ import CANCELLATION
 from tests.support.customers import GOLD, SILVER, TESTER, all_segments, set_segments
-from tests.support.databases import on_postgresql
+from tests.support.databases import administer, on_postgresql
 
 
 def test_dry_run_that_loses_its_connection_changes_nothing(app: Flask, ana: str) -> None:
@@ -59,6 +61,29 @@ def test_a_connection_that_the_server_ends_at_the_beginning_of_a_transaction_is_
     set_segments(ana, GOLD)
     assert ended
     assert all_segments() == {ana: GOLD}
+
+
+@on_postgresql
+def test_customers_are_created_once_if_the_connection_is_lost_between_their_rows(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"{n:05}" for n in range(3_000)]
+    ended = []
+
+    def end_it_once(row: dict[str, Any]) -> dict[str, Any]:
+        if row["document_id"] == ids[2_000] and not ended:
+            ended.append(True)
+            others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            administer(app.config["DATABASE_URL"], f"SELECT pg_terminate_backend(pid) FROM {others}")
+        return search_row(row)
+
+    monkeypatch.setattr(profiles, "search_row", end_it_once)
+    result = run_in_transaction(
+        lambda session: profiles.upsert_customers(session, [{"document_id": id_} for id_ in ids])
+    )
+    assert ended
+    assert result.created == len(ids)
+    assert db.session.scalar(text("SELECT count(*) FROM customer_search")) == len(ids)
 
 
 @on_postgresql
