@@ -32,7 +32,7 @@ TABLES = ("customers", "customer_search", "customer_changes", "change_set_parts"
 def explained(*, nested: bool = False) -> Iterator[list[dict[str, Any]]]:
     """Yield the plans of all statements that run meanwhile, as `auto_explain` reports them.
 
-    Those of the server itself, `nested` ones such as the checks of foreign keys, only if asked for.
+    `nested` adds the statements of the server itself, such as its checks of foreign keys.
     """
     plans: list[dict[str, Any]] = []
 

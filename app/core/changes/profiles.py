@@ -24,7 +24,6 @@ profile_columns = tuple(customers.c[name] for name in PROFILE_FIELD_NAMES)
 
 SEARCH_COLUMNS = ("email", "name", "terms")
 POINTER = ("part_id", "entry_number")
-PREVIOUS = ("previous_part_id", "previous_number")
 
 
 @dataclass(frozen=True)
@@ -139,10 +138,10 @@ def _record_upsert(
     """Record creations and updates, and set in each row the pointer to its entry."""
     change_set.created += len(created)
     change_set.updated += len(updated)
-    kinds: tuple[tuple[Kind, list[dict[str, Any]]], ...] = (("created", created), ("profile", updated))
-    for kind, rows in kinds:
-        if rows:
-            record_entries(change_set, kind, _entries(change_set, rows, stored))
+    if created:
+        record_entries(change_set, "created", _entries(change_set, created, {}))
+    if updated:
+        record_entries(change_set, "profile", _entries(change_set, updated, stored))
 
 
 def _entries(
@@ -162,7 +161,8 @@ def record_entries(change_set: ChangeSetBuilder, kind: Kind, rows: Iterable[Sequ
 
     Each row is (number, customer_id, document_id, before, after, previous_part_id, previous_number).
     """
-    names = ("part_id", "kind", "number", "customer_id", "document_id", "before", "after", *PREVIOUS)
+    identity = ("part_id", "kind", "number", "customer_id", "document_id")
+    names = (*identity, "before", "after", "previous_part_id", "previous_number")
     values = (
         (change_set.part_id, kind, number, customer_id, document_id, _json(before), _json(after), *previous)
         for number, customer_id, document_id, before, after, *previous in rows
@@ -171,6 +171,7 @@ def record_entries(change_set: ChangeSetBuilder, kind: Kind, rows: Iterable[Sequ
 
 
 def _json(value: Any) -> str | None:
+    """Return the value as the text of a JSON column."""
     return None if value is None else orjson.dumps(value).decode()
 
 

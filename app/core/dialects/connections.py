@@ -255,7 +255,7 @@ def _begin_postgresql(connection: Connection) -> None:
         if not trusted and row[1] is False:
             info[STATISTICS_TRUSTED_UNTIL] = time.monotonic() + STATISTICS_TRUSTED_S
         elif not trusted:
-            driver.prepare_threshold = None  # keep no plan for few: plan_cache_mode would plan each check of a key, too
+            driver.prepare_threshold = None  # plan_cache_mode would also plan each check of a foreign key anew
     elif options.get("by_key"):
         _last_row(connection, driver, "; ".join([*begin, f"SELECT {_STATISTICS}"]))
     else:
@@ -272,7 +272,7 @@ def _local_settings(options: Any, info: dict[Any, Any]) -> dict[str, Any]:
         settings["lock_timeout"] = wait
     if options.get("maintenance"):
         settings["statement_timeout"] = settings["idle_in_transaction_session_timeout"] = 0
-        settings["plan_cache_mode"] = "force_custom_plan"  # no import inherits a check of keys that reads all
+        settings["plan_cache_mode"] = "force_custom_plan"  # no import inherits its plan to check a foreign key
     elif "writing" in options or options.get("by_key"):
         # It finds its customers by key. Without statistics, or with those of a table that has grown since, the
         # planner may prefer to read all customers for each of them: minutes instead of milliseconds.
